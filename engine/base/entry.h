@@ -1,0 +1,108 @@
+// Entry: what a manifest says of one object, and the identity by which it is recognised again.
+//
+// Value types, free of I/O. Filled by engine/tree on an agent or by proto/convert from the wire.
+#pragma once
+
+#include <sys/types.h>
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/base/digest.h"
+#include "engine/base/rel_path.h"
+
+namespace uringsync {
+
+enum class FileType : uint8_t { kRegular = 1, kDirectory, kSymlink, kFifo, kSocket, kBlockDevice, kCharDevice };
+
+// Type from the S_IFMT bits of st_mode; nullopt for a type that Linux does not have.
+std::optional<FileType> FileTypeFromMode(uint32_t st_mode);
+// S_IFMT bits for `type`.
+uint32_t FileTypeToMode(FileType type);
+// One word for messages: "file", "directory", "symlink", "fifo", "socket", "block device", "character device".
+const char* FileTypeName(FileType type);
+
+// A point in time as the file system keeps it. nanoseconds in [0, 1e9).
+struct FileTime {
+  int64_t seconds = 0;
+  uint32_t nanoseconds = 0;
+  friend auto operator<=>(const FileTime&, const FileTime&) = default;
+};
+
+// (device, inode) of the host that reported it; equal values on one host within one run mean the same object.
+struct FileId {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  friend auto operator<=>(const FileId&, const FileId&) = default;
+};
+
+// One extended attribute. ACLs are "system.posix_acl_access"/"_default", capabilities "security.capability".
+struct Xattr {
+  std::string name;   // full name, with its namespace, 1 to 255 bytes
+  std::string value;  // at most 64 KiB
+  friend auto operator<=>(const Xattr&, const Xattr&) = default;
+};
+// Sorted by name bytes, unique.
+using XattrList = std::vector<Xattr>;
+// Canonical digest: for each attribute in order its name length (u32 LE), name, value length (u32 LE), value. Zero for none.
+Digest128 XattrDigest(const XattrList& xattrs);
+
+// What one attribute of an object's metadata is, as a set. Selects what a session preserves.
+struct MetadataSelection {
+  bool mode = true;
+  bool owner = true;
+  bool group = true;
+  bool mtime = true;
+  bool atime = false;
+  bool xattrs = true;     // user.*, trusted.*, security.* except those below
+  bool acls = true;       // system.posix_acl_access and _default
+  bool selinux = false;   // security.selinux
+  bool explicit_owner = false;  // ownership was named by an option: failing to set it is a problem, not a shrug
+  bool explicit_privileged_xattrs = false;
+  std::vector<std::string> extra_xattrs;  // exact names that are otherwise left out (lustre.*, trusted.lov, system.nfs4_acl)
+  friend bool operator==(const MetadataSelection&, const MetadataSelection&) = default;
+};
+
+struct Entry {
+  std::string name;  // validated component; empty for the root itself
+  FileType type = FileType::kRegular;
+  uint32_t mode = 0;  // permission, setuid, setgid and sticky bits: 07777
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint64_t size_bytes = 0;  // regular files: st_size; symlinks: length of the target; 0 otherwise
+  FileTime mtime;
+  std::optional<FileTime> atime;  // only where the session asked for it
+  FileTime ctime;                 // evidence for change detection only, never copied
+  uint64_t nlink = 1;
+  FileId id;
+  uint32_t rdev_major = 0;  // devices only
+  uint32_t rdev_minor = 0;
+  uint64_t allocated_bytes = 0;             // st_blocks * 512
+  std::string symlink_target;               // symlinks only, any bytes but NUL
+  // Digests over the selected attributes, by the privilege that setting them needs; zero for none of that class.
+  Digest128 xattr_digest;       // user.*, ACLs, and what an option named (security.selinux, extra_xattrs)
+  Digest128 capability_digest;  // security.capability: CAP_SETFCAP
+  Digest128 trusted_digest;     // trusted.* and other security.*: CAP_SYS_ADMIN
+  std::optional<Digest128> content_digest;  // regular files, where the session asked for --checksum
+  // errno of a failed look at this object, 0 where all is known. An entry with an error has at least name and type.
+  int error = 0;
+  // A directory that the scan does not enter (another file system under --one-file-system): no batch of it follows.
+  bool not_entered = false;
+};
+
+// One message of a manifest: a directory's own entry and (a part of) its children.
+// Directories come depth-first, parents before children, siblings sorted by name bytes. A huge directory comes in several
+// batches, consecutive, entries sorted across them.
+struct DirectoryBatch {
+  RelPath directory;
+  Entry self;                  // the directory itself; name is its last component. In every batch of the directory
+  std::vector<Entry> entries;  // sorted by name bytes, unique, no '.' or '..'
+  bool last = true;            // no further batch of this directory follows
+  // errno of listing this directory (opendir, getdents), 0 for a complete listing. Deletes are forbidden under an error.
+  int error = 0;
+};
+
+}  // namespace uringsync

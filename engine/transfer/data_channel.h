@@ -1,0 +1,86 @@
+// Data plane as values: what a destination asks of a source, and what comes back.
+//
+// The destination pulls: it sends requests and bounds what is outstanding (that bound is the credit). The source is stateless: it
+// opens, checks identity, reads, hashes, sends. Wire forms live in proto/ and docs/protocol.md; engine knows only this.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/base/entry.h"
+#include "engine/base/rel_path.h"
+#include "engine/coro/task.h"
+
+namespace uringsync {
+
+// Largest payload of one piece; also the unit of the integrity check.
+constexpr uint32_t kMaxPieceBytes = 1 << 20;
+constexpr size_t kMaxRequestsPerMessage = 256;
+
+// One range of one file, or (length 0, want_xattrs) only the attributes of any object.
+struct FileRequest {
+  uint64_t id = 0;  // chosen by the destination, unique among those outstanding on the channel
+  RelPath path;
+  // Identity from the manifest. The source refuses another object, type, size or mtime (ReplyStatus::kChanged).
+  FileType type = FileType::kRegular;
+  FileId file;
+  uint64_t size_bytes = 0;
+  FileTime mtime;
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  bool want_xattrs = false;
+};
+
+enum class ReplyStatus : uint8_t { kOk = 1, kVanished, kChanged, kFailed };
+
+// Part of an answer. `bytes` of file content at `offset`, or a hole of `hole_length` bytes there; `end` closes the request.
+struct ReplyItem {
+  uint64_t id = 0;
+  ReplyStatus status = ReplyStatus::kOk;
+  int error = 0;                // errno of a failure, with `operation`
+  std::string operation;
+  uint64_t offset = 0;
+  uint32_t data_length = 0;     // bytes in the message's payload, in item order
+  uint64_t hole_length = 0;
+  Digest128 digest;             // XXH3-128 of those bytes with the session's seed
+  bool end = false;             // request complete: data and holes cover the asked range exactly (or status is not kOk)
+  std::optional<XattrList> xattrs;  // with the first item of a request that wanted them
+};
+
+struct RequestMessage {
+  std::vector<FileRequest> requests;
+};
+struct ReplyMessage {
+  std::vector<ReplyItem> items;
+  std::vector<std::byte> payload;  // contents of all items, in order, back to back
+};
+
+// The destination's end of one data connection. One coroutine may send while another receives; both on one shard.
+class RequestChannel {
+ public:
+  virtual ~RequestChannel() = default;
+  virtual Task<absl::Status> Send(RequestMessage message) = 0;
+  // OutOfRange at the peer's orderly end, Unavailable for a broken connection, InvalidArgument for malformed input.
+  virtual Task<absl::StatusOr<ReplyMessage>> Receive() = 0;
+  // Ends both directions; waiting calls return soon. On the channel's shard.
+  virtual void Close() = 0;
+  // Bytes on the wire so far, both ways.
+  virtual uint64_t wire_bytes() const = 0;
+};
+
+// The source's end.
+class ReplyChannel {
+ public:
+  virtual ~ReplyChannel() = default;
+  virtual Task<absl::StatusOr<RequestMessage>> Receive() = 0;
+  // Any coroutine of the shard; messages do not interleave.
+  virtual Task<absl::Status> Send(ReplyMessage message) = 0;
+  virtual void Close() = 0;
+};
+
+}  // namespace uringsync

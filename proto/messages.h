@@ -1,0 +1,226 @@
+// The control messages of a session as validated C++ values: what convert makes from the wire and what both ends speak.
+//
+// agent/ and coordinator/ meet only here. Nothing in this file knows protobuf or gRPC.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "engine/base/entry.h"
+#include "engine/base/rel_path.h"
+
+namespace uringsync {
+
+// Version of the control and data protocols together. A peer is served when [min, max] ranges overlap.
+constexpr uint32_t kProtocolVersion = 1;
+constexpr uint32_t kMinProtocolVersion = 1;
+// Bounds that every decoder enforces before it allocates.
+constexpr size_t kMaxControlMessageBytes = size_t{4} << 20;
+constexpr size_t kMaxEntriesPerBatch = 4096;
+constexpr size_t kMaxActionsPerBatch = 4096;
+constexpr size_t kMaxSymlinkTargetBytes = 64 << 10;
+constexpr size_t kMaxXattrsPerObject = 4096;
+constexpr size_t kMaxXattrBytesPerObject = size_t{1} << 20;
+
+using SessionId = std::array<uint8_t, 16>;
+// One-time secret that admits data connections to a session.
+using SessionToken = std::array<uint8_t, 32>;
+
+// ---- coordinator → agent ------------------------------------------------------------------------------------------------
+
+// First message on a control stream, and the answer. A version mismatch is reported with both ranges (exit 2).
+struct Hello {
+  uint32_t min_version = kMinProtocolVersion;
+  uint32_t max_version = kProtocolVersion;
+  std::string software;                // "uringsync 0.1.0"
+  std::vector<std::string> features;   // names both sides know are used; unknown ones are ignored
+};
+
+enum class Role : uint8_t { kSource = 1, kDestination };
+enum class Durability : uint8_t { kNone = 1, kBatch };
+
+// How the destination agent reaches contents.
+struct DataRoute {
+  enum class Kind : uint8_t {
+    kNone = 0,
+    kLocal,    // source session lives in the same agent: `peer_session`
+    kConnect,  // destination connects to host:port
+    kAccept,   // the source connects to the destination's data port (ConnectData to the source agent follows)
+  };
+  Kind kind = Kind::kNone;
+  SessionId peer_session{};
+  std::string host;
+  uint16_t port = 0;
+};
+
+struct OpenSession {
+  SessionId session{};
+  SessionToken token{};
+  Role role = Role::kSource;
+  std::string root;   // named root of the agent
+  RelPath path;       // below it
+  MetadataSelection selection;
+  bool checksum = false;         // content digests in the manifest
+  bool one_file_system = false;
+  bool sparse = true;            // holes stay holes
+  bool dry_run = false;          // destination: no lock, no write (plan, verify)
+  bool create_root = false;      // destination: make the root directory of the sync when only it is missing
+  bool wait_for_lock = false;
+  bool force_delete = false;     // a non-empty directory may make way for another type (--delete, --force)
+  Durability durability = Durability::kBatch;
+  DataRoute route;               // destination only
+  uint32_t data_connections = 0; // 0: the agent chooses
+};
+
+// Source: open data connections to a destination that accepts.
+struct ConnectData {
+  std::string host;
+  uint16_t port = 0;
+};
+// Start the manifest; batches flow as credit allows.
+struct StartManifest {};
+struct ManifestCredit {
+  uint32_t batches = 0;
+};
+
+enum class ActionKind : uint8_t {
+  kMakeDirectory = 1,   // mkdir, 0700; metadata follows as kSetMetadata at the end
+  kPutFile,             // contents and metadata, published whole
+  kPutSymlink,
+  kPutSpecial,          // FIFO, socket, device
+  kLink,                // hard link of `link_target`
+  kSetMetadata,         // metadata only, object stays
+  kDelete,              // the object; a directory must be empty by then
+};
+
+struct Action {
+  uint64_t id = 0;       // 1, 2, 3, ... within the session
+  ActionKind kind = ActionKind::kPutFile;
+  RelPath path;          // relative to the session's root; the root itself for its metadata
+  Entry wanted;          // the source's entry (kDelete: the destination's)
+  // The destination's object as planned against; nullopt: nothing there. An action finds something else: conflict.
+  std::optional<Entry> existing;
+  RelPath link_target;   // kLink
+  bool xattrs_differ = false;  // fetch and apply xattrs and ACLs (always fetched for new objects that have some)
+};
+
+// The agent finishes everything of one phase (and makes it durable) before it starts a batch of another phase. The planner sends
+// kCreate, kLink, kDelete, then kCreate and kLink again for objects that had to wait for a delete, then kDirectoryMetadata.
+enum class Phase : uint8_t { kCreate = 1, kLink, kDelete, kDirectoryMetadata };
+
+struct ActionBatch {
+  Phase phase = Phase::kCreate;
+  uint64_t sequence = 0;  // 1, 2, 3, ...
+  std::vector<Action> actions;
+};
+// No further actions: finish, make durable, report ApplyDone.
+struct FinishApply {};
+// Ends the session politely; ending the stream does the same without an answer.
+struct CloseSession {};
+
+using ClientMessage = std::variant<Hello, OpenSession, ConnectData, StartManifest, ManifestCredit, ActionBatch, FinishApply,
+                                   CloseSession>;
+
+// ---- agent → coordinator ------------------------------------------------------------------------------------------------
+
+struct HelloReply {
+  uint32_t version = 0;      // chosen
+  uint32_t min_version = 0;  // of the agent
+  uint32_t max_version = 0;
+  std::string software;
+  std::vector<std::string> features;
+  std::string io_backend;       // "uring" or "threads"
+  std::string fallback_reason;  // non-empty when auto fell back
+  uint16_t data_port = 0;       // 0: none (private agent)
+};
+
+struct SessionOpened {
+  bool exists = false;       // the session's root directory is there
+  bool created = false;      // made by this session
+  Entry root;                // when it exists
+  std::string file_system;   // statfs type name, e.g. "ext4", "tmpfs", "0x1234" for an unknown one
+  // What this process may set; the planner leaves the rest out of the comparison unless an option named it.
+  bool can_chown = false;          // CAP_CHOWN
+  bool can_mknod = false;          // CAP_MKNOD
+  bool can_set_capabilities = false;  // CAP_SETFCAP
+  bool can_set_trusted = false;    // CAP_SYS_ADMIN
+  uint32_t uid = 0;                // effective
+  std::vector<uint32_t> groups;    // effective and supplementary: groups it may set on its own files
+  uint32_t time_granularity_ns = 1;  // of the destination's file system; 1e9 where it keeps whole seconds
+  std::vector<std::string> notices;  // what this destination cannot promise, a line each
+};
+
+// Why an agent refuses or gives up: a category that decides the exit code, and the text.
+enum class ErrorKind : uint8_t {
+  kUsage = 1,        // exit 1
+  kVersion,          // 2
+  kSelection,        // 3: no such root, not a directory, read-only root, missing source
+  kLocked,           // 11 with the holder named
+  kFileIo,           // 11
+  kProtocol,         // 12
+  kInterrupted,      // 20
+  kTimeout,          // 30
+};
+struct SessionError {
+  ErrorKind kind = ErrorKind::kProtocol;
+  std::string message;  // escaped for printing by the receiver
+};
+
+struct ManifestEnd {
+  uint64_t directories = 0;
+  uint64_t entries = 0;
+  uint64_t errors = 0;
+  uint64_t strays_removed = 0;  // destination: temporaries of dead sessions
+};
+
+// One object that did not reach the asked state. The run goes on; exit 23 (24 when all are kVanished).
+enum class ProblemKind : uint8_t { kFailed = 1, kVanished, kChanged, kConflict, kIntegrity, kNoSpace };
+enum class Side : uint8_t { kSource = 1, kDestination, kCoordinator };
+struct Problem {
+  ProblemKind kind = ProblemKind::kFailed;
+  Side side = Side::kDestination;
+  RelPath path;
+  std::string operation;  // "open", "write", "fchown", ...
+  int error = 0;          // errno, 0 where none applies
+  std::string detail;     // free text, may be empty
+  uint64_t action = 0;    // id of the action, 0 where none
+};
+
+// Totals since the session began.
+struct ApplyCounters {
+  uint64_t actions_done = 0;      // ended, well or with a problem
+  uint64_t files_published = 0;
+  uint64_t bytes_received = 0;    // file contents that arrived from the source
+  uint64_t bytes_written = 0;
+  uint64_t wire_bytes = 0;        // of data connections, both ways; 0 for a local route
+  uint64_t retries = 0;
+  // Attributes that the process may not set and nobody asked for by name: no part of the asked state.
+  uint64_t skipped_owner = 0;
+  uint64_t skipped_devices = 0;
+  uint64_t skipped_xattrs = 0;
+};
+
+struct ApplyProgress {
+  uint64_t completed_sequence = 0;    // every batch up to this one has ended: returns credit
+  ApplyCounters counters;
+  std::vector<Problem> problems;      // new since the last message
+  // Actions that ended with nothing changed because they are no part of the asked state (devices without CAP_MKNOD).
+  std::vector<uint64_t> skipped_actions;
+  RelPath current_file;               // a large file being moved, or the root
+  uint64_t current_bytes = 0;
+  uint64_t current_size = 0;
+};
+struct ApplyDone {
+  ApplyCounters counters;
+  Durability durability = Durability::kNone;  // weakest state reached by everything published
+};
+
+using AgentMessage =
+    std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress, ApplyDone>;
+
+}  // namespace uringsync
