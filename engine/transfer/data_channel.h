@@ -38,6 +38,16 @@ struct FileRequest {
 
 enum class ReplyStatus : uint8_t { kOk = 1, kVanished, kChanged, kFailed };
 
+// What a regular file is now, when it is no longer what the request described: with it the destination asks again.
+struct CurrentFile {
+  FileId file;
+  uint32_t mode = 0;  // 07777
+  uint32_t uid = 0;
+  uint32_t gid = 0;
+  uint64_t size_bytes = 0;
+  FileTime mtime;
+};
+
 // Part of an answer. `bytes` of file content at `offset`, or a hole of `hole_length` bytes there; `end` closes the request.
 struct ReplyItem {
   uint64_t id = 0;
@@ -50,6 +60,8 @@ struct ReplyItem {
   Digest128 digest;             // XXH3-128 of those bytes with the session's seed
   bool end = false;             // request complete: data and holes cover the asked range exactly (or status is not kOk)
   std::optional<XattrList> xattrs;  // with the first item of a request that wanted them
+  // With kChanged, where a regular file is still there under that name.
+  std::optional<CurrentFile> current;
 };
 
 struct RequestMessage {
