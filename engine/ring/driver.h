@@ -81,6 +81,7 @@ enum class CallCode : uint8_t {
   kGetxattr, kFgetxattr, kListxattr, kFlistxattr, kSetxattr, kFsetxattr, kRemovexattr, kFremovexattr,
   kGetxattrat, kListxattrat, kSetxattrat, kRemovexattrat, kPread, kPwrite, kSocket, kBind, kListen, kSetsockopt,
   kGetsockname, kGetpeername, kGetsockopt, kShutdown, kMemfdCreate, kSyncfs, kSyncFileRange, kChmod, kChown, kFsync, kCopyFileRange,
+  kLgetxattr, kLlistxattr, kLsetxattr, kLremovexattr,  // by path, without following the last link
   kCount
 };
 const char* CallCodeName(CallCode code);
