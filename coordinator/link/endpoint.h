@@ -1,0 +1,51 @@
+// Endpoint: one side of a sync as the user names it.
+//
+//   PATH                                a directory of this host
+//   agent://HOST[:PORT]/ROOT[/PATH]     below a named root of a running agent; PORT defaults to 7440
+//
+// HOST may be an IPv6 address in brackets. ROOT and the components of PATH are percent-decoded one by one, so any byte but NUL
+// and '/' can be written (%25 is a percent sign). Thread rule: values.
+// Use:  US_ASSIGN_OR_RETURN(Endpoint source, ParseEndpoint(argv[1]));
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "absl/status/statusor.h"
+#include "engine/base/rel_path.h"
+
+namespace uringsync {
+
+constexpr uint16_t kDefaultAgentPort = 7440;
+
+struct LocalEndpoint {
+  std::string path;  // as given: relative to the working directory or absolute, symlinks not resolved
+  friend bool operator==(const LocalEndpoint&, const LocalEndpoint&) = default;
+};
+
+struct AgentEndpoint {
+  std::string host;  // name, IPv4 or IPv6 address (without brackets)
+  uint16_t port = kDefaultAgentPort;
+  std::string root;  // name of the root, at least one byte
+  RelPath path;      // below it
+  // "host:port", with brackets around an IPv6 address: what gRPC dials and what messages show.
+  std::string Address() const;
+  friend bool operator==(const AgentEndpoint&, const AgentEndpoint&) = default;
+};
+
+struct Endpoint {
+  std::variant<LocalEndpoint, AgentEndpoint> where;
+  bool is_local() const { return std::holds_alternative<LocalEndpoint>(where); }
+  const LocalEndpoint& local() const { return std::get<LocalEndpoint>(where); }
+  const AgentEndpoint& agent() const { return std::get<AgentEndpoint>(where); }
+  // For messages: the path, or the agent:// form with the default port left out; names escaped.
+  std::string Display() const;
+};
+
+// Fails with LinkError(kUsage, ...): an empty path, another scheme, a remote shell's HOST:PATH, a missing root, a bad port or
+// percent sequence, ".." or "." below the root. The text says what to write instead.
+absl::StatusOr<Endpoint> ParseEndpoint(std::string_view text);
+
+}  // namespace uringsync

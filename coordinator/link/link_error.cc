@@ -1,0 +1,53 @@
+#include "coordinator/link/link_error.h"
+
+#include <charconv>
+#include <string>
+
+#include "absl/strings/cord.h"
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+namespace {
+
+constexpr char kKindPayload[] = "uringsync/error-kind";
+
+}  // namespace
+
+absl::Status LinkError(ErrorKind kind, std::string_view message) {
+  absl::Status status = MakeStatus(absl::StatusCode::kFailedPrecondition, message);
+  status.SetPayload(kKindPayload, absl::Cord(std::to_string(static_cast<int>(kind))));
+  return status;
+}
+
+ErrorKind LinkErrorKind(const absl::Status& status) {
+  if (auto payload = status.GetPayload(kKindPayload); payload.has_value()) {
+    const std::string text(*payload);
+    int kind = 0;
+    std::from_chars(text.data(), text.data() + text.size(), kind);
+    return static_cast<ErrorKind>(kind);
+  }
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kUnavailable: return ErrorKind::kProtocol;
+    case absl::StatusCode::kDeadlineExceeded: return ErrorKind::kTimeout;
+    case absl::StatusCode::kCancelled: return ErrorKind::kInterrupted;
+    case absl::StatusCode::kNotFound: return ErrorKind::kSelection;
+    default: return ErrorKind::kFileIo;
+  }
+}
+
+int ExitCodeOf(ErrorKind kind) {
+  switch (kind) {
+    case ErrorKind::kUsage: return 1;
+    case ErrorKind::kVersion: return 2;
+    case ErrorKind::kSelection: return 3;
+    case ErrorKind::kLocked:
+    case ErrorKind::kFileIo: return 11;
+    case ErrorKind::kProtocol: return 12;
+    case ErrorKind::kInterrupted: return 20;
+    case ErrorKind::kTimeout: return 30;
+  }
+  return 12;
+}
+
+}  // namespace uringsync

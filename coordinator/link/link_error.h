@@ -1,0 +1,24 @@
+// LinkError: a Status that also says which category of exit code it belongs to.
+//
+// The links and the command line fail with these; the command turns the category into its exit code. Thread rule: functions.
+// Use:  return LinkError(ErrorKind::kSelection, "source /a: No such file or directory");
+#pragma once
+
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "proto/messages.h"
+
+namespace uringsync {
+
+// FailedPrecondition with `message` and `kind` recorded. The message is ready to print: names in it are escaped already.
+absl::Status LinkError(ErrorKind kind, std::string_view message);
+
+// The kind recorded by LinkError(); for any other status a kind by its code: InvalidArgument and Unavailable kProtocol,
+// DeadlineExceeded kTimeout, Cancelled kInterrupted, NotFound kSelection, everything else kFileIo.
+ErrorKind LinkErrorKind(const absl::Status& status);
+
+// rsync's exit code for a run that ends with `kind`.
+int ExitCodeOf(ErrorKind kind);
+
+}  // namespace uringsync
