@@ -1,0 +1,61 @@
+// SessionHandler: what the agent daemon calls for every control stream that a peer opens.
+//
+// Wiring in agent/main.cc, in this order, torn down in reverse (names on the right are the session people's):
+//   Runtime                    engine/ring/runtime.h
+//   Roots                      agent/roots.h
+//   SessionTable               agent/session_table.h: sessions by id, shared by handler and data server; default-constructible
+//   DataServer                 agent/data_server.h: static StatusOr<unique_ptr<DataServer>> Start(DataServerOptions);
+//                              uint16_t port() const; void Stop() (idempotent; the destructor calls it)
+//                              DataServerOptions { Runtime* runtime; SessionTable* table; std::shared_ptr<TlsContext> tls;
+//                                                  std::string host; uint16_t port; }       (port 0: any; absent in a private agent)
+//   SessionRunner              agent/session.h: class SessionRunner final : public SessionHandler, made from an AgentContext
+//   ControlServer              agent/control_service.h
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/coro/cancel.h"
+#include "proto/control_peer.h"
+#include "proto/transport.h"
+
+namespace uringsync {
+
+class Roots;
+class Runtime;
+class SessionTable;
+class TlsContext;
+
+// What a session may use of its agent. Everything pointed to outlives the handler.
+struct AgentContext {
+  Runtime* runtime = nullptr;
+  const Roots* roots = nullptr;
+  SessionTable* table = nullptr;
+  // For data connections that this agent opens (DataRoute kConnect, ConnectData); null without certificates.
+  std::shared_ptr<TlsContext> data_client_tls;
+  uint16_t data_port = 0;  // of the data server; 0: none (private agent)
+};
+
+class SessionHandler {
+ public:
+  virtual ~SessionHandler() = default;
+
+  // Serves one control stream from Hello to its end, on a thread that is no shard; returns when everything of the session has
+  // ended (scopes joined, temporaries removed, lock released). Many run at once on different threads.
+  //
+  // `shutdown` is cancelled when the agent stops: work must end soon. The service sends SessionError{kInterrupted} itself and
+  // lets no message of the handler follow it; stream->Receive() returns Cancelled then.
+  //
+  // The result is the session's outcome for the audit line: OK for a session that ran to its end (problems of single objects
+  // included), else why it ended. It is not sent to the peer: the handler has sent its SessionError.
+  virtual absl::Status Run(AgentStream* stream, const ControlPeer& peer, CancelToken shutdown) = 0;
+};
+
+// One line per event that an auditor asks about: who did what where, with which result. Session code calls it when a session
+// is opened and when it has ended. Every field is escaped by the log. `result` OK prints "ok".
+void LogSessionAudit(const ControlPeer& peer, std::string_view event, std::string_view role, std::string_view root,
+                     std::string_view path, const absl::Status& result);
+
+}  // namespace uringsync

@@ -1,0 +1,22 @@
+// ControlPeer: who is at the other end of a control stream, as an agent sees it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace uringsync {
+
+struct ControlPeer {
+  // Transport address, e.g. "ipv4:10.0.0.7:51234"; "private" for an inherited socket.
+  std::string address;
+  // DNS, URI and IP names of the verified client certificate, in the certificate's order; its common name when it has no
+  // such name; empty for a private agent. Bytes of the peer: escape before printing.
+  std::vector<std::string> identities;
+  // The stream came over an inherited socket pair: the peer is the process that started this one.
+  bool is_private = false;
+
+  // First identity, or "private", or the address. Escaped, fit for a log.
+  std::string Describe() const;
+};
+
+}  // namespace uringsync
