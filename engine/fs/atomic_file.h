@@ -1,0 +1,86 @@
+// Staging and publish: an object is made under a temporary name in its own directory and gets its final name whole, by one
+// rename, or never.
+//
+// A new name is published with RENAME_NOREPLACE: what appeared meanwhile is never overwritten. For a replacement, the object in
+// the way is looked at immediately before the rename and must be the one that was planned against (dev, ino, type, size, mtime);
+// anything else is a conflict (Aborted) and stays. Between the look and the rename lies a window of two system calls.
+//
+// Thread rule: made, used and destroyed on the shard that owns `driver` (the destructor unlinks what was not published).
+// Use:  US_ASSIGN_OR_RETURN(StagedObject staged, StagedObject::CreateFile(driver, parent, &namer));
+//       ... write to staged.fd(), ApplyMetadata(..., staged.handle(), ...), fsync ...
+//       US_RETURN_IF_ERROR(staged.Publish(LeafName(path), action.existing));
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "engine/base/entry.h"
+#include "engine/base/unique_fd.h"
+#include "engine/fs/directory.h"
+#include "engine/fs/state_name.h"
+#include "engine/fs/xattrs.h"
+
+namespace uringsync {
+
+class StagedObject {
+ public:
+  StagedObject() = default;
+  StagedObject(StagedObject&& other) noexcept;
+  StagedObject& operator=(StagedObject&& other) noexcept;
+  // Removes the temporary unless it was published. Best effort: the next session's scan removes what is left.
+  ~StagedObject();
+
+  // An empty regular file, O_EXCL, mode 0600, open for reading and writing.
+  static absl::StatusOr<StagedObject> CreateFile(Driver* driver, DirectoryPtr parent, StateNamer* namer);
+  static absl::StatusOr<StagedObject> CreateSymlink(Driver* driver, DirectoryPtr parent, StateNamer* namer,
+                                                    const std::string& target);
+  // FIFO, socket or device as `wanted` says, mode 0600. PermissionDenied (EPERM) for a device without CAP_MKNOD.
+  static absl::StatusOr<StagedObject> CreateSpecial(Driver* driver, DirectoryPtr parent, StateNamer* namer,
+                                                    const Entry& wanted);
+  // A hard link to `target_name` in `target_parent` (not followed).
+  static absl::StatusOr<StagedObject> CreateLink(Driver* driver, DirectoryPtr parent, StateNamer* namer,
+                                                 const Directory& target_parent, const char* target_name);
+
+  bool valid() const { return parent_ != nullptr; }
+  int fd() const { return fd_.get(); }  // regular files; -1 for others and after CloseFile
+  const std::string& temporary_name() const { return name_; }
+  const DirectoryPtr& parent() const { return parent_; }
+  // The descriptor where there is one, else the temporary name. Valid while this object stays where it is.
+  ObjectHandle handle() const;
+  // Gives the descriptor up early (a batch holds many staged objects); handle() is then by name.
+  void CloseFile() { fd_.Reset(); }
+
+  // Gives the object its final name in parent(). `existing`: what was planned against; nullopt: nothing is there.
+  // AlreadyExists/Aborted (conflict): the name holds something else than planned; the temporary is gone. A planned empty directory is
+  // removed first (a directory cannot be renamed over). Other errors: of the rename. After OK the object owns nothing.
+  absl::Status Publish(const char* name, const std::optional<Entry>& existing);
+  // Removes the temporary now.
+  absl::Status Discard();
+
+ private:
+  StagedObject(Driver* driver, DirectoryPtr parent, std::string name, UniqueFd fd);
+  absl::Status PublishNew(const char* name);
+
+  Driver* driver_ = nullptr;
+  DirectoryPtr parent_;  // null: nothing staged
+  std::string name_;
+  UniqueFd fd_;
+};
+
+// True for the Status of an object that is not the one planned against.
+bool IsConflict(const absl::Status& status);
+
+// OK when `name` in `dirfd` is the object that `expected` describes (identity of file.h); Aborted when it is another one or was
+// modified; NotFound when there is none.
+absl::Status VerifyExisting(Driver* driver, int dirfd, const char* name, const Entry& expected);
+
+// Removes the object `expected` describes, a directory only when it is empty (FailedPrecondition, ENOTEMPTY). Aborted: something
+// else is there. Already gone is OK.
+absl::Status RemoveObject(Driver* driver, int dirfd, const char* name, const Entry& expected);
+
+// mkdir with mode 0700. AlreadyExists when the name is taken.
+absl::Status MakeDirectory(Driver* driver, int dirfd, const char* name);
+
+}  // namespace uringsync

@@ -1,0 +1,68 @@
+// Regular files: whole reads and writes over the ring, sizes, source files and their identity.
+//
+// Thread rule: a coroutine of the shard that owns `driver`. Buffers must stay until the task has ended.
+// Use:  US_CO_ASSIGN_OR_RETURN(size_t n, co_await ReadAtFull(driver, fd, buffer.data(), 65536, 0));
+#pragma once
+
+#include <linux/stat.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "engine/base/entry.h"
+#include "engine/base/unique_fd.h"
+#include "engine/coro/task.h"
+#include "engine/fs/directory.h"
+#include "engine/ring/driver.h"
+
+namespace uringsync {
+
+// Reads `length` bytes at `offset`, looping over short results. Returns the bytes read: less than asked only at the end of the
+// file. `registered_buffer` as in Op.
+Task<absl::StatusOr<size_t>> ReadAtFull(Driver* driver, int fd, void* buffer, size_t length, uint64_t offset,
+                                        int registered_buffer = -1);
+// Writes all of it, looping over short results; ResourceExhausted (ENOSPC, EDQUOT), DataLoss (EIO), ...
+Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_t length, uint64_t offset,
+                               int registered_buffer = -1);
+// fsync; after an error the pages count as clean: stage the file again, never retry the fsync.
+Task<absl::Status> SyncFile(Driver* driver, int fd);
+// Allocates blocks for [0, size_bytes) without changing the size. A file system that cannot is no error; ENOSPC is.
+Task<absl::Status> Preallocate(Driver* driver, int fd, uint64_t size_bytes);
+absl::Status TruncateTo(Driver* driver, int fd, uint64_t size_bytes);
+// Read-ahead and cache hints; best effort.
+void AdviseSequential(Driver* driver, int fd);
+void AdviseDontNeed(Driver* driver, int fd, uint64_t offset, uint64_t length);
+
+// What a manifest promised of a file, to be recognised again before and after its contents are read.
+struct FileIdentity {
+  FileType type = FileType::kRegular;
+  FileId id;
+  uint64_t size_bytes = 0;
+  FileTime mtime;
+};
+FileIdentity IdentityOf(const Entry& entry);
+
+enum class IdentityMatch : uint8_t {
+  kSame,
+  kModified,  // the same object with another size or mtime
+  kOther      // another object or type
+};
+// Size counts for regular files only; mtime for everything but directories, whose mtime moves with their entries.
+IdentityMatch CompareIdentity(const FileIdentity& expected, const struct statx& found);
+
+// statx of an open descriptor with everything that identities and entries need.
+absl::Status StatDescriptor(Driver* driver, int fd, struct statx* out);
+// statx of `name` in `dirfd`, without following.
+absl::Status StatAt(Driver* driver, int dirfd, const char* name, struct statx* out);
+
+struct SourceFile {
+  UniqueFd fd;
+  struct statx stat {};
+};
+// Opens `name` in `dirfd` for reading with O_NOFOLLOW|O_NONBLOCK|O_NOCTTY, O_NOATIME where it is permitted, and stats it. A FIFO,
+// device or socket in its place never blocks and is refused: FailedPrecondition without errno. Compare the identity before
+// reading. NotFound, PermissionDenied, FailedPrecondition (ELOOP: a symlink), ...
+absl::StatusOr<SourceFile> OpenSourceFile(Driver* driver, int dirfd, const char* name);
+
+}  // namespace uringsync

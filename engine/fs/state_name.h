@@ -1,0 +1,35 @@
+// Names of temporaries: ".~uringsync~<16 hex digits of the session>.<decimal>.tmp" in the directory of the object they become.
+//
+// The pattern is ours alone: scanners hide it, and the destination's scanner removes those of dead sessions. Thread rule: values;
+// StateNamer is thread-safe.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace uringsync {
+
+// First 8 bytes of a session's id, as the number whose 16 hex digits stand in the names.
+uint64_t SessionTag(std::span<const uint8_t> session_id);
+// True for exactly the pattern above.
+bool IsStateName(std::string_view name);
+// The session that made a temporary; nullopt where `name` is none.
+std::optional<uint64_t> StateNameSession(std::string_view name);
+
+// Hands out unused names of one session; share one among all its shards.
+class StateNamer {
+ public:
+  explicit StateNamer(uint64_t session_tag) : tag_(session_tag) {}
+  std::string Next();
+  uint64_t session_tag() const { return tag_; }
+
+ private:
+  const uint64_t tag_;
+  std::atomic<uint64_t> next_{1};
+};
+
+}  // namespace uringsync

@@ -1,0 +1,74 @@
+// ManifestScanner: the ordered manifest of a tree, scanned by all shards in parallel, in bounded memory.
+//
+// Batches come depth-first, a directory before its subdirectories, siblings by name bytes (the order of DirectoryBatch). A huge
+// directory comes in several consecutive batches.
+//
+// What shows: everything but temporaries of ours (IsStateName) and the directory lost+found at a mount root. Errors: an object
+// that cannot be looked at has Entry::error; a directory that cannot be listed has DirectoryBatch::error, and its batch still
+// comes. Only a fault of the scan itself (no disk for its spool, cancelled) ends it.
+//
+// Thread rule: Start and Next on one shard of the runtime, one caller at a time; the work runs on all shards. Close must be awaited
+// before the scanner is destroyed, also after an error.
+// Use:  std::unique_ptr<ManifestScanner> scanner = ManifestScanner::Start(runtime, root, options);
+//       while (true) {
+//         absl::StatusOr<std::optional<DirectoryBatch>> batch = co_await scanner->Next();
+//         if (!batch.ok() || !batch->has_value()) break;
+//       }
+//       co_await scanner->Close();
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "engine/base/entry.h"
+#include "engine/coro/cancel.h"
+#include "engine/coro/task.h"
+#include "engine/fs/directory.h"
+#include "engine/ring/runtime.h"
+
+namespace uringsync {
+
+struct ScanOptions {
+  MetadataSelection selection;      // which attributes are digested; atime is reported when selected
+  bool checksum = false;            // content digests of regular files
+  bool one_file_system = false;     // directories of another device get not_entered
+  // Destination: remove temporaries whose session is not this one (the caller holds the subtree lock).
+  std::optional<uint64_t> remove_strays_but;
+  CancelToken cancel;
+  std::string spool_directory;      // of the names of huge directories; empty: $TMPDIR, else /tmp
+  // Bounds. Entries that were read ahead of the consumer, all shards together (the head directory may always go on).
+  size_t read_ahead_entries = 16384;
+  size_t names_in_memory = 32768;   // names of one directory beyond which they are sorted on disk
+};
+
+struct ScanTotals {
+  uint64_t directories = 0;
+  uint64_t entries = 0;
+  uint64_t errors = 0;
+  uint64_t strays_removed = 0;
+};
+
+class ManifestScanner {
+ public:
+  static constexpr size_t kBatchEntries = 1024;  // at most, of one DirectoryBatch
+
+  static std::unique_ptr<ManifestScanner> Start(Runtime* runtime, DirectoryPtr root, ScanOptions options);
+  // CHECKs that Close was awaited.
+  ~ManifestScanner();
+
+  // The next batch; nullopt at the end; an error ends the scan.
+  Task<absl::StatusOr<std::optional<DirectoryBatch>>> Next();
+  // Cancels what is running and joins it.
+  Task<void> Close();
+  // Of everything handed out so far.
+  const ScanTotals& totals() const;
+
+ private:
+  class Impl;
+  explicit ManifestScanner(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace uringsync
