@@ -1,0 +1,51 @@
+// DataServer: the agent's data-plane port.
+//
+// Every connection is accepted on shard 0, handed to a shard (round robin), secured there, and must say within a deadline which
+// session it belongs to; then the session uses it. A private agent has none.
+//
+// Thread rule: Start, Stop and destruction on one thread that is no shard.
+// Use:  US_ASSIGN_OR_RETURN(std::unique_ptr<DataServer> server, DataServer::Start({.runtime = &runtime, .table = &table, .tls = tls,
+//                                                                                  .host = "0.0.0.0", .port = 7441}));
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace uringsync {
+
+class Runtime;
+class SessionTable;
+class TlsContext;
+
+struct DataServerOptions {
+  Runtime* runtime = nullptr;
+  SessionTable* table = nullptr;
+  std::shared_ptr<TlsContext> tls;  // server side, asks for a client certificate
+  std::string host;                 // address to listen on
+  uint16_t port = 0;                // 0: any free one
+};
+
+class DataServer {
+ public:
+  // Connections that are served or being opened at once; further ones are closed at once.
+  static constexpr size_t kMaxConnections = 1024;
+  // Unavailable or PermissionDenied with the address when it cannot listen there.
+  static absl::StatusOr<std::unique_ptr<DataServer>> Start(DataServerOptions options);
+  ~DataServer();
+  DataServer(const DataServer&) = delete;
+  DataServer& operator=(const DataServer&) = delete;
+
+  uint16_t port() const;
+  // Closes the listener and every connection, and waits for their coroutines. Idempotent.
+  void Stop();
+
+ private:
+  struct State;
+  explicit DataServer(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace uringsync

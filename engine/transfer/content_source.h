@@ -1,0 +1,54 @@
+// ContentSource: how a destination gets contents, whether the source is this very process or a peer.
+//
+// One object per shard. LocalContentSource calls a SourceReader on the same shard: no socket, no copy. RemoteContentSource spreads
+// requests over the data connections of its shard (remote_source.h).
+//
+// Thread rule: one shard, except where a method says otherwise.
+// Use:  absl::Status status = co_await source->Fetch(request, &sink);
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "engine/coro/task.h"
+#include "engine/transfer/piece.h"
+#include "engine/transfer/source_reader.h"
+
+namespace uringsync {
+
+class ContentSource {
+ public:
+  virtual ~ContentSource() = default;
+  // Answers `request` into `sink` (its id is chosen here). OK: the item with `end` was delivered, whatever its status says.
+  // Unavailable: the connection broke midway; asking again is harmless. Cancelled: the session is over. Any other status is
+  // the sink's own.
+  virtual Task<absl::Status> Fetch(FileRequest request, ReplySink* sink) = 0;
+  // Suspends until Fetch can work (at once for a local source); not OK when it never will.
+  virtual Task<absl::Status> WaitUsable() = 0;
+  // True when WaitUsable would return at once. Any thread.
+  virtual bool usable() const = 0;
+  // How many small requests are worth having outstanding on this shard.
+  virtual size_t concurrency() const = 0;
+  // Bytes on the wire, both ways. Any thread.
+  virtual uint64_t wire_bytes() const = 0;
+};
+
+// Small files in flight per shard for a local source: enough that one io_uring_enter carries many reads and writes.
+constexpr size_t kLocalConcurrency = 32;
+
+class LocalContentSource final : public ContentSource {
+ public:
+  explicit LocalContentSource(std::unique_ptr<SourceReader> reader) : reader_(std::move(reader)) {}
+  Task<absl::Status> Fetch(FileRequest request, ReplySink* sink) override;
+  Task<absl::Status> WaitUsable() override;
+  bool usable() const override { return true; }
+  size_t concurrency() const override { return kLocalConcurrency; }
+  uint64_t wire_bytes() const override { return 0; }
+
+ private:
+  std::unique_ptr<SourceReader> reader_;
+};
+
+}  // namespace uringsync

@@ -1,0 +1,32 @@
+// TransferFailure: why one object did not arrive, in the terms that a report needs.
+//
+// A value. agent/ turns it into a Problem by adding the path and the action.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace uringsync {
+
+enum class FailureKind : uint8_t {
+  kFailed = 1,
+  kVanished,    // gone at the source
+  kChanged,     // the source kept changing through every try
+  kConflict,    // the destination holds something else than was planned against
+  kIntegrity,   // a digest kept mismatching
+  kNoSpace,     // ENOSPC, EDQUOT
+  kConnection,  // no connection to the source any more
+};
+
+struct TransferFailure {
+  FailureKind kind = FailureKind::kFailed;
+  bool at_source = false;
+  std::string operation;  // "open", "write", ...
+  int error = 0;          // errno, 0 where none applies
+  std::string detail;
+};
+
+// kNoSpace for ENOSPC and EDQUOT, kFailed otherwise, at the destination.
+TransferFailure WriteFailure(int error, std::string operation);
+
+}  // namespace uringsync

@@ -1,0 +1,214 @@
+#include "engine/transfer/remote_source.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <unordered_map>
+#include <utility>
+
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+namespace {
+
+// Suspends the only waiter of `slot`.
+struct SuspendIn {
+  std::coroutine_handle<>* slot;
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> handle) const { *slot = handle; }
+  void await_resume() const noexcept {}
+};
+
+void Wake(Executor* shard, std::coroutine_handle<>* slot) {
+  if (*slot) shard->Post(std::exchange(*slot, nullptr));
+}
+
+// A request takes at least this much credit, so that the number of outstanding ones is bounded too.
+constexpr uint64_t kMinCredit = 4 << 10;
+
+}  // namespace
+
+// One request under way. Shared by the Fetch that waits and the connection that will answer.
+struct RemoteContentSource::Pending {
+  uint64_t begin = 0;
+  uint64_t length = 0;
+  uint64_t covered = 0;  // bytes of data and holes that arrived
+  bool abandoned = false;
+  std::deque<std::pair<ReplyItem, Piece>> items;
+  absl::Status broken;
+  std::coroutine_handle<> waiter;
+};
+
+struct RemoteContentSource::Connection {
+  std::unique_ptr<RequestChannel> channel;
+  std::unordered_map<uint64_t, std::shared_ptr<Pending>> pending;
+  std::deque<FileRequest> queue;
+  std::coroutine_handle<> sender;
+  absl::Status broken;
+  uint64_t outstanding_bytes = 0;
+  uint64_t reported_wire_bytes = 0;
+};
+
+RemoteContentSource::RemoteContentSource(Executor* shard) : shard_(shard) {}
+
+RemoteContentSource::~RemoteContentSource() {
+  if (connections_.empty()) return;
+  std::fputs("uringsync: a RemoteContentSource was destroyed with connections in use\n", stderr);
+  std::abort();
+}
+
+Task<absl::Status> RemoteContentSource::Run(std::unique_ptr<RequestChannel> channel) {
+  Connection connection;
+  connection.channel = std::move(channel);
+  if (is_closed_ || connections_.size() >= kMaxChannelsPerShard) {
+    connection.channel->Close();
+    co_return is_closed_ ? closed_ : absl::ResourceExhaustedError("too many data connections");
+  }
+  connections_.push_back(&connection);
+  live_channels_.fetch_add(1);
+  for (std::coroutine_handle<>& waiter : usable_waiters_) shard_->Post(waiter);
+  usable_waiters_.clear();
+  Scope scope;
+  scope.Spawn(SendLoop(&connection));
+  absl::Status end = co_await ReceiveLoop(&connection);
+  Break(&connection, end);
+  co_await scope.Join();
+  live_wire_bytes_.fetch_sub(connection.reported_wire_bytes);
+  finished_wire_bytes_.fetch_add(connection.channel->wire_bytes());
+  co_return is_closed_ ? absl::OkStatus() : end;
+}
+
+void RemoteContentSource::Break(Connection* connection, absl::Status reason) {
+  if (!connection->broken.ok()) return;
+  connection->broken = std::move(reason);
+  connection->channel->Close();
+  std::erase(connections_, connection);
+  live_channels_.fetch_sub(1);
+  for (auto& [id, pending] : connection->pending) {
+    pending->broken = is_closed_ ? closed_
+                                 : MakeStatus(absl::StatusCode::kUnavailable,
+                                              "data connection lost: " + std::string(ToStd(connection->broken.message())));
+    Wake(shard_, &pending->waiter);
+  }
+  connection->pending.clear();
+  Wake(shard_, &connection->sender);
+}
+
+void RemoteContentSource::Close(absl::Status reason) {
+  if (is_closed_) return;
+  is_closed_ = true;
+  closed_ = std::move(reason);
+  if (closed_.ok()) closed_ = absl::CancelledError("the session is over");
+  std::vector<Connection*> open = connections_;
+  for (Connection* connection : open) Break(connection, closed_);
+  for (std::coroutine_handle<>& waiter : usable_waiters_) shard_->Post(waiter);
+  usable_waiters_.clear();
+}
+
+Task<void> RemoteContentSource::SendLoop(Connection* connection) {
+  while (connection->broken.ok()) {
+    if (connection->queue.empty()) {
+      co_await SuspendIn{&connection->sender};
+      continue;
+    }
+    RequestMessage message;
+    while (!connection->queue.empty() && message.requests.size() < kMaxRequestsPerMessage) {
+      message.requests.push_back(std::move(connection->queue.front()));
+      connection->queue.pop_front();
+    }
+    absl::Status sent = co_await connection->channel->Send(std::move(message));
+    if (!sent.ok()) Break(connection, std::move(sent));
+  }
+}
+
+Task<absl::Status> RemoteContentSource::ReceiveLoop(Connection* connection) {
+  while (connection->broken.ok()) {
+    absl::StatusOr<ReplyMessage> message = co_await connection->channel->Receive();
+    if (!connection->broken.ok()) break;
+    if (!message.ok()) co_return message.status();
+    uint64_t wire = connection->channel->wire_bytes();
+    live_wire_bytes_.fetch_add(wire - std::exchange(connection->reported_wire_bytes, wire));
+    absl::Status delivered = Deliver(connection, std::make_shared<ReplyMessage>(*std::move(message)));
+    if (!delivered.ok()) co_return delivered;
+  }
+  co_return connection->broken;
+}
+
+absl::Status RemoteContentSource::Deliver(Connection* connection, std::shared_ptr<ReplyMessage> message) {
+  size_t offset = 0;
+  for (ReplyItem& item : message->items) {
+    if (item.data_length > message->payload.size() - offset)
+      return absl::InvalidArgumentError("a reply's items are longer than its payload");
+    auto found = connection->pending.find(item.id);
+    if (found == connection->pending.end()) return absl::InvalidArgumentError("a reply to a request that was not made");
+    std::shared_ptr<Pending> pending = found->second;
+    uint64_t bytes = uint64_t{item.data_length} + item.hole_length;
+    if (item.hole_length > pending->length || bytes > pending->length - pending->covered ||
+        (bytes > 0 && item.offset != pending->begin + pending->covered))
+      return absl::InvalidArgumentError("a reply outside the range that was asked for");
+    pending->covered += bytes;
+    if (item.end) {
+      if (item.status == ReplyStatus::kOk && pending->covered != pending->length)
+        return absl::InvalidArgumentError("a reply that ends before its range does");
+      connection->outstanding_bytes -= pending->length;
+      connection->pending.erase(found);
+    }
+    size_t length = item.data_length;
+    if (!pending->abandoned) {
+      pending->items.emplace_back(std::move(item), Piece::InMessage(message, offset, length));
+      Wake(shard_, &pending->waiter);
+    }
+    offset += length;
+  }
+  return absl::OkStatus();
+}
+
+Task<absl::Status> RemoteContentSource::WaitUsable() {
+  while (!is_closed_ && connections_.empty()) {
+    std::coroutine_handle<>* slot = &usable_waiters_.emplace_back();
+    co_await SuspendIn{slot};
+  }
+  co_return closed_;
+}
+
+// The connection with the least to do.
+RemoteContentSource::Connection* RemoteContentSource::Pick() {
+  auto least = std::min_element(connections_.begin(), connections_.end(), [](const Connection* a, const Connection* b) {
+    return a->outstanding_bytes < b->outstanding_bytes;
+  });
+  return least == connections_.end() ? nullptr : *least;
+}
+
+Task<absl::Status> RemoteContentSource::Fetch(FileRequest request, ReplySink* sink) {
+  SemaphoreUnits credit = co_await credit_.Acquire(std::max(request.length, kMinCredit));
+  US_CO_RETURN_IF_ERROR(co_await WaitUsable());
+  Connection* connection = Pick();
+  if (connection == nullptr) co_return absl::UnavailableError("no data connection");
+  auto pending = std::make_shared<Pending>();
+  pending->begin = request.offset;
+  pending->length = request.length;
+  request.id = next_id_++;
+  connection->outstanding_bytes += request.length;
+  connection->pending.emplace(request.id, pending);
+  connection->queue.push_back(std::move(request));
+  Wake(shard_, &connection->sender);
+  while (true) {
+    while (pending->items.empty() && pending->broken.ok()) co_await SuspendIn{&pending->waiter};
+    // What arrived before the break is dropped with it: the caller asks again from the start.
+    if (!pending->broken.ok()) co_return pending->broken;
+    std::pair<ReplyItem, Piece> next = std::move(pending->items.front());
+    pending->items.pop_front();
+    bool end = next.first.end;
+    absl::Status taken = co_await sink->OnItem(std::move(next.first), std::move(next.second));
+    if (!taken.ok()) {
+      pending->abandoned = true;
+      pending->items.clear();
+      co_return taken;
+    }
+    if (end) co_return absl::OkStatus();
+  }
+}
+
+uint64_t RemoteContentSource::wire_bytes() const { return finished_wire_bytes_.load() + live_wire_bytes_.load(); }
+
+}  // namespace uringsync

@@ -1,0 +1,70 @@
+// RemoteContentSource: contents from a peer, over the data connections of one shard.
+//
+// Requests of all callers are coalesced: while one RequestMessage is being sent, the next one fills. One receiver coroutine per connection
+// hands replies to the waiting requests. What is outstanding is bounded in bytes (the credit of the data plane): replies are small next
+// to it, so a receiver never has to stop reading, and one slow file does not hold up the others.
+//
+// Thread rule: one shard; Close from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "engine/coro/channel.h"
+#include "engine/coro/scope.h"
+#include "engine/coro/semaphore.h"
+#include "engine/transfer/content_source.h"
+#include "engine/transfer/data_channel.h"
+
+namespace uringsync {
+
+// Content bytes that one shard may have asked for and not yet written.
+constexpr size_t kOutstandingBytesPerShard = size_t{12} << 20;
+// Small files in flight per shard for a remote source: covers a round trip as well as the disk.
+constexpr size_t kRemoteConcurrency = 192;
+// Connections that one shard will use.
+constexpr size_t kMaxChannelsPerShard = 16;
+
+class RemoteContentSource final : public ContentSource {
+ public:
+  explicit RemoteContentSource(Executor* shard);
+  // CHECKs that Run has ended.
+  ~RemoteContentSource() override;
+
+  // Uses `channel` until it ends; returns why. OK or Cancelled after Close(). Requests that were under way on it end as Unavailable.
+  // May run several times at once, one for each connection. On the shard.
+  Task<absl::Status> Run(std::unique_ptr<RequestChannel> channel);
+  // No (further) connection will come: waiting and later calls end with `reason`. On the shard.
+  void Close(absl::Status reason);
+
+  Task<absl::Status> Fetch(FileRequest request, ReplySink* sink) override;
+  Task<absl::Status> WaitUsable() override;
+  bool usable() const override { return live_channels_.load(std::memory_order_relaxed) > 0; }
+  size_t concurrency() const override { return kRemoteConcurrency; }
+  uint64_t wire_bytes() const override;
+
+ private:
+  struct Pending;
+  struct Connection;
+  Connection* Pick();
+  Task<void> SendLoop(Connection* connection);
+  Task<absl::Status> ReceiveLoop(Connection* connection);
+  absl::Status Deliver(Connection* connection, std::shared_ptr<ReplyMessage> message);
+  void Break(Connection* connection, absl::Status reason);
+
+  Executor* const shard_;
+  std::vector<Connection*> connections_;
+  std::atomic<size_t> live_channels_{0};
+  std::atomic<uint64_t> finished_wire_bytes_{0};
+  std::atomic<uint64_t> live_wire_bytes_{0};
+  uint64_t next_id_ = 1;
+  Semaphore credit_{kOutstandingBytesPerShard};
+  absl::Status closed_;  // not OK: no connection will come
+  bool is_closed_ = false;
+  std::vector<std::coroutine_handle<>> usable_waiters_;
+};
+
+}  // namespace uringsync

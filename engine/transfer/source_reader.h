@@ -1,0 +1,69 @@
+// SourceReader: answers FileRequests from the tree below one root.
+//
+// It opens beneath the root, checks that the object is the one asked for, reads data extents in pieces, hashes each, and looks
+// again at the end whether the file moved meanwhile. Nothing is remembered between requests but open descriptors of a few big
+// files, so that ranges of one file do not open it each time.
+//
+// Thread rule: one shard; several Serve at once.
+// Use:  SourceReader reader(driver, shard->buffers(), root, {.digest_seed = seed});
+//       absl::Status status = co_await reader.Serve(request, &sink);
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "engine/base/entry.h"
+#include "engine/coro/task.h"
+#include "engine/fs/directory.h"
+#include "engine/fs/file.h"
+#include "engine/ring/buffer_pool.h"
+#include "engine/transfer/data_channel.h"
+#include "engine/transfer/piece.h"
+
+namespace uringsync {
+
+struct SourceReaderOptions {
+  uint64_t digest_seed = 0;
+  MetadataSelection selection;  // which xattrs a request that wants them gets
+  size_t open_files = 8;        // descriptors of big files kept
+};
+
+// A piece up to this size is read into memory of its own size instead of a pool buffer: small files are many at once.
+constexpr size_t kHeapPieceBytes = 64 << 10;
+
+class SourceReader {
+ public:
+  SourceReader(Driver* driver, BufferPool* buffers, DirectoryPtr root, SourceReaderOptions options);
+
+  // Gives `sink` the answer to `request`, the last item with `end`. What goes wrong with the object is an item (kVanished, kChanged,
+  // kFailed), not a status; the status is the sink's own refusal, else OK.
+  Task<absl::Status> Serve(FileRequest request, ReplySink* sink);
+
+ private:
+  struct Opened;
+  struct Cached {
+    std::string path;
+    std::shared_ptr<SourceFile> file;
+  };
+  absl::StatusOr<std::shared_ptr<SourceFile>> Open(const FileRequest& request);
+  void Forget(const std::string& path);
+  // OK or the item that ends the request.
+  bool CheckIdentity(const FileRequest& request, const struct statx& found, ReplyItem* end) const;
+  bool CheckUnmoved(const FileRequest& request, const SourceFile& file, ReplyItem* end) const;
+  Task<absl::Status> ServeContents(const FileRequest& request, std::shared_ptr<SourceFile> file, ReplyItem first,
+                                   ReplySink* sink);
+  Task<absl::Status> ServeData(const FileRequest& request, const SourceFile& file, uint64_t offset, uint64_t length,
+                               ReplyItem* next, bool* ended, ReplySink* sink);
+  Task<absl::Status> ServeAttributes(const FileRequest& request, ReplySink* sink);
+
+  Driver* const driver_;
+  BufferPool* const buffers_;
+  DirectoryCache directories_;
+  const SourceReaderOptions options_;
+  std::list<Cached> open_files_;  // most recently used first
+};
+
+}  // namespace uringsync

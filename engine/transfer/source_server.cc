@@ -1,0 +1,126 @@
+#include "engine/transfer/source_server.h"
+
+#include <coroutine>
+#include <deque>
+#include <memory>
+#include <utility>
+
+#include "engine/coro/scope.h"
+#include "engine/coro/semaphore.h"
+
+namespace uringsync {
+namespace {
+
+// Packs reply items into messages. While the sender sends one message the next one fills; a reply that does not fit waits.
+class Packer final : public ReplySink {
+ public:
+  Packer(ReplyChannel* channel, SourceServerLimits limits) : channel_(channel), limits_(limits) {}
+
+  Task<absl::Status> OnItem(ReplyItem item, Piece piece) override {
+    while (failed_.ok() && !Fits(piece.size())) co_await Suspend{&room_waiters_};
+    if (!failed_.ok()) co_return failed_;
+    std::span<const std::byte> bytes = piece.bytes();
+    filling_.payload.insert(filling_.payload.end(), bytes.begin(), bytes.end());
+    filling_.items.push_back(std::move(item));
+    WakeAll(&sender_);
+    co_return absl::OkStatus();
+  }
+
+  // Sends until Finish() and everything packed is gone, or the channel fails.
+  Task<void> SendLoop() {
+    while (failed_.ok()) {
+      if (filling_.items.empty()) {
+        if (finished_) break;
+        co_await Suspend{&sender_};
+        continue;
+      }
+      ReplyMessage message = std::exchange(filling_, {});
+      WakeAll(&room_waiters_);
+      absl::Status sent = co_await channel_->Send(std::move(message));
+      if (!sent.ok()) Fail(std::move(sent));
+    }
+  }
+
+  void Finish() {
+    finished_ = true;
+    WakeAll(&sender_);
+  }
+
+  void Fail(absl::Status reason) {
+    if (!failed_.ok()) return;
+    failed_ = std::move(reason);
+    WakeAll(&room_waiters_);
+    WakeAll(&sender_);
+  }
+
+  const absl::Status& failed() const { return failed_; }
+
+ private:
+  using Waiters = std::deque<std::coroutine_handle<>>;
+  struct Suspend {
+    Waiters* waiters;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> handle) const { waiters->push_back(handle); }
+    void await_resume() const noexcept {}
+  };
+  static void WakeAll(Waiters* waiters) {
+    Waiters woken;
+    woken.swap(*waiters);
+    for (std::coroutine_handle<> handle : woken) Executor::Current()->Post(handle);
+  }
+  bool Fits(size_t bytes) const {
+    if (filling_.items.empty()) return true;
+    return filling_.items.size() < limits_.message_items && filling_.payload.size() + bytes <= limits_.message_bytes;
+  }
+
+  ReplyChannel* const channel_;
+  const SourceServerLimits limits_;
+  ReplyMessage filling_;
+  absl::Status failed_;
+  bool finished_ = false;
+  Waiters room_waiters_;
+  Waiters sender_;
+};
+
+Task<void> ServeOne(SourceReader* reader, FileRequest request, Packer* packer, SemaphoreUnits slot) {
+  // A status here is the packer's own, and the loop sees it there.
+  absl::Status served = co_await reader->Serve(std::move(request), packer);
+  if (!served.ok()) packer->Fail(std::move(served));
+}
+
+Task<void> SendAndClose(Packer* packer, ReplyChannel* channel) {
+  co_await packer->SendLoop();
+  // Makes a Receive that still waits on a broken connection return.
+  if (!packer->failed().ok()) channel->Close();
+}
+
+}  // namespace
+
+Task<absl::Status> ServeReplies(ReplyChannel* channel, SourceReader* reader, SourceServerLimits limits) {
+  Packer packer(channel, limits);
+  Semaphore slots(limits.concurrent_requests);
+  Scope sender;
+  Scope requests;
+  sender.Spawn(SendAndClose(&packer, channel));
+  absl::Status end;
+  while (true) {
+    absl::StatusOr<RequestMessage> message = co_await channel->Receive();
+    if (!message.ok()) {
+      end = message.status();
+      break;
+    }
+    for (FileRequest& request : message->requests) {
+      SemaphoreUnits slot = co_await slots.Acquire(1);
+      requests.Spawn(ServeOne(reader, std::move(request), &packer, std::move(slot)));
+    }
+  }
+  // An orderly end means that nobody waits for replies any more; a broken connection cannot carry them.
+  packer.Fail(end);
+  co_await requests.Join();
+  packer.Finish();
+  co_await sender.Join();
+  channel->Close();
+  co_return absl::IsOutOfRange(end) ? absl::OkStatus() : end;
+}
+
+}  // namespace uringsync
