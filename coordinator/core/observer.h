@@ -1,0 +1,50 @@
+// Observer: what a run tells while it goes on.
+//
+// Every call comes from the thread that called RunSync, one at a time. Names and texts that came from a peer are raw: escape
+// before printing. A slow observer slows the run down, it never loses or reorders an event.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "coordinator/core/planner.h"
+#include "proto/messages.h"
+
+namespace uringsync {
+
+enum class ActionOutcome : uint8_t {
+  kPlanned = 1,  // plan and verify: nothing was tried
+  kDone,
+  kSkipped,      // no part of the asked state (a device without CAP_MKNOD); nothing changed
+  kFailed,       // a problem with this action's id was reported just before
+};
+
+// Totals so far. "found" grows until `discovering` is false.
+struct SyncProgress {
+  PlanCounters plan;
+  ApplyCounters apply;
+  uint64_t actions_ended = 0;         // of plan.actions: done, skipped or failed
+  bool discovering = true;            // manifests still arrive
+  RelPath current_file;               // a large file being moved, or the root
+  uint64_t current_bytes = 0;
+  uint64_t current_size = 0;
+};
+
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // Both sessions are open: who answers, what the destination can do. Called once, before anything of the plan.
+  virtual void OnOpened(const HelloReply& source, const SessionOpened& source_session, const HelloReply& destination,
+                        const SessionOpened& destination_session) = 0;
+  virtual void OnAction(const Action& action, const Differences& differences, ActionOutcome outcome) = 0;
+  virtual void OnProblem(const Problem& problem) = 0;
+  // Not more often than SyncRequest::progress_interval, and once at the end.
+  virtual void OnProgress(const SyncProgress& progress) = 0;
+  // A line of general interest from one side: what it cannot promise, why io_uring is not used.
+  virtual void OnNotice(Side side, std::string_view text) = 0;
+  // An object that is left out on purpose.
+  virtual void OnSkipped(SkipReason reason, const RelPath& path, FileType type) = 0;
+};
+
+}  // namespace uringsync

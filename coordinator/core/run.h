@@ -1,0 +1,100 @@
+// RunSync: drives one source session and one destination session from hello to the exit code.
+//
+// Blocks the calling thread until the run has ended; every Observer call comes from it. Starts three threads of its own (one that
+// receives from each agent, one that plans and sends) and joins them. Receiving never waits for sending, every queue is bounded.
+// The first thing that goes wrong for the whole run (an agent dies, refuses, breaks the protocol, is silent too long, Ctrl-C)
+// closes both streams and decides the exit code; an object that fails is a Problem and the run goes on.
+//
+// Use:
+//   SyncRequest request;  request.source.root = ...;  request.choose_route = ...;
+//   SyncOutcome outcome = RunSync(request, *source_stream, *destination_stream, observer);
+//   return static_cast<int>(outcome.exit_code);
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "coordinator/core/exit_code.h"
+#include "coordinator/core/observer.h"
+#include "coordinator/core/planner.h"
+#include "engine/coro/cancel.h"
+#include "proto/transport.h"
+
+namespace uringsync {
+
+enum class SyncMode : uint8_t {
+  kSync = 1,
+  kPlan,    // what a sync would do; no lock, nothing written
+  kVerify,  // contents by digest on both sides; every difference is listed, exit 23 when there is one
+};
+
+// Where a session lives in its agent.
+struct SessionTarget {
+  std::string root;
+  RelPath path;
+  SessionId session{};   // two different ones, also where both sessions live in one agent
+  SessionToken token{};  // the source's admits the destination's data connections, or the other way for kAccept
+};
+
+// How contents will move, decided by coordinator/link once both agents have said hello.
+struct RouteChoice {
+  DataRoute route;                         // goes to the destination
+  std::optional<ConnectData> source_connects;  // kAccept: what the source is told after both sessions are open
+};
+
+struct SyncRequest {
+  SyncMode mode = SyncMode::kSync;
+  SessionTarget source;
+  SessionTarget destination;
+  std::function<absl::StatusOr<RouteChoice>(const HelloReply& source, const HelloReply& destination)> choose_route;
+
+  MetadataSelection selection;
+  bool checksum = false;             // kVerify always compares by digest
+  bool one_file_system = false;
+  bool sparse = true;
+  bool create_root = true;
+  bool wait_for_lock = false;
+  Durability durability = Durability::kBatch;
+  uint32_t data_connections = 0;
+
+  // Switches of the plan, named as in PlanOptions.
+  bool delete_extraneous = false;
+  bool force_delete = false;
+  bool preserve_hard_links = true;
+  bool symlinks = true;
+  bool devices = true;
+  bool specials = true;
+  bool explicit_devices = false;
+  bool omit_root_metadata = false;
+
+  std::string software;              // of this program, for the hellos
+  std::string spool_directory = "/tmp";
+  absl::Duration idle_timeout = absl::InfiniteDuration();   // no message from either agent for so long: exit 30
+  absl::Duration total_timeout = absl::InfiniteDuration();  // the whole run: exit 30
+  absl::Duration progress_interval = absl::Milliseconds(100);
+  CancelToken cancel;                // Ctrl-C: exit 20
+};
+
+struct SyncOutcome {
+  ExitCode exit_code = ExitCode::kOk;
+  std::string error;                 // why the run as a whole ended early; empty otherwise. Escaped, one line
+  std::optional<Side> error_side;    // the agent it concerns
+  bool complete = false;             // every action was answered (sync) or listed (plan, verify)
+  PlanCounters plan;
+  ApplyCounters apply;
+  uint64_t actions_done = 0;
+  uint64_t actions_failed = 0;
+  uint64_t actions_skipped = 0;
+  ProblemTally problems;
+  ManifestEnd source_manifest;
+  ManifestEnd destination_manifest;
+  Durability durability = Durability::kNone;  // weakest state reached by everything published; sync only
+};
+
+// Runs to the end. Both streams are connected and unused; they are closed on return.
+SyncOutcome RunSync(const SyncRequest& request, ClientStream& source, ClientStream& destination, Observer& observer);
+
+}  // namespace uringsync
