@@ -79,6 +79,9 @@ class RequestChannel {
   virtual Task<absl::Status> Send(RequestMessage message) = 0;
   // OutOfRange at the peer's orderly end, Unavailable for a broken connection, InvalidArgument for malformed input.
   virtual Task<absl::StatusOr<ReplyMessage>> Receive() = 0;
+  // Says that nothing more will be sent: the peer's Receive gives OutOfRange once it has taken everything. Counts as a Send.
+  // A Close() without it may look like a broken connection to the peer.
+  virtual Task<absl::Status> End() { co_return absl::OkStatus(); }
   // Ends both directions; waiting calls return soon. On the channel's shard.
   virtual void Close() = 0;
   // Bytes on the wire so far, both ways.
@@ -92,6 +95,8 @@ class ReplyChannel {
   virtual Task<absl::StatusOr<RequestMessage>> Receive() = 0;
   // Any coroutine of the shard; messages do not interleave.
   virtual Task<absl::Status> Send(ReplyMessage message) = 0;
+  // As RequestChannel::End.
+  virtual Task<absl::Status> End() { co_return absl::OkStatus(); }
   virtual void Close() = 0;
 };
 
