@@ -27,7 +27,8 @@ ErrorKind LinkErrorKind(const absl::Status& status) {
     return static_cast<ErrorKind>(kind);
   }
   switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kInvalidArgument: return ErrorKind::kUsage;
+    case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kUnavailable: return ErrorKind::kProtocol;
     case absl::StatusCode::kDeadlineExceeded: return ErrorKind::kTimeout;
     case absl::StatusCode::kCancelled: return ErrorKind::kInterrupted;
@@ -36,18 +37,8 @@ ErrorKind LinkErrorKind(const absl::Status& status) {
   }
 }
 
-int ExitCodeOf(ErrorKind kind) {
-  switch (kind) {
-    case ErrorKind::kUsage: return 1;
-    case ErrorKind::kVersion: return 2;
-    case ErrorKind::kSelection: return 3;
-    case ErrorKind::kLocked:
-    case ErrorKind::kFileIo: return 11;
-    case ErrorKind::kProtocol: return 12;
-    case ErrorKind::kInterrupted: return 20;
-    case ErrorKind::kTimeout: return 30;
-  }
-  return 12;
+absl::Status AsLinkError(const absl::Status& status, std::string_view context) {
+  return LinkError(LinkErrorKind(status), std::string(context) + ": " + std::string(status.message()));
 }
 
 }  // namespace uringsync

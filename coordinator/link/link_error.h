@@ -13,12 +13,11 @@ namespace uringsync {
 
 // FailedPrecondition with `message` and `kind` recorded. The message is ready to print: names in it are escaped already.
 absl::Status LinkError(ErrorKind kind, std::string_view message);
+// `status` with "<context>: " before its message, as a LinkError of its kind.
+absl::Status AsLinkError(const absl::Status& status, std::string_view context);
 
-// The kind recorded by LinkError(); for any other status a kind by its code: InvalidArgument and Unavailable kProtocol,
-// DeadlineExceeded kTimeout, Cancelled kInterrupted, NotFound kSelection, everything else kFileIo.
+// The kind recorded by LinkError(); for any other status a kind by its code: InvalidArgument kUsage, Unavailable and
+// Unauthenticated kProtocol, DeadlineExceeded kTimeout, Cancelled kInterrupted, NotFound kSelection, everything else kFileIo.
 ErrorKind LinkErrorKind(const absl::Status& status);
-
-// rsync's exit code for a run that ends with `kind`.
-int ExitCodeOf(ErrorKind kind);
 
 }  // namespace uringsync

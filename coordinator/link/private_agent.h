@@ -51,8 +51,6 @@ class PrivateAgent {
   // Waits at most `grace` for the process to end by itself (it does when its socket closes), then kills it; reaps it either way.
   // Idempotent; thread-safe.
   void Stop(std::chrono::milliseconds grace = std::chrono::seconds(5));
-  // Sends SIGKILL now, for a second interrupt; Stop() still reaps. Thread-safe.
-  void KillNow();
   // How it ended, for messages: "exited with status 3", "was killed by signal 9 (Killed)"; empty while it runs. Waits a moment
   // (`patience`) for a process that is just ending.
   std::string Ending(std::chrono::milliseconds patience);
@@ -63,6 +61,7 @@ class PrivateAgent {
  private:
   PrivateAgent() = default;
   void ReadWarnings();
+  void KillNow();
   void TakeLine(std::string_view line);
   // True when the process has ended and is reaped.
   bool WaitFor(std::chrono::milliseconds limit);

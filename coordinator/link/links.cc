@@ -1,0 +1,124 @@
+#include "coordinator/link/links.h"
+
+#include <utility>
+
+#include "coordinator/link/link_error.h"
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+namespace {
+
+// How long a private agent that failed to answer may take to show how it ended.
+constexpr std::chrono::milliseconds kEndingPatience{1000};
+
+absl::Status RequireTls(const Endpoint& endpoint, const ControlTlsFiles& tls) {
+  std::string missing;
+  const auto need = [&missing](const std::string& file, const char* option) {
+    if (file.empty()) missing += std::string(missing.empty() ? "" : ", ") + option;
+  };
+  need(tls.cert, "--cert");
+  need(tls.key, "--key");
+  need(tls.ca, "--ca");
+  if (missing.empty()) return absl::OkStatus();
+  return LinkError(ErrorKind::kUsage, endpoint.Display() + ": agents are reached over mutual TLS, and " + missing +
+                                          " is missing (or set URINGSYNC_CERT, URINGSYNC_KEY, URINGSYNC_CA); "
+                                          "'uringsync certs init' makes certificates");
+}
+
+}  // namespace
+
+absl::Status Links::StartPrivateAgent(LinkOptions* options) {
+  PrivateAgentOptions start;
+  US_ASSIGN_OR_RETURN(start.program, options->find_agent());
+  if (targets_.source.endpoint.is_local()) {
+    start.arguments.insert(start.arguments.end(),
+                           {"--root", std::string(kPrivateSourceRoot) + "=" + targets_.source.local.root + ":ro"});
+  }
+  if (targets_.destination.endpoint.is_local()) {
+    // ":rw" is the default; it is written so that a path that ends in ":ro" keeps its name.
+    start.arguments.insert(start.arguments.end(),
+                           {"--root", std::string(kPrivateDestinationRoot) + "=" + targets_.destination.local.root + ":rw"});
+  }
+  if (!SameAgent(targets_.source.endpoint, targets_.destination.endpoint)) {
+    start.arguments.insert(start.arguments.end(),
+                           {"--cert", options->tls.cert, "--key", options->tls.key, "--ca", options->tls.ca});
+  }
+  for (const std::string& argument : options->agent_arguments) start.arguments.push_back(argument);
+  start.on_warning = options->on_agent_warning;
+  US_ASSIGN_OR_RETURN(agent_, PrivateAgent::Start(std::move(start)));
+  return absl::OkStatus();
+}
+
+absl::Status Links::Connect(const LinkOptions& options) {
+  const auto open = [&](const LinkTarget& target, Side side, std::unique_ptr<ClientStream>* stream) -> absl::Status {
+    ChannelSpec spec;
+    spec.connect_timeout = options.connect_timeout;
+    if (target.endpoint.is_local()) {
+      spec.fd = agent_->TakeSocket();
+    } else {
+      spec.host = target.endpoint.agent().host;
+      spec.port = target.endpoint.agent().port;
+      spec.tls = options.tls;
+    }
+    absl::StatusOr<std::unique_ptr<ControlChannel>> channel = ControlChannel::Connect(std::move(spec));
+    if (!channel.ok() && target.endpoint.is_local()) {
+      const std::string ending = agent_->Ending(kEndingPatience);
+      std::string text = "private agent for " + Name(side) + " does not work: ";
+      text += ending.empty() ? std::string(channel.status().message()) : "it " + ending;
+      if (const std::string said = agent_->last_warning(); !said.empty()) text += "; its last words: " + said;
+      return LinkError(ErrorKind::kFileIo, text);
+    }
+    if (!channel.ok()) return AsLinkError(channel.status(), Name(side));
+    absl::StatusOr<std::unique_ptr<ClientStream>> opened = (*channel)->OpenStream();
+    if (!opened.ok()) return AsLinkError(opened.status(), Name(side));
+    *stream = *std::move(opened);
+    channels_.push_back(*std::move(channel));
+    return absl::OkStatus();
+  };
+  // A private agent starts while the running one answers: the one that listens goes first.
+  const bool destination_first = targets_.source.endpoint.is_local() && !targets_.destination.endpoint.is_local();
+  if (destination_first) US_RETURN_IF_ERROR(open(targets_.destination, Side::kDestination, &destination_));
+  US_RETURN_IF_ERROR(open(targets_.source, Side::kSource, &source_));
+  if (destination_first) return absl::OkStatus();
+  if (!SameAgent(targets_.source.endpoint, targets_.destination.endpoint)) {
+    return open(targets_.destination, Side::kDestination, &destination_);
+  }
+  absl::StatusOr<std::unique_ptr<ClientStream>> second = channels_.front()->OpenStream();
+  if (!second.ok()) return AsLinkError(second.status(), Name(Side::kDestination));
+  destination_ = *std::move(second);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const Endpoint& destination, LinkOptions options) {
+  for (const Endpoint* endpoint : {&source, &destination}) {
+    if (!endpoint->is_local()) US_RETURN_IF_ERROR(RequireTls(*endpoint, options.tls));
+  }
+  std::unique_ptr<Links> links(new Links());
+  US_ASSIGN_OR_RETURN(links->targets_, ResolveTargets(source, destination, options.writes, options.deletes));
+  if (source.is_local() || destination.is_local()) US_RETURN_IF_ERROR(links->StartPrivateAgent(&options));
+  US_RETURN_IF_ERROR(links->Connect(options));
+  return links;
+}
+
+Links::~Links() {
+  for (ClientStream* stream : {source_.get(), destination_.get()}) {
+    if (stream != nullptr) stream->Close();
+  }
+  source_.reset();
+  destination_.reset();
+  channels_.clear();  // ends a private agent: its socket closes
+  if (agent_) agent_->Stop();
+}
+
+std::string Links::Name(Side side) const {
+  if (side == Side::kSource) return "source " + targets_.source.endpoint.Display();
+  if (side == Side::kDestination) return "destination " + targets_.destination.endpoint.Display();
+  return "coordinator";
+}
+
+bool Links::IsPrivate(Side side) const {
+  if (side == Side::kSource) return targets_.source.endpoint.is_local();
+  return side == Side::kDestination && targets_.destination.endpoint.is_local();
+}
+
+}  // namespace uringsync

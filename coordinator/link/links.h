@@ -1,0 +1,102 @@
+// Links: from two endpoints to two connected control streams, and the way contents will take between the agents.
+//
+// One private agent serves every local side. Two endpoints on one agent share its channel (two streams) and no content crosses a
+// socket. Before anything is started the endpoints are checked against each other: a sync into its own source is refused here.
+//
+// Thread rule: Open, Prepare and destruction on one thread (see PrivateAgent); Open blocks until both agents answer.
+// Use:  US_ASSIGN_OR_RETURN(std::unique_ptr<Links> links, Links::Open(source, destination, options));
+//       US_RETURN_IF_ERROR(links->Prepare(&request));
+//       SyncOutcome outcome = RunSync(request, links->source(), links->destination(), observer);
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "coordinator/core/run.h"
+#include "coordinator/link/endpoint.h"
+#include "coordinator/link/local_path.h"
+#include "coordinator/link/private_agent.h"
+#include "proto/grpc_control.h"
+#include "proto/transport.h"
+
+namespace uringsync {
+
+// Names of a private agent's roots.
+constexpr std::string_view kPrivateSourceRoot = "source";
+constexpr std::string_view kPrivateDestinationRoot = "destination";
+
+struct LinkOptions {
+  // The run writes (sync) or shows what would be written (plan); false for verify, which only compares.
+  bool writes = true;
+  bool deletes = false;  // with writes: --delete
+  ControlTlsFiles tls;   // for agents that listen; a private agent gets them too, for its data connections
+  std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
+  std::function<absl::StatusOr<std::string>()> find_agent;  // program of the private agent, asked only when one is needed
+  std::vector<std::string> agent_arguments;                 // further ones, e.g. {"--io-backend", "threads"}
+  std::function<void(std::string_view)> on_agent_warning;   // see PrivateAgentOptions::on_warning
+};
+
+// Where one side is, after local paths are resolved.
+struct LinkTarget {
+  Endpoint endpoint;
+  ResolvedPath local;  // local endpoints only
+  std::string root;    // of the agent
+  RelPath path;
+};
+
+// Resolves both endpoints and checks them against each other. LinkError(kSelection): what ResolveSource and ResolveDestination
+// refuse; both name one directory; the run writes and the destination lies inside the source; it deletes and the source lies
+// inside the destination. Paths of running agents are compared by address, root and path as written.
+struct LinkTargets {
+  LinkTarget source;
+  LinkTarget destination;
+};
+absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination, bool writes, bool deletes);
+
+// How contents move between two sides (proto/messages.h, DataRoute). LinkError(kUsage) when the agent that would have to listen has
+// no data port.
+absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& destination, const SessionId& source_session,
+                                        const HelloReply& source_agent, const HelloReply& destination_agent);
+// Both sides are served by one agent.
+bool SameAgent(const Endpoint& source, const Endpoint& destination);
+
+class Links {
+ public:
+  // LinkError with the kind of what failed: a check (kSelection), missing certificates or no agent program (kUsage), an agent
+  // that does not answer or refuses the certificate (kProtocol), a private agent that does not start (kFileIo).
+  static absl::StatusOr<std::unique_ptr<Links>> Open(const Endpoint& source, const Endpoint& destination, LinkOptions options);
+  // Closes the streams and ends the private agent.
+  ~Links();
+  Links(const Links&) = delete;
+  Links& operator=(const Links&) = delete;
+
+  ClientStream& source() { return *source_; }
+  ClientStream& destination() { return *destination_; }
+  // Fills both targets (with fresh ids and tokens), create_root and choose_route. The request refers to nothing of this object.
+  absl::Status Prepare(SyncRequest* request) const;
+  // "source /srv/data", "destination agent://backup/pool": how messages name a side. Escaped.
+  std::string Name(Side side) const;
+  // Null when both sides are running agents.
+  PrivateAgent* private_agent() { return agent_.get(); }
+  bool IsPrivate(Side side) const;
+
+ private:
+  Links() = default;
+  absl::Status StartPrivateAgent(LinkOptions* options);
+  absl::Status Connect(const LinkOptions& options);
+
+  LinkTargets targets_;
+  std::unique_ptr<PrivateAgent> agent_;
+  std::vector<std::unique_ptr<ControlChannel>> channels_;
+  std::unique_ptr<ClientStream> source_;
+  std::unique_ptr<ClientStream> destination_;
+};
+
+}  // namespace uringsync
