@@ -1,0 +1,212 @@
+#include "engine/base/errno_status.h"
+#include "proto/convert.h"
+#include "proto/convert_fields.h"
+#include "proto/convert_tables.h"
+
+namespace uringsync {
+namespace {
+
+using namespace convert_internal;  // NOLINT: this file is the public half of that namespace
+
+// ---- Encode ----
+
+absl::Status Encode(const Hello& hello, v1::Hello* wire) {
+  wire->set_min_version(hello.min_version);
+  wire->set_max_version(hello.max_version);
+  wire->set_software(std::string(Clip(hello.software, kMaxSoftwareBytes)));
+  return EncodeList({"Hello", "features"}, hello.features, kMaxFeatures, kMaxFeatureBytes, wire->mutable_features());
+}
+
+absl::Status EncodeSelection(const MetadataSelection& selection, v1::MetadataSelection* wire) {
+  wire->set_mode(selection.mode);
+  wire->set_owner(selection.owner);
+  wire->set_group(selection.group);
+  wire->set_mtime(selection.mtime);
+  wire->set_atime(selection.atime);
+  wire->set_xattrs(selection.xattrs);
+  wire->set_acls(selection.acls);
+  wire->set_selinux(selection.selinux);
+  wire->set_explicit_owner(selection.explicit_owner);
+  wire->set_explicit_privileged_xattrs(selection.explicit_privileged_xattrs);
+  return EncodeList({"OpenSession", "selection.extra_xattrs"}, selection.extra_xattrs, kMaxExtraXattrs, kMaxXattrNameBytes,
+                    wire->mutable_extra_xattrs());
+}
+
+void EncodeRoute(const DataRoute& route, v1::DataRoute* wire) {
+  wire->set_kind(static_cast<v1::RouteKind>(route.kind));
+  if (route.kind == DataRoute::Kind::kLocal) wire->set_peer_session(EncodeBytes(route.peer_session));
+  if (route.kind == DataRoute::Kind::kConnect) {
+    wire->set_host(route.host);
+    wire->set_port(route.port);
+  }
+}
+
+absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
+  wire->set_session(EncodeBytes(open.session));
+  wire->set_token(EncodeBytes(open.token));
+  wire->set_role(static_cast<v1::Role>(open.role));
+  wire->set_root(open.root);
+  wire->set_path(open.path.text());
+  US_RETURN_IF_ERROR(EncodeSelection(open.selection, wire->mutable_selection()));
+  wire->set_checksum(open.checksum);
+  wire->set_one_file_system(open.one_file_system);
+  wire->set_sparse(open.sparse);
+  wire->set_dry_run(open.dry_run);
+  wire->set_create_root(open.create_root);
+  wire->set_wait_for_lock(open.wait_for_lock);
+  wire->set_force_delete(open.force_delete);
+  wire->set_durability(static_cast<v1::Durability>(open.durability));
+  EncodeRoute(open.route, wire->mutable_route());
+  wire->set_data_connections(open.data_connections);
+  return absl::OkStatus();
+}
+
+struct Encoder {
+  v1::ClientMessage* wire;
+  absl::Status operator()(const Hello& value) { return Encode(value, wire->mutable_hello()); }
+  absl::Status operator()(const OpenSession& value) { return Encode(value, wire->mutable_open_session()); }
+  absl::Status operator()(const ConnectData& value) {
+    wire->mutable_connect_data()->set_host(value.host);
+    wire->mutable_connect_data()->set_port(value.port);
+    return absl::OkStatus();
+  }
+  absl::Status operator()(const StartManifest&) {
+    wire->mutable_start_manifest();
+    return absl::OkStatus();
+  }
+  absl::Status operator()(const ManifestCredit& value) {
+    wire->mutable_manifest_credit()->set_batches(value.batches);
+    return absl::OkStatus();
+  }
+  absl::Status operator()(const ActionBatch& value) { return EncodeActions(value, wire->mutable_action_batch()); }
+  absl::Status operator()(const FinishApply&) {
+    wire->mutable_finish_apply();
+    return absl::OkStatus();
+  }
+  absl::Status operator()(const CloseSession&) {
+    wire->mutable_close_session();
+    return absl::OkStatus();
+  }
+};
+
+// ---- Decode ----
+
+absl::StatusOr<ClientMessage> Decode(const v1::Hello& wire) {
+  Hello hello;
+  US_RETURN_IF_ERROR(CheckVersions("Hello", wire.min_version(), wire.max_version()));
+  hello.min_version = wire.min_version();
+  hello.max_version = wire.max_version();
+  US_ASSIGN_OR_RETURN(hello.software, DecodeText({"Hello", "software"}, wire.software(), kMaxSoftwareBytes));
+  US_ASSIGN_OR_RETURN(hello.features, DecodeList({"Hello", "features"}, wire.features(), kMaxFeatures, kMaxFeatureBytes,
+                                                 /*labels=*/true));
+  return hello;
+}
+
+absl::StatusOr<MetadataSelection> DecodeSelection(const v1::MetadataSelection& wire) {
+  const Where names{"OpenSession", "selection.extra_xattrs"};
+  MetadataSelection selection;
+  selection.mode = wire.mode();
+  selection.owner = wire.owner();
+  selection.group = wire.group();
+  selection.mtime = wire.mtime();
+  selection.atime = wire.atime();
+  selection.xattrs = wire.xattrs();
+  selection.acls = wire.acls();
+  selection.selinux = wire.selinux();
+  selection.explicit_owner = wire.explicit_owner();
+  selection.explicit_privileged_xattrs = wire.explicit_privileged_xattrs();
+  US_ASSIGN_OR_RETURN(selection.extra_xattrs,
+                      DecodeList(names, wire.extra_xattrs(), kMaxExtraXattrs, kMaxXattrNameBytes, /*labels=*/true));
+  return selection;
+}
+
+absl::StatusOr<DataRoute> DecodeRoute(const v1::DataRoute& wire) {
+  DataRoute route;
+  switch (wire.kind()) {
+    case v1::ROUTE_KIND_NONE:
+    case v1::ROUTE_KIND_ACCEPT: break;
+    case v1::ROUTE_KIND_LOCAL:
+      US_RETURN_IF_ERROR(DecodeBytes({"OpenSession", "route.peer_session"}, wire.peer_session(), &route.peer_session));
+      break;
+    case v1::ROUTE_KIND_CONNECT: {
+      US_ASSIGN_OR_RETURN(route.host, DecodeHost({"OpenSession", "route.host"}, wire.host()));
+      US_ASSIGN_OR_RETURN(route.port, DecodePort({"OpenSession", "route.port"}, wire.port(), /*none_allowed=*/false));
+      break;
+    }
+    default: return Bad({"OpenSession", "route.kind"}, kNoRow, "unknown kind " + std::to_string(wire.kind()));
+  }
+  route.kind = static_cast<DataRoute::Kind>(wire.kind());
+  return route;
+}
+
+absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
+  OpenSession open;
+  US_RETURN_IF_ERROR(DecodeBytes({"OpenSession", "session"}, wire.session(), &open.session));
+  US_RETURN_IF_ERROR(DecodeBytes({"OpenSession", "token"}, wire.token(), &open.token));
+  if (wire.role() != v1::ROLE_SOURCE && wire.role() != v1::ROLE_DESTINATION) {
+    return Bad({"OpenSession", "role"}, kNoRow, "unknown role " + std::to_string(wire.role()));
+  }
+  open.role = static_cast<Role>(wire.role());
+  US_ASSIGN_OR_RETURN(open.root, DecodeLabel({"OpenSession", "root"}, wire.root(), kMaxPeerRootNameBytes));
+  US_ASSIGN_OR_RETURN(open.path, ParsePath({"OpenSession", "path"}, kNoRow, wire.path()));
+  if (!wire.has_selection()) return Bad({"OpenSession", "selection"}, kNoRow, "missing");
+  US_ASSIGN_OR_RETURN(open.selection, DecodeSelection(wire.selection()));
+  open.checksum = wire.checksum();
+  open.one_file_system = wire.one_file_system();
+  open.sparse = wire.sparse();
+  open.dry_run = wire.dry_run();
+  open.create_root = wire.create_root();
+  open.wait_for_lock = wire.wait_for_lock();
+  open.force_delete = wire.force_delete();
+  if (wire.durability() != v1::DURABILITY_NONE && wire.durability() != v1::DURABILITY_BATCH) {
+    return Bad({"OpenSession", "durability"}, kNoRow, "unknown level " + std::to_string(wire.durability()));
+  }
+  open.durability = static_cast<Durability>(wire.durability());
+  US_ASSIGN_OR_RETURN(open.route, DecodeRoute(wire.route()));
+  US_RETURN_IF_ERROR(
+      CheckBound({"OpenSession", "data_connections"}, wire.data_connections(), kMaxDataConnections, "connections"));
+  open.data_connections = wire.data_connections();
+  return open;
+}
+
+absl::StatusOr<ClientMessage> Decode(const v1::ConnectData& wire) {
+  ConnectData connect;
+  US_ASSIGN_OR_RETURN(connect.host, DecodeHost({"ConnectData", "host"}, wire.host()));
+  US_ASSIGN_OR_RETURN(connect.port, DecodePort({"ConnectData", "port"}, wire.port(), /*none_allowed=*/false));
+  return connect;
+}
+
+absl::StatusOr<ClientMessage> Decode(const v1::ManifestCredit& wire) {
+  if (wire.batches() == 0) return Bad({"ManifestCredit", "batches"}, kNoRow, "0 gives no credit");
+  US_RETURN_IF_ERROR(CheckBound({"ManifestCredit", "batches"}, wire.batches(), kMaxManifestCredit, "batches"));
+  return ManifestCredit{.batches = wire.batches()};
+}
+
+absl::StatusOr<ClientMessage> Decode(const v1::ActionBatch& wire) {
+  US_ASSIGN_OR_RETURN(ActionBatch batch, DecodeActions(wire));
+  return ClientMessage(std::move(batch));
+}
+
+}  // namespace
+
+absl::Status EncodeMessage(const ClientMessage& message, v1::ClientMessage* wire) {
+  wire->Clear();
+  return std::visit(Encoder{wire}, message);
+}
+
+absl::StatusOr<ClientMessage> DecodeMessage(const v1::ClientMessage& wire) {
+  switch (wire.body_case()) {
+    case v1::ClientMessage::kHello: return Decode(wire.hello());
+    case v1::ClientMessage::kOpenSession: return Decode(wire.open_session());
+    case v1::ClientMessage::kConnectData: return Decode(wire.connect_data());
+    case v1::ClientMessage::kStartManifest: return StartManifest{};
+    case v1::ClientMessage::kManifestCredit: return Decode(wire.manifest_credit());
+    case v1::ClientMessage::kActionBatch: return Decode(wire.action_batch());
+    case v1::ClientMessage::kFinishApply: return FinishApply{};
+    case v1::ClientMessage::kCloseSession: return CloseSession{};
+    case v1::ClientMessage::BODY_NOT_SET: break;
+  }
+  return Bad({"ClientMessage", "body"}, kNoRow, "no message that this agent knows");
+}
+
+}  // namespace uringsync

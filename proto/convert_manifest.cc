@@ -1,0 +1,73 @@
+#include "engine/base/errno_status.h"
+#include "proto/convert.h"
+#include "proto/convert_tables.h"
+
+namespace uringsync::convert_internal {
+namespace {
+
+constexpr std::string_view kMessage = "DirectoryBatch";
+
+// Names of the children, strictly ascending by bytes, into `entries`.
+absl::Status DecodeNames(const v1::Strings& strings, std::vector<Entry>* entries) {
+  const Where where{kMessage, "names"};
+  StringsReader names;
+  US_RETURN_IF_ERROR(names.Init(strings, entries->size(), kMaxNameBytes, where));
+  std::string_view previous;
+  for (size_t row = 0; row < entries->size(); ++row) {
+    const std::string_view name = names.Next();
+    US_RETURN_IF_ERROR(CheckName(where, row, name));
+    if (row > 0 && name <= previous) {
+      return Bad(where, row, Quoted(name) + (name == previous ? " appears twice" : " is out of order after " + Quoted(previous)));
+    }
+    (*entries)[row].name.assign(name);
+    previous = name;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status EncodeBatch(const DirectoryBatch& batch, v1::DirectoryBatch* wire) {
+  US_RETURN_IF_ERROR(CheckBound({kMessage, "names"}, batch.entries.size(), kMaxEntriesPerBatch, "entries"));
+  wire->set_directory(batch.directory.text());
+  const Entry* self = &batch.self;
+  EncodeEntries({&self, 1}, wire->mutable_self());
+  std::vector<const Entry*> rows;
+  rows.reserve(batch.entries.size());
+  v1::Strings* names = wire->mutable_names();
+  names->mutable_lengths()->Reserve(static_cast<int>(batch.entries.size()));
+  for (const Entry& entry : batch.entries) {
+    AddString(names, entry.name);
+    rows.push_back(&entry);
+  }
+  EncodeEntries(rows, wire->mutable_entries());
+  wire->set_last(batch.last);
+  wire->set_error(static_cast<uint32_t>(batch.error));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<DirectoryBatch> DecodeBatch(const v1::DirectoryBatch& wire) {
+  DirectoryBatch batch;
+  US_ASSIGN_OR_RETURN(batch.directory, ParsePath({kMessage, "directory"}, kNoRow, wire.directory()));
+  if (!wire.has_self()) return Bad({kMessage, "self"}, kNoRow, "missing");
+  batch.self.name = batch.directory.name();
+  Entry* self = &batch.self;
+  US_RETURN_IF_ERROR(DecodeEntries(wire.self(), {&self, 1}, "DirectoryBatch.self"));
+  if (batch.self.type != FileType::kDirectory) {
+    return Bad({kMessage, "self"}, kNoRow, std::string("a ") + FileTypeName(batch.self.type) + " where a directory belongs");
+  }
+  const size_t rows = static_cast<size_t>(wire.names().lengths_size());
+  US_RETURN_IF_ERROR(CheckBound({kMessage, "names"}, rows, kMaxEntriesPerBatch, "entries"));
+  batch.entries.resize(rows);
+  US_RETURN_IF_ERROR(DecodeNames(wire.names(), &batch.entries));
+  std::vector<Entry*> entries;
+  entries.reserve(rows);
+  for (Entry& entry : batch.entries) entries.push_back(&entry);
+  US_RETURN_IF_ERROR(DecodeEntries(wire.entries(), entries, "DirectoryBatch.entries"));
+  batch.last = wire.last();
+  if (wire.error() > kMaxErrno) return Bad({kMessage, "error"}, kNoRow, std::to_string(wire.error()) + " is no errno");
+  batch.error = static_cast<int>(wire.error());
+  return batch;
+}
+
+}  // namespace uringsync::convert_internal
