@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "engine/base/unique_fd.h"
+#include "engine/fs/directory.h"
 #include "proto/messages.h"
 
 namespace uringsync {
@@ -32,8 +32,8 @@ struct Root {
   std::string name;
   std::string path;  // as configured, for messages
   bool read_only = false;
-  // The directory itself (O_PATH | O_DIRECTORY | O_CLOEXEC): a rename or a mount over the path does not change what is served.
-  UniqueFd directory;
+  // The directory itself, readable where permitted: a rename of it or a mount over the path does not change what is served.
+  DirectoryPtr directory;
 };
 
 class Roots {

@@ -6,7 +6,7 @@
 //   SessionTable               agent/session_table.h: sessions by id, shared by handler and data server; default-constructible
 //   DataServer                 agent/data_server.h: static StatusOr<unique_ptr<DataServer>> Start(DataServerOptions);
 //                              uint16_t port() const; void Stop() (idempotent; the destructor calls it)
-//                              DataServerOptions { Runtime* runtime; SessionTable* table; std::shared_ptr<TlsContext> tls;
+//                              DataServerOptions { Runtime* runtime; SessionTable* table; std::shared_ptr<const TlsContext> tls;
 //                                                  std::string host; uint16_t port; }       (port 0: any; absent in a private agent)
 //   SessionRunner              agent/session.h: class SessionRunner final : public SessionHandler, made from an AgentContext
 //   ControlServer              agent/control_service.h
@@ -34,7 +34,7 @@ struct AgentContext {
   const Roots* roots = nullptr;
   SessionTable* table = nullptr;
   // For data connections that this agent opens (DataRoute kConnect, ConnectData); null without certificates.
-  std::shared_ptr<TlsContext> data_client_tls;
+  std::shared_ptr<const TlsContext> data_client_tls;
   uint16_t data_port = 0;  // of the data server; 0: none (private agent)
 };
 
