@@ -31,7 +31,11 @@ class ExtentIterator {
   int fd_;
   uint64_t position_;
   uint64_t end_;
-  bool all_data_ = false;  // no support, or nothing left to ask
+  bool all_data_ = false;  // the file system does not report holes
+  bool at_data_ = false;   // position_ is known to be data: the last answer said so
+
+  // Told as data when the file changes under the iteration, before asking again.
+  static constexpr uint64_t kRecheckBytes = 64 << 10;
 };
 
 }  // namespace uringsync

@@ -34,8 +34,8 @@ class ExternalSorter {
 
   ExternalSorter(Driver* driver, Less less, ExternalSorterOptions options);
   ~ExternalSorter();
-  ExternalSorter(ExternalSorter&&) noexcept;
-  ExternalSorter& operator=(ExternalSorter&&) noexcept;
+  ExternalSorter(const ExternalSorter&) = delete;
+  ExternalSorter& operator=(const ExternalSorter&) = delete;
 
   // Errors (full disk) leave the sorter unusable.
   absl::Status Add(std::string_view record);

@@ -16,6 +16,7 @@
 #include <linux/stat.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "engine/base/entry.h"
@@ -50,7 +51,11 @@ struct MetadataRequest {
   // The object was made by us, under a private name, just now: with `xattrs` null only inherited ACLs are removed (a fresh object
   // has no other attribute).
   bool fresh = false;
+  // Mode of a fresh object when the session does not keep modes: the replaced object's. Unset: the source's, less the bits of
+  // kUnselectedModeMask and setuid, setgid, sticky.
+  std::optional<uint32_t> unselected_mode;
 };
+constexpr uint32_t kUnselectedModeMask = 022;
 
 // Makes `object`'s selected metadata equal to request.wanted, changing only what differs from its present state (one statx and, where
 // attributes are involved, one list). Goes on after a failure and returns the first one, its message led by the name of the call

@@ -38,7 +38,7 @@ enum class XattrClass : uint8_t {
   kTrusted       // trusted.* and other security.*: Entry::trusted_digest
 };
 // security.selinux only with `selinux`; lustre.*, trusted.lov, system.nfs4_acl and other system.* only when named in
-// `extra_xattrs`; security.evm and security.ima never unless named (they are of the file system that made them).
+// `extra_xattrs`; security.evm likewise (an HMAC over the inode itself: no copy of it is valid).
 XattrClass ClassifyXattr(std::string_view name, const MetadataSelection& selection);
 // False when no attribute at all can be selected: then nothing need be listed.
 bool SelectsXattrs(const MetadataSelection& selection);
@@ -57,7 +57,7 @@ class XattrAccess {
   Driver* driver() const { return driver_; }
 
   // The selected attributes, sorted. One list call for an object that has none. An attribute that vanishes between list and get
-  // is left out. Errors: NotFound, PermissionDenied, ResourceExhausted for more than kMaxXattrBytes or kMaxXattrs.
+  // is left out. Errors: NotFound, PermissionDenied, E2BIG for more than kMaxXattrBytes or kMaxXattrs.
   absl::StatusOr<XattrList> Read(ObjectHandle object, const MetadataSelection& selection);
   // Same as digests, without an allocation for an object that has none. 0 or errno.
   int Digest(ObjectHandle object, const MetadataSelection& selection, XattrDigests* digests);

@@ -1,0 +1,184 @@
+#include "engine/fs/atomic_file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "engine/base/errno_status.h"
+#include "engine/fs/file.h"
+#include "engine/fs/syscalls.h"
+
+namespace uringsync {
+namespace {
+
+// A temporary name can be taken by a stray of a process that had the same tag; the serial moves on.
+constexpr int kMaxNameAttempts = 16;
+
+absl::Status Conflict(std::string_view what) { return MakeStatus(absl::StatusCode::kAborted, what); }
+
+// Runs `make(name)` under fresh names until one is free. Returns the result (≥ 0 or -errno); `name` is the last one tried.
+template <typename Make>
+int UnderFreshName(StateNamer* namer, std::string* name, Make make) {
+  int result = -EEXIST;
+  for (int attempt = 0; result == -EEXIST && attempt < kMaxNameAttempts; ++attempt) {
+    *name = namer->Next();
+    result = make(name->c_str());
+  }
+  return result;
+}
+
+}  // namespace
+
+StagedObject::StagedObject(Driver* driver, DirectoryPtr parent, std::string name, UniqueFd fd)
+    : driver_(driver), parent_(std::move(parent)), name_(std::move(name)), fd_(std::move(fd)) {}
+
+StagedObject::StagedObject(StagedObject&& other) noexcept
+    : driver_(other.driver_),
+      parent_(std::exchange(other.parent_, nullptr)),
+      name_(std::move(other.name_)),
+      fd_(std::move(other.fd_)) {}
+
+StagedObject& StagedObject::operator=(StagedObject&& other) noexcept {
+  if (this != &other) {
+    Discard().IgnoreError();
+    driver_ = other.driver_;
+    parent_ = std::exchange(other.parent_, nullptr);
+    name_ = std::move(other.name_);
+    fd_ = std::move(other.fd_);
+  }
+  return *this;
+}
+
+StagedObject::~StagedObject() { Discard().IgnoreError(); }
+
+absl::StatusOr<StagedObject> StagedObject::CreateFile(Driver* driver, DirectoryPtr parent, StateNamer* namer) {
+  std::string name;
+  const int fd = UnderFreshName(namer, &name, [&](const char* temporary) {
+    return sys::Openat(driver, parent->fd(), temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+  });
+  if (fd < 0) return ErrnoStatus(-fd, "create");
+  return StagedObject(driver, std::move(parent), std::move(name), UniqueFd(fd));
+}
+
+absl::StatusOr<StagedObject> StagedObject::CreateSymlink(Driver* driver, DirectoryPtr parent, StateNamer* namer,
+                                                         const std::string& target) {
+  std::string name;
+  const int result = UnderFreshName(namer, &name, [&](const char* temporary) {
+    return sys::Symlinkat(driver, target.c_str(), parent->fd(), temporary);
+  });
+  if (result < 0) return ErrnoStatus(-result, "symlink");
+  return StagedObject(driver, std::move(parent), std::move(name), UniqueFd());
+}
+
+absl::StatusOr<StagedObject> StagedObject::CreateSpecial(Driver* driver, DirectoryPtr parent, StateNamer* namer,
+                                                         const Entry& wanted) {
+  const uint32_t type = FileTypeToMode(wanted.type);
+  if (type == S_IFREG || type == S_IFDIR || type == S_IFLNK)
+    return MakeStatus(absl::StatusCode::kInvalidArgument, "mknod: not a special file");
+  const dev_t device = ::makedev(wanted.rdev_major, wanted.rdev_minor);
+  std::string name;
+  const int result = UnderFreshName(namer, &name, [&](const char* temporary) {
+    return sys::Mknodat(driver, parent->fd(), temporary, type | 0600, device);
+  });
+  if (result < 0) return ErrnoStatus(-result, "mknod");
+  return StagedObject(driver, std::move(parent), std::move(name), UniqueFd());
+}
+
+absl::StatusOr<StagedObject> StagedObject::CreateLink(Driver* driver, DirectoryPtr parent, StateNamer* namer,
+                                                      const Directory& target_parent, const char* target_name) {
+  std::string name;
+  const int result = UnderFreshName(namer, &name, [&](const char* temporary) {
+    return sys::Linkat(driver, target_parent.fd(), target_name, parent->fd(), temporary, 0);
+  });
+  if (result < 0) return ErrnoStatus(-result, "link");
+  return StagedObject(driver, std::move(parent), std::move(name), UniqueFd());
+}
+
+ObjectHandle StagedObject::handle() const {
+  return fd_.valid() ? ObjectHandle::OfFd(fd_.get()) : ObjectHandle::At(parent_->fd(), name_.c_str());
+}
+
+absl::Status StagedObject::Discard() {
+  if (parent_ == nullptr) return absl::OkStatus();
+  const int result = sys::Unlinkat(driver_, parent_->fd(), name_.c_str(), 0);
+  parent_.reset();
+  fd_.Reset();
+  return result == -ENOENT ? absl::OkStatus() : sys::SysStatus(result, "unlink");
+}
+
+absl::Status StagedObject::PublishNew(const char* name) {
+  const int dirfd = parent_->fd();
+  int result = sys::Renameat2(driver_, dirfd, name_.c_str(), dirfd, name, RENAME_NOREPLACE);
+  if (result != -EINVAL && result != -ENOSYS) return sys::SysStatus(result, "rename");
+  // No RENAME_NOREPLACE here (NFS, some FUSE file systems): a hard link refuses an existing name just as well.
+  result = sys::Linkat(driver_, dirfd, name_.c_str(), dirfd, name, 0);
+  if (result == 0) return sys::SysStatus(sys::Unlinkat(driver_, dirfd, name_.c_str(), 0), "unlink");
+  if (result != -EPERM && result != -EOPNOTSUPP && result != -EMLINK && result != -ENOSYS)
+    return ErrnoStatus(-result, "link");
+  // Nor hard links (FAT): look, then rename. What appears within these two calls is overwritten; nothing better exists there.
+  struct statx stat;
+  if (StatAt(driver_, dirfd, name, &stat).ok()) return ErrnoStatus(EEXIST, "rename");
+  return sys::SysStatus(sys::Renameat2(driver_, dirfd, name_.c_str(), dirfd, name, 0), "rename");
+}
+
+absl::Status StagedObject::Publish(const char* name, const std::optional<Entry>& existing) {
+  absl::Status status;
+  const int dirfd = parent_->fd();
+  if (!existing.has_value()) {
+    status = PublishNew(name);
+    if (absl::IsAlreadyExists(status)) status = Conflict("appeared since it was planned");
+  } else if (existing->type == FileType::kDirectory) {
+    status = RemoveObject(driver_, dirfd, name, *existing);
+    if (status.ok()) status = PublishNew(name);
+  } else {
+    status = VerifyExisting(driver_, dirfd, name, *existing);
+    if (absl::IsNotFound(status)) {
+      // The object that was to be replaced is gone: the name is free, and taking it loses nothing.
+      status = PublishNew(name);
+    } else if (status.ok()) {
+      status = sys::SysStatus(sys::Renameat2(driver_, dirfd, name_.c_str(), dirfd, name, 0), "rename");
+      // rename(2) does nothing when both names are links of one inode: the temporary is still there.
+      if (status.ok() && existing->nlink > 1) sys::Unlinkat(driver_, dirfd, name_.c_str(), 0);
+    }
+  }
+  if (!status.ok()) {
+    Discard().IgnoreError();
+    return status;
+  }
+  parent_.reset();
+  fd_.Reset();
+  return absl::OkStatus();
+}
+
+bool IsConflict(const absl::Status& status) { return absl::IsAborted(status); }
+
+absl::Status VerifyExisting(Driver* driver, int dirfd, const char* name, const Entry& expected) {
+  struct statx stat;
+  US_RETURN_IF_ERROR(StatAt(driver, dirfd, name, &stat));
+  switch (CompareIdentity(IdentityOf(expected), stat)) {
+    case IdentityMatch::kSame: return absl::OkStatus();
+    case IdentityMatch::kModified: return Conflict("was modified since it was planned");
+    case IdentityMatch::kOther: break;
+  }
+  return Conflict("was replaced since it was planned");
+}
+
+absl::Status RemoveObject(Driver* driver, int dirfd, const char* name, const Entry& expected) {
+  const absl::Status verified = VerifyExisting(driver, dirfd, name, expected);
+  if (absl::IsNotFound(verified)) return absl::OkStatus();
+  US_RETURN_IF_ERROR(verified);
+  const bool directory = expected.type == FileType::kDirectory;
+  const int result = sys::Unlinkat(driver, dirfd, name, directory ? AT_REMOVEDIR : 0);
+  if (result == -ENOENT) return absl::OkStatus();
+  return sys::SysStatus(result, directory ? "rmdir" : "unlink");
+}
+
+absl::Status MakeDirectory(Driver* driver, int dirfd, const char* name) {
+  return sys::SysStatus(sys::Mkdirat(driver, dirfd, name, 0700), "mkdir");
+}
+
+}  // namespace uringsync
