@@ -23,7 +23,7 @@ class TlsContext;
 struct DataServerOptions {
   Runtime* runtime = nullptr;
   SessionTable* table = nullptr;
-  std::shared_ptr<TlsContext> tls;  // server side, asks for a client certificate
+  std::shared_ptr<const TlsContext> tls;  // server side, asks for a client certificate
   std::string host;                 // address to listen on
   uint16_t port = 0;                // 0: any free one
 };

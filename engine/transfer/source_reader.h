@@ -19,6 +19,7 @@
 #include "engine/coro/task.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/file.h"
+#include "engine/fs/xattrs.h"
 #include "engine/ring/buffer_pool.h"
 #include "engine/transfer/data_channel.h"
 #include "engine/transfer/piece.h"
@@ -43,25 +44,33 @@ class SourceReader {
   Task<absl::Status> Serve(FileRequest request, ReplySink* sink);
 
  private:
-  struct Opened;
   struct Cached {
     std::string path;
     std::shared_ptr<SourceFile> file;
   };
-  absl::StatusOr<std::shared_ptr<SourceFile>> Open(const FileRequest& request);
+  // One request while it is served.
+  struct Work {
+    const FileRequest* request;
+    ReplySink* sink;
+    std::shared_ptr<SourceFile> file;
+    struct statx before {};  // the file when the request began to read
+    ReplyItem next;          // the item to be sent next; starts with the xattrs
+    bool ended = false;
+  };
+  // Fill work->file and ->before, or work->next with the item that ends the request; false then.
+  bool OpenFor(Work* work);
+  bool ReadAttributes(Work* work);
+  bool CheckIdentity(Work* work);
+  // Marks work->next as the last item; turns it into kChanged when the file moved since `before`. True when all is well.
+  bool EndUnlessMoved(Work* work);
+  Task<absl::Status> SendHole(Work* work, uint64_t offset, uint64_t length);
+  Task<absl::Status> SendData(Work* work, uint64_t offset, uint64_t length);
   void Forget(const std::string& path);
-  // OK or the item that ends the request.
-  bool CheckIdentity(const FileRequest& request, const struct statx& found, ReplyItem* end) const;
-  bool CheckUnmoved(const FileRequest& request, const SourceFile& file, ReplyItem* end) const;
-  Task<absl::Status> ServeContents(const FileRequest& request, std::shared_ptr<SourceFile> file, ReplyItem first,
-                                   ReplySink* sink);
-  Task<absl::Status> ServeData(const FileRequest& request, const SourceFile& file, uint64_t offset, uint64_t length,
-                               ReplyItem* next, bool* ended, ReplySink* sink);
-  Task<absl::Status> ServeAttributes(const FileRequest& request, ReplySink* sink);
 
   Driver* const driver_;
   BufferPool* const buffers_;
   DirectoryCache directories_;
+  XattrAccess xattrs_;
   const SourceReaderOptions options_;
   std::list<Cached> open_files_;  // most recently used first
 };

@@ -82,7 +82,7 @@ class Packer final : public ReplySink {
   Waiters sender_;
 };
 
-Task<void> ServeOne(SourceReader* reader, FileRequest request, Packer* packer, SemaphoreUnits slot) {
+Task<void> ServeOne(SourceReader* reader, FileRequest request, Packer* packer, [[maybe_unused]] SemaphoreUnits slot) {
   // A status here is the packer's own, and the loop sees it there.
   absl::Status served = co_await reader->Serve(std::move(request), packer);
   if (!served.ok()) packer->Fail(std::move(served));

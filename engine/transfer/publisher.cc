@@ -1,0 +1,87 @@
+#include "engine/transfer/publisher.h"
+
+#include <utility>
+
+#include "engine/base/errno_status.h"
+#include "engine/fs/file.h"
+
+namespace uringsync {
+
+Publisher::Publisher(Driver* driver, bool sync, size_t batch_files)
+    : driver_(driver), sync_(sync), batch_files_(batch_files) {}
+
+void Publisher::Abandon() {
+  --staging_;
+  MaybeFlush();
+}
+
+void Publisher::SetMoreComing(bool more) {
+  more_coming_ = more;
+  MaybeFlush();
+}
+
+void Publisher::MaybeFlush() {
+  if (batch_.empty()) return;
+  bool full = batch_.size() >= batch_files_ || batch_bytes_ >= kBatchBytes;
+  if (full || (staging_ == 0 && !more_coming_)) StartFlush();
+}
+
+void Publisher::StartFlush() {
+  batch_bytes_ = 0;
+  flushes_.Spawn(Flush(std::exchange(batch_, {})));
+}
+
+Task<PublishResult> Publisher::Commit(StagedObject* object, const char* name, const std::optional<Entry>* existing,
+                                      uint64_t bytes, bool alone) {
+  --staging_;
+  if (!sync_) {
+    PublishResult result;
+    result.status = object->Publish(name, *existing);
+    co_return result;
+  }
+  struct Suspend {
+    Publisher* publisher;
+    Item* item;
+    bool alone;
+    uint64_t bytes;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> handle) const {
+      item->waiter = handle;
+      if (alone) {
+        publisher->flushes_.Spawn(publisher->Flush({item}));
+      } else {
+        publisher->batch_.push_back(item);
+        publisher->batch_bytes_ += bytes;
+      }
+      publisher->MaybeFlush();
+    }
+    void await_resume() const noexcept {}
+  };
+  Item item{object, name, existing, {}, {}};
+  co_await Suspend{this, &item, alone, bytes};
+  co_return std::move(item.result);
+}
+
+Task<void> Publisher::SyncOne(Item* item) {
+  if (item->object->fd() >= 0) item->result.status = co_await SyncFile(driver_, item->object->fd());
+}
+
+Task<void> Publisher::Flush(Batch batch) {
+  Scope syncs;
+  for (Item* item : batch) syncs.Spawn(SyncOne(item));
+  co_await syncs.Join();
+  bool valid = true;
+  for (Item* item : batch) valid = valid && item->result.status.ok();
+  for (Item* item : batch) {
+    if (valid) {
+      item->result.status = item->object->Publish(item->name, *item->existing);
+    } else {
+      item->result.stage_again = true;
+    }
+    Executor::Current()->Post(item->waiter);
+  }
+}
+
+Task<void> Publisher::Drain() { co_await flushes_.Join(); }
+
+}  // namespace uringsync

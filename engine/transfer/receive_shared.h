@@ -1,0 +1,89 @@
+// ReceiveShared: what all shards of one destination session share while they receive.
+//
+// Thread rule: the options are immutable; everything else is atomic or locks for itself.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "engine/base/entry.h"
+#include "engine/fs/metadata.h"
+#include "engine/fs/process_capabilities.h"
+#include "engine/fs/state_name.h"
+
+namespace uringsync {
+
+struct ReceiveOptions {
+  uint64_t digest_seed = 0;
+  uint64_t session_tag = 0;  // of temporaries
+  bool sparse = true;        // holes stay holes; else they are written as zeros
+  // Contents are fsynced before they get their final name; false also where the file system keeps nothing (tmpfs).
+  bool sync = true;
+  MetadataSelection selection;
+  ProcessCapabilities capabilities;
+};
+
+// Totals of a session. Content bytes are counted once they are in place: a repeated range counts once.
+struct ReceiveCounters {
+  std::atomic<uint64_t> bytes_received{0};
+  std::atomic<uint64_t> bytes_written{0};
+  std::atomic<uint64_t> retries{0};
+  std::atomic<uint64_t> skipped_owner{0};
+  std::atomic<uint64_t> skipped_xattrs{0};
+
+  void AddSkipped(const MetadataCounters& skipped) {
+    if (skipped.skipped_owner > 0) skipped_owner.fetch_add(skipped.skipped_owner, std::memory_order_relaxed);
+    if (skipped.skipped_xattrs > 0) skipped_xattrs.fetch_add(skipped.skipped_xattrs, std::memory_order_relaxed);
+  }
+};
+
+// A large file under way, as progress shows it.
+struct MovingFile {
+  std::string path;
+  uint64_t done_bytes = 0;
+  uint64_t size_bytes = 0;
+};
+
+class ReceiveShared {
+ public:
+  explicit ReceiveShared(ReceiveOptions options) : options_(std::move(options)), namer_(options_.session_tag) {}
+
+  const ReceiveOptions& options() const { return options_; }
+  StateNamer* namer() { return &namer_; }
+  ReceiveCounters& counters() { return counters_; }
+
+  // The session is over: whoever moves bytes stops at the next piece.
+  void Stop() { stopped_.store(true, std::memory_order_relaxed); }
+  bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
+  // errno of the write that found the file system full; 0 while there is room. Nothing is written after it.
+  void SetFull(int error) { full_.store(error, std::memory_order_relaxed); }
+  int full() const { return full_.load(std::memory_order_relaxed); }
+
+  // Progress of large files: the last one that moved is shown.
+  void Moving(const std::string& path, uint64_t done_bytes, uint64_t size_bytes) {
+    std::lock_guard lock(moving_mutex_);
+    moving_ = MovingFile{path, done_bytes, size_bytes};
+  }
+  void Moved(const std::string& path) {
+    std::lock_guard lock(moving_mutex_);
+    if (moving_.has_value() && moving_->path == path) moving_.reset();
+  }
+  std::optional<MovingFile> moving() const {
+    std::lock_guard lock(moving_mutex_);
+    return moving_;
+  }
+
+ private:
+  const ReceiveOptions options_;
+  StateNamer namer_;
+  ReceiveCounters counters_;
+  std::atomic<bool> stopped_{false};
+  std::atomic<int> full_{0};
+  mutable std::mutex moving_mutex_;
+  std::optional<MovingFile> moving_;
+};
+
+}  // namespace uringsync

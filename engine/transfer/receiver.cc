@@ -1,0 +1,282 @@
+#include "engine/transfer/receiver.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "engine/base/errno_status.h"
+#include "engine/fs/file.h"
+#include "engine/fs/syscalls.h"
+
+namespace uringsync {
+namespace {
+
+FileRequest RequestFor(const RelPath& path, const Entry& wanted) {
+  FileRequest request;
+  request.path = path;
+  request.type = wanted.type;
+  request.file = wanted.id;
+  request.size_bytes = wanted.type == FileType::kRegular ? wanted.size_bytes : 0;
+  request.mtime = wanted.mtime;
+  return request;
+}
+
+void Refresh(const CurrentFile& current, Entry* wanted) {
+  wanted->id = current.file;
+  wanted->mode = current.mode;
+  wanted->uid = current.uid;
+  wanted->gid = current.gid;
+  wanted->size_bytes = current.size_bytes;
+  wanted->mtime = current.mtime;
+}
+
+// "fchownat: Operation not permitted" names the call that failed.
+std::string OperationOf(const absl::Status& status) {
+  std::string_view message = ToStd(status.message());
+  return std::string(message.substr(0, message.find(':')));
+}
+
+TransferFailure UnknownFailure(const absl::Status& fetched) {
+  TransferFailure failure;
+  failure.kind = absl::IsUnavailable(fetched) || absl::IsCancelled(fetched) ? FailureKind::kConnection : FailureKind::kFailed;
+  failure.at_source = true;
+  failure.operation = "fetch";
+  failure.error = StatusErrno(fetched);
+  failure.detail = std::string(ToStd(fetched.message()));
+  return failure;
+}
+
+}  // namespace
+
+// One large file while it is filled; shared by the workers of all shards.
+struct Receiver::LargeFile {
+  Receiver* owner = nullptr;
+  const IncomingFile* file = nullptr;
+  int fd = -1;
+  uint64_t size_bytes = 0;
+  Scope* scope = nullptr;
+  std::atomic<uint64_t> next{0};
+  std::atomic<uint64_t> done_bytes{0};
+  std::atomic<uint64_t> data_end{0};
+  std::atomic<bool> failed{false};
+  std::atomic<bool> drained{false};
+  std::mutex mutex;
+  std::optional<TransferFailure> failure;  // the first one
+  std::optional<CurrentFile> current;
+
+  bool Take(uint64_t* offset, uint64_t* length) {
+    uint64_t begin = failed.load() ? size_bytes : next.fetch_add(kRangeBytes);
+    bool taken = begin < size_bytes;
+    if (taken) {
+      *offset = begin;
+      *length = std::min(kRangeBytes, size_bytes - begin);
+    }
+    if (!taken || begin + kRangeBytes >= size_bytes) Drain();
+    return taken;
+  }
+  void Drain() {
+    if (drained.exchange(true)) return;
+    for (Receiver* peer : owner->peers_) scope->SpawnOn(peer->shard_, peer->OnDrained(this));
+  }
+  void Fail(TransferFailure why, std::optional<CurrentFile> now) {
+    std::lock_guard lock(mutex);
+    if (failure.has_value()) return;
+    failure = std::move(why);
+    current = std::move(now);
+    failed.store(true);
+  }
+  void RaiseDataEnd(uint64_t end) {
+    uint64_t seen = data_end.load();
+    while (seen < end && !data_end.compare_exchange_weak(seen, end)) {
+    }
+  }
+};
+
+Receiver::Receiver(Shard* shard, ReceiveShared* shared, ContentSource* source)
+    : shard_(shard), shared_(shared), source_(source), xattrs_(shard->driver()) {
+  peers_.push_back(this);
+}
+
+Receiver::~Receiver() = default;
+
+bool Receiver::MayRepeat(const absl::Status& fetched, const PieceWriter& writer, Tries* tries,
+                         std::optional<TransferFailure>* failure) {
+  *failure = writer.failure().has_value() ? *writer.failure() : UnknownFailure(fetched);
+  if (shared_->stopped()) return false;
+  bool again = false;
+  if (writer.mismatch()) {
+    again = ++tries->content < kMaxContentTries;
+  } else if (absl::IsUnavailable(fetched) && !writer.failure().has_value()) {
+    again = ++tries->connection < kMaxConnectionTries;
+  }
+  if (again) shared_->counters().retries.fetch_add(1, std::memory_order_relaxed);
+  return again;
+}
+
+Task<Receiver::FillResult> Receiver::FillSmall(int fd, const IncomingFile& file) {
+  FillResult result;
+  FileRequest request = RequestFor(file.path, file.wanted);
+  request.length = file.wanted.size_bytes;
+  request.want_xattrs = file.want_xattrs;
+  if (request.length == 0 && !request.want_xattrs) co_return result;
+  Tries tries;
+  while (true) {
+    PieceWriter writer(shard_->driver(), shared_, fd);
+    absl::Status fetched = co_await source_->Fetch(request, &writer);
+    if (fetched.ok() && writer.complete()) {
+      writer.CountBytes();
+      result.failure.reset();
+      result.data_end = writer.data_end();
+      result.xattrs = std::move(writer.xattrs());
+      co_return result;
+    }
+    if (!MayRepeat(fetched, writer, &tries, &result.failure)) {
+      result.current = writer.current();
+      co_return result;
+    }
+  }
+}
+
+Task<void> Receiver::FillRange(LargeFile* large, uint64_t offset, uint64_t length) {
+  FileRequest request = RequestFor(large->file->path, large->file->wanted);
+  request.offset = offset;
+  request.length = length;
+  Tries tries;
+  while (!large->failed.load()) {
+    PieceWriter writer(shard_->driver(), shared_, large->fd);
+    absl::Status fetched = co_await source_->Fetch(request, &writer);
+    if (fetched.ok() && writer.complete()) {
+      writer.CountBytes();
+      large->RaiseDataEnd(writer.data_end());
+      uint64_t done = large->done_bytes.fetch_add(length) + length;
+      shared_->Moving(large->file->path.text(), done, large->size_bytes);
+      // The disk starts on what is there while the rest arrives: the fsync at the end finds little left.
+      if (shared_->options().sync) sys::StartWriteback(shard_->driver(), large->fd, offset, length);
+      co_return;
+    }
+    std::optional<TransferFailure> failure;
+    if (!MayRepeat(fetched, writer, &tries, &failure)) large->Fail(*std::move(failure), writer.current());
+  }
+}
+
+Task<void> Receiver::WaitWhileBusy(LargeFile* large) {
+  struct Suspend {
+    std::vector<std::coroutine_handle<>>* waiters;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> handle) const { waiters->push_back(handle); }
+    void await_resume() const noexcept {}
+  };
+  while (own_files_with_ranges_ > 0 && !large->drained.load()) co_await Suspend{&helpers_};
+}
+
+Task<void> Receiver::OnDrained(LargeFile* large) {
+  if (large->owner == this) --own_files_with_ranges_;
+  std::vector<std::coroutine_handle<>> helpers;
+  helpers.swap(helpers_);
+  for (std::coroutine_handle<> helper : helpers) shard_->Post(helper);
+  co_return;
+}
+
+Task<void> Receiver::RangeWorker(LargeFile* large) {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  while (true) {
+    if (large->owner != this) co_await WaitWhileBusy(large);
+    if (!large->Take(&offset, &length)) break;
+    co_await FillRange(large, offset, length);
+  }
+}
+
+Task<Receiver::FillResult> Receiver::FillLarge(int fd, const IncomingFile& file) {
+  FillResult result;
+  absl::Status usable = co_await source_->WaitUsable();
+  if (!usable.ok()) {
+    result.failure = UnknownFailure(usable);
+    co_return result;
+  }
+  Scope scope;
+  LargeFile large;
+  large.owner = this;
+  large.file = &file;
+  large.fd = fd;
+  large.size_bytes = file.wanted.size_bytes;
+  large.scope = &scope;
+  ++own_files_with_ranges_;
+  for (size_t worker = 0; worker < kRangeWorkersPerShard; ++worker) {
+    for (Receiver* peer : peers_) {
+      // A shard without a connection would only wait; this shard's source may lose and regain its own meanwhile.
+      if (peer == this || peer->source_->usable()) scope.SpawnOn(peer->shard_, peer->RangeWorker(&large));
+    }
+  }
+  co_await scope.Join();
+  shared_->Moved(file.path.text());
+  result.failure = std::move(large.failure);
+  result.current = large.current;
+  result.data_end = large.data_end.load();
+  co_return result;
+}
+
+std::optional<TransferFailure> Receiver::SetMetadata(ObjectHandle object, const Entry& wanted, const XattrList* xattrs,
+                                                     bool fresh) {
+  MetadataRequest request;
+  request.wanted = &wanted;
+  request.xattrs = xattrs;
+  request.selection = &shared_->options().selection;
+  request.capabilities = &shared_->options().capabilities;
+  request.fresh = fresh;
+  MetadataCounters skipped;
+  absl::Status applied = ApplyMetadata(&xattrs_, object, request, &skipped);
+  shared_->counters().AddSkipped(skipped);
+  if (applied.ok()) return std::nullopt;
+  return WriteFailure(StatusErrno(applied), OperationOf(applied));
+}
+
+Task<std::optional<TransferFailure>> Receiver::FetchXattrs(RelPath path, Entry wanted, XattrList* xattrs) {
+  FileRequest request = RequestFor(path, wanted);
+  request.want_xattrs = true;
+  Tries tries;
+  std::optional<TransferFailure> failure;
+  while (true) {
+    PieceWriter writer(shard_->driver(), shared_, -1);
+    absl::Status fetched = co_await source_->Fetch(request, &writer);
+    if (fetched.ok() && writer.complete()) {
+      if (writer.xattrs().has_value()) *xattrs = *std::move(writer.xattrs());
+      co_return std::nullopt;
+    }
+    if (!MayRepeat(fetched, writer, &tries, &failure)) co_return failure;
+  }
+}
+
+Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, IncomingFile* file) {
+  Driver* driver = shard_->driver();
+  FillResult filled;
+  for (int tries = 1;; ++tries) {
+    bool small = file->wanted.size_bytes <= kSmallFileBytes;
+    if (small) {
+      filled = co_await FillSmall(staged->fd(), *file);
+    } else {
+      filled = co_await FillLarge(staged->fd(), *file);
+    }
+    if (!small && !filled.failure.has_value() && file->want_xattrs) {
+      filled.xattrs.emplace();
+      filled.failure = co_await FetchXattrs(file->path, file->wanted, &*filled.xattrs);
+    }
+    if (!filled.failure.has_value()) break;
+    bool again = filled.failure->kind == FailureKind::kChanged && filled.current.has_value() && tries < kMaxContentTries &&
+                 !shared_->stopped();
+    if (!again) co_return filled.failure;
+    shared_->counters().retries.fetch_add(1, std::memory_order_relaxed);
+    Refresh(*filled.current, &file->wanted);
+    absl::Status emptied = TruncateTo(driver, staged->fd(), 0);
+    if (!emptied.ok()) co_return WriteFailure(StatusErrno(emptied), "ftruncate");
+  }
+  if (filled.data_end < file->wanted.size_bytes) {
+    absl::Status sized = TruncateTo(driver, staged->fd(), file->wanted.size_bytes);
+    if (!sized.ok()) co_return WriteFailure(StatusErrno(sized), "ftruncate");
+  }
+  co_return SetMetadata(staged->handle(), file->wanted, filled.xattrs.has_value() ? &*filled.xattrs : nullptr, true);
+}
+
+}  // namespace uringsync

@@ -1,0 +1,98 @@
+// Receiver: fills a staged file with its contents and its metadata; one object per shard.
+//
+// A small file is one request and one write. A large file is cut into ranges that workers of all shards take: each shard works on its
+// own files first and helps the others when it has none, so two writers meet on one inode only at the end, and there is no long tail.
+//
+// What can be repeated is repeated here, a bounded number of times: a file that changed is asked for again with its fresh identity, a
+// piece with a wrong digest is fetched again, and so is what a broken connection left open (the source waits for a new connection).
+//
+// Thread rule: one shard, except where noted; the fd of a staged file is written by all shards while Fill runs.
+// Use:  std::optional<TransferFailure> failure = co_await receiver.Fill(&staged, &file);
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/coro/scope.h"
+#include "engine/coro/task.h"
+#include "engine/fs/atomic_file.h"
+#include "engine/fs/xattrs.h"
+#include "engine/ring/runtime.h"
+#include "engine/transfer/content_source.h"
+#include "engine/transfer/failure.h"
+#include "engine/transfer/piece_writer.h"
+#include "engine/transfer/receive_shared.h"
+
+namespace uringsync {
+
+// A file of more than one piece is large.
+constexpr uint64_t kSmallFileBytes = kMaxPieceBytes;
+// What a worker takes of a large file at once: eight pieces.
+constexpr uint64_t kRangeBytes = uint64_t{8} << 20;
+// Workers of one large file on one shard: one reads while others write.
+constexpr size_t kRangeWorkersPerShard = 3;
+// How often a file that keeps changing, or a range that keeps arriving damaged, is asked for.
+constexpr int kMaxContentTries = 4;
+// How often a request is repeated over new connections.
+constexpr int kMaxConnectionTries = 6;
+
+struct IncomingFile {
+  RelPath path;
+  // Updated when the source says that the file is another one by now.
+  Entry wanted;
+  bool want_xattrs = false;
+};
+
+class Receiver {
+ public:
+  Receiver(Shard* shard, ReceiveShared* shared, ContentSource* source);
+  ~Receiver();
+  // The receivers of all shards, this one included; before the first Fill. They outlive every Fill.
+  void SetPeers(std::vector<Receiver*> peers) { peers_ = std::move(peers); }
+
+  // Contents, size, and metadata on the descriptor of `staged`. nullopt: all is in place; the file may be published.
+  Task<std::optional<TransferFailure>> Fill(StagedObject* staged, IncomingFile* file);
+  // The selected attributes of any object of the source, identity checked.
+  Task<std::optional<TransferFailure>> FetchXattrs(RelPath path, Entry wanted, XattrList* xattrs);
+  // Metadata of `wanted` onto `object`; counts what may not be set. `xattrs` null: those stay.
+  std::optional<TransferFailure> SetMetadata(ObjectHandle object, const Entry& wanted, const XattrList* xattrs, bool fresh);
+
+  ContentSource* source() { return source_; }
+  Shard* shard() { return shard_; }
+
+ private:
+  struct LargeFile;
+  struct Tries {
+    int content = 0;
+    int connection = 0;
+  };
+  // How one try to get a file's contents ended.
+  struct FillResult {
+    std::optional<TransferFailure> failure;
+    std::optional<CurrentFile> current;  // with kChanged
+    uint64_t data_end = 0;               // where the last data lies; the rest up to the size is a hole
+    std::optional<XattrList> xattrs;
+  };
+  // True: the request that ended like this is worth repeating. False: `failure` says why not.
+  bool MayRepeat(const absl::Status& fetched, const PieceWriter& writer, Tries* tries, std::optional<TransferFailure>* failure);
+  Task<FillResult> FillSmall(int fd, const IncomingFile& file);
+  Task<FillResult> FillLarge(int fd, const IncomingFile& file);
+  Task<void> RangeWorker(LargeFile* file);
+  Task<void> FillRange(LargeFile* file, uint64_t offset, uint64_t length);
+  // Suspends a helper while this shard has large files of its own and `file` has ranges left.
+  Task<void> WaitWhileBusy(LargeFile* file);
+  // On every shard, once, when no range of `file` is left to take.
+  Task<void> OnDrained(LargeFile* file);
+
+  Shard* const shard_;
+  ReceiveShared* const shared_;
+  ContentSource* const source_;
+  XattrAccess xattrs_;
+  std::vector<Receiver*> peers_;
+  size_t own_files_with_ranges_ = 0;  // large files that were begun on this shard and have ranges left
+  std::vector<std::coroutine_handle<>> helpers_;
+};
+
+}  // namespace uringsync

@@ -1,0 +1,233 @@
+#include "engine/transfer/source_reader.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "engine/base/digest.h"
+#include "engine/base/errno_status.h"
+#include "engine/fs/extents.h"
+#include "engine/fs/metadata.h"
+
+namespace uringsync {
+namespace {
+
+// Ends the answer to `item`'s request with an error of the object.
+void EndWith(ReplyItem* item, ReplyStatus status, int error, std::string operation) {
+  item->status = status;
+  item->error = error;
+  item->operation = std::move(operation);
+  item->data_length = 0;
+  item->hole_length = 0;
+  item->end = true;
+}
+
+void EndWithError(ReplyItem* item, const absl::Status& error, std::string operation) {
+  int number = StatusErrno(error);
+  bool gone = number == ENOENT || number == ENOTDIR;
+  EndWith(item, gone ? ReplyStatus::kVanished : ReplyStatus::kFailed, number, std::move(operation));
+}
+
+void EndChanged(ReplyItem* item, const struct statx& found) {
+  EndWith(item, ReplyStatus::kChanged, 0, "stat");
+  Entry now;
+  if (!EntryFromStatx(found, false, &now) || now.type != FileType::kRegular) return;
+  item->current = CurrentFile{now.id, now.mode, now.uid, now.gid, now.size_bytes, now.mtime};
+}
+
+bool SameTime(const statx_timestamp& a, const statx_timestamp& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
+
+// Whether the file may hold a hole: fewer blocks than bytes. Compressed files seem to; SEEK_HOLE tells.
+bool MayHaveHoles(const struct statx& stat) { return stat.stx_blocks * 512 < stat.stx_size; }
+
+}  // namespace
+
+SourceReader::SourceReader(Driver* driver, BufferPool* buffers, DirectoryPtr root, SourceReaderOptions options)
+    : driver_(driver),
+      buffers_(buffers),
+      directories_(driver, std::move(root)),
+      xattrs_(driver),
+      options_(std::move(options)) {}
+
+void SourceReader::Forget(const std::string& path) {
+  std::erase_if(open_files_, [&path](const Cached& cached) { return cached.path == path; });
+}
+
+bool SourceReader::CheckIdentity(Work* work) {
+  const FileRequest& request = *work->request;
+  FileIdentity expected{request.type, request.file, request.size_bytes, request.mtime};
+  if (CompareIdentity(expected, work->before) == IdentityMatch::kSame) return true;
+  EndChanged(&work->next, work->before);
+  return false;
+}
+
+bool SourceReader::OpenFor(Work* work) {
+  const FileRequest& request = *work->request;
+  const std::string& path = request.path.text();
+  bool is_range = request.length < request.size_bytes;
+  auto cached = std::find_if(open_files_.begin(), open_files_.end(),
+                             [&path](const Cached& candidate) { return candidate.path == path; });
+  if (is_range && cached != open_files_.end()) {
+    absl::Status stated = StatDescriptor(driver_, cached->file->fd.get(), &work->before);
+    if (stated.ok() && CheckIdentity(work)) {
+      work->file = cached->file;
+      open_files_.splice(open_files_.begin(), open_files_, cached);
+      return true;
+    }
+    // Another object may have the name by now: look again.
+    work->next = ReplyItem{.id = request.id};
+    Forget(path);
+  }
+  absl::StatusOr<DirectoryPtr> parent = directories_.Get(request.path.Parent());
+  absl::StatusOr<SourceFile> opened =
+      parent.ok() ? OpenSourceFile(driver_, (*parent)->fd(), LeafName(request.path)) : parent.status();
+  if (!opened.ok()) {
+    int error = StatusErrno(opened.status());
+    // A directory that was renamed and made anew is found again by a fresh look.
+    if (error == ENOENT && parent.ok()) directories_.Invalidate(request.path.Parent());
+    if (error == 0 || error == ELOOP) {
+      EndWith(&work->next, ReplyStatus::kChanged, 0, "open");
+    } else {
+      EndWithError(&work->next, opened.status(), "open");
+    }
+    return false;
+  }
+  work->before = opened->stat;
+  if (!CheckIdentity(work)) return false;
+  work->file = std::make_shared<SourceFile>(*std::move(opened));
+  if (is_range) {
+    AdviseSequential(driver_, work->file->fd.get());
+    open_files_.push_front({path, work->file});
+    if (open_files_.size() > options_.open_files) open_files_.pop_back();
+  }
+  return true;
+}
+
+// The attributes of an object of any type, by name where it is no open file.
+bool SourceReader::ReadAttributes(Work* work) {
+  const FileRequest& request = *work->request;
+  absl::StatusOr<XattrList> list;
+  if (work->file != nullptr) {
+    list = xattrs_.Read(ObjectHandle::OfFd(work->file->fd.get()), options_.selection);
+  } else if (request.path.is_root()) {
+    // The root has no parent of ours: "." in itself is the same object.
+    list = xattrs_.Read(ObjectHandle::At(directories_.root()->fd(), "."), options_.selection);
+  } else {
+    absl::StatusOr<DirectoryPtr> parent = directories_.Get(request.path.Parent());
+    absl::Status found = parent.ok() ? StatAt(driver_, (*parent)->fd(), LeafName(request.path), &work->before)
+                                     : parent.status();
+    if (!found.ok()) {
+      EndWithError(&work->next, found, "stat");
+      return false;
+    }
+    if (!CheckIdentity(work)) return false;
+    list = xattrs_.Read(ObjectHandle::At((*parent)->fd(), LeafName(request.path)), options_.selection);
+  }
+  if (!list.ok()) {
+    EndWithError(&work->next, list.status(), "getxattr");
+    return false;
+  }
+  work->next.xattrs = *std::move(list);
+  return true;
+}
+
+bool SourceReader::EndUnlessMoved(Work* work) {
+  struct statx now {};
+  work->next.end = true;
+  work->ended = true;
+  absl::Status stated = StatDescriptor(driver_, work->file->fd.get(), &now);
+  if (!stated.ok()) {
+    EndWithError(&work->next, stated, "stat");
+    return false;
+  }
+  if (now.stx_size == work->before.stx_size && SameTime(now.stx_mtime, work->before.stx_mtime) &&
+      SameTime(now.stx_ctime, work->before.stx_ctime)) {
+    return true;
+  }
+  EndChanged(&work->next, now);
+  Forget(work->request->path.text());
+  return false;
+}
+
+Task<absl::Status> SourceReader::SendHole(Work* work, uint64_t offset, uint64_t length) {
+  work->next.offset = offset;
+  work->next.hole_length = length;
+  if (offset + length == work->request->offset + work->request->length) EndUnlessMoved(work);
+  ReplyItem item = std::exchange(work->next, ReplyItem{.id = work->request->id});
+  absl::Status sent = co_await work->sink->OnItem(std::move(item), Piece());
+  co_return sent;
+}
+
+Task<absl::Status> SourceReader::SendData(Work* work, uint64_t offset, uint64_t length) {
+  const uint64_t end = offset + length;
+  while (offset < end && !work->ended) {
+    size_t want = static_cast<size_t>(std::min<uint64_t>(end - offset, kMaxPieceBytes));
+    Piece piece;
+    if (want <= kHeapPieceBytes) {
+      piece = Piece::OnHeap(want);
+    } else {
+      Buffer buffer = co_await buffers_->Get();
+      want = std::min(want, buffer.size());
+      piece = Piece::InBuffer(std::move(buffer), want);
+    }
+    absl::StatusOr<size_t> got =
+        co_await ReadAtFull(driver_, work->file->fd.get(), piece.data(), want, offset, piece.registered_index());
+    if (!got.ok()) {
+      EndWithError(&work->next, got.status(), "read");
+      work->ended = true;
+      piece = Piece();
+    } else if (*got < want) {
+      // Shorter than its size said: it shrank, and the look at the end tells the new size.
+      if (EndUnlessMoved(work)) EndWith(&work->next, ReplyStatus::kChanged, 0, "read");
+      piece = Piece();
+    } else {
+      work->next.offset = offset;
+      work->next.data_length = static_cast<uint32_t>(want);
+      work->next.digest = Xxh128(piece.bytes(), options_.digest_seed);
+      offset += want;
+      if (offset == work->request->offset + work->request->length && !EndUnlessMoved(work)) piece = Piece();
+    }
+    ReplyItem item = std::exchange(work->next, ReplyItem{.id = work->request->id});
+    US_CO_RETURN_IF_ERROR(co_await work->sink->OnItem(std::move(item), std::move(piece)));
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> SourceReader::Serve(FileRequest request, ReplySink* sink) {
+  Work work;
+  work.request = &request;
+  work.sink = sink;
+  work.next.id = request.id;
+  const bool wants_contents = request.type == FileType::kRegular && request.length > 0;
+  if (wants_contents && (request.length > request.size_bytes || request.offset > request.size_bytes - request.length)) {
+    EndWith(&work.next, ReplyStatus::kFailed, EINVAL, "request");
+    co_return co_await sink->OnItem(std::move(work.next), Piece());
+  }
+  bool ready = !wants_contents || OpenFor(&work);
+  if (ready && request.want_xattrs) ready = ReadAttributes(&work);
+  if (!ready || !wants_contents) {
+    work.next.end = true;
+    co_return co_await sink->OnItem(std::move(work.next), Piece());
+  }
+  if (!MayHaveHoles(work.before)) co_return co_await SendData(&work, request.offset, request.length);
+  ExtentIterator extents(driver_, work.file->fd.get(), request.offset, request.offset + request.length,
+                         request.size_bytes);
+  Extent extent;
+  int more = 0;
+  while (!work.ended && (more = extents.Next(&extent)) > 0) {
+    absl::Status sent;
+    if (extent.is_data) {
+      sent = co_await SendData(&work, extent.offset, extent.length);
+    } else {
+      sent = co_await SendHole(&work, extent.offset, extent.length);
+    }
+    if (!sent.ok()) co_return sent;
+  }
+  if (more < 0) {
+    EndWith(&work.next, ReplyStatus::kFailed, -more, "lseek");
+    co_return co_await sink->OnItem(std::move(work.next), Piece());
+  }
+  co_return absl::OkStatus();
+}
+
+}  // namespace uringsync
