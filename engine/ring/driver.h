@@ -48,6 +48,9 @@ enum class OpCode : uint8_t {
 };
 const char* OpCodeName(OpCode code);
 
+// Op::flags of kFsync: the data and what is needed to read it back, as fdatasync(2).
+constexpr uint32_t kFsyncDataOnly = 1;
+
 // One operation. The submitter fills the fields that the code names, the driver fills `result`.
 struct Op {
   OpCode code = OpCode::kNop;

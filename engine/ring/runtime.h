@@ -11,6 +11,8 @@
 #include <coroutine>
 #include <deque>
 #include <functional>
+#include <future>
+#include <latch>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -38,7 +40,11 @@ class Shard final : public Executor {
   friend class Runtime;
   Shard(size_t index, std::unique_ptr<Driver> driver);
   void Loop();
-  void Stop();
+  void RequestStop(std::latch* all_stopped);
+  void TakeInbox();
+  // Announces sleep; false when something came meanwhile.
+  bool MaySleep();
+  void WakeIfSleeping();
 
   const size_t index_;
   std::unique_ptr<Driver> driver_;
@@ -46,8 +52,10 @@ class Shard final : public Executor {
   std::deque<std::coroutine_handle<>> ready_;  // this thread only
   std::mutex inbox_mutex_;
   std::vector<std::coroutine_handle<>> inbox_;
+  std::atomic<bool> inbox_pending_{false};  // a hint that saves the lock
   std::atomic<bool> sleeping_{false};
   std::atomic<bool> stopping_{false};
+  std::latch* all_stopped_ = nullptr;
   std::thread thread_;
 };
 
@@ -75,7 +83,12 @@ class Runtime {
   DriverCounters Counters();
 
  private:
+  struct Started;
   Runtime() = default;
+  static void RunShard(size_t index, const RuntimeOptions& options, std::promise<absl::StatusOr<Started>> promise);
+  absl::Status StartShards(const RuntimeOptions& options, size_t count);
+  void StopShards();
+
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<size_t> next_{0};
   std::string backend_;

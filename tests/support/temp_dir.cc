@@ -83,8 +83,8 @@ std::string ReadFile(const std::string& path) {
   }
 }
 
-// Iterative: the first directory found below the current one is entered, an empty one is removed from its parent. A deep
-// tree costs one descriptor for each level beyond the soft limit of a few dozen, so parents are opened again by "..".
+// Iterative, with one descriptor whatever the depth: goes down into the first directory that is not empty, and up again
+// by "..".
 void RemoveTree(int dir_fd, const std::string& name) {
   if (::unlinkat(dir_fd, name.c_str(), 0) == 0 || errno == ENOENT) return;
   ::fchmodat(dir_fd, name.c_str(), 0700, 0);
