@@ -1,0 +1,198 @@
+#include "coordinator/cli/options.h"
+
+#include <CLI/CLI.hpp>
+
+#include <limits>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "coordinator/cli/run_flags.h"
+#include "coordinator/cli/suggest.h"
+#include "coordinator/link/link_error.h"
+#include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+#include "engine/net/certificates.h"
+#include "proto/handshake.h"
+
+namespace uringsync {
+namespace {
+
+constexpr char kEndpoints[] =
+    "An endpoint is a directory of this host or agent://HOST[:PORT]/ROOT[/PATH], a directory below a named root of a running\n"
+    "uringsync-agent. DST becomes equal to SRC: the tree below SRC goes below DST, with or without a trailing '/'.\n";
+constexpr char kExitCodes[] =
+    "Exit codes: 0 all as asked, 1 usage, 2 protocol version, 3 wrong source or destination, 11 file I/O or locked,\n"
+    "12 agent or connection lost, 20 interrupted, 23 some objects failed (verify: differ), 24 some vanished, 30 time-out.\n";
+
+struct App {
+  CLI::App root{"uringsync makes a directory tree equal to another one, on this host or between hosts.", "uringsync"};
+  RunFlags sync;
+  RunFlags plan;
+  RunFlags verify;
+  CertsOptions certs{.directory = {}, .hosts = {}, .days = kDefaultCertificateDays};
+  DoctorOptions doctor;
+  CLI::App* sync_command = nullptr;
+  CLI::App* plan_command = nullptr;
+  CLI::App* verify_command = nullptr;
+  CLI::App* certs_command = nullptr;
+  CLI::App* certs_init = nullptr;
+  CLI::App* doctor_command = nullptr;
+  bool version = false;
+};
+
+void AddRunCommands(App* app) {
+  app->sync_command = app->root.add_subcommand("sync", "Make DST equal to SRC");
+  app->sync_command->footer(std::string("\n") + kEndpoints +
+                            "\nEverything is kept by default: owner, group, mode, times, links, hard links, devices, xattrs, ACLs, holes.\n"
+                            "What this process may not set (ownership, devices, privileged xattrs) is left out and counted, unless an\n"
+                            "option names it.\n\n"
+                            "Examples:\n"
+                            "  uringsync sync --delete /srv/data /mnt/backup/data\n"
+                            "  uringsync sync -n -v /srv/data agent://backup1/pool/data\n\n" +
+                            kExitCodes);
+  AddRunFlags(app->sync_command, SyncMode::kSync, &app->sync);
+
+  app->plan_command = app->root.add_subcommand("plan", "Show what a sync would do, one line an object; change nothing");
+  app->plan_command->footer(std::string("\n") + kEndpoints +
+                            "\nEach line has rsync's itemised form, e.g. '>f.st...... dir/file': YXcstpoguax with Y '>' contents move, 'c' made at the\n"
+                            "destination, 'h' hard link, '.' metadata only; X the kind; then what differs. docs/cli.md has the table.\n\n" +
+                            kExitCodes);
+  AddRunFlags(app->plan_command, SyncMode::kPlan, &app->plan);
+
+  app->verify_command = app->root.add_subcommand("verify", "Compare two trees by content and metadata; list what differs");
+  app->verify_command->footer(std::string("\n") + kEndpoints + "\nBoth sides read every byte. Exit 0: equal. Exit 23: something differs, and is listed.\n\n" +
+                              kExitCodes);
+  AddRunFlags(app->verify_command, SyncMode::kVerify, &app->verify);
+}
+
+void AddOtherCommands(App* app) {
+  app->certs_command = app->root.add_subcommand("certs", "Make certificates for mutual TLS");
+  app->certs_command->require_subcommand(0, 1);
+  app->certs_init = app->certs_command->add_subcommand(
+      "init", "Make a small certificate authority in DIR, a client certificate 'cli' and one certificate a host");
+  app->certs_init->add_option("DIR", app->certs.directory, "Directory of the files; made when missing")->required();
+  app->certs_init
+      ->add_option("--host", app->certs.hosts, "Name or address of a host; more names of the same host after commas. Repeatable")
+      ->take_all()
+      ->allow_extra_args(false)
+      ->required();
+  app->certs_init->add_option("--days", app->certs.days, "Validity of the certificates in days")
+      ->check(CLI::Range(1, 36500))
+      ->capture_default_str();
+  app->certs_init->add_flag("--force", app->certs.force, "New authority and new certificates, in place of good ones");
+  app->certs_init->footer(
+      "\nSafe to repeat: what is there and good is kept, what is about to expire or misses a name is renewed.\n\n"
+      "Example:\n"
+      "  uringsync certs init ~/certs --host alpha.example,10.0.0.5 --host beta.example\n"
+      "then on alpha:  uringsync-agent --cert alpha.example.crt --key alpha.example.key --ca ca.crt --root data=/srv/data\n"
+      "and here:       uringsync sync --cert ~/certs/cli.crt --key ~/certs/cli.key --ca ~/certs/ca.crt SRC agent://alpha.example/data\n");
+
+  app->doctor_command =
+      app->root.add_subcommand("doctor", "Check kernel, io_uring, limits, capabilities and the file systems of paths");
+  app->doctor_command->add_option("PATH", app->doctor.paths, "Directories whose file system is looked at");
+  app->doctor_command->add_flag("--json", app->doctor.json, "One JSON object");
+  app->doctor_command->footer("\nExit 0: all is well. Exit 23: something works worse than it could; each finding says what to do.\n");
+}
+
+std::unique_ptr<App> MakeApp() {
+  auto app = std::make_unique<App>();
+  app->root.require_subcommand(0, 1);
+  app->root.add_flag("--version", app->version, "Print the version");
+  app->root.footer(std::string("\n") + kEndpoints +
+                   "\n'uringsync COMMAND --help' tells more about a command. 'uringsync doctor' tells what this host offers.\n");
+  AddRunCommands(app.get());
+  AddOtherCommands(app.get());
+  // Unknown options are collected and answered with the nearest known one.
+  for (CLI::App* command : {static_cast<CLI::App*>(&app->root), app->sync_command, app->plan_command, app->verify_command,
+                            app->certs_command, app->certs_init, app->doctor_command}) {
+    command->allow_extras();
+    command->get_formatter()->column_width(34);
+  }
+  return app;
+}
+
+std::string FullName(const CLI::App* command) {
+  if (command->get_parent() == nullptr) return command->get_name();
+  return FullName(command->get_parent()) + " " + command->get_name();
+}
+
+absl::Status Usage(const CLI::App* command, std::string_view reason) {
+  return LinkError(ErrorKind::kUsage, std::string(reason) + "\nTry '" + FullName(command) + " --help'.");
+}
+
+// The command that the arguments chose, the innermost one.
+const CLI::App* Chosen(const CLI::App* app) {
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return app;
+}
+
+std::vector<std::string> OptionNames(const CLI::App* command) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : command->get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    for (const std::string& name : option->get_snames()) names.push_back("-" + name);
+  }
+  return names;
+}
+
+std::vector<std::string> CommandNames(const CLI::App* app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; })) names.push_back(command->get_name());
+  return names;
+}
+
+absl::Status ExplainExtra(const CLI::App* command, std::string word) {
+  const bool is_option = word.size() > 1 && word.front() == '-';
+  if (is_option) word = word.substr(0, word.find('='));
+  const std::vector<std::string> commands = CommandNames(command);
+  const bool wants_command = !is_option && !commands.empty();
+  std::string text = wants_command ? "unknown command '" : is_option ? "unknown option '" : "unexpected argument '";
+  text += EscapeName(word) + "'";
+  const std::vector<std::string> known = is_option ? OptionNames(command) : commands;
+  if (const std::optional<std::string> nearest = NearestWord(word, known)) text += "; did you mean '" + *nearest + "'?";
+  return Usage(command, text);
+}
+
+absl::StatusOr<CommandLine> Collect(App* app) {
+  const CLI::App* chosen = Chosen(&app->root);
+  if (const std::vector<std::string> extras = app->root.remaining(true); !extras.empty()) {
+    return ExplainExtra(chosen, extras.front());
+  }
+  if (app->version) {
+    return TextAnswer{"uringsync " + std::string(SoftwareVersion()) + " (protocol " + std::to_string(kProtocolVersion) + ")\n"};
+  }
+  const std::pair<CLI::App*, RunFlags*> runs[] = {
+      {app->sync_command, &app->sync}, {app->plan_command, &app->plan}, {app->verify_command, &app->verify}};
+  for (const auto& [command, flags] : runs) {
+    if (!command->parsed()) continue;
+    absl::StatusOr<RunOptions> run = ToRunOptions(*flags);
+    if (!run.ok()) return Usage(command, ToStd(run.status().message()));
+    return *std::move(run);
+  }
+  if (app->certs_init->parsed()) return app->certs;
+  if (app->doctor_command->parsed()) return app->doctor;
+  return Usage(chosen, chosen == app->certs_command ? "certs needs a command: init" : "a command is missing: sync, plan, verify, certs, doctor");
+}
+
+}  // namespace
+
+absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
+  std::unique_ptr<App> app = MakeApp();
+  try {
+    app->root.parse(argc, argv);
+    return Collect(app.get());
+  } catch (const CLI::CallForHelp&) {
+    return TextAnswer{Chosen(&app->root)->help(FullName(Chosen(&app->root)))};
+  } catch (const CLI::RequiredError& error) {
+    // A mistyped option explains a missing argument better than its absence does.
+    for (const std::string& extra : app->root.remaining(true)) {
+      if (extra.size() > 1 && extra.front() == '-') return ExplainExtra(Chosen(&app->root), extra);
+    }
+    return Usage(Chosen(&app->root), EscapeName(error.what()));
+  } catch (const CLI::ParseError& error) {
+    return Usage(Chosen(&app->root), EscapeName(error.what()));
+  }
+}
+
+}  // namespace uringsync

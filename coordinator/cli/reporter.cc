@@ -1,0 +1,105 @@
+#include "coordinator/cli/reporter.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "coordinator/cli/json_reporter.h"
+#include "coordinator/cli/text_reporter.h"
+#include "engine/base/escape.h"
+
+namespace uringsync {
+namespace {
+
+// What to do about a problem, empty where the reason says it.
+std::string_view WayOut(const Problem& problem) {
+  switch (problem.kind) {
+    case ProblemKind::kVanished: return "it was removed while the run went on";
+    case ProblemKind::kChanged: return "the file kept changing; the old one stays, run again when it is quiet";
+    case ProblemKind::kConflict: return "the destination was changed by somebody else meanwhile; run again";
+    case ProblemKind::kIntegrity: return "contents arrived damaged again and again; check memory and network of both hosts";
+    case ProblemKind::kNoSpace: return "free space or raise the quota, then run again";
+    case ProblemKind::kFailed: break;
+  }
+  switch (problem.error) {
+    case EACCES: return "run as a user who may, or as root";
+    case EPERM: return "this needs a privilege (root or a capability)";
+    case EROFS: return "the file system is mounted read-only";
+    case EMFILE:
+    case ENFILE: return "raise the limit of open files (ulimit -n)";
+    case EOPNOTSUPP: return "the file system cannot hold this; switch that part off (--no-xattrs, --no-acls, ...)";
+    case EIO: return "the device reports an error; look into the kernel log";
+    case ENOTEMPTY: return "--delete or --force removes what is in the way";
+    default: return "";
+  }
+}
+
+}  // namespace
+
+std::string ProblemLine(std::string_view place, const Problem& problem) {
+  std::string out(place);
+  if (!problem.operation.empty()) out += ": " + EscapeName(problem.operation);
+  if (problem.error != 0) {
+    out += ": ";
+    out += std::strerror(problem.error);
+  }
+  if (!problem.detail.empty()) {
+    out += problem.error != 0 ? " (" + EscapeName(problem.detail) + ")" : ": " + EscapeName(problem.detail);
+  }
+  if (problem.error == 0 && problem.detail.empty() && problem.kind == ProblemKind::kFailed) out += ": failed";
+  if (const std::string_view way = WayOut(problem); !way.empty()) out += "; " + std::string(way);
+  return out;
+}
+
+void RunReporter::Warn(std::string_view text) {
+  {
+    std::lock_guard lock(warnings_mutex_);
+    if (warnings_.size() >= kMaxWarnings || !warnings_.emplace(text).second) return;
+  }
+  ShowWarning(text);
+}
+
+void RunReporter::OnOpened(const HelloReply& source, const SessionOpened& source_session, const HelloReply& destination,
+                           const SessionOpened& destination_session) {
+  source_backend_ = EscapeName(source.io_backend);
+  destination_backend_ = EscapeName(destination.io_backend);
+  ShowOpened(source, source_session, destination, destination_session);
+}
+
+void RunReporter::OnAction(const Action& action, const Differences& differences, ActionOutcome outcome) {
+  tally_.Add(action, differences, outcome);
+  ShowAction(action, differences, outcome);
+}
+
+void RunReporter::OnNotice(Side, std::string_view text) {
+  // Without the side: what both ends of one agent say is said once.
+  Warn(EscapeName(text));
+}
+
+void RunReporter::OnSkipped(SkipReason reason, const RelPath& path, FileType type) { ShowSkipped(reason, path, type); }
+
+RunResult RunReporter::Result(const SyncOutcome& outcome) const {
+  RunResult result;
+  result.mode = facts_.mode;
+  result.outcome = outcome;
+  result.tally = tally_;
+  result.duration = facts_.now() - facts_.start;
+  result.source_backend = source_backend_;
+  result.destination_backend = destination_backend_;
+  return result;
+}
+
+std::string RunReporter::Place(Side side, const RelPath& path) const {
+  if (side == Side::kCoordinator) return path.is_root() ? "coordinator" : EscapeName(path.text());
+  std::string out = side == Side::kSource ? "source " + facts_.source : "destination " + facts_.destination;
+  if (path.is_root()) return out;
+  if (out.back() != '/') out += '/';
+  return out + EscapeName(path.text());
+}
+
+std::unique_ptr<RunReporter> MakeReporter(ReportFacts facts, Console* console) {
+  if (facts.output.json) return std::make_unique<JsonReporter>(std::move(facts), console);
+  return std::make_unique<TextReporter>(std::move(facts), console);
+}
+
+}  // namespace uringsync

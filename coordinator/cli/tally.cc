@@ -1,0 +1,26 @@
+#include "coordinator/cli/tally.h"
+
+namespace uringsync {
+
+void Tally::Add(const Action& action, const Differences& differences, ActionOutcome outcome) {
+  if (outcome == ActionOutcome::kFailed) ++failed;
+  if (outcome == ActionOutcome::kSkipped) ++skipped;
+  if (outcome != ActionOutcome::kDone && outcome != ActionOutcome::kPlanned) return;
+  if (!differences.empty() && !(action.kind == ActionKind::kSetMetadata && differences.Has(Attribute::kExistence))) ++differing;
+  switch (action.kind) {
+    case ActionKind::kMakeDirectory: ++(action.existing ? updated : new_directories); return;
+    case ActionKind::kPutFile:
+      ++(action.existing ? updated : new_files);
+      transfer_bytes += action.wanted.size_bytes;
+      return;
+    case ActionKind::kPutSymlink:
+    case ActionKind::kPutSpecial: ++(action.existing ? updated : new_others); return;
+    case ActionKind::kLink: ++linked; return;
+    case ActionKind::kDelete: ++deleted; return;
+    case ActionKind::kSetMetadata:
+      if (!differences.empty() && !differences.Has(Attribute::kExistence)) ++metadata;
+      return;
+  }
+}
+
+}  // namespace uringsync
