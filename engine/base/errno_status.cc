@@ -55,7 +55,9 @@ absl::Status ErrnoStatus(int err, std::string_view context) {
   message += ": ";
   message += std::strerror(err);
   absl::Status status(CodeFor(err), message);
-  status.SetPayload(kErrnoPayload, absl::Cord(std::to_string(err)));
+  // From a view: the library holds Cord(std::string&&) under a name that only the compiler that built it spells so.
+  const std::string number = std::to_string(err);
+  status.SetPayload(kErrnoPayload, absl::Cord(ToAbsl(number)));
   return status;
 }
 

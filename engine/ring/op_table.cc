@@ -8,8 +8,9 @@ namespace uringsync {
 
 OpState* OpTable::Add(Op* op) {
   if (free_.empty()) {
-    states_.emplace_back().slot = static_cast<uint32_t>(states_.size() - 1);
-    free_.push_back(states_.back().slot);
+    const auto slot = static_cast<uint32_t>(states_.size());
+    states_.emplace_back().slot = slot;
+    free_.push_back(slot);
   }
   OpState* state = &states_[free_.back()];
   free_.pop_back();
