@@ -167,7 +167,7 @@ void JsonReporter::ShowOpened(const HelloReply& source, const SessionOpened& sou
 }
 
 void JsonReporter::ShowAction(const Action& action, const Differences& differences, ActionOutcome outcome) {
-  if (!facts_.output.verbose) return;
+  if (!facts_.output.verbose || differences.empty()) return;  // empty: the last touch of a directory
   Json event = Event("action");
   event["id"] = action.id;
   event["outcome"] = OutcomeName(outcome);
@@ -247,9 +247,9 @@ void JsonReporter::Finish(const SyncOutcome& outcome, const std::string& error) 
   event["problems"] = Json{{"failed", outcome.problems.failed}, {"vanished", outcome.problems.vanished}};
   if (facts_.mode == SyncMode::kVerify) event["problems"]["differing"] = outcome.problems.differing;
   event["left_out"] = Json{{"by_option", outcome.plan.skipped_options},
-                           {"owner", std::max(outcome.plan.skipped_owner, outcome.apply.skipped_owner)},
-                           {"devices", std::max(outcome.plan.skipped_devices, outcome.apply.skipped_devices)},
-                           {"xattrs", std::max(outcome.plan.skipped_xattrs, outcome.apply.skipped_xattrs)}};
+                           {"owner", outcome.plan.skipped_owner},
+                           {"devices", outcome.plan.skipped_devices},
+                           {"xattrs", outcome.plan.skipped_xattrs}};
   event["strays_removed"] = outcome.destination_manifest.strays_removed;
   if (facts_.mode == SyncMode::kSync) event["durability"] = std::string(DurabilityName(outcome.durability));
   event["io_backend"] = Json{{"source", result.source_backend}, {"destination", result.destination_backend}};

@@ -1,6 +1,5 @@
 #include "coordinator/cli/summary.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "coordinator/cli/units.h"
@@ -94,10 +93,10 @@ std::string SummaryLine(const RunResult& result) {
   return objects + (changes.empty() ? ", nothing done" : ", " + changes) + "; " + Moved(result) + Troubles(result);
 }
 
-std::string SkippedLine(const PlanCounters& plan, const ApplyCounters& apply) {
-  const uint64_t owner = std::max(plan.skipped_owner, apply.skipped_owner);
-  const uint64_t devices = std::max(plan.skipped_devices, apply.skipped_devices);
-  const uint64_t xattrs = std::max(plan.skipped_xattrs, apply.skipped_xattrs);
+std::string SkippedLine(const PlanCounters& plan) {
+  const uint64_t owner = plan.skipped_owner;
+  const uint64_t devices = plan.skipped_devices;
+  const uint64_t xattrs = plan.skipped_xattrs;
   std::vector<std::string> parts;
   std::vector<std::string> options;
   if (owner > 0) {
@@ -151,9 +150,9 @@ std::vector<std::string> StatsTable(const RunResult& result) {
     number("differences", result.outcome.problems.differing);
   }
   number("left out by options", plan.skipped_options);
-  number("left out: ownership", std::max(plan.skipped_owner, apply.skipped_owner));
-  number("left out: devices", std::max(plan.skipped_devices, apply.skipped_devices));
-  number("left out: privileged xattrs", std::max(plan.skipped_xattrs, apply.skipped_xattrs));
+  number("left out: ownership", plan.skipped_owner);
+  number("left out: devices", plan.skipped_devices);
+  number("left out: privileged xattrs", plan.skipped_xattrs);
   number("problems", result.outcome.problems.failed);
   number("vanished", result.outcome.problems.vanished);
   if (result.mode == SyncMode::kSync) rows.emplace_back("durability", DurabilityName(result.outcome.durability));

@@ -27,7 +27,7 @@ struct RunResult {
 std::string SummaryLine(const RunResult& result);
 
 // One line about attributes that this process may not set and nobody named; empty when there are none.
-std::string SkippedLine(const PlanCounters& plan, const ApplyCounters& apply);
+std::string SkippedLine(const PlanCounters& plan);
 
 // The --stats table, a row a line.
 std::vector<std::string> StatsTable(const RunResult& result);

@@ -6,7 +6,7 @@ void Tally::Add(const Action& action, const Differences& differences, ActionOutc
   if (outcome == ActionOutcome::kFailed) ++failed;
   if (outcome == ActionOutcome::kSkipped) ++skipped;
   if (outcome != ActionOutcome::kDone && outcome != ActionOutcome::kPlanned) return;
-  if (!differences.empty() && !(action.kind == ActionKind::kSetMetadata && differences.Has(Attribute::kExistence))) ++differing;
+  if (differences.empty()) return;
   switch (action.kind) {
     case ActionKind::kMakeDirectory: ++(action.existing ? updated : new_directories); return;
     case ActionKind::kPutFile:
@@ -17,9 +17,7 @@ void Tally::Add(const Action& action, const Differences& differences, ActionOutc
     case ActionKind::kPutSpecial: ++(action.existing ? updated : new_others); return;
     case ActionKind::kLink: ++linked; return;
     case ActionKind::kDelete: ++deleted; return;
-    case ActionKind::kSetMetadata:
-      if (!differences.empty() && !differences.Has(Attribute::kExistence)) ++metadata;
-      return;
+    case ActionKind::kSetMetadata: ++metadata; return;
   }
 }
 

@@ -17,13 +17,11 @@ struct Tally {
   uint64_t metadata = 0;         // metadata alone
   uint64_t linked = 0;           // hard links made
   uint64_t deleted = 0;
-  uint64_t differing = 0;        // verify: objects listed
   uint64_t transfer_bytes = 0;   // sizes of the files that were (sync) or would be (plan) moved
   uint64_t failed = 0;
   uint64_t skipped = 0;
 
-  // Actions that end with kDone or kPlanned count by their kind. The last touch of a directory whose own metadata is as it should
-  // be, or that was counted as new, counts nothing.
+  // Actions that end with kDone or kPlanned count by their kind; housekeeping (no differences) counts nothing.
   void Add(const Action& action, const Differences& differences, ActionOutcome outcome);
   uint64_t changes() const {
     return new_files + new_directories + new_others + updated + metadata + linked + deleted;

@@ -50,8 +50,7 @@ void TextReporter::ShowWarning(std::string_view text) { console_->Error("uringsy
 void TextReporter::ShowAction(const Action& action, const Differences& differences, ActionOutcome outcome) {
   if (!facts_.output.verbose || facts_.output.quiet) return;
   if (outcome != ActionOutcome::kDone && outcome != ActionOutcome::kPlanned) return;
-  // The last touch of a directory that is as it should be, or that was listed when it was made.
-  if (action.kind == ActionKind::kSetMetadata && (differences.empty() || differences.Has(Attribute::kExistence))) return;
+  if (differences.empty()) return;  // housekeeping: the last touch of a directory
   std::string line = ItemizeLine(action, differences, facts_.acls_only);
   if (facts_.mode == SyncMode::kVerify) line += "  (" + Joined(DifferenceNames(differences)) + ")";
   console_->Line(line);
@@ -87,7 +86,7 @@ void TextReporter::Finish(const SyncOutcome& outcome, const std::string& error) 
     if (facts_.output.stats) {
       for (const std::string& row : StatsTable(result)) console_->Line(row);
     }
-    if (const std::string skipped = SkippedLine(outcome.plan, outcome.apply); !skipped.empty()) console_->Line(skipped);
+    if (const std::string skipped = SkippedLine(outcome.plan); !skipped.empty()) console_->Line(skipped);
     console_->Line(SummaryLine(result));
   }
   if (!error.empty()) console_->Error("uringsync: " + error);

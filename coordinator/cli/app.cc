@@ -1,0 +1,29 @@
+#include "coordinator/cli/app.h"
+
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "coordinator/cli/certs_command.h"
+#include "coordinator/cli/console.h"
+#include "coordinator/cli/doctor_command.h"
+#include "coordinator/cli/options.h"
+#include "coordinator/cli/run_command.h"
+#include "coordinator/core/exit_code.h"
+
+namespace uringsync {
+
+int RunApp(int argc, const char* const* argv, const Program& program) {
+  absl::StatusOr<CommandLine> line = ParseCommandLine(argc, argv);
+  if (!line.ok()) {
+    program.console->Error("uringsync: " + std::string(line.status().message()));
+    return static_cast<int>(ExitCode::kUsage);
+  }
+  if (auto* run = std::get_if<RunOptions>(&*line)) return RunCommand(std::move(*run), program);
+  if (auto* certs = std::get_if<CertsOptions>(&*line)) return CertsCommand(*certs, program.console);
+  if (auto* doctor = std::get_if<DoctorOptions>(&*line)) return DoctorCommand(*doctor, program.console);
+  program.console->Text(std::get<TextAnswer>(*line).text);
+  return program.console->Flush() ? 0 : static_cast<int>(ExitCode::kFileIo);
+}
+
+}  // namespace uringsync

@@ -1,0 +1,46 @@
+// uringsync: the operator's command. Wires what the commands need from the process, and nothing else.
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "coordinator/cli/app.h"
+#include "coordinator/cli/console.h"
+
+namespace {
+
+std::string Variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+std::string SelfPath() {
+  char path[PATH_MAX];
+  const ssize_t n = ::readlink("/proc/self/exe", path, sizeof(path));
+  return n > 0 ? std::string(path, static_cast<size_t>(n)) : std::string();
+}
+
+int TerminalColumns() {
+  winsize size = {};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);  // a closed pipe shows as an error of the write
+  uringsync::Console console({.out = stdout,
+                              .err = stderr,
+                              .err_is_terminal = ::isatty(STDERR_FILENO) == 1,
+                              .out_is_terminal = ::isatty(STDOUT_FILENO) == 1,
+                              .columns = &TerminalColumns});
+  const uringsync::Program program{.console = &console,
+                                   .self = SelfPath(),
+                                   .agent_override = Variable("URINGSYNC_AGENT"),
+                                   .search_path = Variable("PATH")};
+  return uringsync::RunApp(argc, argv, program);
+}

@@ -1,0 +1,17 @@
+// Program: what the commands get from main(): the console, and where things are. No command looks at the process itself.
+#pragma once
+
+#include <string>
+
+namespace uringsync {
+
+class Console;
+
+struct Program {
+  Console* console = nullptr;        // borrowed
+  std::string self;                  // path of the running executable
+  std::string agent_override;        // $URINGSYNC_AGENT
+  std::string search_path;           // $PATH
+};
+
+}  // namespace uringsync

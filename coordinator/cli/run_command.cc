@@ -1,0 +1,114 @@
+#include "coordinator/cli/run_command.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "coordinator/cli/console.h"
+#include "coordinator/cli/interrupts.h"
+#include "coordinator/cli/reporter.h"
+#include "coordinator/core/run.h"
+#include "coordinator/link/link_error.h"
+#include "coordinator/link/links.h"
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+namespace {
+
+// How long an agent that broke off may take to show how it ended.
+constexpr std::chrono::milliseconds kEndingPatience{1000};
+
+// Shared with the thread that watches for signals.
+struct Cancellation {
+  CancelSource source;
+  std::atomic<bool> running{false};  // sessions may exist: they have to be ended in good order
+};
+
+void OnSignal(Cancellation* state, int signal, int count) {
+  if (count == 1 && state->running) {
+    state->source.Cancel(MakeStatus(absl::StatusCode::kCancelled, signal == SIGINT ? "interrupted (SIGINT)" : "interrupted (SIGTERM)"));
+    return;
+  }
+  // Nothing of ours is left behind: a private agent sees its socket's end and removes its temporaries, the lock goes with it.
+  constexpr std::string_view kText = "\nuringsync: interrupted\n";
+  (void)!::write(STDERR_FILENO, kText.data(), kText.size());
+  ::_exit(static_cast<int>(ExitCode::kInterrupted));
+}
+
+ReportFacts FactsOf(const RunOptions& options) {
+  ReportFacts facts;
+  facts.mode = options.request.mode;
+  facts.output = options.output;
+  facts.source = options.source.Display();
+  facts.destination = options.destination.Display();
+  facts.durability = options.request.durability;
+  facts.acls_only = options.request.selection.acls && !options.request.selection.xattrs;
+  facts.now = &std::chrono::steady_clock::now;
+  facts.wall_clock = &std::chrono::system_clock::now;
+  facts.start = facts.now();
+  return facts;
+}
+
+LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, RunReporter* reporter) {
+  LinkOptions link;
+  link.writes = options.request.mode != SyncMode::kVerify;
+  link.deletes = options.request.delete_extraneous;
+  link.tls = options.tls;
+  link.find_agent = [&program] { return FindAgentProgram(program.agent_override, program.self, program.search_path); };
+  link.agent_arguments = options.agent_arguments;
+  link.on_agent_warning = [reporter](std::string_view line) { reporter->Warn(line); };
+  return link;
+}
+
+// Why the run as a whole ended early, with the agent named and, for a private one that died, how.
+std::string DescribeError(const SyncOutcome& outcome, Links* links) {
+  if (outcome.error.empty()) return {};
+  if (!outcome.error_side) return outcome.error;
+  std::string text = links->Name(*outcome.error_side) + ": " + outcome.error;
+  if (outcome.exit_code == ExitCode::kProtocol && links->IsPrivate(*outcome.error_side)) {
+    if (const std::string ending = links->private_agent()->Ending(kEndingPatience); !ending.empty()) {
+      text += " (the private agent " + ending + ")";
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+int RunCommand(RunOptions options, const Program& program) {
+  auto cancellation = std::make_shared<Cancellation>();
+  Interrupts interrupts;
+  interrupts.Watch([cancellation](int signal, int count) { OnSignal(cancellation.get(), signal, count); });
+  std::unique_ptr<RunReporter> reporter = MakeReporter(FactsOf(options), program.console);
+  reporter->Start();
+
+  SyncOutcome outcome;
+  std::string error;
+  absl::StatusOr<std::unique_ptr<Links>> links =
+      Links::Open(options.source, options.destination, LinkOptionsOf(options, program, reporter.get()));
+  absl::Status ready = links.ok() ? (*links)->Prepare(&options.request) : links.status();
+  if (ready.ok()) {
+    options.request.cancel = cancellation->source.token();
+    cancellation->running = true;
+    outcome = RunSync(options.request, (*links)->source(), (*links)->destination(), *reporter);
+    error = DescribeError(outcome, links->get());
+    // The agent removes what a broken-off run left before it ends; its last warnings come before the summary.
+    links->reset();
+  } else {
+    outcome.exit_code = ExitCodeForSessionError(LinkErrorKind(ready));
+    error = std::string(ready.message());
+  }
+  reporter->Finish(outcome, error);
+  if (!program.console->Flush() && outcome.exit_code == ExitCode::kOk) {
+    program.console->Error("uringsync: standard output could not be written");
+    return static_cast<int>(ExitCode::kFileIo);
+  }
+  return static_cast<int>(outcome.exit_code);
+}
+
+}  // namespace uringsync
