@@ -1,0 +1,217 @@
+#include "proto/grpc_control.h"
+
+#include <fcntl.h>
+#include <grpc/support/log.h>
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/create_channel_posix.h>
+#include <grpcpp/impl/rpc_method.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/sync_stream.h>
+
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+
+#include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+#include "proto/grpc_bytes.h"
+#include "proto/tls_files.h"
+
+namespace uringsync {
+namespace {
+
+using grpc_internal::DecodeBuffer;
+using grpc_internal::EncodeBuffer;
+using Call = grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>;
+
+// How long a stream's destructor lets the agent end its side.
+constexpr std::chrono::seconds kPoliteEnd{2};
+
+grpc::ChannelArguments MakeArguments() {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(static_cast<int>(kMaxControlMessageBytes));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, grpc_internal::kKeepaliveTimeMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, grpc_internal::kKeepaliveTimeoutMs);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  arguments.SetInt(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, grpc_internal::kStreamWindowBytes);
+  // Agents are peers on the operator's own network; a web proxy of the environment is not meant for them.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  return arguments;
+}
+
+// How the stream ended, from gRPC's status.
+absl::Status EndStatus(const grpc::Status& status, const std::string& name) {
+  const std::string detail = EscapeName(status.error_message());
+  switch (status.error_code()) {
+    case grpc::StatusCode::OK: return absl::OutOfRangeError("the agent ended the session");
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return MakeStatus(absl::StatusCode::kInvalidArgument, name + " refused a message: " + detail);
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return MakeStatus(absl::StatusCode::kUnavailable, name + " is no uringsync agent: " + detail);
+    case grpc::StatusCode::RESOURCE_EXHAUSTED:
+      // gRPC's own refusal of an oversized message, in whichever direction, or the agent's limit of sessions.
+      return MakeStatus(absl::StatusCode::kUnavailable, name + ": " + detail);
+    case grpc::StatusCode::CANCELLED:
+      return MakeStatus(absl::StatusCode::kUnavailable, name + " gave the session up: " + detail);
+    default: return MakeStatus(absl::StatusCode::kUnavailable, "lost the connection to " + name + ": " + detail);
+  }
+}
+
+class GrpcClientStream final : public ClientStream {
+ public:
+  GrpcClientStream(std::shared_ptr<grpc::Channel> channel, std::string name)
+      : channel_(std::move(channel)),
+        name_(std::move(name)),
+        method_(grpc_internal::kSessionMethod, grpc::internal::RpcMethod::BIDI_STREAMING, channel_) {
+    call_.reset(grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(channel_.get(), method_,
+                                                                                                      &context_));
+  }
+
+  ~GrpcClientStream() override {
+    if (finished_) return;
+    if (!closed_) EndPolitely();
+    context_.TryCancel();
+    call_->Finish();
+  }
+
+  absl::Status Send(const ClientMessage& message) override {
+    std::lock_guard lock(send_mutex_);
+    if (closed_) return absl::UnavailableError("the session was closed at this end");
+    grpc::ByteBuffer buffer;
+    US_RETURN_IF_ERROR(EncodeBuffer(message, &encoder_, &buffer));
+    if (!call_->Write(buffer)) return MakeStatus(absl::StatusCode::kUnavailable, "lost the connection to " + name_);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<AgentMessage> Receive() override {
+    if (!receive_end_.ok()) return receive_end_;
+    grpc::ByteBuffer buffer;
+    if (!call_->Read(&buffer)) {
+      const grpc::Status status = call_->Finish();
+      finished_ = true;
+      receive_end_ = closed_ ? absl::UnavailableError("the session was closed at this end") : EndStatus(status, name_);
+      return receive_end_;
+    }
+    absl::StatusOr<AgentMessage> message = DecodeBuffer(&buffer, &decoder_);
+    if (!message.ok()) {
+      receive_end_ = message.status();
+      context_.TryCancel();
+    }
+    return message;
+  }
+
+  void Close() override {
+    closed_ = true;
+    context_.TryCancel();
+  }
+
+ private:
+  // Half-closes and reads to the end, for at most kPoliteEnd.
+  void EndPolitely() {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool ended = false;
+    std::thread watchdog([&] {
+      std::unique_lock lock(mutex);
+      if (!changed.wait_for(lock, kPoliteEnd, [&ended] { return ended; })) context_.TryCancel();
+    });
+    call_->WritesDone();
+    grpc::ByteBuffer buffer;
+    while (call_->Read(&buffer)) buffer.Clear();
+    {
+      std::lock_guard lock(mutex);
+      ended = true;
+    }
+    changed.notify_all();
+    watchdog.join();
+  }
+
+  std::shared_ptr<grpc::Channel> channel_;
+  const std::string name_;
+  grpc::internal::RpcMethod method_;
+  grpc::ClientContext context_;
+  std::unique_ptr<Call> call_;
+  std::mutex send_mutex_;
+  WireEncoder<ClientMessage> encoder_;
+  WireDecoder<AgentMessage> decoder_;
+  absl::Status receive_end_;
+  std::atomic<bool> finished_{false};
+  std::atomic<bool> closed_{false};
+};
+
+class GrpcControlChannel final : public ControlChannel {
+ public:
+  GrpcControlChannel(std::shared_ptr<grpc::Channel> channel, std::string name)
+      : channel_(std::move(channel)), name_(std::move(name)) {}
+  absl::StatusOr<std::unique_ptr<ClientStream>> OpenStream() override {
+    return std::make_unique<GrpcClientStream>(channel_, name_);
+  }
+  const std::string& name() const override { return name_; }
+
+ private:
+  std::shared_ptr<grpc::Channel> channel_;
+  const std::string name_;
+};
+
+absl::StatusOr<std::unique_ptr<ControlChannel>> ConnectInherited(UniqueFd fd) {
+  const int flags = ::fcntl(fd.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(fd.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+    return ErrnoStatus(errno, "control socket of the private agent");
+  }
+  std::shared_ptr<grpc::Channel> channel =
+      grpc::CreateCustomInsecureChannelFromFd("private-agent", fd.Release(), MakeArguments());
+  return std::make_unique<GrpcControlChannel>(std::move(channel), "the private agent");
+}
+
+// READY in time, or what stands in the way.
+absl::Status WaitUntilReady(grpc::Channel* channel, std::chrono::system_clock::time_point deadline) {
+  grpc_connectivity_state state = channel->GetState(/*try_to_connect=*/true);
+  while (state != GRPC_CHANNEL_READY) {
+    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE) return absl::UnavailableError("it accepts no gRPC connection");
+    if (!channel->WaitForStateChange(state, deadline)) return absl::DeadlineExceededError("no answer in time");
+    state = channel->GetState(/*try_to_connect=*/true);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<ControlChannel>> ConnectOverNetwork(const ChannelSpec& spec) {
+  US_ASSIGN_OR_RETURN(TlsTexts texts, LoadTlsTexts(spec.tls));
+  const bool is_ipv6 = spec.host.find(':') != std::string::npos;
+  const std::string target = (is_ipv6 ? "[" + spec.host + "]" : spec.host) + ":" + std::to_string(spec.port);
+  const std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::SslCredentials(
+      {.pem_root_certs = std::move(texts.ca), .pem_private_key = std::move(texts.key), .pem_cert_chain = std::move(texts.cert)});
+  std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(target, credentials, MakeArguments());
+  const absl::Status ready = WaitUntilReady(channel.get(), std::chrono::system_clock::now() + spec.connect_timeout);
+  if (ready.ok()) return std::make_unique<GrpcControlChannel>(std::move(channel), "agent " + EscapeName(target));
+  // A deadline has passed without a word: asking again for as long would double the wait.
+  const auto patience = absl::IsDeadlineExceeded(ready) ? std::min(spec.connect_timeout, std::chrono::milliseconds(1000))
+                                                        : spec.connect_timeout;
+  US_RETURN_IF_ERROR(DiagnoseConnection(spec.host, spec.port, spec.tls, *texts.context, patience));
+  return WithContext(ready, "agent " + EscapeName(target));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ControlChannel>> ControlChannel::Connect(ChannelSpec spec) {
+  QuietGrpcLogs();
+  if (spec.fd.valid()) return ConnectInherited(std::move(spec.fd));
+  return ConnectOverNetwork(spec);
+}
+
+void QuietGrpcLogs() {
+  // gpr_set_log_function is called once: it is not meant to change under running threads.
+  static const bool once = [] {
+    if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+    return true;
+  }();
+  (void)once;
+}
+
+}  // namespace uringsync

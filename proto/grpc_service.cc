@@ -1,0 +1,134 @@
+#include "proto/grpc_service.h"
+
+#include <grpc/grpc_security_constants.h>
+#include <grpcpp/impl/codegen/method_handler.h>
+#include <grpcpp/impl/rpc_service_method.h>
+#include <grpcpp/resource_quota.h>
+#include <grpcpp/security/auth_context.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server_context.h>
+#include <grpcpp/support/sync_stream.h>
+
+#include <atomic>
+#include <mutex>
+
+#include "engine/base/errno_status.h"
+#include "proto/grpc_bytes.h"
+#include "proto/tls_files.h"
+
+namespace uringsync {
+namespace {
+
+using grpc_internal::DecodeBuffer;
+using grpc_internal::EncodeBuffer;
+using Call = grpc::ServerReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>;
+
+class GrpcAgentStream final : public AgentStream {
+ public:
+  GrpcAgentStream(grpc::ServerContext* context, Call* call) : context_(context), call_(call) {}
+
+  absl::Status Send(const AgentMessage& message) override {
+    std::lock_guard lock(send_mutex_);
+    if (closed_) return absl::UnavailableError("the session was closed at this end");
+    grpc::ByteBuffer buffer;
+    US_RETURN_IF_ERROR(EncodeBuffer(message, &encoder_, &buffer));
+    if (!call_->Write(buffer)) return absl::UnavailableError("the coordinator is gone");
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<ClientMessage> Receive() override {
+    if (!receive_end_.ok()) return receive_end_;
+    grpc::ByteBuffer buffer;
+    if (!call_->Read(&buffer)) {
+      receive_end_ = EndOfReading();
+      return receive_end_;
+    }
+    absl::StatusOr<ClientMessage> message = DecodeBuffer(&buffer, &decoder_);
+    if (!message.ok()) receive_end_ = message.status();
+    return message;
+  }
+
+  void Close() override {
+    closed_ = true;
+    context_->TryCancel();
+  }
+
+ private:
+  absl::Status EndOfReading() const {
+    if (closed_) return absl::UnavailableError("the session was closed at this end");
+    // A half-close leaves the call alive; a lost connection, a cancelled call and an oversized message do not.
+    if (context_->IsCancelled()) return absl::UnavailableError("the coordinator is gone, or the connection to it broke");
+    return absl::OutOfRangeError("the coordinator ended the session");
+  }
+
+  grpc::ServerContext* context_;
+  Call* call_;
+  std::mutex send_mutex_;
+  WireEncoder<AgentMessage> encoder_;
+  WireDecoder<ClientMessage> decoder_;
+  absl::Status receive_end_;
+  std::atomic<bool> closed_{false};
+};
+
+ControlPeer PeerOf(const grpc::ServerContext& context, bool is_private) {
+  ControlPeer peer;
+  peer.is_private = is_private;
+  peer.address = is_private ? "private" : context.peer();
+  if (is_private) return peer;
+  const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
+  if (auth == nullptr || !auth->IsPeerAuthenticated()) return peer;
+  const auto add = [&](const char* property) {
+    for (const grpc::string_ref& value : auth->FindPropertyValues(property)) {
+      peer.identities.emplace_back(value.data(), value.size());
+    }
+  };
+  add(GRPC_X509_SAN_PROPERTY_NAME);
+  if (peer.identities.empty()) add(GRPC_X509_CN_PROPERTY_NAME);
+  return peer;
+}
+
+}  // namespace
+
+ControlService::ControlService(Handler handler, bool is_private) : handler_(std::move(handler)), is_private_(is_private) {
+  using grpc::internal::BidiStreamingHandler;
+  AddMethod(new grpc::internal::RpcServiceMethod(
+      grpc_internal::kSessionMethod, grpc::internal::RpcMethod::BIDI_STREAMING,
+      new BidiStreamingHandler<ControlService, grpc::ByteBuffer, grpc::ByteBuffer>(
+          [](ControlService* service, grpc::ServerContext* context, Call* call) {
+            GrpcAgentStream stream(context, call);
+            return service->handler_(&stream, PeerOf(*context, service->is_private_));
+          },
+          this)));
+}
+
+ControlService::~ControlService() = default;
+
+void SetControlServerOptions(grpc::ServerBuilder* builder, int max_threads) {
+  builder->SetMaxReceiveMessageSize(static_cast<int>(kMaxControlMessageBytes));
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, grpc_internal::kKeepaliveTimeMs);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, grpc_internal::kKeepaliveTimeoutMs);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // Clients ping as often as we do; half of it leaves room for their clock.
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, grpc_internal::kKeepaliveTimeMs / 2);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, grpc_internal::kStreamWindowBytes);
+  // Two daemons on one port would share its connections at random.
+  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  grpc::ResourceQuota quota("uringsync-control");
+  quota.SetMaxThreads(max_threads);
+  builder->SetResourceQuota(quota);
+  builder->SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder->SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeControlServerCredentials(const ControlTlsFiles& tls) {
+  US_ASSIGN_OR_RETURN(TlsTexts texts, LoadTlsTexts(tls));
+  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  options.pem_root_certs = std::move(texts.ca);
+  options.pem_key_cert_pairs.push_back({std::move(texts.key), std::move(texts.cert)});
+  return grpc::SslServerCredentials(options);
+}
+
+}  // namespace uringsync
