@@ -60,7 +60,7 @@ class FrameReader {
   Task<absl::StatusOr<Frame>> Read(Timeout idle, Timeout started);
 
  private:
-  Task<absl::Status> Fill(size_t wanted, Timeout idle, Deadline deadline);
+  Task<absl::Status> Fill(size_t wanted, Timeout idle, Deadline* deadline);
   Task<absl::Status> Take(std::span<std::byte> into, Deadline deadline);
 
   Stream* const stream_;

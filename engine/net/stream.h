@@ -68,12 +68,14 @@ class Stream {
 class Deadline {
  public:
   explicit Deadline(Timeout timeout);
+  // Begins anew, with the whole timeout.
+  void Restart();
   bool expired() const;
   // What is left, at least 1 ns (an expired deadline makes the next operation fail at once); kNoTimeout for no limit.
   Timeout remaining() const;
 
  private:
-  bool limited_;
+  Timeout timeout_;
   std::chrono::steady_clock::time_point at_;
 };
 

@@ -1,0 +1,214 @@
+#include "engine/net/address.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstddef>
+#include <cstring>
+#include <thread>
+
+#include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+#include "engine/coro/executor.h"
+
+namespace uringsync {
+
+namespace {
+
+constexpr std::string_view kUnixPrefix = "unix:";
+
+absl::Status BadHostPort(std::string_view text, std::string_view why) {
+  std::string message = "'" + EscapeName(text) + "' is no address: ";
+  message += why;
+  message += "; write HOST, HOST:PORT, [IPv6]:PORT or unix:/path";
+  return MakeStatus(absl::StatusCode::kInvalidArgument, message);
+}
+
+absl::StatusOr<uint16_t> ParsePort(std::string_view whole, std::string_view digits) {
+  uint16_t port = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (digits.empty() || error != std::errc() || end != digits.data() + digits.size()) {
+    return BadHostPort(whole, "the port must be a number from 0 to 65535");
+  }
+  return port;
+}
+
+// Result of getaddrinfo as our values; the helper thread and literals share it.
+absl::StatusOr<std::vector<SocketAddress>> Lookup(const std::string& host, uint16_t port, ResolvePurpose purpose,
+                                                  int extra_flags) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV | extra_flags | (purpose == ResolvePurpose::kListen ? AI_PASSIVE : 0);
+  const std::string service = std::to_string(port);
+  addrinfo* list = nullptr;
+  const int rc = getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &list);
+  if (rc != 0) {
+    const int saved = errno;
+    const std::string context = "resolve '" + EscapeName(host) + "'";
+    if (rc == EAI_SYSTEM) return ErrnoStatus(saved, context);
+    const bool unknown = rc == EAI_NONAME || rc == EAI_NODATA;
+    return MakeStatus(unknown ? absl::StatusCode::kNotFound : absl::StatusCode::kUnavailable,
+                      context + ": " + gai_strerror(rc));
+  }
+  std::vector<SocketAddress> addresses;
+  for (const addrinfo* at = list; at != nullptr; at = at->ai_next) {
+    if (at->ai_addrlen <= sizeof(sockaddr_storage)) {
+      addresses.push_back(SocketAddress::FromSockaddr(at->ai_addr, at->ai_addrlen));
+    }
+  }
+  freeaddrinfo(list);
+  if (addresses.empty()) {
+    return MakeStatus(absl::StatusCode::kNotFound, "resolve '" + EscapeName(host) + "': no address");
+  }
+  return addresses;
+}
+
+bool NeedsNoNameService(const std::string& host) {
+  return host.empty() || host.starts_with(kUnixPrefix) || IsIpLiteral(host);
+}
+
+// Runs the look-up on a thread of its own and resumes the coroutine where it was. The thread's last act is the Post, so the
+// join in await_resume is short.
+class LookupAwaiter {
+ public:
+  LookupAwaiter(std::string host, uint16_t port, ResolvePurpose purpose)
+      : host_(std::move(host)), port_(port), purpose_(purpose), result_(absl::UnknownError("not resolved")) {}
+  LookupAwaiter(const LookupAwaiter&) = delete;
+  LookupAwaiter& operator=(const LookupAwaiter&) = delete;
+  bool await_ready() const noexcept { return false; }
+  void await_suspend(std::coroutine_handle<> handle) {
+    Executor* executor = Executor::Current();
+    thread_ = std::thread([this, handle, executor] {
+      result_ = Lookup(host_, port_, purpose_, AI_ADDRCONFIG);
+      executor->Post(handle);
+    });
+  }
+  absl::StatusOr<std::vector<SocketAddress>> await_resume() {
+    thread_.join();
+    return std::move(result_);
+  }
+
+ private:
+  const std::string host_;
+  const uint16_t port_;
+  const ResolvePurpose purpose_;
+  absl::StatusOr<std::vector<SocketAddress>> result_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+std::string HostPort::ToString() const {
+  if (host.starts_with(kUnixPrefix)) return host;
+  if (host.find(':') != std::string::npos) return "[" + host + "]:" + std::to_string(port);
+  return host + ":" + std::to_string(port);
+}
+
+absl::StatusOr<HostPort> ParseHostPort(std::string_view text, uint16_t default_port) {
+  if (text.empty()) return BadHostPort(text, "it is empty");
+  if (text.find('\0') != std::string_view::npos) return BadHostPort(text, "it holds a NUL byte");
+  if (text.starts_with(kUnixPrefix)) {
+    if (text.size() == kUnixPrefix.size()) return BadHostPort(text, "the path is missing");
+    return HostPort{std::string(text), 0};
+  }
+  HostPort result{.host = "", .port = default_port};
+  std::string_view rest;
+  if (text.front() == '[') {
+    const size_t close = text.find(']');
+    if (close == std::string_view::npos) return BadHostPort(text, "']' is missing");
+    result.host = std::string(text.substr(1, close - 1));
+    if (!IsIpLiteral(result.host)) return BadHostPort(text, "there is no IPv6 address between the brackets");
+    rest = text.substr(close + 1);
+  } else if (IsIpLiteral(text)) {
+    result.host = std::string(text);
+  } else {
+    const size_t colon = text.find(':');
+    result.host = std::string(text.substr(0, colon));
+    if (colon != std::string_view::npos) rest = text.substr(colon);
+  }
+  if (rest.empty()) return result;
+  if (rest.front() != ':') return BadHostPort(text, "unexpected text after the host");
+  US_ASSIGN_OR_RETURN(result.port, ParsePort(text, rest.substr(1)));
+  return result;
+}
+
+bool IsIpLiteral(std::string_view host) {
+  // A scope ("fe80::1%eth0") is part of a literal for connecting, not for inet_pton.
+  const std::string text(host.substr(0, host.find('%')));
+  in6_addr v6{};
+  in_addr v4{};
+  if (inet_pton(AF_INET6, text.c_str(), &v6) == 1) return true;
+  return text.size() == host.size() && inet_pton(AF_INET, text.c_str(), &v4) == 1;
+}
+
+SocketAddress SocketAddress::FromSockaddr(const sockaddr* address, socklen_t length) {
+  SocketAddress result;
+  result.length_ = length < sizeof(result.storage_) ? length : static_cast<socklen_t>(sizeof(result.storage_));
+  std::memcpy(&result.storage_, address, result.length_);
+  return result;
+}
+
+absl::StatusOr<SocketAddress> SocketAddress::FromUnixPath(std::string_view path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument, "unix socket path '" + EscapeName(path) + "' must have 1 to " +
+                                                              std::to_string(sizeof(address.sun_path) - 1) + " bytes");
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  return FromSockaddr(reinterpret_cast<const sockaddr*>(&address),
+                      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1));
+}
+
+uint16_t SocketAddress::port() const {
+  if (family() == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_port);
+  if (family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_port);
+  return 0;
+}
+
+std::string SocketAddress::ToString() const {
+  char text[INET6_ADDRSTRLEN] = "";
+  if (family() == AF_INET) {
+    inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(&storage_)->sin_addr, text, sizeof(text));
+    return std::string(text) + ":" + std::to_string(port());
+  }
+  if (family() == AF_INET6) {
+    inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr, text, sizeof(text));
+    return "[" + std::string(text) + "]:" + std::to_string(port());
+  }
+  if (family() == AF_UNIX) {
+    const auto* unix_address = reinterpret_cast<const sockaddr_un*>(&storage_);
+    const size_t offset = offsetof(sockaddr_un, sun_path);
+    const size_t room = length_ > offset ? length_ - offset : 0;
+    return std::string(kUnixPrefix) +
+           EscapeName(std::string_view(unix_address->sun_path, strnlen(unix_address->sun_path, room)));
+  }
+  return "address of family " + std::to_string(family());
+}
+
+absl::StatusOr<std::vector<SocketAddress>> ResolveBlocking(const std::string& host, uint16_t port, ResolvePurpose purpose) {
+  if (host.find('\0') != std::string::npos) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument, "host '" + EscapeName(host) + "' holds a NUL byte");
+  }
+  if (host.starts_with(kUnixPrefix)) {
+    US_ASSIGN_OR_RETURN(SocketAddress address,
+                        SocketAddress::FromUnixPath(std::string_view(host).substr(kUnixPrefix.size())));
+    return std::vector<SocketAddress>{address};
+  }
+  if (NeedsNoNameService(host)) return Lookup(host, port, purpose, host.empty() ? 0 : AI_NUMERICHOST);
+  return Lookup(host, port, purpose, AI_ADDRCONFIG);
+}
+
+Task<absl::StatusOr<std::vector<SocketAddress>>> Resolve(std::string host, uint16_t port, ResolvePurpose purpose) {
+  if (NeedsNoNameService(host) || host.find('\0') != std::string::npos) co_return ResolveBlocking(host, port, purpose);
+  LookupAwaiter lookup(std::move(host), port, purpose);
+  absl::StatusOr<std::vector<SocketAddress>> addresses = co_await lookup;
+  co_return addresses;
+}
+
+}  // namespace uringsync

@@ -1,0 +1,25 @@
+// What a certificate says, as values. Inside engine/net only. Thread rule: pure functions.
+#pragma once
+
+#include <openssl/x509.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "engine/net/certificates.h"
+#include "engine/net/openssl_util.h"
+#include "engine/net/stream.h"
+
+namespace uringsync::openssl {
+
+CertificateInfo DescribeCertificate(X509* certificate);
+PeerIdentity IdentityOf(X509* certificate);
+// Every name of the subjectAltName, comma-separated and escaped: for messages.
+std::string NamesOf(const CertificateInfo& info);
+// First certificate of a PEM file. Errors as ReadCertificateInfo.
+absl::StatusOr<X509Ptr> ReadCertificate(const std::string& path);
+// Private key of a PEM file. A key with a passphrase is refused: nobody is there to type it.
+absl::StatusOr<PkeyPtr> ReadPrivateKey(const std::string& path);
+
+}  // namespace uringsync::openssl
