@@ -28,6 +28,7 @@ constexpr size_t kMaxDirectoriesPerRequestMessage = 65536;
 constexpr size_t kMaxPathBytesPerMessage = size_t{4} << 20;
 constexpr size_t kMaxItemsPerReplyMessage = 4096;
 constexpr size_t kMaxXattrsPerReplyMessage = 16384;
+constexpr size_t kMaxXattrValueBytes = size_t{64} << 10;
 constexpr size_t kMaxOperationBytes = 64;
 constexpr size_t kMaxHelloErrorBytes = 1024;
 
