@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""A destination that fills up: told by name, nothing half under a final name, and the next run with room converges."""
+
+import random
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness  # noqa: E402
+import treecmp  # noqa: E402
+
+
+class NoSpace(harness.Case):
+    def fill(self, volume):
+        src, dst = self.path("src"), os.path.join(volume, "dst")
+        rng = random.Random(11)
+        for number in range(40):
+            os.makedirs(os.path.join(src, "d%02d" % number))
+            with open(os.path.join(src, "d%02d" % number, "file"), "wb") as file:
+                file.write(rng.randbytes(1 << 20))
+        with open(os.path.join(src, "aaa-first"), "wb") as file:
+            file.write(b"small")
+        result = self.sync(src, dst, code=(harness.PARTIAL, harness.FILE_IO))
+        self.assertIn("No space left on device", result.stderr)
+        self.assertLess(len(result.stderr.splitlines()), 200)
+        source, there = treecmp.snapshot(src), treecmp.snapshot(dst)
+        halves = [path for path, record in there.items() if record.digest and record.digest != source[path].digest]
+        self.assertEqual([], halves, "half files under final names")
+        self.assertNoTemporaries(volume)
+        return src, dst, source
+
+    def test_a_small_ext4_volume(self):
+        volume = self.loop_mount("ext4", 16, "volume")
+        src, dst, _ = self.fill(volume)
+        for number in range(35):
+            os.unlink(os.path.join(src, "d%02d" % number, "file"))
+        self.sync(src, dst, "--delete")
+        self.assertSame(treecmp.compare(treecmp.snapshot(src), treecmp.snapshot(dst)))
+
+    def test_a_small_tmpfs_that_gets_room_later(self):
+        volume = self.tmpfs("16m", "volume")
+        src, dst, source = self.fill(volume)
+        grown = harness.run(["mount", "-o", "remount,size=64m", volume])
+        self.assertEqual(0, grown.code, str(grown))
+        self.sync(src, dst)
+        self.assertSame(treecmp.compare(source, treecmp.snapshot(dst)))
+
+    def test_no_inodes_left(self):
+        volume = self.tmpfs("64m,nr_inodes=200", "volume")
+        os.makedirs(self.path("src"))
+        for number in range(400):
+            with open(self.path("src", "f%d" % number), "w") as file:
+                file.write("x")
+        result = self.sync(self.path("src"), os.path.join(volume, "dst"), code=(harness.PARTIAL, harness.FILE_IO))
+        self.assertIn("No space left on device", result.stderr)
+        self.assertNoTemporaries(volume)
+
+    def test_a_file_larger_than_the_limit_of_the_process(self):
+        os.makedirs(self.path("src"))
+        with open(self.path("src", "large"), "wb") as file:
+            file.write(os.urandom(8 << 20))
+        with open(self.path("src", "small"), "wb") as file:
+            file.write(b"small")
+        result = self.sync(self.path("src"), self.path("dst"), prefix=["prlimit", "--fsize=%d" % (4 << 20)], code=None)
+        self.assertEqual(harness.PARTIAL, result.code, str(result))
+        self.assertIn("large", result.stderr)
+        self.assertEqual(["small"], os.listdir(self.path("dst")))
+
+
+if __name__ == "__main__":
+    harness.main()
