@@ -35,6 +35,7 @@ enum class Attribute : uint32_t {
   kTrusted = 1u << 13,      // trusted.* and other security.*
   kHardLink = 1u << 14,     // the object is not the hard link that it is at the source (or is one that it is not there)
   kExtraneous = 1u << 15,   // only at the destination
+  kAssumed = 1u << 16,      // with kMtime: contents are taken as changed, because nothing but the time was compared. Has no name
 };
 
 class Differences {
@@ -84,9 +85,10 @@ struct ComparePolicy {
   bool TrustedAsked() const { return selection.xattrs && (can_set_trusted || selection.explicit_privileged_xattrs); }
 };
 
-// Mode bits of `source` that are part of the asked state of `destination`. All of 07777, except where ownership cannot be set
-// and no option named it: setuid is left out of a file whose owner stays another one, setgid where the group stays another one.
-// (A setuid bit under another owner would give that owner's rights away; apply clears the same bits.)
+// Mode bits of `source` that are part of the asked state of `destination`: all of 07777, but setuid only where the object will
+// belong to the source's owner, setgid only where it will have the source's group (the rule of GrantableMode, engine/fs/metadata.h: a
+// copy hands out no rights that nobody granted). Directories keep setgid unless the kernel would drop it (a group that the process
+// is not in, without CAP_CHOWN). Bits that are not asked for are not compared.
 uint32_t AskedModeBits(const Entry& source, const Entry& destination, const ComparePolicy& policy);
 
 // Times are equal when they agree after both are cut to multiples of `granularity_ns` (at least 1).

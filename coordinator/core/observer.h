@@ -37,6 +37,8 @@ class Observer {
   // Both sessions are open: who answers, what the destination can do. Called once, before anything of the plan.
   virtual void OnOpened(const HelloReply& source, const SessionOpened& source_session, const HelloReply& destination,
                         const SessionOpened& destination_session) = 0;
+  // `differences` is empty for housekeeping that is no change to list: the metadata of a directory that was made or whose entries
+  // changed in this run.
   virtual void OnAction(const Action& action, const Differences& differences, ActionOutcome outcome) = 0;
   virtual void OnProblem(const Problem& problem) = 0;
   // Not more often than SyncRequest::progress_interval, and once at the end.

@@ -10,7 +10,7 @@
 // kDirectoryMetadata (deepest first). docs/consistency.md says what each rule is for.
 //
 // Thread rule: one thread. Use:
-//   Planner planner(options, spool_directory);
+//   Planner planner(options, driver, spool_directory);
 //   absl::Status planned = planner.Run(source_manifest, destination_manifest, sink);
 #pragma once
 
@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/core/compare.h"
+#include "engine/ring/driver.h"
 #include "proto/messages.h"
 
 namespace uringsync {
@@ -57,8 +58,6 @@ enum class SkipReason : uint8_t {
   kDeviceOff,
   kSpecialOff,
   kNoMknod,           // a device, and the destination may not make devices: no part of the asked state
-  kOwner,             // acted upon or unchanged, but owner/group (and setuid/setgid) cannot be set
-  kPrivilegedXattrs,  // the same for capabilities or trusted attributes
   kBelowProblem,      // below a destination directory that could not be read or made
   kMountPoint,        // only at the destination and not entered (--one-file-system): never deleted
 };
@@ -97,15 +96,19 @@ struct PlanCounters {
   uint64_t problems = 0;
   uint64_t skipped_options = 0;      // kinds switched off by an option
   uint64_t skipped_devices = 0;      // kNoMknod
+  uint64_t skipped_below_problem = 0;
+  // Objects whose source state differs in what the destination cannot set and nobody named (compare.h). The agent counts the
+  // attributes that it leaves out itself; these here are the numbers to report.
   uint64_t skipped_owner = 0;
   uint64_t skipped_xattrs = 0;
 };
 
 class Planner {
  public:
-  // Spool files are made in `spool_directory` and unlinked at once; an existing directory with room for about 300 bytes per
-  // action that has to wait (nothing is written for small trees).
-  Planner(PlanOptions options, std::string spool_directory);
+  // `driver` belongs to the planning thread; only its inline calls are used, for the spool. Spool files are made in
+  // `spool_directory` ($TMPDIR, else /tmp, when empty) and unlinked at once: room for about 200 bytes per action that has to wait;
+  // small trees write nothing.
+  Planner(PlanOptions options, Driver* driver, std::string spool_directory);
   ~Planner();
   Planner(const Planner&) = delete;
   Planner& operator=(const Planner&) = delete;

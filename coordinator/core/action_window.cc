@@ -1,0 +1,158 @@
+#include "coordinator/core/action_window.h"
+
+#include <utility>
+
+#include "engine/base/errno_status.h"
+#include "proto/wire_size.h"
+
+namespace uringsync {
+
+absl::Status ActionWindow::Add(PlannedAction planned) {
+  const size_t bytes = WireBytesBound(planned.action);
+  const bool full = pending_.size() >= kBatchActions || pending_bytes_ + bytes > kTargetBatchBytes;
+  if (!pending_.empty() && (full || planned.phase != phase_)) US_RETURN_IF_ERROR(Flush());
+  phase_ = planned.phase;
+  pending_bytes_ += bytes;
+  pending_.push_back(std::move(planned));
+  return absl::OkStatus();
+}
+
+absl::Status ActionWindow::Flush() {
+  if (pending_.empty()) return absl::OkStatus();
+  ActionBatch batch;
+  batch.phase = phase_;
+  std::vector<Differences> differences;
+  differences.reserve(pending_.size());
+  batch.actions.reserve(pending_.size());
+  for (PlannedAction& planned : pending_) {
+    differences.push_back(planned.differences);
+    batch.actions.push_back(std::move(planned.action));
+  }
+  pending_bytes_ = 0;
+  {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return stopped_ || under_way_.size() < kMaxBatches; });
+    if (stopped_) return absl::CancelledError("the run has ended");
+    batch.sequence = ++sent_sequence_;
+    Batch entry;
+    entry.sequence = batch.sequence;
+    entry.first_id = batch.actions.front().id;
+    entry.outcomes.assign(batch.actions.size(), ActionOutcome::kDone);
+    under_way_.push_back(std::move(entry));
+  }
+  const uint64_t sequence = batch.sequence;
+  // The actions are lent to the message and come back: they are needed again when they end.
+  ClientMessage message(std::move(batch));
+  US_RETURN_IF_ERROR(send_(message));
+  std::vector<Action> actions = std::move(std::get<ActionBatch>(message).actions);
+  for (size_t i = 0; i < actions.size(); ++i) {
+    pending_[i].phase = phase_;
+    pending_[i].action = std::move(actions[i]);
+    pending_[i].differences = differences[i];
+  }
+  std::vector<ActionsEvent> returned;
+  {
+    std::lock_guard lock(mutex_);
+    Batch& entry = under_way_[sequence - under_way_.front().sequence];
+    entry.actions = std::move(pending_);
+    entry.filled = true;
+    returned = TakeReturned();
+  }
+  pending_.clear();
+  Report(std::move(returned));
+  return absl::OkStatus();
+}
+
+std::vector<ActionsEvent> ActionWindow::TakeReturned() {
+  std::vector<ActionsEvent> events;
+  while (!under_way_.empty() && under_way_.front().sequence <= returned_sequence_ && under_way_.front().filled) {
+    Batch& batch = under_way_.front();
+    for (const ActionOutcome outcome : batch.outcomes) {
+      totals_.done += outcome == ActionOutcome::kDone;
+      totals_.failed += outcome == ActionOutcome::kFailed;
+      totals_.skipped += outcome == ActionOutcome::kSkipped;
+    }
+    events.push_back({std::move(batch.actions), std::move(batch.outcomes)});
+    under_way_.pop_front();
+  }
+  if (!events.empty()) changed_.notify_all();
+  return events;
+}
+
+void ActionWindow::Report(std::vector<ActionsEvent> events) {
+  for (ActionsEvent& event : events) events_->Push(std::move(event));
+}
+
+void ActionWindow::Mark(uint64_t id, ActionOutcome outcome) {
+  for (Batch& batch : under_way_) {
+    if (id >= batch.first_id && id - batch.first_id < batch.outcomes.size()) batch.outcomes[id - batch.first_id] = outcome;
+  }
+}
+
+absl::Status ActionWindow::OnProgress(ApplyProgress progress) {
+  {
+    std::lock_guard lock(mutex_);
+    if (progress.completed_sequence > sent_sequence_ || progress.completed_sequence < returned_sequence_) {
+      return absl::InvalidArgumentError("returned a batch of actions that is not under way");
+    }
+    for (const uint64_t id : progress.skipped_actions) Mark(id, ActionOutcome::kSkipped);
+    for (const Problem& problem : progress.problems) {
+      totals_.problems.Add(problem);
+      if (problem.action != 0) Mark(problem.action, ActionOutcome::kFailed);
+    }
+  }
+  events_->SetApply(progress);
+  // Problems first: an observer hears why before it hears that.
+  for (Problem& problem : progress.problems) events_->Push(std::move(problem));
+  std::vector<ActionsEvent> returned;
+  {
+    std::lock_guard lock(mutex_);
+    returned_sequence_ = progress.completed_sequence;
+    returned = TakeReturned();
+  }
+  Report(std::move(returned));
+  return absl::OkStatus();
+}
+
+absl::Status ActionWindow::OnDone(ApplyDone done) {
+  std::vector<ActionsEvent> returned;
+  {
+    std::lock_guard lock(mutex_);
+    if (!finishing_ || done_) return absl::InvalidArgumentError("reported the end of what was not finished");
+    // Whatever was given has ended, that is what this message means.
+    returned_sequence_ = sent_sequence_;
+    returned = TakeReturned();
+  }
+  events_->SetApplyCounters(done.counters);
+  Report(std::move(returned));
+  std::lock_guard lock(mutex_);
+  done_ = std::move(done);
+  changed_.notify_all();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ApplyDone> ActionWindow::Finish() {
+  US_RETURN_IF_ERROR(Flush());
+  {
+    std::lock_guard lock(mutex_);
+    finishing_ = true;
+  }
+  US_RETURN_IF_ERROR(send_(FinishApply{}));
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return stopped_ || done_; });
+  if (!done_) return absl::CancelledError("the run has ended");
+  return *done_;
+}
+
+void ActionWindow::Stop() {
+  std::lock_guard lock(mutex_);
+  stopped_ = true;
+  changed_.notify_all();
+}
+
+ActionTotals ActionWindow::totals() const {
+  std::lock_guard lock(mutex_);
+  return totals_;
+}
+
+}  // namespace uringsync

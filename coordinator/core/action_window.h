@@ -1,0 +1,84 @@
+// ActionWindow: sends the plan in batches, keeps what is under way bounded, and tells the outcome of each action truthfully.
+//
+// An action is "done" when the destination has returned its batch and no problem named it; never earlier. What is under way is
+// bounded by kMaxBatches batches; the planning thread waits for room, the receiving thread makes it.
+//
+// Thread rule: Add, Flush, Finish on the planning thread; OnProgress, OnDone on the thread that receives from the destination;
+// Stop on any.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "coordinator/core/run_events.h"
+
+namespace uringsync {
+
+// How actions ended, as the run's outcome counts them.
+struct ActionTotals {
+  uint64_t done = 0;
+  uint64_t failed = 0;
+  uint64_t skipped = 0;
+  ProblemTally problems;  // reported by the destination
+};
+
+class ActionWindow {
+ public:
+  static constexpr size_t kMaxBatches = 32;    // sent and not returned
+  static constexpr size_t kBatchActions = 256;  // of one batch, at most
+
+  // `send` sends to the destination agent.
+  ActionWindow(RunEvents* events, std::function<absl::Status(const ClientMessage&)> send)
+      : events_(events), send_(std::move(send)) {}
+
+  // Queues one action; sends a batch when one is full or the phase changes.
+  absl::Status Add(PlannedAction planned);
+  // Sends what is queued.
+  absl::Status Flush();
+  // Flush, FinishApply, and wait for ApplyDone.
+  absl::StatusOr<ApplyDone> Finish();
+
+  // InvalidArgument: the agent returns what it was never given.
+  absl::Status OnProgress(ApplyProgress progress);
+  absl::Status OnDone(ApplyDone done);
+  // Ends every wait with Cancelled.
+  void Stop();
+  ActionTotals totals() const;
+
+ private:
+  struct Batch {
+    uint64_t sequence = 0;
+    uint64_t first_id = 0;
+    std::vector<PlannedAction> actions;      // there once `filled`
+    std::vector<ActionOutcome> outcomes;     // one for each action
+    bool filled = false;                     // Send has returned
+  };
+  // Removes what has come back, oldest first, and counts it. Under the lock.
+  std::vector<ActionsEvent> TakeReturned();
+  void Mark(uint64_t id, ActionOutcome outcome);
+  void Report(std::vector<ActionsEvent> events);
+
+  RunEvents* const events_;
+  const std::function<absl::Status(const ClientMessage&)> send_;
+
+  // Planning thread: the batch that is being filled.
+  Phase phase_ = Phase::kCreate;
+  std::vector<PlannedAction> pending_;
+  size_t pending_bytes_ = 0;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Batch> under_way_;
+  uint64_t sent_sequence_ = 0;
+  uint64_t returned_sequence_ = 0;
+  ActionTotals totals_;
+  std::optional<ApplyDone> done_;
+  bool finishing_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace uringsync

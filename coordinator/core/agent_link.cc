@@ -1,0 +1,185 @@
+#include "coordinator/core/agent_link.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+
+namespace uringsync {
+namespace {
+
+// A broken stream is told better by the receiving thread (the agent's own last words); it gets this long to do so.
+constexpr absl::Duration kLastWords = absl::Seconds(2);
+// HelloReply and SessionOpened come once each.
+constexpr size_t kMaxReplies = 2;
+
+absl::Status Stopped() { return absl::CancelledError("the run has ended"); }
+
+}  // namespace
+
+void AgentLink::Start() {
+  events_->AddProducer();
+  thread_ = std::thread([this] {
+    ReceiveLoop();
+    {
+      std::lock_guard lock(mutex_);
+      ended_ = true;
+      changed_.notify_all();
+    }
+    events_->EndProducer();
+    events_->Wake();
+  });
+}
+
+void AgentLink::Stop() {
+  stream_->Close();
+  std::lock_guard lock(mutex_);
+  stopped_ = true;
+  changed_.notify_all();
+}
+
+void AgentLink::ExpectEnd() {
+  std::lock_guard lock(mutex_);
+  end_expected_ = true;
+}
+
+void AgentLink::Join() {
+  stream_->Close();
+  if (thread_.joinable()) thread_.join();
+}
+
+bool AgentLink::ended() const {
+  std::lock_guard lock(mutex_);
+  return ended_;
+}
+
+void AgentLink::FailProtocol(const std::string& text) {
+  events_->Fail({ExitCode::kProtocol, side_, std::string(name()) + ": " + text});
+}
+
+void AgentLink::ReceiveLoop() {
+  while (true) {
+    absl::StatusOr<AgentMessage> message = stream_->Receive();
+    if (!message.ok()) {
+      OnStreamError(message.status());
+      return;
+    }
+    events_->NoteActivity();
+    if (!Handle(*std::move(message))) return;
+  }
+}
+
+void AgentLink::OnStreamError(const absl::Status& status) {
+  {
+    std::lock_guard lock(mutex_);
+    if (stopped_ || end_expected_) return;
+  }
+  const std::string text = EscapeName(ToStd(status.message()));
+  switch (status.code()) {
+    case absl::StatusCode::kOutOfRange: FailProtocol("ended the session before it was done"); return;
+    case absl::StatusCode::kInvalidArgument: FailProtocol("sent a malformed message: " + text); return;
+    case absl::StatusCode::kUnavailable: FailProtocol("the connection broke or the agent died: " + text); return;
+    default:
+      events_->Fail({ExitCodeForStatus(status), side_, std::string(name()) + ": " + text});
+      return;
+  }
+}
+
+bool AgentLink::Handle(AgentMessage message) {
+  if (const auto* error = std::get_if<SessionError>(&message)) {
+    events_->Fail({ExitCodeForSessionError(error->kind), side_, std::string(name()) + ": " + EscapeName(error->message)});
+    return false;
+  }
+  if (std::holds_alternative<ApplyProgress>(message) || std::holds_alternative<ApplyDone>(message)) {
+    const absl::Status handled =
+        on_apply_ ? on_apply_(std::move(message)) : absl::InvalidArgumentError("an apply report from a source");
+    if (!handled.ok()) FailProtocol(std::string(ToStd(handled.message())));
+    return handled.ok();
+  }
+  std::unique_lock lock(mutex_);
+  const char* broken = nullptr;
+  if (auto* batch = std::get_if<DirectoryBatch>(&message)) {
+    if (received_ == granted_) broken = "sent more of its manifest than it was asked for";
+    if (end_) broken = "sent more of its manifest after the end";
+    ++received_;
+    if (broken == nullptr) batches_.push_back(std::move(*batch));
+  } else if (const auto* end = std::get_if<ManifestEnd>(&message)) {
+    if (end_ || granted_ == 0) broken = "ended a manifest that was not running";
+    end_ = *end;
+  } else if (replies_.size() < kMaxReplies) {
+    replies_.push_back(std::move(message));
+  } else {
+    broken = "answered more than it was asked";
+  }
+  changed_.notify_all();
+  lock.unlock();
+  if (broken != nullptr) FailProtocol(broken);
+  return broken == nullptr;
+}
+
+absl::Status AgentLink::Send(const ClientMessage& message) {
+  const absl::Status sent = stream_->Send(message);
+  if (sent.ok()) return sent;
+  if (!events_->WaitFailed(kLastWords)) FailProtocol(EscapeName(ToStd(sent.message())));
+  return Stopped();
+}
+
+template <typename Reply>
+absl::StatusOr<Reply> AgentLink::AwaitReply(const char* what) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return stopped_ || !replies_.empty(); });
+  if (stopped_) return Stopped();
+  AgentMessage message = std::move(replies_.front());
+  replies_.pop_front();
+  lock.unlock();
+  if (auto* reply = std::get_if<Reply>(&message)) return std::move(*reply);
+  FailProtocol(std::string("did not answer with ") + what);
+  return Stopped();
+}
+
+absl::StatusOr<HelloReply> AgentLink::AwaitHello() { return AwaitReply<HelloReply>("a hello"); }
+absl::StatusOr<SessionOpened> AgentLink::AwaitOpened() { return AwaitReply<SessionOpened>("an open session"); }
+
+absl::Status AgentLink::StartManifest() {
+  US_RETURN_IF_ERROR(Send(uringsync::StartManifest{}));
+  return GrantCredit(average_entries_);
+}
+
+absl::Status AgentLink::GrantCredit(size_t entries) {
+  // A moving average over about four batches.
+  average_entries_ = (average_entries_ * 3 + entries) / 4;
+  const auto wanted = std::clamp<uint64_t>(kCreditEntries / (average_entries_ + 1), kMinCredit, kMaxCredit);
+  const uint64_t open = offered_ - taken_;
+  if (open > wanted / 2) return absl::OkStatus();
+  const uint64_t more = wanted - open;
+  offered_ += more;
+  {
+    std::lock_guard lock(mutex_);
+    granted_ = offered_;
+  }
+  return Send(ManifestCredit{static_cast<uint32_t>(more)});
+}
+
+absl::StatusOr<std::optional<DirectoryBatch>> AgentLink::Next() {
+  std::unique_lock lock(mutex_);
+  if (!stopped_ && batches_.empty() && !end_ && before_waiting_) {
+    lock.unlock();
+    US_RETURN_IF_ERROR(before_waiting_());
+    lock.lock();
+  }
+  changed_.wait(lock, [this] { return stopped_ || !batches_.empty() || end_; });
+  if (stopped_) return Stopped();
+  if (batches_.empty()) {
+    manifest_end_ = *end_;
+    return std::optional<DirectoryBatch>();
+  }
+  std::optional<DirectoryBatch> batch = std::move(batches_.front());
+  batches_.pop_front();
+  lock.unlock();
+  ++taken_;
+  US_RETURN_IF_ERROR(GrantCredit(batch->entries.size()));
+  return batch;
+}
+
+}  // namespace uringsync

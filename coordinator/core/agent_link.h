@@ -1,0 +1,98 @@
+// AgentLink: one agent as a run sees it. Owns the thread that receives, sorts what arrives, and hands manifests out under credit.
+//
+// The receiving thread never sends and waits for nothing but the observer's queue, so no agent can stall the other one. What it
+// holds is bounded by the credit: a batch beyond it is a protocol error.
+//
+// Thread rule: Start and the destructor on the thread that runs; Send, the Await calls and Next on the one planning thread.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+
+#include "coordinator/core/run_events.h"
+#include "proto/transport.h"
+
+namespace uringsync {
+
+class AgentLink final : public ManifestStream {
+ public:
+  // Credit in batches: few while batches are large, more while they are small, so that neither memory nor round trips hurt.
+  static constexpr uint32_t kMinCredit = 8;
+  static constexpr uint32_t kMaxCredit = 128;
+  static constexpr uint32_t kCreditEntries = 16384;  // aimed at
+
+  // `on_apply` gets ApplyProgress and ApplyDone on the receiving thread (null: they are protocol errors); not OK is one too.
+  using ApplyHandler = std::function<absl::Status(AgentMessage)>;
+  AgentLink(Side side, ClientStream* stream, RunEvents* events, ApplyHandler on_apply)
+      : side_(side), stream_(stream), events_(events), on_apply_(std::move(on_apply)) {}
+  ~AgentLink() override { Join(); }
+
+  // Starts to receive.
+  void Start();
+  // Ends every wait with Cancelled; called when the run has failed. Any thread.
+  void Stop();
+  // From now on the agent may end the stream.
+  void ExpectEnd();
+  // CloseSession; whether it arrives changes nothing any more.
+  void SayGoodbye() { (void)stream_->Send(CloseSession{}); }
+  // Closes the stream and waits for the receiving thread.
+  void Join();
+  // True once the receiving thread saw the stream's end.
+  bool ended() const;
+
+  // Sends; a failure becomes the run's, told by what the receiving thread learns where that is better.
+  absl::Status Send(const ClientMessage& message);
+  absl::StatusOr<HelloReply> AwaitHello();
+  absl::StatusOr<SessionOpened> AwaitOpened();
+  // Asks for the manifest.
+  absl::Status StartManifest();
+  // ManifestStream. `before_waiting` is called when the next batch is not there yet.
+  absl::StatusOr<std::optional<DirectoryBatch>> Next() override;
+  void SetBeforeWaiting(std::function<absl::Status()> before_waiting) { before_waiting_ = std::move(before_waiting); }
+  // As received; valid after Next() gave nullopt.
+  const ManifestEnd& manifest_end() const { return manifest_end_; }
+
+  // "source agent" or "destination agent".
+  const char* name() const { return side_ == Side::kSource ? "source agent" : "destination agent"; }
+  void FailProtocol(const std::string& text);
+
+ private:
+  void ReceiveLoop();
+  // False: nothing more is to be received.
+  bool Handle(AgentMessage message);
+  void OnStreamError(const absl::Status& status);
+  template <typename Reply>
+  absl::StatusOr<Reply> AwaitReply(const char* what);
+  absl::Status GrantCredit(size_t entries);
+
+  const Side side_;
+  ClientStream* const stream_;
+  RunEvents* const events_;
+  const ApplyHandler on_apply_;
+  std::function<absl::Status()> before_waiting_;
+  std::thread thread_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<AgentMessage> replies_;        // HelloReply, SessionOpened: one each
+  std::deque<DirectoryBatch> batches_;
+  std::optional<ManifestEnd> end_;
+  uint64_t granted_ = 0;    // batches the agent may have sent
+  uint64_t received_ = 0;
+  bool stopped_ = false;
+  bool end_expected_ = false;
+  bool ended_ = false;
+
+  // Planning thread.
+  ManifestEnd manifest_end_;
+  uint64_t taken_ = 0;
+  uint64_t offered_ = 0;
+  size_t average_entries_ = kCreditEntries / 16;
+};
+
+}  // namespace uringsync

@@ -1,0 +1,165 @@
+#include "coordinator/core/deferred_actions.h"
+
+#include <optional>
+#include <utility>
+
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+namespace {
+
+enum DeleteRecord : uint8_t { kDeleteEntry = 1, kVoid, kKeep };
+
+constexpr size_t kTouchedMemoryBytes = size_t{1} << 20;
+
+SpoolOptions Options(const std::string& directory) { return {DeferredActions::kSpoolMemoryBytes, directory}; }
+
+bool KeyLess(std::string_view a, std::string_view b) { return a < b; }
+
+}  // namespace
+
+DeferredActions::DeferredActions(Driver* driver, const std::string& directory)
+    : links_(driver, Options(directory)),
+      late_creates_(driver, Options(directory)),
+      late_links_(driver, Options(directory)),
+      deletes_(driver, Options(directory)),
+      directories_(driver, Options(directory)),
+      touched_(driver, KeyLess, {kTouchedMemoryBytes, directory}) {}
+
+absl::Status DeferredActions::AddLink(const PlannedAction& planned, bool late) {
+  writer_.Clear();
+  writer_.PutDifferences(planned.differences);
+  writer_.PutAction(planned.action);
+  return (late ? late_links_ : links_).Append(writer_.bytes());
+}
+
+absl::Status DeferredActions::AddLateCreate(const PlannedAction& planned) {
+  writer_.Clear();
+  writer_.PutDifferences(planned.differences);
+  writer_.PutAction(planned.action);
+  return late_creates_.Append(writer_.bytes());
+}
+
+absl::Status DeferredActions::AddDelete(uint64_t parent, const RelPath& path, const Entry& entry) {
+  writer_.Clear();
+  writer_.PutByte(kDeleteEntry);
+  writer_.PutNumber(parent);
+  writer_.PutPath(path);
+  writer_.PutEntry(entry);
+  return deletes_.Append(writer_.bytes());
+}
+
+absl::Status DeferredActions::VoidDeletes(uint64_t parent) {
+  writer_.Clear();
+  writer_.PutByte(kVoid);
+  writer_.PutNumber(parent);
+  return deletes_.Append(writer_.bytes());
+}
+
+absl::Status DeferredActions::KeepDirectory(const RelPath& path) {
+  writer_.Clear();
+  writer_.PutByte(kKeep);
+  writer_.PutPath(path);
+  return deletes_.Append(writer_.bytes());
+}
+
+absl::Status DeferredActions::AddDirectory(uint64_t directory, const PlannedAction& planned, bool always) {
+  writer_.Clear();
+  writer_.PutNumber(directory);
+  writer_.PutByte(always ? 1 : 0);
+  writer_.PutDifferences(planned.differences);
+  writer_.PutAction(planned.action);
+  return directories_.Append(writer_.bytes());
+}
+
+absl::Status DeferredActions::Touch(uint64_t directory) {
+  if (directory == last_touched_) return absl::OkStatus();
+  last_touched_ = directory;
+  writer_.Clear();
+  writer_.PutKey(~directory);  // highest number first
+  return touched_.Add(writer_.bytes());
+}
+
+absl::Status DeferredActions::EmitSpool(const Spool& spool, Phase phase, PlanEmitter& emitter) {
+  Spool::Reader records = spool.Forward();
+  std::string record;
+  while (true) {
+    US_ASSIGN_OR_RETURN(const bool more, records.Next(&record));
+    if (!more) return absl::OkStatus();
+    RecordReader reader(record);
+    PlannedAction planned;
+    planned.differences = reader.GetDifferences();
+    planned.action = reader.GetAction();
+    if (!reader.ok()) return DamagedSpool();
+    US_RETURN_IF_ERROR(emitter.Emit(phase, std::move(planned)));
+  }
+}
+
+absl::Status DeferredActions::EmitDeletes(PlanEmitter& emitter) {
+  Spool::Reader records = deletes_.Backward();
+  std::string record;
+  std::optional<uint64_t> void_parent;
+  while (true) {
+    US_ASSIGN_OR_RETURN(const bool more, records.Next(&record));
+    if (!more) return absl::OkStatus();
+    RecordReader reader(record);
+    const uint8_t kind = reader.GetByte();
+    if (kind == kVoid) {
+      void_parent = reader.GetNumber();
+      continue;
+    }
+    if (kind == kKeep) {
+      if (kept_.size() < kMaxKept) kept_.insert(std::string(reader.GetBytes()));
+      continue;
+    }
+    const uint64_t parent = reader.GetNumber();
+    RelPath path = reader.GetPath();
+    Entry entry = reader.GetEntry();
+    if (!reader.ok()) return DamagedSpool();
+    if (parent == void_parent) continue;
+    if (kept_.erase(path.text()) > 0) {
+      kept_.insert(path.Parent().text());
+      continue;
+    }
+    US_RETURN_IF_ERROR(emitter.Emit(Phase::kDelete, PlanEmitter::Delete(std::move(path), std::move(entry))));
+  }
+}
+
+absl::Status DeferredActions::EmitDirectories(PlanEmitter& emitter) {
+  US_RETURN_IF_ERROR(touched_.Finish());
+  std::string key;
+  US_ASSIGN_OR_RETURN(bool more_touched, touched_.Next(&key));
+  Spool::Reader records = directories_.Backward();
+  std::string record;
+  while (true) {
+    US_ASSIGN_OR_RETURN(const bool more, records.Next(&record));
+    if (!more) return absl::OkStatus();
+    RecordReader reader(record);
+    const uint64_t directory = reader.GetNumber();
+    bool emit = reader.GetByte() != 0;
+    // Both run from the highest number down.
+    while (more_touched && ~RecordReader(key).GetKey() >= directory) {
+      if (~RecordReader(key).GetKey() == directory) emit = true;
+      US_ASSIGN_OR_RETURN(more_touched, touched_.Next(&key));
+    }
+    if (!emit) {
+      ++emitter.counters().unchanged;
+      continue;
+    }
+    PlannedAction planned;
+    planned.differences = reader.GetDifferences();
+    planned.action = reader.GetAction();
+    if (!reader.ok()) return DamagedSpool();
+    US_RETURN_IF_ERROR(emitter.Emit(Phase::kDirectoryMetadata, std::move(planned)));
+  }
+}
+
+absl::Status DeferredActions::EmitAll(PlanEmitter& emitter) {
+  US_RETURN_IF_ERROR(EmitSpool(links_, Phase::kLink, emitter));
+  US_RETURN_IF_ERROR(EmitDeletes(emitter));
+  US_RETURN_IF_ERROR(EmitSpool(late_creates_, Phase::kCreate, emitter));
+  US_RETURN_IF_ERROR(EmitSpool(late_links_, Phase::kLink, emitter));
+  return EmitDirectories(emitter);
+}
+
+}  // namespace uringsync

@@ -1,0 +1,64 @@
+// DeferredActions: what has to wait until both trees are known, in spools, and the order in which it is emitted then.
+//
+//   links → deletes (read backwards: a directory's contents were recorded after it) → creations that a delete makes room for and
+//   metadata of shared inodes → links to those → directory metadata (backwards: deepest first).
+//
+// Thread rule: one thread, the owner of `driver`.
+#pragma once
+
+#include <string>
+#include <unordered_set>
+
+#include "coordinator/core/plan_emitter.h"
+#include "coordinator/core/spool_record.h"
+#include "engine/fs/external_sorter.h"
+#include "engine/fs/spool.h"
+
+namespace uringsync {
+
+class DeferredActions {
+ public:
+  // Bytes held by each spool before it goes to disk.
+  static constexpr size_t kSpoolMemoryBytes = size_t{1} << 20;
+
+  DeferredActions(Driver* driver, const std::string& directory);
+
+  // `late`: after the deletes.
+  absl::Status AddLink(const PlannedAction& planned, bool late);
+  absl::Status AddLateCreate(const PlannedAction& planned);
+
+  // A delete of an entry of the directory with number `parent`. Children are recorded after their directory.
+  absl::Status AddDelete(uint64_t parent, const RelPath& path, const Entry& entry);
+  // Takes back every delete recorded with `parent`; to be called after the last of them, before any other directory's.
+  absl::Status VoidDeletes(uint64_t parent);
+  // The directory `path`, recorded for deletion before, holds something that stays: it and what is above it stay too.
+  absl::Status KeepDirectory(const RelPath& path);
+
+  // Metadata of the directory with number `directory` (numbers ascend in the order of the calls, parents before children).
+  // Unless `always`, it is emitted only when Touch(directory) is called.
+  absl::Status AddDirectory(uint64_t directory, const PlannedAction& planned, bool always);
+  // An entry of the directory changes. Directories may be named in any order.
+  absl::Status Touch(uint64_t directory);
+
+  // Emits everything in order. To be called once.
+  absl::Status EmitAll(PlanEmitter& emitter);
+
+ private:
+  absl::Status EmitSpool(const Spool& spool, Phase phase, PlanEmitter& emitter);
+  absl::Status EmitDeletes(PlanEmitter& emitter);
+  absl::Status EmitDirectories(PlanEmitter& emitter);
+
+  Spool links_;
+  Spool late_creates_;
+  Spool late_links_;
+  Spool deletes_;
+  Spool directories_;
+  ExternalSorter touched_;
+  uint64_t last_touched_ = 0;
+  // Directories met so far (backwards) that must stay; bounded, beyond it the destination refuses to remove them.
+  static constexpr size_t kMaxKept = 4096;
+  std::unordered_set<std::string> kept_;
+  RecordWriter writer_;
+};
+
+}  // namespace uringsync

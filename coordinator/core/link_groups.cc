@@ -1,0 +1,147 @@
+#include "coordinator/core/link_groups.h"
+
+#include <utility>
+
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+namespace {
+
+// Keys: device, inode, then for groups of the source the rank, then the order of Add; all big-endian.
+constexpr size_t kDestinationKeyBytes = 24;
+constexpr size_t kSourceKeyBytes = 25;
+
+// Within a group the best leader sorts first.
+enum Rank : uint8_t { kMatches = 0, kReplaced, kWaits };
+
+template <size_t kBytes>
+bool KeyLess(std::string_view a, std::string_view b) {
+  return a.substr(0, kBytes) < b.substr(0, kBytes);
+}
+
+void PutMember(const LinkMember& member, RecordWriter* writer) {
+  writer->PutNumber(member.directory);
+  writer->PutPath(member.path);
+  writer->PutEntry(member.source);
+  writer->PutOptionalEntry(member.destination);
+  writer->PutDifferences(member.differences);
+  writer->PutByte(member.waits ? 1 : 0);
+}
+
+absl::StatusOr<LinkMember> GetMember(std::string_view record, size_t key_bytes) {
+  if (record.size() < key_bytes) return DamagedSpool();
+  RecordReader reader(record.substr(key_bytes));
+  LinkMember member;
+  member.directory = reader.GetNumber();
+  member.path = reader.GetPath();
+  member.source = reader.GetEntry();
+  member.destination = reader.GetOptionalEntry();
+  member.differences = reader.GetDifferences();
+  member.waits = reader.GetByte() != 0;
+  if (!reader.ok()) return DamagedSpool();
+  return member;
+}
+
+Rank RankOf(const LinkMember& member) {
+  if (member.waits) return kWaits;
+  const bool matches = member.destination && !member.differences.NeedsObject() &&
+                       !member.differences.Has(Attribute::kHardLink);
+  return matches ? kMatches : kReplaced;
+}
+
+}  // namespace
+
+LinkGroups::LinkGroups(Driver* driver, const std::string& directory)
+    : by_destination_(driver, KeyLess<kDestinationKeyBytes>, {kSortMemoryBytes, directory}),
+      by_source_(driver, KeyLess<kSourceKeyBytes>, {kSortMemoryBytes, directory}) {}
+
+absl::Status LinkGroups::Add(const LinkMember& member) {
+  ++added_;
+  if (RankOf(member) != kMatches || member.destination->nlink <= 1) return AddToSourceGroup(member);
+  writer_.Clear();
+  writer_.PutKey(member.destination->id.device);
+  writer_.PutKey(member.destination->id.inode);
+  writer_.PutKey(added_);
+  PutMember(member, &writer_);
+  return by_destination_.Add(writer_.bytes());
+}
+
+absl::Status LinkGroups::AddToSourceGroup(const LinkMember& member) {
+  writer_.Clear();
+  writer_.PutKey(member.source.id.device);
+  writer_.PutKey(member.source.id.inode);
+  writer_.PutByte(RankOf(member));
+  // Names keep the order of the trees, whichever way they came here.
+  writer_.PutKey(member.directory);
+  PutMember(member, &writer_);
+  return by_source_.Add(writer_.bytes());
+}
+
+absl::Status LinkGroups::Resolve(LinkPlan& plan) {
+  US_RETURN_IF_ERROR(ResolveDestinationInodes(plan));
+  return ResolveSourceGroups(plan);
+}
+
+absl::Status LinkGroups::ResolveDestinationInodes(LinkPlan& plan) {
+  US_RETURN_IF_ERROR(by_destination_.Finish());
+  std::string record;
+  std::optional<FileId> inode;
+  FileId owner;  // the source inode that keeps it
+  while (true) {
+    US_ASSIGN_OR_RETURN(const bool more, by_destination_.Next(&record));
+    if (!more) return absl::OkStatus();
+    US_ASSIGN_OR_RETURN(LinkMember member, GetMember(record, kDestinationKeyBytes));
+    if (inode != member.destination->id) {
+      inode = member.destination->id;
+      owner = member.source.id;
+    }
+    const bool broken = member.source.id != owner;
+    if (broken) member.differences.Add(Attribute::kHardLink);
+    if (member.source.nlink > 1) {
+      US_RETURN_IF_ERROR(AddToSourceGroup(member));
+    } else if (broken) {
+      US_RETURN_IF_ERROR(plan.PutMember(std::move(member)));
+    } else {
+      US_RETURN_IF_ERROR(plan.KeepMember(std::move(member)));
+    }
+  }
+}
+
+absl::Status LinkGroups::ResolveSourceGroups(LinkPlan& plan) {
+  US_RETURN_IF_ERROR(by_source_.Finish());
+  std::string record;
+  std::optional<FileId> group;
+  RelPath leader;
+  std::optional<FileId> leader_inode;  // at the destination, when the leader stays
+  bool leader_waits = false;
+  while (true) {
+    US_ASSIGN_OR_RETURN(const bool more, by_source_.Next(&record));
+    if (!more) return absl::OkStatus();
+    US_ASSIGN_OR_RETURN(LinkMember member, GetMember(record, kSourceKeyBytes));
+    const Rank rank = RankOf(member);
+    if (group != member.source.id) {
+      group = member.source.id;
+      leader = member.path;
+      leader_waits = member.waits;
+      leader_inode.reset();
+      if (rank == kMatches) {
+        leader_inode = member.destination->id;
+        US_RETURN_IF_ERROR(plan.KeepMember(std::move(member)));
+      } else {
+        US_RETURN_IF_ERROR(plan.PutMember(std::move(member)));
+      }
+      continue;
+    }
+    if (leader_inode && member.destination && member.destination->id == *leader_inode) {
+      // One inode: what its metadata lacks is set under the leader's name.
+      member.differences = Differences();
+      US_RETURN_IF_ERROR(plan.KeepMember(std::move(member)));
+      continue;
+    }
+    member.differences.Add(Attribute::kHardLink);
+    const bool late = member.waits || leader_waits;
+    US_RETURN_IF_ERROR(plan.LinkMemberTo(std::move(member), leader, late));
+  }
+}
+
+}  // namespace uringsync

@@ -1,0 +1,107 @@
+#include "coordinator/core/plan_emitter.h"
+
+#include <cerrno>
+
+namespace uringsync {
+namespace {
+
+PlannedAction Make(ActionKind kind, RelPath path, Entry wanted, std::optional<Entry> existing, Differences differences) {
+  PlannedAction planned;
+  planned.differences = differences;
+  planned.action.kind = kind;
+  planned.action.path = std::move(path);
+  planned.action.wanted = std::move(wanted);
+  planned.action.existing = std::move(existing);
+  planned.action.xattrs_differ = differences.NeedsXattrs();
+  return planned;
+}
+
+}  // namespace
+
+PlannedAction PlanEmitter::MakeDirectory(RelPath path, Entry source, std::optional<Entry> existing, Differences differences) {
+  return Make(ActionKind::kMakeDirectory, std::move(path), std::move(source), std::move(existing), differences);
+}
+
+PlannedAction PlanEmitter::Put(RelPath path, Entry source, std::optional<Entry> existing, Differences differences) {
+  ActionKind kind = ActionKind::kPutSpecial;
+  if (source.type == FileType::kRegular) kind = ActionKind::kPutFile;
+  if (source.type == FileType::kSymlink) kind = ActionKind::kPutSymlink;
+  return Make(kind, std::move(path), std::move(source), std::move(existing), differences);
+}
+
+PlannedAction PlanEmitter::Link(RelPath path, Entry source, std::optional<Entry> existing, RelPath leader,
+                                Differences differences) {
+  PlannedAction planned = Make(ActionKind::kLink, std::move(path), std::move(source), std::move(existing), differences);
+  planned.action.link_target = std::move(leader);
+  return planned;
+}
+
+PlannedAction PlanEmitter::SetMetadata(RelPath path, Entry source, std::optional<Entry> existing, Differences differences) {
+  return Make(ActionKind::kSetMetadata, std::move(path), std::move(source), std::move(existing), differences);
+}
+
+PlannedAction PlanEmitter::Delete(RelPath path, Entry existing) {
+  Entry wanted = existing;
+  return Make(ActionKind::kDelete, std::move(path), std::move(wanted), std::move(existing),
+              Differences::FromMask(static_cast<uint32_t>(Attribute::kExtraneous)));
+}
+
+absl::Status PlanEmitter::Emit(Phase phase, PlannedAction planned) {
+  planned.phase = phase;
+  CountAction(planned);
+  planned.action.id = counters_.actions;
+  return sink_->OnAction(std::move(planned));
+}
+
+void PlanEmitter::CountAction(const PlannedAction& planned) {
+  ++counters_.actions;
+  const bool is_new = planned.differences.Has(Attribute::kExistence);
+  switch (planned.action.kind) {
+    case ActionKind::kDelete: ++counters_.deletes; return;
+    case ActionKind::kLink: ++counters_.links; return;
+    case ActionKind::kSetMetadata:
+      // Metadata of a new directory, or of one whose times moved with its entries, is no change of its own.
+      if (!planned.differences.empty()) ++counters_.metadata_only;
+      return;
+    case ActionKind::kPutFile:
+      ++counters_.transfer_files;
+      counters_.transfer_bytes += planned.action.wanted.size_bytes;
+      break;
+    case ActionKind::kMakeDirectory:
+    case ActionKind::kPutSymlink:
+    case ActionKind::kPutSpecial: break;
+  }
+  ++(is_new ? counters_.creates : counters_.updates);
+}
+
+absl::Status PlanEmitter::Problem(Side side, int error, const RelPath& path, std::string operation, std::string detail,
+                                  ProblemKind kind) {
+  ++counters_.problems;
+  uringsync::Problem problem;
+  problem.kind = side == Side::kSource && error == ENOENT ? ProblemKind::kVanished : kind;
+  problem.side = side;
+  problem.path = path;
+  problem.operation = std::move(operation);
+  problem.error = error;
+  problem.detail = std::move(detail);
+  return sink_->OnProblem(std::move(problem));
+}
+
+absl::Status PlanEmitter::Skip(SkipReason reason, const RelPath& path, FileType type) {
+  switch (reason) {
+    case SkipReason::kSymlinkOff:
+    case SkipReason::kDeviceOff:
+    case SkipReason::kSpecialOff: ++counters_.skipped_options; break;
+    case SkipReason::kNoMknod: ++counters_.skipped_devices; break;
+    case SkipReason::kBelowProblem: ++counters_.skipped_below_problem; break;
+    case SkipReason::kMountPoint: break;
+  }
+  return sink_->OnSkipped(reason, path, type);
+}
+
+void PlanEmitter::CountLeftOut(const Differences& differences) {
+  if (differences.skipped_owner) ++counters_.skipped_owner;
+  if (differences.skipped_xattrs) ++counters_.skipped_xattrs;
+}
+
+}  // namespace uringsync

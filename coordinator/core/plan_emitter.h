@@ -1,0 +1,44 @@
+// PlanEmitter: makes actions from decisions, numbers and counts them, and hands them to the sink.
+//
+// Thread rule: one thread. Use:  emitter.Emit({Phase::kCreate, emitter.Put(path, source, existing, differences), differences});
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "coordinator/core/planner.h"
+
+namespace uringsync {
+
+class PlanEmitter {
+ public:
+  // To be called before anything else; `sink` outlives the emitter's use.
+  void SetSink(PlanSink* sink) { sink_ = sink; }
+
+  // Actions without an id yet. `source` and `existing` are taken over.
+  static PlannedAction MakeDirectory(RelPath path, Entry source, std::optional<Entry> existing, Differences differences);
+  // The object itself: file, symlink or special.
+  static PlannedAction Put(RelPath path, Entry source, std::optional<Entry> existing, Differences differences);
+  static PlannedAction Link(RelPath path, Entry source, std::optional<Entry> existing, RelPath leader, Differences differences);
+  static PlannedAction SetMetadata(RelPath path, Entry source, std::optional<Entry> existing, Differences differences);
+  static PlannedAction Delete(RelPath path, Entry existing);
+
+  // Numbers, counts and emits.
+  absl::Status Emit(Phase phase, PlannedAction planned);
+  absl::Status Problem(Side side, int error, const RelPath& path, std::string operation, std::string detail = "",
+                       ProblemKind kind = ProblemKind::kFailed);
+  absl::Status Skip(SkipReason reason, const RelPath& path, FileType type);
+  // What a comparison left out.
+  void CountLeftOut(const Differences& differences);
+  PlanCounters& counters() { return counters_; }
+  const PlanCounters& counters() const { return counters_; }
+
+ private:
+  void CountAction(const PlannedAction& planned);
+
+  PlanSink* sink_ = nullptr;
+  PlanCounters counters_;
+};
+
+}  // namespace uringsync

@@ -1,0 +1,94 @@
+#include "coordinator/core/planner.h"
+
+#include <utility>
+
+#include "coordinator/core/deferred_actions.h"
+#include "coordinator/core/link_groups.h"
+#include "coordinator/core/manifest_cursor.h"
+#include "coordinator/core/plan_emitter.h"
+#include "coordinator/core/tree_merge.h"
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+
+PlanOptions PlanOptions::For(const MetadataSelection& selection, bool checksum, const SessionOpened& destination) {
+  PlanOptions options;
+  options.policy = ComparePolicy::For(selection, checksum, destination);
+  options.can_mknod = destination.can_mknod;
+  options.destination_exists = destination.exists;
+  return options;
+}
+
+// Stands between the decisions about hard links and the phases: objects are made before anything links to them, and metadata of
+// an inode that several names share is set after all of them are in place, because a change of it under one name would look like
+// somebody else's change to an action on another name.
+class Planner::Impl : public LinkPlan {
+ public:
+  Impl(PlanOptions options, Driver* driver, std::string spool_directory)
+      : options_(std::move(options)), driver_(driver), spool_directory_(std::move(spool_directory)) {}
+
+  absl::Status Run(ManifestStream& source, ManifestStream& destination, PlanSink& sink) {
+    emitter_.SetSink(&sink);
+    DeferredActions deferred(driver_, spool_directory_);
+    deferred_ = &deferred;
+    LinkGroups links(driver_, spool_directory_);
+    ManifestCursor source_cursor(Side::kSource, &source);
+    ManifestCursor destination_cursor(Side::kDestination, &destination);
+    {
+      TreeMerge merge({options_, source_cursor, destination_cursor, emitter_, links, deferred}, driver_, spool_directory_);
+      US_RETURN_IF_ERROR(merge.Run());
+    }
+    US_RETURN_IF_ERROR(links.Resolve(*this));
+    return deferred.EmitAll(emitter_);
+  }
+
+  absl::Status PutMember(LinkMember member) override {
+    US_RETURN_IF_ERROR(Touch(member));
+    PlannedAction planned = PlanEmitter::Put(std::move(member.path), std::move(member.source), std::move(member.destination),
+                                             member.differences);
+    if (member.waits) return deferred_->AddLateCreate(planned);
+    return emitter_.Emit(Phase::kCreate, std::move(planned));
+  }
+
+  absl::Status LinkMemberTo(LinkMember member, const RelPath& leader, bool late) override {
+    US_RETURN_IF_ERROR(Touch(member));
+    return deferred_->AddLink(PlanEmitter::Link(std::move(member.path), std::move(member.source),
+                                                std::move(member.destination), leader, member.differences),
+                              late);
+  }
+
+  absl::Status KeepMember(LinkMember member) override {
+    if (member.differences.empty()) {
+      ++emitter_.counters().unchanged;
+      return absl::OkStatus();
+    }
+    return deferred_->AddLateCreate(PlanEmitter::SetMetadata(std::move(member.path), std::move(member.source),
+                                                             std::move(member.destination), member.differences));
+  }
+
+  const PlanCounters& counters() const { return emitter_.counters(); }
+
+ private:
+  // Number 0: the directory is touched anyway.
+  absl::Status Touch(const LinkMember& member) {
+    return member.directory == 0 ? absl::OkStatus() : deferred_->Touch(member.directory);
+  }
+
+  const PlanOptions options_;
+  Driver* const driver_;
+  const std::string spool_directory_;
+  PlanEmitter emitter_;
+  DeferredActions* deferred_ = nullptr;
+};
+
+Planner::Planner(PlanOptions options, Driver* driver, std::string spool_directory)
+    : impl_(std::make_unique<Impl>(std::move(options), driver, std::move(spool_directory))) {}
+Planner::~Planner() = default;
+
+absl::Status Planner::Run(ManifestStream& source, ManifestStream& destination, PlanSink& sink) {
+  return impl_->Run(source, destination, sink);
+}
+
+const PlanCounters& Planner::counters() const { return impl_->counters(); }
+
+}  // namespace uringsync

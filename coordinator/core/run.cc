@@ -1,0 +1,401 @@
+#include "coordinator/core/run.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+#include <utility>
+
+#include "coordinator/core/action_window.h"
+#include "coordinator/core/agent_link.h"
+#include "coordinator/core/run_events.h"
+#include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+#include "engine/ring/driver.h"
+
+namespace uringsync {
+namespace {
+
+// How long the agents have, after everything is done, to end their streams themselves.
+constexpr absl::Duration kPoliteEnd = absl::Seconds(5);
+// Below this the calling thread would do nothing but report.
+constexpr absl::Duration kMinProgressInterval = absl::Milliseconds(1);
+// Events of one kind that the sink collects before it hands them over in one go (plan and verify).
+constexpr size_t kListedActions = 256;
+
+OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
+  const SessionTarget& target = role == Role::kSource ? request.source : request.destination;
+  OpenSession open;
+  open.session = target.session;
+  open.token = target.token;
+  open.role = role;
+  open.root = target.root;
+  open.path = target.path;
+  open.selection = request.selection;
+  open.checksum = request.checksum || request.mode == SyncMode::kVerify;
+  open.one_file_system = request.one_file_system;
+  open.sparse = request.sparse;
+  open.dry_run = request.mode != SyncMode::kSync;
+  open.create_root = request.create_root;
+  open.wait_for_lock = request.wait_for_lock;
+  open.force_delete = request.force_delete || request.delete_extraneous;
+  open.durability = request.durability;
+  open.data_connections = request.data_connections;
+  return open;
+}
+
+PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& destination) {
+  PlanOptions options =
+      PlanOptions::For(request.selection, request.checksum || request.mode == SyncMode::kVerify, destination);
+  options.delete_extraneous = request.delete_extraneous;
+  options.force_delete = request.force_delete;
+  options.preserve_hard_links = request.preserve_hard_links;
+  options.symlinks = request.symlinks;
+  options.devices = request.devices;
+  options.specials = request.specials;
+  options.explicit_devices = request.explicit_devices;
+  options.omit_root_metadata = request.omit_root_metadata;
+  return options;
+}
+
+// A side without a manifest (a dry run into a directory that does not exist).
+class EmptyManifest final : public ManifestStream {
+ public:
+  absl::StatusOr<std::optional<DirectoryBatch>> Next() override { return std::optional<DirectoryBatch>(); }
+};
+
+// One run. The calling thread observes (Observe), a second one drives both sessions (Drive), each agent has one that receives.
+class Run final : public PlanSink {
+ public:
+  Run(const SyncRequest& request, ClientStream& source, ClientStream& destination, Observer& observer)
+      : request_(request),
+        observer_(observer),
+        window_(&events_, [this](const ClientMessage& message) { return destination_.Send(message); }),
+        source_(Side::kSource, &source, &events_, nullptr),
+        destination_(Side::kDestination, &destination, &events_,
+                     [this](AgentMessage message) { return OnApplyMessage(std::move(message)); }) {}
+
+  SyncOutcome Execute();
+
+  // PlanSink, on the driving thread.
+  absl::Status OnAction(PlannedAction planned) override;
+  absl::Status OnProblem(Problem problem) override;
+  absl::Status OnSkipped(SkipReason reason, const RelPath& path, FileType type) override;
+
+ private:
+  // Driving thread.
+  void Drive();
+  absl::Status Converse();
+  absl::Status SayHello();
+  absl::Status OpenSessions();
+  absl::Status PlanAndApply();
+  absl::Status Listed(bool all);
+  void PublishCounters(bool discovering);
+
+  // Receiving thread of the destination.
+  absl::Status OnApplyMessage(AgentMessage message);
+
+  // Calling thread.
+  void Observe();
+  void Dispatch(RunEvent event);
+  absl::Time NextDeadline() const;
+  void CheckLimits();
+  SyncOutcome Summarize() const;
+
+  const SyncRequest& request_;
+  Observer& observer_;
+  RunEvents events_;
+  ActionWindow window_;
+  AgentLink source_;
+  AgentLink destination_;
+
+  // Driving thread until it has been joined.
+  HelloReply source_hello_;
+  HelloReply destination_hello_;
+  SessionOpened source_opened_;
+  SessionOpened destination_opened_;
+  Planner* planner_ = nullptr;
+  PlanCounters plan_counters_;
+  ProblemTally plan_problems_;
+  ActionsEvent listed_;
+  bool discovering_ = true;
+  bool complete_ = false;
+  Durability durability_ = Durability::kNone;
+  uint64_t differing_ = 0;
+
+  // Calling thread.
+  const absl::Time started_ = absl::Now();
+  const absl::Duration progress_interval_ = std::max(request_.progress_interval, kMinProgressInterval);
+  absl::Time last_progress_ = started_;
+  absl::Time polite_until_ = absl::InfiniteFuture();
+  uint64_t actions_ended_ = 0;
+  std::atomic<bool> driven_{false};
+  std::atomic<bool> cancelled_{false};
+};
+
+SyncOutcome Run::Execute() {
+  events_.OnFailure([this] {
+    window_.Stop();
+    source_.Stop();
+    destination_.Stop();
+  });
+  source_.Start();
+  destination_.Start();
+  events_.AddProducer();
+  std::thread driver([this] { Drive(); });
+  {
+    const CancelToken::Registration registration = request_.cancel.OnCancel([this] {
+      cancelled_ = true;
+      events_.Wake();
+    });
+    Observe();
+  }
+  driver.join();
+  source_.Join();
+  destination_.Join();
+  return Summarize();
+}
+
+// ---- driving thread
+
+void Run::Drive() {
+  const absl::Status status = Converse();
+  if (!status.ok()) {
+    // A failure that is known already (an agent that died makes waits end as Cancelled) keeps its own words.
+    events_.Fail({ExitCodeForStatus(status), std::nullopt, EscapeName(ToStd(status.message()))});
+  }
+  driven_ = true;
+  events_.EndProducer();
+  events_.Wake();
+}
+
+absl::Status Run::Converse() {
+  US_RETURN_IF_ERROR(SayHello());
+  US_RETURN_IF_ERROR(OpenSessions());
+  US_RETURN_IF_ERROR(PlanAndApply());
+  complete_ = true;
+  source_.ExpectEnd();
+  destination_.ExpectEnd();
+  // Everything is done; whether the good-bye arrives changes nothing.
+  source_.SayGoodbye();
+  destination_.SayGoodbye();
+  return absl::OkStatus();
+}
+
+absl::Status Run::SayHello() {
+  Hello hello;
+  hello.software = request_.software;
+  US_RETURN_IF_ERROR(source_.Send(hello));
+  US_RETURN_IF_ERROR(destination_.Send(hello));
+  US_ASSIGN_OR_RETURN(source_hello_, source_.AwaitHello());
+  US_ASSIGN_OR_RETURN(destination_hello_, destination_.AwaitHello());
+  for (const auto& [link, reply] : {std::pair(&source_, &source_hello_), std::pair(&destination_, &destination_hello_)}) {
+    if (reply->version >= kMinProtocolVersion && reply->version <= kProtocolVersion) continue;
+    events_.Fail({ExitCode::kVersion, link == &source_ ? Side::kSource : Side::kDestination,
+                  std::string(link->name()) + " speaks protocol versions " + std::to_string(reply->min_version) + " to " +
+                      std::to_string(reply->max_version) + ", this program " + std::to_string(kMinProtocolVersion) + " to " +
+                      std::to_string(kProtocolVersion)});
+    return absl::CancelledError("no version in common");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run::OpenSessions() {
+  OpenSession destination = MakeOpenSession(request_, Role::kDestination);
+  RouteChoice choice;
+  if (request_.mode == SyncMode::kSync && request_.choose_route) {
+    US_ASSIGN_OR_RETURN(choice, request_.choose_route(source_hello_, destination_hello_));
+  }
+  destination.route = choice.route;
+  US_RETURN_IF_ERROR(destination_.Send(destination));
+  US_ASSIGN_OR_RETURN(destination_opened_, destination_.AwaitOpened());
+  if (!destination_opened_.exists && request_.mode == SyncMode::kSync) {
+    events_.Fail({ExitCode::kSelection, Side::kDestination, "destination agent: the destination directory does not exist"});
+    return absl::CancelledError("no destination");
+  }
+  US_RETURN_IF_ERROR(source_.Send(MakeOpenSession(request_, Role::kSource)));
+  US_ASSIGN_OR_RETURN(source_opened_, source_.AwaitOpened());
+  if (!source_opened_.exists) {
+    events_.Fail({ExitCode::kSelection, Side::kSource, "source agent: the source directory does not exist"});
+    return absl::CancelledError("no source");
+  }
+  if (choice.source_connects) US_RETURN_IF_ERROR(source_.Send(*choice.source_connects));
+  events_.Push(OpenedEvent{source_hello_, source_opened_, destination_hello_, destination_opened_});
+  return absl::OkStatus();
+}
+
+absl::Status Run::PlanAndApply() {
+  DriverOptions driver_options;
+  driver_options.backend = IoBackend::kThreads;  // the planner makes inline calls only
+  driver_options.pool_threads = 1;
+  US_ASSIGN_OR_RETURN(DriverChoice driver, MakeDriver(driver_options));
+  Planner planner(MakePlanOptions(request_, destination_opened_), driver.driver.get(), request_.spool_directory);
+  planner_ = &planner;
+  // While a manifest is waited for, what is planned already should be on its way.
+  const auto before_waiting = [this] {
+    PublishCounters(true);
+    return request_.mode == SyncMode::kSync ? window_.Flush() : Listed(true);
+  };
+  source_.SetBeforeWaiting(before_waiting);
+  destination_.SetBeforeWaiting(before_waiting);
+  EmptyManifest nothing;
+  const bool exists = destination_opened_.exists;
+  if (exists) US_RETURN_IF_ERROR(destination_.StartManifest());
+  US_RETURN_IF_ERROR(source_.StartManifest());
+  const absl::Status planned =
+      planner.Run(source_, exists ? static_cast<ManifestStream&>(destination_) : nothing, *this);
+  PublishCounters(false);
+  planner_ = nullptr;
+  US_RETURN_IF_ERROR(planned);
+  if (request_.mode != SyncMode::kSync) return Listed(true);
+  US_ASSIGN_OR_RETURN(const ApplyDone done, window_.Finish());
+  durability_ = done.durability;
+  return absl::OkStatus();
+}
+
+void Run::PublishCounters(bool discovering) {
+  plan_counters_ = planner_->counters();
+  discovering_ = discovering && discovering_;
+  events_.SetPlan(plan_counters_, discovering_);
+}
+
+absl::Status Run::OnAction(PlannedAction planned) {
+  // The first action that is no creation says that both trees are known.
+  if (planned.phase != Phase::kCreate) discovering_ = false;
+  if (planned.action.id % 64 == 0) PublishCounters(true);
+  if (!planned.differences.empty()) ++differing_;
+  if (request_.mode == SyncMode::kSync) return window_.Add(std::move(planned));
+  listed_.actions.push_back(std::move(planned));
+  listed_.outcomes.push_back(ActionOutcome::kPlanned);
+  return Listed(false);
+}
+
+absl::Status Run::Listed(bool all) {
+  if (events_.failed()) return absl::CancelledError("the run has ended");
+  if (listed_.actions.empty() || (!all && listed_.actions.size() < kListedActions)) return absl::OkStatus();
+  events_.Push(std::exchange(listed_, ActionsEvent()));
+  return absl::OkStatus();
+}
+
+absl::Status Run::OnProblem(Problem problem) {
+  plan_problems_.Add(problem);
+  events_.Push(std::move(problem));
+  return absl::OkStatus();
+}
+
+absl::Status Run::OnSkipped(SkipReason reason, const RelPath& path, FileType type) {
+  events_.Push(SkippedEvent{reason, path, type});
+  return absl::OkStatus();
+}
+
+// ---- receiving thread of the destination
+
+absl::Status Run::OnApplyMessage(AgentMessage message) {
+  if (request_.mode != SyncMode::kSync) return absl::InvalidArgumentError("applied something in a dry run");
+  if (auto* progress = std::get_if<ApplyProgress>(&message)) return window_.OnProgress(std::move(*progress));
+  return window_.OnDone(std::get<ApplyDone>(std::move(message)));
+}
+
+// ---- calling thread
+
+absl::Time Run::NextDeadline() const {
+  absl::Time deadline = last_progress_ + progress_interval_;
+  deadline = std::min(deadline, started_ + request_.total_timeout);
+  deadline = std::min(deadline, events_.last_activity() + request_.idle_timeout);
+  return std::min(deadline, polite_until_);
+}
+
+void Run::CheckLimits() {
+  const absl::Time now = absl::Now();
+  if (driven_) {
+    // Nothing is left to fail, only to wait for.
+    if (polite_until_ == absl::InfiniteFuture()) polite_until_ = now + kPoliteEnd;
+    if (now < polite_until_ && !cancelled_) return;
+    source_.Stop();
+    destination_.Stop();
+    return;
+  }
+  if (cancelled_) {
+    events_.Fail({ExitCode::kInterrupted, std::nullopt, "interrupted"});
+  } else if (now >= started_ + request_.total_timeout) {
+    events_.Fail({ExitCode::kTimeout, std::nullopt,
+                  "the run took longer than " + absl::FormatDuration(request_.total_timeout)});
+  } else if (now >= events_.last_activity() + request_.idle_timeout) {
+    events_.Fail({ExitCode::kTimeout, std::nullopt,
+                  "no agent sent anything for " + absl::FormatDuration(request_.idle_timeout)});
+  }
+}
+
+void Run::Observe() {
+  while (!events_.drained()) {
+    std::optional<RunEvent> event = events_.Take(NextDeadline());
+    if (event) Dispatch(*std::move(event));
+    CheckLimits();
+    const absl::Time now = absl::Now();
+    if (now < last_progress_ + progress_interval_) continue;
+    last_progress_ = now;
+    SyncProgress progress = events_.progress();
+    progress.actions_ended = actions_ended_;
+    observer_.OnProgress(progress);
+  }
+  SyncProgress progress = events_.progress();
+  progress.actions_ended = actions_ended_;
+  observer_.OnProgress(progress);
+}
+
+void Run::Dispatch(RunEvent event) {
+  if (auto* opened = std::get_if<OpenedEvent>(&event)) {
+    observer_.OnOpened(opened->source, opened->source_session, opened->destination, opened->destination_session);
+    const auto notices = [this](Side side, const HelloReply& hello, const SessionOpened& session) {
+      if (!hello.fallback_reason.empty()) observer_.OnNotice(side, hello.fallback_reason);
+      for (const std::string& notice : session.notices) observer_.OnNotice(side, notice);
+    };
+    notices(Side::kSource, opened->source, opened->source_session);
+    notices(Side::kDestination, opened->destination, opened->destination_session);
+  } else if (auto* actions = std::get_if<ActionsEvent>(&event)) {
+    for (size_t i = 0; i < actions->actions.size(); ++i) {
+      observer_.OnAction(actions->actions[i].action, actions->actions[i].differences, actions->outcomes[i]);
+    }
+    actions_ended_ += actions->actions.size();
+  } else if (auto* problem = std::get_if<Problem>(&event)) {
+    observer_.OnProblem(*problem);
+  } else if (auto* notice = std::get_if<NoticeEvent>(&event)) {
+    observer_.OnNotice(notice->side, notice->text);
+  } else if (auto* skipped = std::get_if<SkippedEvent>(&event)) {
+    observer_.OnSkipped(skipped->reason, skipped->path, skipped->type);
+  }
+}
+
+SyncOutcome Run::Summarize() const {
+  SyncOutcome outcome;
+  const ActionTotals totals = window_.totals();
+  outcome.plan = plan_counters_;
+  outcome.apply = events_.progress().apply;
+  outcome.actions_done = totals.done;
+  outcome.actions_failed = totals.failed;
+  outcome.actions_skipped = totals.skipped;
+  outcome.problems.failed = plan_problems_.failed + totals.problems.failed;
+  outcome.problems.vanished = plan_problems_.vanished + totals.problems.vanished;
+  if (request_.mode == SyncMode::kVerify) outcome.problems.differing = differing_;
+  outcome.source_manifest = source_.manifest_end();
+  outcome.destination_manifest = destination_.manifest_end();
+  outcome.durability = durability_;
+  outcome.complete = complete_;
+  const std::optional<RunFailure> failure = events_.failure();
+  if (failure && !complete_) {
+    outcome.exit_code = failure->code;
+    outcome.error = failure->text;
+    outcome.error_side = failure->side;
+  } else {
+    outcome.exit_code = ExitCodeForProblems(outcome.problems);
+  }
+  return outcome;
+}
+
+}  // namespace
+
+SyncOutcome RunSync(const SyncRequest& request, ClientStream& source, ClientStream& destination, Observer& observer) {
+  Run run(request, source, destination, observer);
+  return run.Execute();
+}
+
+}  // namespace uringsync

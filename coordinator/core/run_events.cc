@@ -1,0 +1,121 @@
+#include "coordinator/core/run_events.h"
+
+#include <utility>
+
+namespace uringsync {
+namespace {
+
+// Standard condition variables take standard time points; absl's infinite ones saturate.
+std::chrono::system_clock::time_point WaitPoint(absl::Time deadline) {
+  // Far enough never to matter, near enough not to overflow the clock's own arithmetic.
+  const absl::Time latest = absl::Now() + absl::Hours(24);
+  return absl::ToChronoTime(std::min(deadline, latest));
+}
+
+}  // namespace
+
+void RunEvents::Push(RunEvent event) {
+  std::unique_lock lock(mutex_);
+  room_.wait(lock, [this] { return queue_.size() < kMaxQueued; });
+  queue_.push_back(std::move(event));
+  changed_.notify_all();
+}
+
+std::optional<RunEvent> RunEvents::Take(absl::Time deadline) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_until(lock, WaitPoint(deadline), [this] { return !queue_.empty() || woken_ || producers_ == 0; });
+  woken_ = false;
+  if (queue_.empty()) return std::nullopt;
+  RunEvent event = std::move(queue_.front());
+  queue_.pop_front();
+  room_.notify_all();
+  return event;
+}
+
+void RunEvents::Wake() {
+  std::lock_guard lock(mutex_);
+  woken_ = true;
+  changed_.notify_all();
+}
+
+void RunEvents::AddProducer() {
+  std::lock_guard lock(mutex_);
+  ++producers_;
+}
+
+void RunEvents::EndProducer() {
+  std::lock_guard lock(mutex_);
+  --producers_;
+  changed_.notify_all();
+}
+
+bool RunEvents::drained() const {
+  std::lock_guard lock(mutex_);
+  return producers_ == 0 && queue_.empty();
+}
+
+bool RunEvents::Fail(RunFailure failure) {
+  {
+    std::lock_guard lock(mutex_);
+    if (failure_) return false;
+    failure_ = std::move(failure);
+    woken_ = true;
+    changed_.notify_all();
+  }
+  if (stop_) stop_();
+  return true;
+}
+
+bool RunEvents::failed() const {
+  std::lock_guard lock(mutex_);
+  return failure_.has_value();
+}
+
+std::optional<RunFailure> RunEvents::failure() const {
+  std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+bool RunEvents::WaitFailed(absl::Duration limit) const {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_until(lock, WaitPoint(absl::Now() + limit), [this] { return failure_.has_value(); });
+}
+
+void RunEvents::NoteActivity() {
+  std::lock_guard lock(mutex_);
+  last_activity_ = absl::Now();
+}
+
+absl::Time RunEvents::last_activity() const {
+  std::lock_guard lock(mutex_);
+  return last_activity_;
+}
+
+void RunEvents::SetPlan(const PlanCounters& counters, bool discovering) {
+  std::lock_guard lock(mutex_);
+  progress_.plan = counters;
+  progress_.discovering = discovering;
+}
+
+void RunEvents::SetApply(const ApplyProgress& progress) {
+  std::lock_guard lock(mutex_);
+  progress_.apply = progress.counters;
+  progress_.current_file = progress.current_file;
+  progress_.current_bytes = progress.current_bytes;
+  progress_.current_size = progress.current_size;
+}
+
+void RunEvents::SetApplyCounters(const ApplyCounters& counters) {
+  std::lock_guard lock(mutex_);
+  progress_.apply = counters;
+  progress_.current_file = RelPath();
+  progress_.current_bytes = 0;
+  progress_.current_size = 0;
+}
+
+SyncProgress RunEvents::progress() const {
+  std::lock_guard lock(mutex_);
+  return progress_;
+}
+
+}  // namespace uringsync

@@ -1,0 +1,234 @@
+#include "coordinator/core/tree_merge.h"
+
+#include <utility>
+
+#include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+
+namespace uringsync {
+namespace {
+
+std::string Show(const RelPath& path) { return path.is_root() ? "the root" : "\"" + EscapeName(path.text()) + "\""; }
+
+}  // namespace
+
+TreeMerge::TreeMerge(Parts parts, Driver* driver, const std::string& spool_directory)
+    : options_(parts.options),
+      source_(parts.source),
+      destination_(parts.destination),
+      emitter_(parts.emitter),
+      links_(parts.links),
+      deferred_(parts.deferred),
+      pending_(driver, spool_directory) {}
+
+absl::Status TreeMerge::Run() {
+  PendingDirectory root;
+  root.plan = options_.destination_exists ? DirectoryPlan::kMerge : DirectoryPlan::kCreate;
+  root.source = Expect::kRequired;
+  root.destination = options_.destination_exists ? Expect::kRequired : Expect::kAbsent;
+  US_RETURN_IF_ERROR(MergeDirectory(root, RelPath()));
+  RelPath parent;  // whose subdirectories the top level holds
+  while (!pending_.empty()) {
+    US_ASSIGN_OR_RETURN(std::optional<PendingDirectory> next, pending_.Next());
+    if (!next) {
+      pending_.PopLevel();
+      parent = parent.Parent();
+      continue;
+    }
+    // What is only at the destination goes only where the source's listing proves that it is not there.
+    if (next->plan == DirectoryPlan::kExtraneous && !pending_.top().may_delete) next->plan = DirectoryPlan::kLeave;
+    parent = parent.Child(next->name);
+    US_RETURN_IF_ERROR(MergeDirectory(*next, parent));
+  }
+  US_RETURN_IF_ERROR(source_.ExpectEnd());
+  return options_.destination_exists ? destination_.ExpectEnd() : absl::OkStatus();
+}
+
+absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPath path) {
+  current_ = Current();
+  current_.path = std::move(path);
+  current_.number = ++directories_;
+  current_.plan = directory.plan;
+  pending_.PushLevel();
+  US_RETURN_IF_ERROR(EnterBoth(directory));
+  if (current_.plan == DirectoryPlan::kMakeWay) US_RETURN_IF_ERROR(MakeWay(directory));
+  if (current_.plan == DirectoryPlan::kMerge && current_.has_source && current_.has_destination &&
+      destination_.listing_error() != 0) {
+    // Nothing can be said of what is there, so nothing below is tried; its own metadata may be what has to be repaired.
+    current_.plan = DirectoryPlan::kBlocked;
+  }
+  US_RETURN_IF_ERROR(MergeEntries());
+  return FinishDirectory(directory);
+}
+
+absl::Status TreeMerge::EnterBoth(const PendingDirectory& directory) {
+  if (directory.source != Expect::kAbsent) {
+    US_ASSIGN_OR_RETURN(current_.has_source, source_.Enter(current_.path));
+    if (!current_.has_source && directory.source == Expect::kRequired) {
+      return source_.Broken("the batch of " + Show(current_.path) + " is missing or out of order");
+    }
+  }
+  if (directory.destination != Expect::kAbsent) {
+    US_ASSIGN_OR_RETURN(current_.has_destination, destination_.Enter(current_.path));
+    if (!current_.has_destination && directory.destination == Expect::kRequired) {
+      return destination_.Broken("the batch of " + Show(current_.path) + " is missing or out of order");
+    }
+  }
+  if (current_.path.is_root()) CountEntries(current_.has_source ? &source_.self() : nullptr,
+                                            current_.has_destination ? &destination_.self() : nullptr);
+  if (current_.path.is_root() && !options_.destination_exists) {
+    Entry root = source_.self();
+    const Differences differences = CompareMissing(root, options_.policy);
+    return emitter_.Emit(Phase::kCreate, PlanEmitter::MakeDirectory(RelPath(), std::move(root), std::nullopt, differences));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TreeMerge::MergeEntries() {
+  while (true) {
+    Entry* source = nullptr;
+    Entry* destination = nullptr;
+    if (current_.has_source) {
+      US_ASSIGN_OR_RETURN(source, source_.Peek());
+    }
+    if (current_.has_destination) {
+      US_ASSIGN_OR_RETURN(destination, destination_.Peek());
+    }
+    if (source == nullptr && destination == nullptr) return absl::OkStatus();
+    const int order = source == nullptr ? 1 : destination == nullptr ? -1 : source->name.compare(destination->name);
+    if (order > 0) source = nullptr;
+    if (order < 0) destination = nullptr;
+    CountEntries(source, destination);
+    US_RETURN_IF_ERROR(Visit(source, destination));
+    if (source != nullptr) source_.Pop();
+    if (destination != nullptr) destination_.Pop();
+  }
+}
+
+void TreeMerge::CountEntries(const Entry* source, const Entry* destination) {
+  PlanCounters& counters = emitter_.counters();
+  if (destination != nullptr) ++counters.destination_entries;
+  if (source == nullptr) return;
+  ++counters.source_entries;
+  if (source->type != FileType::kRegular) return;
+  ++counters.source_files;
+  counters.source_bytes += source->size_bytes;
+}
+
+absl::Status TreeMerge::Visit(Entry* source, Entry* destination) {
+  switch (current_.plan) {
+    case DirectoryPlan::kMerge:
+    case DirectoryPlan::kCreate:
+      if (source == nullptr) return VisitExtraneous(*destination);
+      return destination == nullptr ? VisitNew(*source) : VisitPair(*source, *destination);
+    case DirectoryPlan::kExtraneous:
+    case DirectoryPlan::kMakeWay: return VisitExtraneous(*destination);
+    case DirectoryPlan::kLeave: return VisitIgnored(source, destination, DirectoryPlan::kLeave);
+    case DirectoryPlan::kBlocked:
+      if (source != nullptr) {
+        US_RETURN_IF_ERROR(emitter_.Skip(SkipReason::kBelowProblem, PathOf(*source), source->type));
+      }
+      return VisitIgnored(source, destination, DirectoryPlan::kBlocked);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TreeMerge::ReportListings() {
+  if (current_.has_source && current_.plan != DirectoryPlan::kLeave) {
+    if (source_.listing_error() != 0) {
+      US_RETURN_IF_ERROR(emitter_.Problem(Side::kSource, source_.listing_error(), current_.path, "list"));
+    } else if (source_.self().error != 0) {
+      US_RETURN_IF_ERROR(emitter_.Problem(Side::kSource, source_.self().error, current_.path, "stat"));
+    }
+  }
+  // A directory of the destination that nobody asked about may be as unreadable as it likes.
+  if (current_.has_destination && destination_.listing_error() != 0 && current_.plan != DirectoryPlan::kLeave) {
+    US_RETURN_IF_ERROR(emitter_.Problem(Side::kDestination, destination_.listing_error(), current_.path, "list"));
+    if (current_.plan == DirectoryPlan::kExtraneous) return deferred_.KeepDirectory(current_.path);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TreeMerge::FinishDirectory(const PendingDirectory& directory) {
+  US_RETURN_IF_ERROR(ReportListings());
+  bool may_delete = false;
+  switch (current_.plan) {
+    case DirectoryPlan::kMerge:
+    case DirectoryPlan::kCreate:
+      may_delete = current_.has_source && source_.listing_error() == 0;
+      if (!may_delete && current_.recorded_delete) US_RETURN_IF_ERROR(deferred_.VoidDeletes(current_.number));
+      if (!may_delete) current_.recorded_delete = false;
+      break;
+    case DirectoryPlan::kExtraneous: may_delete = true; break;
+    default: break;
+  }
+  pending_.top().may_delete = may_delete;
+  if (current_.recorded_delete) current_.touched = true;
+  return PlanDirectoryMetadata(directory);
+}
+
+absl::Status TreeMerge::PlanDirectoryMetadata(const PendingDirectory& directory) {
+  const bool from_batch = current_.has_source;
+  if (!from_batch && !directory.source_entry) return absl::OkStatus();
+  switch (current_.plan) {
+    case DirectoryPlan::kMerge:
+    case DirectoryPlan::kCreate:
+    case DirectoryPlan::kBlocked: break;
+    default: return absl::OkStatus();
+  }
+  if (current_.path.is_root() && options_.omit_root_metadata) return absl::OkStatus();
+  Entry source = from_batch ? source_.self() : *directory.source_entry;
+  if (source.error != 0) return absl::OkStatus();  // told as a problem already: its listing failed, or the entry itself
+  std::optional<Entry> existing;
+  if (current_.has_destination) {
+    existing = destination_.self();
+  } else {
+    existing = directory.destination_entry;
+  }
+  if (current_.plan == DirectoryPlan::kBlocked && (!existing || existing->error != 0)) return absl::OkStatus();
+  if (current_.plan == DirectoryPlan::kCreate) {
+    // Made in this run; its differences were told with it.
+    const bool has_xattrs = !source.xattr_digest.is_zero() || !source.capability_digest.is_zero() ||
+                            !source.trusted_digest.is_zero();
+    PlannedAction planned = PlanEmitter::SetMetadata(current_.path, std::move(source), std::nullopt, Differences());
+    planned.action.xattrs_differ = has_xattrs;
+    return deferred_.AddDirectory(current_.number, planned, true);
+  }
+  if (!existing || existing->error != 0) return absl::OkStatus();
+  const Differences differences = Compare(source, *existing, options_.policy);
+  emitter_.CountLeftOut(differences);
+  const bool always = !differences.empty() || current_.touched;
+  if (!always && !current_.maybe_touched) {
+    ++emitter_.counters().unchanged;
+    return absl::OkStatus();
+  }
+  return deferred_.AddDirectory(
+      current_.number, PlanEmitter::SetMetadata(current_.path, std::move(source), std::move(existing), differences), always);
+}
+
+absl::Status TreeMerge::MakeWay(const PendingDirectory& directory) {
+  Entry wanted = *directory.source_entry;
+  const bool remove_all = options_.delete_extraneous || options_.force_delete;
+  current_.plan = DirectoryPlan::kLeave;
+  US_ASSIGN_OR_RETURN(const Entry* first, destination_.Peek());
+  if (destination_.listing_error() != 0) {
+    return emitter_.Problem(Side::kDestination, destination_.listing_error(), current_.path, "list");
+  }
+  if (first != nullptr && !remove_all) {
+    return emitter_.Problem(Side::kDestination, 0, current_.path, "replace",
+                            std::string("a directory that is not empty is in the way of a ") + FileTypeName(wanted.type) +
+                                "; --delete or --force removes it",
+                            ProblemKind::kConflict);
+  }
+  current_.plan = DirectoryPlan::kExtraneous;
+  // Number 0: no listing of the source can take this delete back, the source has another object of that name.
+  US_RETURN_IF_ERROR(deferred_.AddDelete(0, current_.path, destination_.self()));
+  Differences differences = Differences::FromMask(static_cast<uint32_t>(Attribute::kType));
+  if (options_.preserve_hard_links && wanted.nlink > 1) {
+    // The directory that held it is touched already: its times move with the delete.
+    return links_.Add({0, current_.path, std::move(wanted), std::nullopt, differences, true});
+  }
+  return deferred_.AddLateCreate(PlanEmitter::Put(current_.path, std::move(wanted), std::nullopt, differences));
+}
+
+}  // namespace uringsync

@@ -1,0 +1,85 @@
+// TreeMerge: walks both manifests together and decides for each name.
+//
+// The walk is driven by what was listed: every directory that either side listed must come next in that side's manifest, in order,
+// or the manifest is a lie and the walk ends with InvalidArgument. So nothing that a manifest says can make the walk take an
+// object for absent that is merely missing from the stream.
+//
+// Creations and changes are emitted at once; links, deletes and directory metadata go to LinkGroups and DeferredActions.
+// Thread rule: one thread. Use:  TreeMerge merge(...);  US_RETURN_IF_ERROR(merge.Run());
+#pragma once
+
+#include <string>
+
+#include "coordinator/core/deferred_actions.h"
+#include "coordinator/core/link_groups.h"
+#include "coordinator/core/manifest_cursor.h"
+#include "coordinator/core/pending_directories.h"
+#include "coordinator/core/plan_emitter.h"
+
+namespace uringsync {
+
+class TreeMerge {
+ public:
+  // Everything referred to outlives the merge.
+  struct Parts {
+    const PlanOptions& options;
+    ManifestCursor& source;
+    ManifestCursor& destination;
+    PlanEmitter& emitter;
+    LinkGroups& links;
+    DeferredActions& deferred;
+  };
+  TreeMerge(Parts parts, Driver* driver, const std::string& spool_directory);
+
+  // Both manifests to their ends.
+  absl::Status Run();
+
+ private:
+  // The directory being merged.
+  struct Current {
+    RelPath path;
+    uint64_t number = 0;
+    DirectoryPlan plan = DirectoryPlan::kMerge;
+    bool has_source = false;
+    bool has_destination = false;
+    bool touched = false;          // an entry of it changes: its times will move
+    bool maybe_touched = false;    // ... if a hard link turns out to need something
+    bool recorded_delete = false;
+  };
+
+  absl::Status MergeDirectory(const PendingDirectory& directory, RelPath path);
+  absl::Status EnterBoth(const PendingDirectory& directory);
+  absl::Status MergeEntries();
+  absl::Status FinishDirectory(const PendingDirectory& directory);
+  absl::Status ReportListings();
+  absl::Status PlanDirectoryMetadata(const PendingDirectory& directory);
+  absl::Status MakeWay(const PendingDirectory& directory);
+
+  // One name; either pointer may be null, not both. By plan of the directory:
+  absl::Status Visit(Entry* source, Entry* destination);
+  absl::Status VisitPair(Entry& source, Entry& destination);
+  absl::Status VisitNew(Entry& source);
+  absl::Status VisitExtraneous(Entry& destination);
+  absl::Status VisitIgnored(const Entry* source, const Entry* destination, DirectoryPlan plan);
+  absl::Status PairDirectories(Entry& source, Entry& destination);
+  absl::Status PairSameType(Entry& source, Entry& destination);
+  absl::Status PairOtherType(Entry& source, Entry& destination);
+  absl::Status PutOrJoinGroup(Entry& source, std::optional<Entry> destination, Differences differences, bool waits);
+  // The reason to leave out `source`, if there is one; `destination` is null or what has that name.
+  std::optional<SkipReason> SkipReasonFor(const Entry& source, const Entry* destination) const;
+
+  RelPath PathOf(const Entry& entry) const { return current_.path.Child(entry.name); }
+  void CountEntries(const Entry* source, const Entry* destination);
+
+  const PlanOptions& options_;
+  ManifestCursor& source_;
+  ManifestCursor& destination_;
+  PlanEmitter& emitter_;
+  LinkGroups& links_;
+  DeferredActions& deferred_;
+  PendingDirectories pending_;
+  Current current_;
+  uint64_t directories_ = 0;
+};
+
+}  // namespace uringsync

@@ -1,0 +1,198 @@
+// What TreeMerge decides for one name.
+#include <utility>
+
+#include "coordinator/core/tree_merge.h"
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+namespace {
+
+bool IsDirectory(const Entry* entry) { return entry != nullptr && entry->type == FileType::kDirectory; }
+
+Expect ExpectationOf(const Entry* entry) {
+  if (!IsDirectory(entry) || entry->not_entered) return Expect::kAbsent;
+  // One that could not be looked at may be gone before it is scanned.
+  return entry->error != 0 ? Expect::kOptional : Expect::kRequired;
+}
+
+}  // namespace
+
+std::optional<SkipReason> TreeMerge::SkipReasonFor(const Entry& source, const Entry* destination) const {
+  switch (source.type) {
+    case FileType::kRegular:
+    case FileType::kDirectory: return std::nullopt;
+    case FileType::kSymlink: return options_.symlinks ? std::nullopt : std::optional(SkipReason::kSymlinkOff);
+    case FileType::kFifo:
+    case FileType::kSocket: return options_.specials ? std::nullopt : std::optional(SkipReason::kSpecialOff);
+    case FileType::kBlockDevice:
+    case FileType::kCharDevice: break;
+  }
+  if (!options_.devices) return SkipReason::kDeviceOff;
+  if (options_.can_mknod || options_.explicit_devices) return std::nullopt;
+  // One that is there already can still be given its metadata.
+  const bool there = destination != nullptr && destination->type == source.type &&
+                     destination->rdev_major == source.rdev_major && destination->rdev_minor == source.rdev_minor;
+  return there ? std::nullopt : std::optional(SkipReason::kNoMknod);
+}
+
+absl::Status TreeMerge::VisitIgnored(const Entry* source, const Entry* destination, DirectoryPlan plan) {
+  const Expect in_source = ExpectationOf(source);
+  const Expect in_destination = ExpectationOf(destination);
+  if (in_source == Expect::kAbsent && in_destination == Expect::kAbsent) return absl::OkStatus();
+  PendingDirectory directory;
+  directory.name = source != nullptr ? source->name : destination->name;
+  directory.plan = plan;
+  directory.source = in_source;
+  directory.destination = in_destination;
+  return pending_.Add(directory);
+}
+
+absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
+  // An error that shows only in a later batch takes the deletes back (FinishDirectory).
+  const bool proven_absent = current_.has_source && source_.listing_error() == 0;
+  const bool remove = current_.plan == DirectoryPlan::kExtraneous || (options_.delete_extraneous && proven_absent);
+  if (!remove) return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
+  RelPath path = PathOf(destination);
+  if (destination.error != 0 || destination.not_entered) {
+    if (current_.plan == DirectoryPlan::kExtraneous) US_RETURN_IF_ERROR(deferred_.KeepDirectory(current_.path));
+    US_RETURN_IF_ERROR(destination.error != 0
+                           ? emitter_.Problem(Side::kDestination, destination.error, path, "stat")
+                           : emitter_.Skip(SkipReason::kMountPoint, path, destination.type));
+    return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
+  }
+  current_.recorded_delete = true;
+  US_RETURN_IF_ERROR(deferred_.AddDelete(current_.number, path, destination));
+  return VisitIgnored(nullptr, &destination, DirectoryPlan::kExtraneous);
+}
+
+absl::Status TreeMerge::VisitNew(Entry& source) {
+  if (source.error != 0) {
+    US_RETURN_IF_ERROR(emitter_.Problem(Side::kSource, source.error, PathOf(source), "stat"));
+    return VisitIgnored(&source, nullptr, DirectoryPlan::kLeave);
+  }
+  if (const std::optional<SkipReason> reason = SkipReasonFor(source, nullptr)) {
+    return emitter_.Skip(*reason, PathOf(source), source.type);
+  }
+  const Differences differences = CompareMissing(source, options_.policy);
+  emitter_.CountLeftOut(differences);
+  current_.touched = true;
+  if (source.type != FileType::kDirectory) return PutOrJoinGroup(source, std::nullopt, differences, false);
+  PendingDirectory directory;
+  directory.name = source.name;
+  directory.plan = DirectoryPlan::kCreate;
+  directory.source = ExpectationOf(&source);
+  if (source.not_entered) directory.source_entry = source;
+  US_RETURN_IF_ERROR(pending_.Add(directory));
+  RelPath path = PathOf(source);
+  return emitter_.Emit(Phase::kCreate,
+                       PlanEmitter::MakeDirectory(std::move(path), std::move(source), std::nullopt, differences));
+}
+
+absl::Status TreeMerge::VisitPair(Entry& source, Entry& destination) {
+  if (source.error != 0) {
+    US_RETURN_IF_ERROR(emitter_.Problem(Side::kSource, source.error, PathOf(source), "stat"));
+    return VisitIgnored(&source, &destination, DirectoryPlan::kLeave);
+  }
+  if (const std::optional<SkipReason> reason = SkipReasonFor(source, &destination)) {
+    US_RETURN_IF_ERROR(emitter_.Skip(*reason, PathOf(source), source.type));
+    return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
+  }
+  if (destination.error != 0) {
+    US_RETURN_IF_ERROR(emitter_.Problem(Side::kDestination, destination.error, PathOf(source), "stat"));
+    return VisitIgnored(&source, &destination, DirectoryPlan::kBlocked);
+  }
+  if (IsDirectory(&source) && IsDirectory(&destination)) return PairDirectories(source, destination);
+  return source.type == destination.type ? PairSameType(source, destination) : PairOtherType(source, destination);
+}
+
+absl::Status TreeMerge::PairDirectories(Entry& source, Entry& destination) {
+  PendingDirectory directory;
+  directory.name = source.name;
+  directory.plan = DirectoryPlan::kMerge;
+  directory.source = ExpectationOf(&source);
+  directory.destination = ExpectationOf(&destination);
+  if (source.not_entered) {
+    // Like an empty directory, but nothing of it says what should be inside: only its metadata is compared. A kMerge without a
+    // source listing deletes nothing.
+    directory.source_entry = source;
+    directory.destination_entry = destination;
+  } else if (destination.not_entered) {
+    directory.plan = DirectoryPlan::kBlocked;
+    US_RETURN_IF_ERROR(emitter_.Problem(Side::kDestination, 0, PathOf(source), "enter",
+                                        "a mount point, and the run stays on one file system"));
+  }
+  return pending_.Add(directory);
+}
+
+absl::Status TreeMerge::PairSameType(Entry& source, Entry& destination) {
+  const Differences differences = Compare(source, destination, options_.policy);
+  emitter_.CountLeftOut(differences);
+  const bool remake = differences.NeedsObject();
+  if (options_.preserve_hard_links && (source.nlink > 1 || (destination.nlink > 1 && !remake))) {
+    if (remake) {
+      current_.touched = true;
+    } else {
+      current_.maybe_touched = true;
+    }
+    RelPath path = PathOf(source);
+    return links_.Add({current_.number, std::move(path), std::move(source), std::move(destination), differences, false});
+  }
+  if (differences.empty()) {
+    ++emitter_.counters().unchanged;
+    return absl::OkStatus();
+  }
+  RelPath path = PathOf(source);
+  // Where links are not kept, an inode that other names share is not changed through this one.
+  if (remake || (!options_.preserve_hard_links && destination.nlink > 1)) {
+    current_.touched = true;
+    return emitter_.Emit(Phase::kCreate,
+                         PlanEmitter::Put(std::move(path), std::move(source), std::move(destination), differences));
+  }
+  return emitter_.Emit(Phase::kCreate,
+                       PlanEmitter::SetMetadata(std::move(path), std::move(source), std::move(destination), differences));
+}
+
+absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
+  const Differences differences = Compare(source, destination, options_.policy);
+  emitter_.CountLeftOut(differences);
+  if (IsDirectory(&source)) {
+    current_.touched = true;
+    PendingDirectory directory;
+    directory.name = source.name;
+    directory.plan = DirectoryPlan::kCreate;
+    directory.source = ExpectationOf(&source);
+    if (source.not_entered) directory.source_entry = source;
+    US_RETURN_IF_ERROR(pending_.Add(directory));
+    RelPath path = PathOf(source);
+    return emitter_.Emit(Phase::kCreate, PlanEmitter::MakeDirectory(std::move(path), std::move(source),
+                                                                    std::move(destination), differences));
+  }
+  if (!IsDirectory(&destination)) {
+    current_.touched = true;
+    return PutOrJoinGroup(source, std::move(destination), differences, false);
+  }
+  if (destination.not_entered) {
+    return emitter_.Problem(Side::kDestination, 0, PathOf(source), "replace",
+                            std::string("a mount point is in the way of a ") + FileTypeName(source.type),
+                            ProblemKind::kConflict);
+  }
+  // Whether the directory may go is known when its own batch comes.
+  current_.touched = true;
+  PendingDirectory directory;
+  directory.name = source.name;
+  directory.plan = DirectoryPlan::kMakeWay;
+  directory.destination = Expect::kRequired;
+  directory.source_entry = std::move(source);
+  return pending_.Add(directory);
+}
+
+absl::Status TreeMerge::PutOrJoinGroup(Entry& source, std::optional<Entry> destination, Differences differences, bool waits) {
+  RelPath path = PathOf(source);
+  if (options_.preserve_hard_links && source.nlink > 1) {
+    return links_.Add({current_.number, std::move(path), std::move(source), std::move(destination), differences, waits});
+  }
+  return emitter_.Emit(Phase::kCreate,
+                       PlanEmitter::Put(std::move(path), std::move(source), std::move(destination), differences));
+}
+
+}  // namespace uringsync
