@@ -1,0 +1,33 @@
+#include "agent/config_options.h"
+
+#include <array>
+
+namespace uringsync {
+
+std::span<const OptionRow> AgentOptions() {
+  static constexpr std::array kRows = {
+      OptionRow{"listen", OptionKind::kText, "HOST:PORT", "where the control service listens (0.0.0.0:7440; port 0: any)"},
+      OptionRow{"data-listen", OptionKind::kText, "HOST:PORT", "where data connections arrive (0.0.0.0:7441; port 0: any)"},
+      OptionRow{"cert", OptionKind::kText, "FILE", "PEM certificate of this agent; 'uringsync certs init' makes one"},
+      OptionRow{"key", OptionKind::kText, "FILE", "PEM private key of the certificate"},
+      OptionRow{"ca", OptionKind::kText, "FILE", "PEM authority that signed the certificates of all peers"},
+      OptionRow{"root", OptionKind::kList, "NAME=PATH[:ro]", "serve the directory PATH as NAME (repeatable); :ro forbids writing"},
+      OptionRow{"io-backend", OptionKind::kText, "auto|uring|threads", "how files and sockets are driven (auto)"},
+      OptionRow{"jobs", OptionKind::kNumber, "N", "event loops, each a thread (0: one for each usable core)"},
+      OptionRow{"log-format", OptionKind::kText, "text|json", "form of the log on standard error (text)"},
+      OptionRow{"log-level", OptionKind::kText, "debug|info|warn|error", "least level that is logged (info)"},
+      OptionRow{"health", OptionKind::kSwitch, "", "offer the gRPC health service"},
+      OptionRow{"reflection", OptionKind::kSwitch, "", "offer gRPC server reflection"},
+      OptionRow{"ready-fd", OptionKind::kNumber, "N", "write 'control=PORT data=PORT' to this descriptor when ready", false},
+      OptionRow{"private-fd", OptionKind::kNumber, "N", "", false},
+  };
+  return kRows;
+}
+
+std::string EnvironmentName(std::string_view option) {
+  std::string name = "URINGSYNC_AGENT_";
+  for (const char c : option) name += c == '-' ? '_' : static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
+  return name;
+}
+
+}  // namespace uringsync

@@ -1,0 +1,155 @@
+// uringsync-agent: wires the parts of the daemon together and takes them apart again.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/config.h"
+#include "agent/control_service.h"
+#include "agent/data_server.h"
+#include "agent/logging.h"
+#include "agent/process.h"
+#include "agent/roots.h"
+#include "agent/session.h"
+#include "agent/session_table.h"
+#include "engine/base/errno_status.h"
+#include "engine/net/tls.h"
+#include "engine/ring/runtime.h"
+#include "proto/handshake.h"
+
+namespace uringsync {
+namespace {
+
+constexpr int kExitUsage = 1;
+constexpr int kExitFileIo = 11;
+
+// Everything that runs, in the order of its start.
+struct Daemon {
+  std::unique_ptr<Runtime> runtime;
+  std::optional<Roots> roots;
+  std::shared_ptr<const TlsContext> tls;
+  SessionTable table;
+  std::unique_ptr<DataServer> data;
+  std::unique_ptr<SessionRunner> runner;
+  std::unique_ptr<ControlServer> control;
+};
+
+absl::Status StartEngine(const AgentConfig& config, Daemon* daemon) {
+  RuntimeOptions options;
+  options.shards = config.jobs;
+  options.driver.backend = config.io_backend;
+  US_ASSIGN_OR_RETURN(daemon->runtime, Runtime::Start(options));
+  const std::string& fallback = daemon->runtime->fallback_reason();
+  // The command that started a private agent says it itself.
+  if (!fallback.empty()) LogEvent(config.private_fd >= 0 ? LogLevel::kInfo : LogLevel::kWarn, fallback);
+  US_ASSIGN_OR_RETURN(daemon->roots, Roots::Open(config.roots));
+  if (config.tls.cert.empty()) return absl::OkStatus();
+  US_ASSIGN_OR_RETURN(daemon->tls, TlsContext::Load({config.tls.cert, config.tls.key, config.tls.ca}));
+  for (const std::string& warning : daemon->tls->warnings()) LogEvent(LogLevel::kWarn, warning);
+  return absl::OkStatus();
+}
+
+absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Daemon* daemon) {
+  if (!private_socket.valid()) {
+    US_ASSIGN_OR_RETURN(daemon->data, DataServer::Start({.runtime = daemon->runtime.get(),
+                                                         .table = &daemon->table,
+                                                         .tls = daemon->tls,
+                                                         .host = config.data_listen.host,
+                                                         .port = config.data_listen.port}));
+  }
+  daemon->runner = std::make_unique<SessionRunner>(
+      AgentContext{.runtime = daemon->runtime.get(),
+                   .roots = &*daemon->roots,
+                   .table = &daemon->table,
+                   .data_client_tls = daemon->tls,
+                   .data_port = daemon->data ? daemon->data->port() : uint16_t{0}});
+  US_ASSIGN_OR_RETURN(daemon->control, ControlServer::Start({.handler = daemon->runner.get(),
+                                                             .host = config.listen.host,
+                                                             .port = config.listen.port,
+                                                             .tls = config.tls,
+                                                             .private_socket = std::move(private_socket),
+                                                             .health = config.health,
+                                                             .reflection = config.reflection}));
+  return absl::OkStatus();
+}
+
+absl::Status TellReady(const AgentConfig& config, const Daemon& daemon) {
+  const std::string control = std::to_string(daemon.control->port());
+  const std::string data = std::to_string(daemon.data ? daemon.data->port() : 0);
+  LogEvent(LogLevel::kInfo, "listening",
+           {{"control", control},
+            {"data", data},
+            {"address", config.listen.host},
+            {"roots", std::to_string(daemon.roots->all().size())},
+            {"backend", std::string(daemon.runtime->backend())},
+            {"jobs", std::to_string(daemon.runtime->size())}});
+  if (config.ready_fd < 0) return absl::OkStatus();
+  const UniqueFd ready(config.ready_fd);
+  const std::string line = "control=" + control + " data=" + data + "\n";
+  if (::write(ready.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+    return ErrnoStatus(errno, "--ready-fd " + std::to_string(config.ready_fd));
+  }
+  return absl::OkStatus();
+}
+
+// Ends sessions first: they use everything else.
+void StopAll(Daemon* daemon) {
+  if (daemon->control) daemon->control->Stop();
+  if (daemon->data) daemon->data->Stop();
+}
+
+absl::Status RunDaemon(const AgentConfig& config) {
+  UniqueFd private_socket(config.private_fd);
+  // A second descriptor of the inherited socket tells when its other end has hung up; gRPC owns the first.
+  UniqueFd watched;
+  if (private_socket.valid()) {
+    EndWithParent();
+    watched.Reset(::fcntl(private_socket.get(), F_DUPFD_CLOEXEC, 0));
+    if (!watched.valid()) return ErrnoStatus(errno, "--private-fd " + std::to_string(config.private_fd));
+    ::fcntl(private_socket.get(), F_SETFD, FD_CLOEXEC);
+  }
+  RaiseFileLimit();
+  Daemon daemon;
+  US_RETURN_IF_ERROR(StartEngine(config, &daemon));
+  US_RETURN_IF_ERROR(StartServers(config, std::move(private_socket), &daemon));
+  absl::Status status = TellReady(config, daemon);
+  if (status.ok()) {
+    const absl::StatusOr<StopReason> reason = WaitForStop(watched.get());
+    status = reason.status();
+    if (reason.ok()) LogEvent(LogLevel::kInfo, "stopping", {{"sessions", std::to_string(daemon.control->sessions())}});
+  }
+  StopAll(&daemon);
+  if (status.ok()) LogEvent(LogLevel::kInfo, "stopped");
+  return status;
+}
+
+int Main(int argc, char** argv) {
+  BlockSignals();
+  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  const absl::StatusOr<ConfigOutcome> outcome = LoadAgentConfig(arguments, [](const char* name) { return std::getenv(name); });
+  if (!outcome.ok()) {
+    std::fprintf(stderr, "uringsync-agent: %s\n", std::string(outcome.status().message()).c_str());
+    return kExitUsage;
+  }
+  if (!outcome->config) {
+    std::fputs(outcome->output.c_str(), stdout);
+    return 0;
+  }
+  SetUpLogging(outcome->config->log);
+  const absl::Status status = RunDaemon(*outcome->config);
+  if (status.ok()) return 0;
+  LogEvent(LogLevel::kError, std::string(status.message()));
+  return absl::IsInvalidArgument(status) ? kExitUsage : kExitFileIo;
+}
+
+}  // namespace
+}  // namespace uringsync
+
+int main(int argc, char** argv) { return uringsync::Main(argc, argv); }

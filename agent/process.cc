@@ -1,0 +1,61 @@
+#include "agent/process.h"
+
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+namespace {
+
+sigset_t StopSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+}  // namespace
+
+uint64_t RaiseFileLimit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 0;
+  if (limit.rlim_cur < limit.rlim_max) {
+    const rlimit wanted{limit.rlim_max, limit.rlim_max};
+    if (::setrlimit(RLIMIT_NOFILE, &wanted) == 0) limit = wanted;
+  }
+  return limit.rlim_cur;
+}
+
+void BlockSignals() {
+  std::signal(SIGPIPE, SIG_IGN);
+  const sigset_t set = StopSignals();
+  ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+void EndWithParent() { ::prctl(PR_SET_PDEATHSIG, SIGTERM); }
+
+absl::StatusOr<StopReason> WaitForStop(int socket) {
+  const sigset_t set = StopSignals();
+  const UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!signals.valid()) return ErrnoStatus(errno, "signalfd");
+  pollfd entries[2] = {{.fd = signals.get(), .events = POLLIN, .revents = 0}, {.fd = socket, .events = POLLRDHUP, .revents = 0}};
+  while (::poll(entries, 2, -1) < 0) {
+    if (errno != EINTR) return ErrnoStatus(errno, "poll");
+  }
+  if (entries[0].revents == 0) return StopReason::kPeerGone;
+  signalfd_siginfo info;
+  const ssize_t taken = ::read(signals.get(), &info, sizeof(info));
+  if (taken < 0) return ErrnoStatus(errno, "read of signalfd");
+  // From here on the signals do what they do by default.
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  return StopReason::kSignal;
+}
+
+}  // namespace uringsync

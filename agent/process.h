@@ -1,0 +1,26 @@
+// What the agent arranges with its operating system: limits, signals, the life of a private agent.
+//
+// Thread rule: BlockSignals before the first thread, by the main thread; the rest by the main thread.
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/base/unique_fd.h"
+
+namespace uringsync {
+
+// Raises the soft limit of open files to the hard one. Returns the limit in force.
+uint64_t RaiseFileLimit();
+
+// Ignores SIGPIPE and blocks SIGTERM and SIGINT in this thread and those it starts.
+void BlockSignals();
+
+// For a private agent: the kernel sends SIGTERM when the thread that started it ends.
+void EndWithParent();
+
+enum class StopReason : uint8_t { kSignal, kPeerGone };
+// Waits for SIGTERM or SIGINT, or for the other end of `socket` (-1: none) to hang up; nothing is read from it. After kSignal the
+// next such signal ends the process at once.
+absl::StatusOr<StopReason> WaitForStop(int socket);
+
+}  // namespace uringsync

@@ -1,0 +1,70 @@
+// SessionGate: counts the control streams of an agent and can interrupt them all.
+//
+// Thread rule: every method from any thread.
+#pragma once
+
+#include <atomic>
+#include <list>
+#include <mutex>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/coro/cancel.h"
+#include "proto/transport.h"
+
+namespace uringsync {
+
+// A stream that one message of the agent's own can end: nothing that the handler sends follows it.
+class InterruptibleStream final : public AgentStream {
+ public:
+  explicit InterruptibleStream(AgentStream* stream) : stream_(stream) {}
+  // Cancelled after Interrupt.
+  absl::Status Send(const AgentMessage& message) override;
+  absl::StatusOr<ClientMessage> Receive() override;
+  void Close() override { stream_->Close(); }
+  // Sends `error` as the stream's last message. May block as long as the peer does not read.
+  void Interrupt(const SessionError& error);
+
+ private:
+  AgentStream* stream_;
+  std::mutex send_mutex_;
+  std::atomic<bool> interrupted_{false};
+};
+
+class SessionGate {
+ public:
+  explicit SessionGate(size_t max_sessions) : max_sessions_(max_sessions) {}
+
+  // One admitted session, from its start to its end.
+  class Pass {
+   public:
+    // ResourceExhausted when the agent is full, Unavailable when it stops.
+    static absl::StatusOr<std::unique_ptr<Pass>> Enter(SessionGate* gate, AgentStream* stream);
+    ~Pass();
+    Pass(const Pass&) = delete;
+    Pass& operator=(const Pass&) = delete;
+    InterruptibleStream* stream() { return &stream_; }
+    CancelToken token() const { return cancel_.token(); }
+
+   private:
+    friend class SessionGate;
+    Pass(SessionGate* gate, AgentStream* stream) : gate_(gate), stream_(stream) {}
+    SessionGate* gate_;
+    InterruptibleStream stream_;
+    CancelSource cancel_;
+    std::list<Pass*>::iterator place_;
+  };
+
+  // Lets nobody in any more, cancels every token and sends every peer `error`. May block as long as a peer does not read, and
+  // must not run beside a second call.
+  void InterruptAll(const SessionError& error);
+  size_t sessions() const;
+
+ private:
+  const size_t max_sessions_;
+  mutable std::mutex mutex_;
+  std::list<Pass*> passes_;
+  bool stopping_ = false;
+};
+
+}  // namespace uringsync
