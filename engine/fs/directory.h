@@ -74,6 +74,11 @@ class DirectoryReader {
   // Borrows `fd`; starts where the descriptor's position is (SeekToStart for a descriptor that was read before).
   DirectoryReader(Driver* driver, int fd);
   int SeekToStart();
+  // Goes on with another freshly opened descriptor, keeping the buffer.
+  void Restart(int fd) {
+    fd_ = fd;
+    position_ = filled_ = 0;
+  }
   // 1: `item` is filled; 0: end; -errno.
   int Next(DirectoryItem* item);
 

@@ -1,8 +1,11 @@
 // Content digest of a file (the tree of engine/base/digest.h), read through the ring. Holes are known by SEEK_HOLE and never read.
 //
-// Thread rule: a coroutine of a shard; uses that shard's driver and buffer pool. Bounded: at most kHashReadsInFlight buffers.
+// Thread rule: a coroutine of `shard`; uses its driver and one buffer of its pool (none for small files). The descriptor's position
+// is moved (SEEK_HOLE).
+// Use:  US_CO_ASSIGN_OR_RETURN(Digest128 digest, co_await HashFile(shard, fd, stat.stx_size, cancel));
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/status/statusor.h"
@@ -13,10 +16,11 @@
 
 namespace uringsync {
 
-// Reads of one file that are in flight at once; each holds one pool buffer.
-constexpr size_t kHashReadsInFlight = 2;
+// Files up to this size are read into memory of their own instead of a pool buffer.
+constexpr size_t kSmallHashBytes = size_t{64} << 10;
 
-// Digest of the first `size_bytes` bytes of `fd` (borrowed). OutOfRange when the file is shorter, DataLoss (EIO), Cancelled, ...
+// Digest of the first `size_bytes` bytes of `fd` (borrowed). OutOfRange (without errno) when the file is shorter, DataLoss (EIO),
+// the token's status when it fires.
 Task<absl::StatusOr<Digest128>> HashFile(Shard* shard, int fd, uint64_t size_bytes, CancelToken cancel);
 
 }  // namespace uringsync

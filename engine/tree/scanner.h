@@ -5,7 +5,7 @@
 //
 // What shows: everything but temporaries of ours (IsStateName) and the directory lost+found at a mount root. Errors: an object
 // that cannot be looked at has Entry::error; a directory that cannot be listed has DirectoryBatch::error, and its batch still
-// comes. Only a fault of the scan itself (no disk for its spool, cancelled) ends it.
+// comes; its entries are then empty. No batch comes of a directory whose entry has an error or not_entered. Only a fault of the scan itself (no disk for its spool, cancelled) ends it.
 //
 // Thread rule: Start and Next on one shard of the runtime, one caller at a time; the work runs on all shards. Close must be awaited
 // before the scanner is destroyed, also after an error.

@@ -1,0 +1,98 @@
+// What one directory holds: its names, sorted, and an Entry for each.
+//
+// Thread rule: values and tools of one scanning task on one shard.
+#pragma once
+
+#include <linux/stat.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/base/entry.h"
+#include "engine/fs/directory.h"
+#include "engine/fs/external_sorter.h"
+#include "engine/fs/xattrs.h"
+#include "engine/ring/driver.h"
+
+namespace uringsync {
+
+// Names of a directory in one block of memory, in the order of their bytes once sorted.
+class NameList {
+ public:
+  void Clear();
+  void Add(std::string_view name, uint8_t type);
+  void Sort();  // and drops names that came twice (the directory changed while it was read)
+  size_t size() const { return items_.size(); }
+  std::string_view name(size_t i) const { return std::string_view(arena_).substr(items_[i].offset, items_[i].length); }
+  // NUL-terminated.
+  const char* c_str(size_t i) const { return arena_.data() + items_[i].offset; }
+  uint8_t type(size_t i) const { return items_[i].type; }  // DT_*
+
+ private:
+  struct Item {
+    uint64_t prefix;  // first 8 bytes, big-endian: decides nearly every comparison
+    uint32_t offset;
+    uint8_t length;
+    uint8_t type;
+  };
+  std::string arena_;
+  std::vector<Item> items_;
+};
+
+// Names of one directory, few or many: in memory up to a bound, beyond it sorted on disk. Fill, then take them in order.
+class SortedNames {
+ public:
+  // `names_in_memory`: bound of the first kind.
+  SortedNames(Driver* driver, std::string spool_directory, size_t names_in_memory);
+  absl::Status Add(std::string_view name, uint8_t type);
+  absl::Status Finish();
+  // Fills `chunk` with up to `limit` further names, ascending; an empty chunk is the end.
+  absl::Status Take(size_t limit, NameList* chunk);
+  uint64_t size() const { return count_; }
+  bool spilled() const { return sorter_ != nullptr; }
+
+ private:
+  absl::Status MoveToSorter();
+  Driver* driver_;
+  const std::string spool_directory_;
+  const size_t names_in_memory_;
+  NameList memory_;
+  size_t next_ = 0;
+  std::unique_ptr<ExternalSorter> sorter_;
+  std::string last_name_;  // taken from the sorter: drops names that came twice
+  uint64_t count_ = 0;
+};
+
+// Looks at objects: statx, link target, digests of attributes.
+class EntryReader {
+ public:
+  EntryReader(Driver* driver, const MetadataSelection& selection)
+      : xattrs_(driver), selection_(selection), reads_xattrs_(SelectsXattrs(selection)) {}
+
+  // Fills `entry` (name included). False: the object vanished. Other failures are entry->error, with the type that getdents told.
+  bool Read(int dirfd, const char* name, size_t name_length, uint8_t type, Entry* entry);
+  // The directory behind `fd` (which may be O_PATH) as its own entry, and its statx. The objects read next are taken to lie in it:
+  // where its file system keeps no attributes they are not asked for any.
+  void ReadDirectory(const Directory& directory, struct statx* stat, Entry* entry);
+
+ private:
+  int ReadTarget(int dirfd, const char* name, Entry* entry);
+  void ReadAttributes(ObjectHandle object, Entry* entry);
+
+  XattrAccess xattrs_;
+  const MetadataSelection& selection_;
+  const bool reads_xattrs_;
+  bool file_system_has_xattrs_ = true;
+  uint64_t device_ = 0;  // of the directory
+  std::vector<char> target_buffer_;
+};
+
+// True when the directory behind `fd` is the root of a mount. `stat` is its statx.
+bool IsMountRoot(Driver* driver, int fd, const struct statx& stat);
+
+}  // namespace uringsync
