@@ -54,6 +54,7 @@ class ReceiveShared {
   const ReceiveOptions& options() const { return options_; }
   StateNamer* namer() { return &namer_; }
   ReceiveCounters& counters() { return counters_; }
+  const ReceiveCounters& counters() const { return counters_; }
 
   // The session is over: whoever moves bytes stops at the next piece.
   void Stop() { stopped_.store(true, std::memory_order_relaxed); }

@@ -64,6 +64,7 @@ Task<absl::Status> RemoteContentSource::Run(std::unique_ptr<RequestChannel> chan
     connection.channel->Close();
     co_return is_closed_ ? closed_ : absl::ResourceExhaustedError("too many data connections");
   }
+  ++running_;
   connections_.push_back(&connection);
   live_channels_.fetch_add(1);
   for (std::coroutine_handle<>& waiter : usable_waiters_) shard_->Post(waiter);
@@ -75,7 +76,27 @@ Task<absl::Status> RemoteContentSource::Run(std::unique_ptr<RequestChannel> chan
   co_await scope.Join();
   live_wire_bytes_.fetch_sub(connection.reported_wire_bytes);
   finished_wire_bytes_.fetch_add(connection.channel->wire_bytes());
+  if (--running_ == 0) {
+    for (std::coroutine_handle<> waiter : drain_waiters_) shard_->Post(waiter);
+    drain_waiters_.clear();
+  }
   co_return is_closed_ ? absl::OkStatus() : end;
+}
+
+Task<void> RemoteContentSource::End() {
+  std::vector<Connection*> open = connections_;
+  for (Connection* connection : open) {
+    // It may have broken while another one was told.
+    bool alive = std::find(connections_.begin(), connections_.end(), connection) != connections_.end();
+    if (!alive) continue;
+    absl::Status told = co_await connection->channel->End();
+    if (!told.ok()) Break(connection, told);
+  }
+  Close(absl::CancelledError("the session is over"));
+}
+
+Task<void> RemoteContentSource::Drained() {
+  while (running_ > 0) co_await SuspendIn{&drain_waiters_.emplace_back()};
 }
 
 void RemoteContentSource::Break(Connection* connection, absl::Status reason) {

@@ -4,7 +4,7 @@
 // hands replies to the waiting requests. What is outstanding is bounded in bytes (the credit of the data plane): replies are small next
 // to it, so a receiver never has to stop reading, and one slow file does not hold up the others.
 //
-// Thread rule: one shard; Close from any thread.
+// Thread rule: one shard.
 #pragma once
 
 #include <atomic>
@@ -39,6 +39,10 @@ class RemoteContentSource final : public ContentSource {
   Task<absl::Status> Run(std::unique_ptr<RequestChannel> channel);
   // No (further) connection will come: waiting and later calls end with `reason`. On the shard.
   void Close(absl::Status reason);
+  // Close after telling the peers that this is an orderly end. On the shard.
+  Task<void> End();
+  // Suspends until no Run is under way any more. After Close.
+  Task<void> Drained();
 
   Task<absl::Status> Fetch(FileRequest request, ReplySink* sink) override;
   Task<absl::Status> WaitUsable() override;
@@ -65,6 +69,8 @@ class RemoteContentSource final : public ContentSource {
   absl::Status closed_;  // not OK: no connection will come
   bool is_closed_ = false;
   std::vector<std::coroutine_handle<>> usable_waiters_;
+  size_t running_ = 0;  // calls of Run
+  std::vector<std::coroutine_handle<>> drain_waiters_;
 };
 
 }  // namespace uringsync

@@ -1,0 +1,217 @@
+#include "agent/apply_engine.h"
+
+#include <utility>
+
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+namespace {
+
+Task<void> JoinScope(Scope* scope) { co_await scope->Join(); }
+
+}  // namespace
+
+ApplyEngine::ApplyEngine(Runtime* runtime, DirectoryPtr root, ApplyOptions options, std::vector<ContentSource*> sources,
+                         std::function<void()> on_news)
+    : runtime_(runtime),
+      on_news_(on_news),
+      shared_(std::move(root), std::move(options), std::move(on_news)),
+      sources_(std::move(sources)) {
+  for (size_t i = 0; i < sources_.size(); ++i)
+    workers_.push_back(std::make_unique<ApplyWorker>(&runtime_->shard(i), &shared_, sources_[i], sources_.size()));
+  std::vector<Receiver*> receivers;
+  for (const std::unique_ptr<ApplyWorker>& worker : workers_) receivers.push_back(worker->receiver());
+  for (const std::unique_ptr<ApplyWorker>& worker : workers_) worker->receiver()->SetPeers(receivers);
+}
+
+ApplyEngine::~ApplyEngine() { Stop(); }
+
+void ApplyEngine::Start() {
+  started_ = true;
+  for (const std::unique_ptr<ApplyWorker>& worker : workers_) running_.SpawnOn(worker->shard(), RunWorker(worker.get()));
+}
+
+absl::Status ApplyEngine::Submit(ActionBatch batch) {
+  if (batch.sequence != last_sequence_ + 1) return absl::InvalidArgumentError("an action batch came out of sequence");
+  last_sequence_ = batch.sequence;
+  std::optional<ActionBatch> value = std::move(batch);
+  if (!inbox_.TrySend(&value)) return absl::ResourceExhaustedError("more action batches than there was credit for");
+  return absl::OkStatus();
+}
+
+void ApplyEngine::Finish() {
+  std::optional<ActionBatch> end;
+  inbox_.BlockingSend(std::move(end));
+}
+
+void ApplyEngine::Stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  shared_.receive.Stop();
+  inbox_.Close();
+  shared_.work.Close();
+  if (started_) BlockOn(&runtime_->shard(0), JoinScope(&running_));
+  // Directory descriptors and staged objects belong to their shards, which have let go of them by now.
+  workers_.clear();
+}
+
+// A shard takes part once its source is usable; the first one also takes batches in and makes directories.
+Task<void> ApplyEngine::RunWorker(ApplyWorker* worker) {
+  absl::Status usable = co_await worker->source()->WaitUsable();
+  if (!usable.ok()) co_return;
+  if (!intake_started_.exchange(true)) running_.Spawn(Intake(worker));
+  co_await worker->Run();
+}
+
+Task<void> ApplyEngine::Intake(ApplyWorker* home) {
+  while (true) {
+    std::optional<std::optional<ActionBatch>> next = co_await inbox_.Receive();
+    if (!next.has_value() || shared_.receive.stopped()) break;
+    if (!next->has_value()) {
+      co_await EndPhase();
+      finished_ = true;
+      on_news_();
+      break;
+    }
+    co_await Apply(**std::move(next), home);
+  }
+  co_await shared_.barrier.Wait();
+  shared_.work.Close();
+}
+
+Task<void> ApplyEngine::EndPhase() {
+  co_await shared_.barrier.Wait();
+  if (!shared_.options.sync() || shared_.receive.stopped()) co_return;
+  Scope syncs;
+  for (const std::unique_ptr<ApplyWorker>& worker : workers_) syncs.SpawnOn(worker->shard(), worker->SyncTouched());
+  co_await syncs.Join();
+}
+
+Task<void> ApplyEngine::Apply(ActionBatch batch, ApplyWorker* home) {
+  if (phase_.has_value() && *phase_ != batch.phase) {
+    co_await EndPhase();
+    // Deletes may have made room.
+    shared_.receive.SetFull(0);
+    failed_directories_.clear();
+  }
+  phase_ = batch.phase;
+  BatchPtr state = shared_.report.BeginBatch(batch.sequence, batch.actions.size());
+  // Counted before anything is handed out, so that the barrier cannot open in between.
+  shared_.barrier.Add(batch.actions.size());
+  const bool privileged = shared_.options.capabilities.can_override_owner;
+  // A directory's own mode may shut out whoever is not privileged: then children go strictly before parents.
+  const bool in_order = batch.phase == Phase::kDelete || (batch.phase == Phase::kDirectoryMetadata && !privileged);
+  if (in_order) {
+    co_await RunInOrder(std::move(batch.actions), state, home);
+    co_return;
+  }
+  co_await MakeDirectories(&batch.actions, state, home);
+  co_await Spread(std::move(batch.actions), state);
+}
+
+Task<void> ApplyEngine::RunInOrder(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home) {
+  for (const Action& action : actions) co_await home->RunAlone(&action, batch);
+  // Other shards may hold descriptors of directories that are gone.
+  shared_.directory_epoch.fetch_add(1);
+}
+
+Task<void> ApplyEngine::EndWithoutParent(const Action* action, BatchPtr batch) {
+  TransferFailure failure{FailureKind::kFailed, false, "open", 0, "its directory could not be made"};
+  shared_.report.AddProblem(MakeProblem(*action, std::move(failure)));
+  shared_.report.ActionDone(batch);
+  shared_.barrier.Done();
+  co_return;
+}
+
+// Runs the kMakeDirectory actions and takes them, and what lies in a directory that could not be made, out of `actions`.
+Task<void> ApplyEngine::MakeDirectories(std::vector<Action>* actions, BatchPtr batch, ApplyWorker* home) {
+  size_t kept = 0;
+  for (size_t i = 0; i < actions->size(); ++i) {
+    Action& action = (*actions)[i];
+    const bool directory = action.kind == ActionKind::kMakeDirectory;
+    if (!failed_directories_.empty() && failed_directories_.contains(action.path.Parent().text())) {
+      if (directory) failed_directories_.insert(action.path.text());
+      co_await EndWithoutParent(&action, batch);
+      continue;
+    }
+    if (!directory) {
+      if (kept != i) (*actions)[kept] = std::move(action);
+      ++kept;
+      continue;
+    }
+    std::optional<TransferFailure> failure;
+    if (!shared_.receive.stopped()) failure = ApplyMakeDirectory(home->context(), action);
+    if (failure.has_value()) {
+      failed_directories_.insert(action.path.text());
+      shared_.report.AddProblem(MakeProblem(action, *std::move(failure)));
+    } else {
+      home->NoteTouched(action.path.Parent());
+    }
+    shared_.report.ActionDone(batch);
+    shared_.barrier.Done();
+  }
+  actions->resize(kept);
+}
+
+Task<void> ApplyEngine::Spread(std::vector<Action> actions, BatchPtr batch) {
+  WorkChunk chunk;
+  chunk.batch = batch;
+  std::string directory;
+  for (Action& action : actions) {
+    std::string parent = action.path.Parent().text();
+    if (!chunk.actions.empty() && (chunk.actions.size() >= kChunkActions || parent != directory))
+      co_await HandOut(std::exchange(chunk, WorkChunk{batch, {}}));
+    directory = std::move(parent);
+    chunk.actions.push_back(std::move(action));
+  }
+  if (!chunk.actions.empty()) co_await HandOut(std::move(chunk));
+}
+
+Task<void> ApplyEngine::HandOut(WorkChunk chunk) {
+  BatchPtr batch = chunk.batch;
+  size_t actions = chunk.actions.size();
+  bool taken = co_await shared_.work.Send(std::move(chunk));
+  if (taken) co_return;
+  // The session is stopping: nobody will carry them out, but whoever waits for them must not wait for ever.
+  for (size_t i = 0; i < actions; ++i) {
+    shared_.report.ActionDone(batch);
+    shared_.barrier.Done();
+  }
+}
+
+ApplyCounters ApplyEngine::Counters() const {
+  ApplyCounters counters;
+  const ReceiveCounters& received = shared_.receive.counters();
+  counters.actions_done = shared_.report.actions_done();
+  counters.files_published = shared_.files_published.load();
+  counters.bytes_received = received.bytes_received.load();
+  counters.bytes_written = received.bytes_written.load();
+  counters.retries = received.retries.load();
+  counters.skipped_owner = received.skipped_owner.load();
+  counters.skipped_xattrs = received.skipped_xattrs.load();
+  counters.skipped_devices = shared_.skipped_devices.load();
+  for (const ContentSource* source : sources_) counters.wire_bytes += source->wire_bytes();
+  return counters;
+}
+
+bool ApplyEngine::TakeProgress(ApplyProgress* progress) {
+  bool more = shared_.report.Take(progress);
+  progress->counters = Counters();
+  if (std::optional<MovingFile> moving = shared_.receive.moving(); moving.has_value()) {
+    absl::StatusOr<RelPath> path = RelPath::Parse(moving->path);
+    if (path.ok()) progress->current_file = *std::move(path);
+    progress->current_bytes = moving->done_bytes;
+    progress->current_size = moving->size_bytes;
+  }
+  return more;
+}
+
+ApplyDone ApplyEngine::Done() const {
+  ApplyDone done;
+  done.counters = Counters();
+  bool durable = shared_.options.durability == Durability::kBatch && !shared_.sync_incomplete.load();
+  done.durability = durable ? Durability::kBatch : Durability::kNone;
+  return done;
+}
+
+}  // namespace uringsync

@@ -1,0 +1,161 @@
+#include "agent/apply_namespace.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "engine/base/errno_status.h"
+#include "engine/fs/file.h"
+#include "engine/fs/syscalls.h"
+
+namespace uringsync {
+namespace {
+
+constexpr uint32_t kOwnerWriteSearch = 0300;
+
+// Runs `step(parent)`, once more after making the parent writable when that is what was missing.
+template <typename Step>
+absl::Status WithWritableParent(const NamespaceContext& context, const Directory& parent, Step step) {
+  absl::Status status = step();
+  if (StatusErrno(status) == EACCES && MakeWritable(context, parent)) status = step();
+  return status;
+}
+
+bool SameObject(const struct statx& a, const struct statx& b) {
+  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
+}
+
+// Whether `found` is the object that the source's link group stands for, as far as it was synced: type, size, time.
+bool IsWantedTarget(const struct statx& found, const Entry& wanted, const ApplyOptions& options) {
+  if (FileTypeFromMode(found.stx_mode) != wanted.type) return false;
+  if (wanted.type == FileType::kRegular && found.stx_size != wanted.size_bytes) return false;
+  if (!options.selection.mtime) return true;
+  uint32_t step = std::max<uint32_t>(options.time_granularity_ns, 1);
+  auto rounded = [step](int64_t seconds, uint32_t nanoseconds) {
+    __int128 whole = static_cast<__int128>(seconds) * 1'000'000'000 + nanoseconds;
+    return whole / step;
+  };
+  __int128 difference = rounded(found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec) -
+                        rounded(wanted.mtime.seconds, wanted.mtime.nanoseconds);
+  return difference >= -1 && difference <= 1 && (step > 1 || difference == 0);
+}
+
+}  // namespace
+
+Problem MakeProblem(const Action& action, TransferFailure failure) {
+  Problem problem;
+  switch (failure.kind) {
+    case FailureKind::kFailed:
+    case FailureKind::kConnection: problem.kind = ProblemKind::kFailed; break;
+    case FailureKind::kVanished: problem.kind = ProblemKind::kVanished; break;
+    case FailureKind::kChanged: problem.kind = ProblemKind::kChanged; break;
+    case FailureKind::kConflict: problem.kind = ProblemKind::kConflict; break;
+    case FailureKind::kIntegrity: problem.kind = ProblemKind::kIntegrity; break;
+    case FailureKind::kNoSpace: problem.kind = ProblemKind::kNoSpace; break;
+  }
+  problem.side = failure.at_source ? Side::kSource : Side::kDestination;
+  problem.path = action.path;
+  problem.operation = std::move(failure.operation);
+  problem.error = failure.error;
+  problem.detail = std::move(failure.detail);
+  problem.action = action.id;
+  return problem;
+}
+
+TransferFailure DestinationFailure(const absl::Status& status, std::string operation, ApplyShared* shared) {
+  TransferFailure failure = WriteFailure(StatusErrno(status), std::move(operation));
+  if (IsConflict(status)) {
+    failure.kind = FailureKind::kConflict;
+    failure.detail = std::string(ToStd(status.message()));
+  } else if (failure.kind == FailureKind::kNoSpace) {
+    shared->receive.SetFull(failure.error);
+  } else if (failure.error == 0) {
+    failure.detail = std::string(ToStd(status.message()));
+  }
+  return failure;
+}
+
+absl::StatusOr<DirectoryPtr> ParentOf(const NamespaceContext& context, const RelPath& path) {
+  return context.directories->Get(path.Parent());
+}
+
+bool MakeWritable(const NamespaceContext& context, const Directory& directory) {
+  struct statx stat {};
+  if (!StatDescriptor(context.driver, directory.fd(), &stat).ok()) return false;
+  uint32_t mode = stat.stx_mode & 07777;
+  if ((mode & kOwnerWriteSearch) == kOwnerWriteSearch) return false;
+  // The magic link of a descriptor that we pinned: fchmod refuses O_PATH descriptors.
+  std::string self = "/proc/self/fd/" + std::to_string(directory.fd());
+  return sys::Fchmodat(context.driver, AT_FDCWD, self.c_str(), mode | kOwnerWriteSearch) >= 0;
+}
+
+std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& context, const Action& action) {
+  absl::StatusOr<DirectoryPtr> parent = ParentOf(context, action.path);
+  if (!parent.ok()) return DestinationFailure(parent.status(), "open", context.shared);
+  const char* name = LeafName(action.path);
+  const int dirfd = (*parent)->fd();
+  if (action.existing.has_value() && action.existing->type != FileType::kDirectory) {
+    absl::Status removed = WithWritableParent(
+        context, **parent, [&] { return RemoveObject(context.driver, dirfd, name, *action.existing); });
+    if (!removed.ok()) return DestinationFailure(removed, "unlink", context.shared);
+  }
+  absl::Status made =
+      WithWritableParent(context, **parent, [&] { return MakeDirectory(context.driver, dirfd, name); });
+  if (absl::IsAlreadyExists(made)) {
+    struct statx found {};
+    if (StatAt(context.driver, dirfd, name, &found).ok() && FileTypeFromMode(found.stx_mode) == FileType::kDirectory)
+      return std::nullopt;
+    return TransferFailure{FailureKind::kConflict, false, "mkdir", EEXIST, {}};
+  }
+  if (!made.ok()) return DestinationFailure(made, "mkdir", context.shared);
+  return std::nullopt;
+}
+
+std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, const Action& action) {
+  absl::StatusOr<DirectoryPtr> parent = ParentOf(context, action.path);
+  if (!parent.ok()) {
+    if (StatusErrno(parent.status()) == ENOENT) return std::nullopt;
+    return DestinationFailure(parent.status(), "open", context.shared);
+  }
+  const Entry& doomed = action.existing.has_value() ? *action.existing : action.wanted;
+  bool is_directory = doomed.type == FileType::kDirectory;
+  // A cached descriptor would keep naming the directory that is gone.
+  if (is_directory) context.directories->Invalidate(action.path);
+  absl::Status removed = WithWritableParent(context, **parent, [&] {
+    return RemoveObject(context.driver, (*parent)->fd(), LeafName(action.path), doomed);
+  });
+  if (removed.ok() || absl::IsNotFound(removed)) return std::nullopt;
+  return DestinationFailure(removed, is_directory ? "rmdir" : "unlink", context.shared);
+}
+
+std::optional<TransferFailure> StageLink(const NamespaceContext& context, const Action& action, StagedObject* staged) {
+  absl::StatusOr<DirectoryPtr> parent = ParentOf(context, action.path);
+  if (!parent.ok()) return DestinationFailure(parent.status(), "open", context.shared);
+  absl::StatusOr<DirectoryPtr> target_parent = ParentOf(context, action.link_target);
+  if (!target_parent.ok()) return DestinationFailure(target_parent.status(), "open", context.shared);
+  const char* target_name = LeafName(action.link_target);
+  struct statx target {};
+  absl::Status found = StatAt(context.driver, (*target_parent)->fd(), target_name, &target);
+  if (!found.ok()) return DestinationFailure(found, "link", context.shared);
+  if (!IsWantedTarget(target, action.wanted, context.shared->options)) {
+    TransferFailure failure{FailureKind::kConflict, false, "link", 0, "the first name of the link group is not in place"};
+    return failure;
+  }
+  struct statx present {};
+  // rename(2) of one name of an inode over another does nothing: the link is there already.
+  if (StatAt(context.driver, (*parent)->fd(), LeafName(action.path), &present).ok() && SameObject(present, target))
+    return std::nullopt;
+  absl::StatusOr<StagedObject> linked;
+  absl::Status made = WithWritableParent(context, **parent, [&] {
+    linked = StagedObject::CreateLink(context.driver, *parent, context.shared->receive.namer(), **target_parent, target_name);
+    return linked.status();
+  });
+  if (!made.ok()) return DestinationFailure(made, "link", context.shared);
+  struct statx linked_stat {};
+  found = StatAt(context.driver, (*parent)->fd(), linked->temporary_name().c_str(), &linked_stat);
+  if (!found.ok() || !SameObject(linked_stat, target))
+    return TransferFailure{FailureKind::kConflict, false, "link", 0, "the first name of the link group was replaced meanwhile"};
+  *staged = *std::move(linked);
+  return std::nullopt;
+}
+
+}  // namespace uringsync

@@ -1,0 +1,107 @@
+// ApplyShared: what the parts of one destination session share while actions are carried out.
+//
+// Thread rule: as noted at each member; the object outlives every coroutine of the session.
+#pragma once
+
+#include <atomic>
+#include <coroutine>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/apply_report.h"
+#include "engine/coro/channel.h"
+#include "engine/fs/directory.h"
+#include "engine/transfer/failure.h"
+#include "engine/transfer/receive_shared.h"
+#include "proto/messages.h"
+
+namespace uringsync {
+
+struct ApplyOptions {
+  MetadataSelection selection;
+  Durability durability = Durability::kBatch;
+  bool sparse = true;
+  // The file system keeps nothing over a power cut (tmpfs, ramfs): syncing it would only cost.
+  bool volatile_file_system = false;
+  uint32_t time_granularity_ns = 1;
+  uint64_t digest_seed = 0;
+  uint64_t session_tag = 0;
+  ProcessCapabilities capabilities;
+  // Descriptors that the session may hold open for staged files, all shards together.
+  size_t staged_descriptors = 384;
+
+  bool sync() const { return durability == Durability::kBatch && !volatile_file_system; }
+};
+
+// Actions of one batch and one directory, to be carried out in any order.
+struct WorkChunk {
+  BatchPtr batch;
+  std::vector<Action> actions;
+};
+
+// Counts actions that were handed out; one coroutine waits until none is left.
+class ActionBarrier {
+ public:
+  void Add(size_t actions) { running_.fetch_add(actions, std::memory_order_relaxed); }
+  void Done() {
+    if (running_.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+    std::lock_guard lock(mutex_);
+    if (waiter_ && running_.load() == 0) executor_->Post(std::exchange(waiter_, nullptr));
+  }
+  struct Awaiter {
+    ActionBarrier* barrier;
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> handle) {
+      std::lock_guard lock(barrier->mutex_);
+      if (barrier->running_.load() == 0) return false;
+      barrier->waiter_ = handle;
+      barrier->executor_ = Executor::Current();
+      return true;
+    }
+    void await_resume() const noexcept {}
+  };
+  // Resumes when nothing runs. One waiter, the only one that calls Add.
+  Awaiter Wait() { return Awaiter{this}; }
+
+ private:
+  std::atomic<size_t> running_{0};
+  std::mutex mutex_;
+  std::coroutine_handle<> waiter_;
+  Executor* executor_ = nullptr;
+};
+
+struct ApplyShared {
+  // Chunks that wait for a shard.
+  static constexpr size_t kQueuedChunks = 64;
+
+  ApplyShared(DirectoryPtr root_directory, ApplyOptions apply_options, std::function<void()> on_news)
+      : root(std::move(root_directory)),
+        options(std::move(apply_options)),
+        receive({.digest_seed = options.digest_seed,
+                 .session_tag = options.session_tag,
+                 .sparse = options.sparse,
+                 .sync = options.sync(),
+                 .selection = options.selection,
+                 .capabilities = options.capabilities}),
+        report(std::move(on_news)) {}
+
+  const DirectoryPtr root;
+  const ApplyOptions options;
+  ReceiveShared receive;
+  ApplyReport report;
+  Channel<WorkChunk> work{kQueuedChunks};
+  ActionBarrier barrier;
+  // Directory descriptors cached by any shard are dropped when this moves.
+  std::atomic<uint64_t> directory_epoch{0};
+  std::atomic<uint64_t> files_published{0};
+  std::atomic<uint64_t> skipped_devices{0};
+  std::atomic<bool> sync_incomplete{false};  // something could not be made durable
+};
+
+// The Problem of `action` for a failure in transfer or at the destination.
+Problem MakeProblem(const Action& action, TransferFailure failure);
+
+}  // namespace uringsync

@@ -1,0 +1,260 @@
+#include "agent/apply_worker.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "engine/base/errno_status.h"
+#include "engine/fs/file.h"
+
+namespace uringsync {
+namespace {
+
+// Whether the source's object has attributes that the session keeps.
+bool HasXattrs(const Entry& entry) {
+  return !entry.xattr_digest.is_zero() || !entry.capability_digest.is_zero() || !entry.trusted_digest.is_zero();
+}
+
+// A batch is staged again once after a failed fsync, file by file.
+constexpr int kMaxStagings = 2;
+
+}  // namespace
+
+ApplyWorker::ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* source, size_t shards)
+    : shared_(shared),
+      directories_(shard->driver(), shared->root, &shared->directory_epoch),
+      context_{shard->driver(), shared, &directories_},
+      receiver_(shard, &shared->receive, source),
+      publisher_(shard->driver(), shared->options.sync(),
+                 std::clamp(shared->options.staged_descriptors / std::max<size_t>(shards, 1), size_t{1},
+                            Publisher::kBatchFiles)),
+      slots_(source->concurrency()) {}
+
+Task<void> ApplyWorker::Run() {
+  Scope running;
+  while (true) {
+    // A shard that lost its connections for good leaves the work to the others.
+    absl::Status usable = co_await receiver_.source()->WaitUsable();
+    if (!usable.ok()) break;
+    std::optional<WorkChunk> chunk = shared_->work.TryReceive();
+    if (!chunk.has_value()) {
+      // Nothing waits: files that are staged need not wait for company.
+      publisher_.SetMoreComing(false);
+      chunk = co_await shared_->work.Receive();
+      if (!chunk.has_value()) break;
+    }
+    publisher_.SetMoreComing(true);
+    if (touched_.size() >= kMaxTouched) co_await SyncTouched();
+    for (Action& action : chunk->actions) {
+      SemaphoreUnits slot = co_await slots_.Acquire(1);
+      running.Spawn(RunOne(std::move(action), chunk->batch, std::move(slot)));
+    }
+  }
+  publisher_.SetMoreComing(false);
+  co_await running.Join();
+  co_await publisher_.Drain();
+}
+
+void ApplyWorker::End(const Action& action, const BatchPtr& batch, Failure failure) {
+  if (failure.has_value() && !shared_->receive.stopped())
+    shared_->report.AddProblem(MakeProblem(action, *std::move(failure)));
+  shared_->report.ActionDone(batch);
+  shared_->barrier.Done();
+}
+
+Task<void> ApplyWorker::RunOne(Action action, BatchPtr batch, SemaphoreUnits slot) {
+  Failure failure = co_await Perform(action, &slot);
+  End(action, batch, std::move(failure));
+}
+
+Task<void> ApplyWorker::RunAlone(const Action* action, BatchPtr batch) {
+  SemaphoreUnits none;
+  Failure failure = co_await Perform(*action, &none);
+  End(*action, batch, std::move(failure));
+  if (touched_.size() >= kMaxTouched) co_await SyncTouched();
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreUnits* slot) {
+  if (shared_->receive.stopped()) co_return TransferFailure{FailureKind::kFailed, false, "cancel", ECANCELED, {}};
+  const bool frees = action.kind == ActionKind::kDelete || action.kind == ActionKind::kSetMetadata;
+  // The file system is full: the rest ends at once instead of failing one by one.
+  if (int full = shared_->receive.full(); full != 0 && !frees) co_return WriteFailure(full, "write");
+  switch (action.kind) {
+    case ActionKind::kMakeDirectory: {
+      Failure failure = ApplyMakeDirectory(context_, action);
+      if (!failure.has_value()) NoteTouched(action.path.Parent());
+      co_return failure;
+    }
+    case ActionKind::kPutFile: co_return co_await PutFile(action, slot);
+    case ActionKind::kPutSymlink:
+    case ActionKind::kPutSpecial: co_return co_await PutOther(action);
+    case ActionKind::kLink: co_return Link(action);
+    case ActionKind::kSetMetadata: co_return co_await SetMetadata(action);
+    case ActionKind::kDelete: {
+      Failure failure = ApplyDelete(context_, action);
+      if (!failure.has_value()) NoteTouched(action.path.Parent());
+      co_return failure;
+    }
+  }
+  co_return TransferFailure{FailureKind::kFailed, false, "action", EINVAL, {}};
+}
+
+// The temporary of a file, symlink or special object, in a directory that is made writable if need be.
+ApplyWorker::Failure ApplyWorker::CreateStaged(const Action& action, StagedObject* staged) {
+  absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, action.path);
+  if (!parent.ok()) return DestinationFailure(parent.status(), "open", shared_);
+  StateNamer* namer = shared_->receive.namer();
+  auto create = [&]() -> absl::StatusOr<StagedObject> {
+    switch (action.kind) {
+      case ActionKind::kPutSymlink:
+        return StagedObject::CreateSymlink(context_.driver, *parent, namer, action.wanted.symlink_target);
+      case ActionKind::kPutSpecial: return StagedObject::CreateSpecial(context_.driver, *parent, namer, action.wanted);
+      default: return StagedObject::CreateFile(context_.driver, *parent, namer);
+    }
+  };
+  absl::StatusOr<StagedObject> created = create();
+  if (StatusErrno(created.status()) == EACCES && MakeWritable(context_, **parent)) created = create();
+  if (!created.ok()) return DestinationFailure(created.status(), "create", shared_);
+  *staged = *std::move(created);
+  return std::nullopt;
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreUnits* slot) {
+  IncomingFile file{action.path, action.wanted, HasXattrs(action.wanted) || action.xattrs_differ};
+  SemaphoreUnits large_slot;
+  if (file.wanted.size_bytes > kSmallFileBytes) large_slot = co_await large_slots_.Acquire(1);
+  PublishResult published;
+  for (int staging = 1; staging <= kMaxStagings; ++staging) {
+    // The first staging of another large file may have filled the file system while this one waited.
+    if (int full = shared_->receive.full(); full != 0) co_return WriteFailure(full, "write");
+    publisher_.Begin();
+    StagedObject staged;
+    Failure failure = CreateStaged(action, &staged);
+    if (!failure.has_value()) failure = co_await receiver_.Fill(&staged, &file);
+    if (failure.has_value()) {
+      publisher_.Abandon();
+      co_return failure;
+    }
+    // Waiting for the batch holds up nobody.
+    const bool again = staging > 1;
+    if (!again) *slot = SemaphoreUnits();
+    large_slot = SemaphoreUnits();
+    published =
+        co_await publisher_.Commit(&staged, LeafName(action.path), &action.existing, file.wanted.size_bytes, again);
+    if (!published.stage_again) break;
+    shared_->receive.counters().retries.fetch_add(1, std::memory_order_relaxed);
+    if (!again) *slot = co_await slots_.Acquire(1);
+  }
+  if (published.stage_again || !published.status.ok())
+    co_return DestinationFailure(published.status, published.stage_again ? "fsync" : "rename", shared_);
+  shared_->files_published.fetch_add(1, std::memory_order_relaxed);
+  NoteTouched(action.path.Parent());
+  co_return std::nullopt;
+}
+
+ApplyWorker::Failure ApplyWorker::PublishNow(const Action& action, StagedObject* staged) {
+  absl::Status published = staged->Publish(LeafName(action.path), action.existing);
+  if (!published.ok()) return DestinationFailure(published, "rename", shared_);
+  NoteTouched(action.path.Parent());
+  return std::nullopt;
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::PutOther(const Action& action) {
+  StagedObject staged;
+  Failure failure = CreateStaged(action, &staged);
+  const bool device = action.wanted.type == FileType::kBlockDevice || action.wanted.type == FileType::kCharDevice;
+  if (failure.has_value() && device && failure->error == EPERM && !shared_->options.capabilities.can_mknod) {
+    shared_->skipped_devices.fetch_add(1, std::memory_order_relaxed);
+    shared_->report.AddSkipped(action.id);
+    co_return std::nullopt;
+  }
+  if (failure.has_value()) co_return failure;
+  XattrList xattrs;
+  const bool with_xattrs = HasXattrs(action.wanted) || action.xattrs_differ;
+  if (with_xattrs) {
+    failure = co_await receiver_.FetchXattrs(action.path, action.wanted, &xattrs);
+    if (failure.has_value()) co_return failure;
+  }
+  failure = receiver_.SetMetadata(staged.handle(), action.wanted, with_xattrs ? &xattrs : nullptr, true);
+  if (failure.has_value()) co_return failure;
+  co_return PublishNow(action, &staged);
+}
+
+ApplyWorker::Failure ApplyWorker::Link(const Action& action) {
+  StagedObject staged;
+  Failure failure = StageLink(context_, action, &staged);
+  if (failure.has_value() || !staged.valid()) return failure;
+  return PublishNow(action, &staged);
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::SetMetadata(const Action& action) {
+  XattrList xattrs;
+  if (action.xattrs_differ) {
+    Failure fetched = co_await receiver_.FetchXattrs(action.path, action.wanted, &xattrs);
+    if (fetched.has_value()) co_return fetched;
+  }
+  const bool directory = action.wanted.type == FileType::kDirectory;
+  DirectoryPtr holder = shared_->root;
+  const char* name = ".";
+  if (!action.path.is_root()) {
+    absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, action.path);
+    if (!parent.ok()) co_return DestinationFailure(parent.status(), "open", shared_);
+    holder = *parent;
+    name = LeafName(action.path);
+    struct statx found {};
+    absl::Status stated = StatAt(context_.driver, holder->fd(), name, &found);
+    if (!stated.ok()) co_return DestinationFailure(stated, "stat", shared_);
+    // A directory's own mtime and inode may be new in this very run; any other object must be the one planned against.
+    absl::Status same = absl::OkStatus();
+    if (!directory && action.existing.has_value()) {
+      same = VerifyExisting(context_.driver, holder->fd(), name, *action.existing);
+    } else if (FileTypeFromMode(found.stx_mode) != action.wanted.type) {
+      same = absl::AbortedError("another type of object is there");
+    }
+    if (!same.ok()) co_return DestinationFailure(same, "stat", shared_);
+  }
+  Failure failure = receiver_.SetMetadata(ObjectHandle::At(holder->fd(), name), action.wanted,
+                                          action.xattrs_differ ? &xattrs : nullptr, false);
+  if (!failure.has_value()) NoteTouched(directory ? action.path : action.path.Parent());
+  co_return failure;
+}
+
+void ApplyWorker::NoteTouched(const RelPath& directory) {
+  if (!shared_->options.sync() || last_touched_ == directory.text()) return;
+  last_touched_ = directory.text();
+  touched_.insert(directory.text());
+}
+
+Task<void> ApplyWorker::SyncDirectory(std::string path, [[maybe_unused]] SemaphoreUnits slot) {
+  absl::StatusOr<RelPath> relative = RelPath::Parse(path);
+  if (!relative.ok()) co_return;
+  absl::StatusOr<DirectoryPtr> directory =
+      OpenBeneath(context_.driver, *shared_->root, *relative, DirectoryAccess::kReadIfPermitted);
+  // Removed since: its parent is synced too.
+  if (!directory.ok() && StatusErrno(directory.status()) == ENOENT) co_return;
+  absl::Status synced = directory.status();
+  if (synced.ok() && !(*directory)->readable()) synced = absl::PermissionDeniedError("the directory cannot be opened for reading");
+  if (synced.ok()) synced = co_await SyncFile(context_.driver, (*directory)->fd());
+  if (synced.ok()) co_return;
+  shared_->sync_incomplete = true;
+  if (StatusErrno(synced) == 0) co_return;
+  Problem problem;
+  problem.path = *relative;
+  problem.operation = "fsync";
+  problem.error = StatusErrno(synced);
+  shared_->report.AddProblem(std::move(problem));
+}
+
+Task<void> ApplyWorker::SyncTouched() {
+  std::unordered_set<std::string> touched = std::exchange(touched_, {});
+  last_touched_.clear();
+  Scope syncs;
+  Semaphore parallel(kParallelSyncs);
+  for (const std::string& path : touched) {
+    SemaphoreUnits slot = co_await parallel.Acquire(1);
+    syncs.Spawn(SyncDirectory(path, std::move(slot)));
+  }
+  co_await syncs.Join();
+}
+
+}  // namespace uringsync

@@ -1,0 +1,74 @@
+// ApplyWorker: carries out actions on one shard.
+//
+// Chunks come from the session's shared queue; each action is a coroutine of its own, many at once, so that one io_uring_enter submits
+// the reads and writes of many files. Every action ends with exactly one ActionDone, with a Problem when it failed.
+//
+// Thread rule: one shard.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <unordered_set>
+
+#include "agent/apply_namespace.h"
+#include "agent/apply_shared.h"
+#include "engine/coro/scope.h"
+#include "engine/coro/semaphore.h"
+#include "engine/coro/task.h"
+#include "engine/ring/runtime.h"
+#include "engine/transfer/content_source.h"
+#include "engine/transfer/publisher.h"
+#include "engine/transfer/receiver.h"
+
+namespace uringsync {
+
+class ApplyWorker {
+ public:
+  // Large files that one shard begins at once; their ranges are shared with the others.
+  static constexpr size_t kLargeFilesPerShard = 2;
+  // Directories that one shard remembers before it syncs them.
+  static constexpr size_t kMaxTouched = 4096;
+  // Directory fsyncs in flight.
+  static constexpr size_t kParallelSyncs = 32;
+
+  ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* source, size_t shards);
+
+  // Takes chunks until the queue is closed and everything taken has ended.
+  Task<void> Run();
+  // One action, in the caller's order; its batch hears of the end.
+  Task<void> RunAlone(const Action* action, BatchPtr batch);
+  // Makes the directories durable in which this shard changed names or whose metadata it set.
+  Task<void> SyncTouched();
+
+  Receiver* receiver() { return &receiver_; }
+  ContentSource* source() { return receiver_.source(); }
+  Shard* shard() { return receiver_.shard(); }
+  const NamespaceContext& context() const { return context_; }
+  void NoteTouched(const RelPath& directory);
+
+ private:
+  using Failure = std::optional<TransferFailure>;
+  Task<void> RunOne(Action action, BatchPtr batch, SemaphoreUnits slot);
+  Task<Failure> Perform(const Action& action, SemaphoreUnits* slot);
+  Task<Failure> PutFile(const Action& action, SemaphoreUnits* slot);
+  Task<Failure> PutOther(const Action& action);
+  Task<Failure> SetMetadata(const Action& action);
+  Failure Link(const Action& action);
+  Failure CreateStaged(const Action& action, StagedObject* staged);
+  Failure PublishNow(const Action& action, StagedObject* staged);
+  void End(const Action& action, const BatchPtr& batch, Failure failure);
+  Task<void> SyncDirectory(std::string path, SemaphoreUnits slot);
+
+  ApplyShared* const shared_;
+  DirectoryCache directories_;
+  const NamespaceContext context_;
+  Receiver receiver_;
+  Publisher publisher_;
+  Semaphore slots_;
+  Semaphore large_slots_{kLargeFilesPerShard};
+  std::string last_touched_;
+  std::unordered_set<std::string> touched_;
+};
+
+}  // namespace uringsync

@@ -1,0 +1,99 @@
+#include "agent/data_server.h"
+
+#include <mutex>
+#include <utility>
+
+#include "agent/session_table.h"
+#include "engine/base/errno_status.h"
+#include "engine/coro/scope.h"
+#include "engine/net/listener.h"
+#include "engine/net/tcp_stream.h"
+#include "engine/ring/runtime.h"
+#include "proto/data_stream.h"
+
+namespace uringsync {
+
+struct DataServer::State {
+  DataServerOptions options;
+  std::unique_ptr<Listener> listener;
+  Scope running;
+  absl::Status started;
+  bool stopped = false;
+
+  absl::Status Admit(const DataHello& hello) const;
+  Task<void> Listen();
+  Task<void> Serve();
+  Task<void> Handle(AcceptedSocket socket);
+  Task<void> CloseListener();
+};
+
+absl::Status DataServer::State::Admit(const DataHello& hello) const {
+  // Whoever connects says which end it is; the session here is the other end.
+  if (hello.role == Role::kDestination) return options.table->FindSource(hello.session, hello.token).status();
+  return options.table->FindDestination(hello.session, hello.token).status();
+}
+
+Task<void> DataServer::State::Handle(AcceptedSocket socket) {
+  std::unique_ptr<Stream> stream = TcpStream::Adopt(Shard::Current()->driver(), std::move(socket));
+  State* self = this;
+  absl::StatusOr<AcceptedData> data =
+      co_await AcceptDataConnection(std::move(stream), options.tls,
+                                    [self](const DataHello& hello, const PeerIdentity*) { return self->Admit(hello); });
+  // Whom it does not concern is told nothing more than the handshake did.
+  if (!data.ok()) co_return;
+  if (data->reply_channel != nullptr) {
+    absl::StatusOr<std::shared_ptr<LiveSource>> source = options.table->FindSource(data->hello.session, data->hello.token);
+    if (source.ok()) static_cast<void>(co_await (*source)->Serve(std::move(data->reply_channel)));
+  } else {
+    absl::StatusOr<std::shared_ptr<LiveDestination>> destination =
+        options.table->FindDestination(data->hello.session, data->hello.token);
+    if (destination.ok()) static_cast<void>(co_await (*destination)->Use(std::move(data->request_channel)));
+  }
+}
+
+Task<void> DataServer::State::Listen() {
+  ListenOptions listen;
+  listen.host = options.host;
+  listen.port = options.port;
+  absl::StatusOr<std::unique_ptr<Listener>> opened = co_await Listener::Listen(Shard::Current()->driver(), listen);
+  started = opened.status();
+  if (opened.ok()) listener = *std::move(opened);
+}
+
+Task<void> DataServer::State::Serve() {
+  State* self = this;
+  // It ends when the listener is closed; a listener that broke for good leaves the control plane to say so.
+  static_cast<void>(co_await ServeConnections(
+      listener.get(), options.runtime, [self](AcceptedSocket socket) { return self->Handle(std::move(socket)); },
+      kMaxConnections));
+}
+
+Task<void> DataServer::State::CloseListener() {
+  listener->Close();
+  co_await running.Join();
+  listener.reset();
+}
+
+DataServer::DataServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+absl::StatusOr<std::unique_ptr<DataServer>> DataServer::Start(DataServerOptions options) {
+  auto state = std::make_unique<State>();
+  state->options = std::move(options);
+  Shard* home = &state->options.runtime->shard(0);
+  BlockOn(home, state->Listen());
+  if (!state->started.ok()) return state->started;
+  state->running.SpawnOn(home, state->Serve());
+  return std::unique_ptr<DataServer>(new DataServer(std::move(state)));
+}
+
+DataServer::~DataServer() { Stop(); }
+
+uint16_t DataServer::port() const { return state_->listener->port(); }
+
+void DataServer::Stop() {
+  if (state_->stopped) return;
+  state_->stopped = true;
+  BlockOn(&state_->options.runtime->shard(0), state_->CloseListener());
+}
+
+}  // namespace uringsync

@@ -1,0 +1,258 @@
+#include "agent/destination_session.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/backoff.h"
+#include "engine/base/errno_status.h"
+#include "engine/fs/process_capabilities.h"
+#include "engine/fs/state_name.h"
+#include "engine/ring/runtime.h"
+#include "proto/data_stream.h"
+
+namespace uringsync {
+namespace {
+
+constexpr size_t kConnectionsPerShard = 2;
+constexpr size_t kMaxConnections = 64;
+constexpr int kMaxDialTries = 8;
+
+Task<void> JoinScope(Scope* scope) { co_await scope->Join(); }
+
+Task<void> EndOrderly(RemoteContentSource* source) { co_await source->End(); }
+
+Task<void> SleepOnShard(std::chrono::nanoseconds time, CancelToken cancel) {
+  co_await SleepUnlessCancelled(Shard::Current()->driver(), time, std::move(cancel));
+}
+
+// A quarter of what the process may open, for files that wait for their batch.
+size_t StagedDescriptors() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return 1024;
+  return std::clamp<size_t>(limit.rlim_cur / 4, 8, 1024);
+}
+
+bool IsPermanent(const absl::Status& dialled) {
+  return absl::IsPermissionDenied(dialled) || absl::IsUnauthenticated(dialled) || absl::IsFailedPrecondition(dialled) ||
+         absl::IsInvalidArgument(dialled) || absl::IsNotFound(dialled);
+}
+
+}  // namespace
+
+DestinationSession::DestinationSession(const AgentContext& context, OpenSession open, SessionOutbox* outbox)
+    : context_(context), open_(std::move(open)), outbox_(outbox), dialers_(context.runtime->size()) {}
+
+Task<absl::Status> DestinationSession::Lock() {
+  SubtreeLockOptions options;
+  options.wait = open_.wait_for_lock;
+  options.cancel = cancel_.token();
+  CancelToken token = cancel_.token();
+  options.sleep = [token](std::chrono::nanoseconds time) { return SleepOnShard(time, token); };
+  absl::StatusOr<SubtreeLock> lock =
+      co_await SubtreeLock::Acquire(Shard::Current()->driver(), root_.directory, std::move(options));
+  if (!lock.ok()) co_return lock.status();
+  lock_ = *std::move(lock);
+  co_return absl::OkStatus();
+}
+
+void DestinationSession::Start() { opening_.SpawnOn(&context_.runtime->shard(0), Open()); }
+
+Task<void> DestinationSession::Open() {
+  Driver* driver = Shard::Current()->driver();
+  absl::StatusOr<SessionRoot> root = OpenSessionRoot(driver, context_, open_);
+  if (!root.ok()) {
+    outbox_->Fail(ErrorKind::kSelection, "destination: " + std::string(ToStd(root.status().message())));
+    co_return;
+  }
+  root_ = *std::move(root);
+  SessionOpened opened;
+  const bool writes = !open_.dry_run && root_.directory != nullptr;
+  if (writes) {
+    absl::Status locked = co_await Lock();
+    if (!locked.ok()) {
+      outbox_->Fail(ErrorKind::kLocked, "destination: " + std::string(ToStd(locked.message())));
+      co_return;
+    }
+    opened.notices = lock_.notices();
+  }
+  absl::Status described = DescribeRoot(driver, root_, open_, &opened);
+  if (described.ok() && writes) described = MakeSources();
+  if (!described.ok()) {
+    outbox_->Fail(ErrorKind::kFileIo, "destination: " + std::string(ToStd(described.message())));
+    co_return;
+  }
+  if (writes && !sources_.empty()) MakeEngine(opened);
+  opened_.store(true, std::memory_order_release);
+  outbox_->Push(std::move(opened));
+}
+
+absl::Status DestinationSession::MakeSources() {
+  const size_t shards = context_.runtime->size();
+  switch (open_.route.kind) {
+    case DataRoute::Kind::kNone: return absl::OkStatus();
+    case DataRoute::Kind::kLocal: {
+      US_ASSIGN_OR_RETURN(local_source_, context_.table->FindSource(open_.route.peer_session, open_.token));
+      for (size_t i = 0; i < shards; ++i) {
+        US_ASSIGN_OR_RETURN(std::unique_ptr<SourceReader> reader, local_source_->MakeReader(&context_.runtime->shard(i)));
+        sources_.push_back(std::make_unique<LocalContentSource>(std::move(reader)));
+      }
+      return absl::OkStatus();
+    }
+    case DataRoute::Kind::kConnect:
+    case DataRoute::Kind::kAccept: break;
+  }
+  for (size_t i = 0; i < shards; ++i) {
+    auto remote = std::make_unique<RemoteContentSource>(&context_.runtime->shard(i));
+    remote_.push_back(remote.get());
+    sources_.push_back(std::move(remote));
+  }
+  last_connected_ = std::chrono::steady_clock::now();
+  if (open_.route.kind == DataRoute::Kind::kAccept) {
+    if (context_.data_port == 0) return absl::FailedPreconditionError("this agent has no data port to accept connections on");
+    US_RETURN_IF_ERROR(context_.table->AddDestination(open_.session, shared_from_this()));
+    registered_ = true;
+    return absl::OkStatus();
+  }
+  // Every shard needs a connection of its own.
+  size_t wanted = open_.data_connections > 0 ? open_.data_connections : shards * kConnectionsPerShard;
+  size_t per_shard = std::max<size_t>(std::min(wanted, kMaxConnections) / shards, 1);
+  for (size_t i = 0; i < shards; ++i) {
+    dialers_[i] = static_cast<int>(per_shard);
+    for (size_t n = 0; n < per_shard; ++n) running_.SpawnOn(&context_.runtime->shard(i), DialLoop(i));
+  }
+  return absl::OkStatus();
+}
+
+void DestinationSession::MakeEngine(const SessionOpened& opened) {
+  ApplyOptions options;
+  options.selection = open_.selection;
+  options.durability = open_.durability;
+  options.sparse = open_.sparse;
+  options.volatile_file_system = IsVolatileFileSystem(opened.file_system);
+  options.time_granularity_ns = opened.time_granularity_ns;
+  options.digest_seed = DigestSeedOf(open_.token);
+  options.session_tag = SessionTag(open_.session);
+  options.capabilities = ReadProcessCapabilities();
+  options.staged_descriptors = StagedDescriptors();
+  std::vector<ContentSource*> sources;
+  for (const std::unique_ptr<ContentSource>& source : sources_) sources.push_back(source.get());
+  engine_ = std::make_unique<ApplyEngine>(context_.runtime, root_.directory, std::move(options), std::move(sources),
+                                          [this] { outbox_->Notify(); });
+  engine_->Start();
+}
+
+Task<void> DestinationSession::DialLoop(size_t shard) {
+  Driver* driver = Shard::Current()->driver();
+  CancelToken cancel = cancel_.token();
+  Backoff backoff;
+  absl::Status last = absl::UnavailableError("no connection");
+  for (int tries = 0; tries < kMaxDialTries && !cancel.cancelled(); ++tries) {
+    DataDial dial;
+    dial.host = open_.route.host;
+    dial.port = open_.route.port;
+    dial.tls = context_.data_client_tls;
+    dial.hello = DataHello{kProtocolVersion, open_.session, open_.token, Role::kDestination};
+    if (open_.route.peer_session != SessionId{}) dial.hello.session = open_.route.peer_session;
+    absl::StatusOr<std::unique_ptr<RequestChannel>> channel = co_await DialRequestChannel(driver, std::move(dial));
+    last = channel.status();
+    if (channel.ok()) {
+      tries = 0;
+      backoff.Reset();
+      last = co_await remote_[shard]->Run(*std::move(channel));
+    } else if (IsPermanent(last)) {
+      break;
+    }
+    if (cancel.cancelled()) break;
+    bool go_on = co_await backoff.Wait(driver, cancel);
+    if (!go_on) break;
+  }
+  if (dialers_[shard].fetch_sub(1) != 1 || cancel.cancelled()) co_return;
+  // The last one of this shard gave up: the others carry on, if there are any.
+  std::string text = "data connection to " + open_.route.host + ": " + std::string(ToStd(last.message()));
+  remote_[shard]->Close(MakeStatus(absl::StatusCode::kUnavailable, text));
+  bool any = std::any_of(dialers_.begin(), dialers_.end(), [](const std::atomic<int>& live) { return live.load() > 0; });
+  if (!any) outbox_->Fail(ErrorKind::kProtocol, "destination: " + text);
+}
+
+Task<absl::Status> DestinationSession::Use(std::unique_ptr<RequestChannel> channel) {
+  RemoteContentSource* remote = remote_[Shard::Current()->index()];
+  co_return co_await remote->Run(std::move(channel));
+}
+
+absl::Status DestinationSession::Submit(ActionBatch batch) {
+  if (engine_ == nullptr) return absl::FailedPreconditionError("actions for a session that does not write");
+  if (finish_asked_.load()) return absl::FailedPreconditionError("actions after FinishApply");
+  return engine_->Submit(std::move(batch));
+}
+
+absl::Status DestinationSession::Finish() {
+  if (engine_ == nullptr || finish_asked_.exchange(true))
+    return absl::FailedPreconditionError("FinishApply for a session that applies nothing, or twice");
+  engine_->Finish();
+  return absl::OkStatus();
+}
+
+bool DestinationSession::Poll(bool tick, AgentMessage* message) {
+  if (!opened() || engine_ == nullptr || done_told_) return false;
+  if (tick) WatchConnections();
+  const bool finished = engine_->finished();
+  if (!tick && !finished && !engine_->shared().report.has_credit()) return false;
+  ApplyProgress progress;
+  bool more = engine_->TakeProgress(&progress);
+  bool tells = more || !progress.problems.empty() || !progress.skipped_actions.empty();
+  if (finished && !tells && !engine_->shared().report.has_credit() && progress.completed_sequence == told_sequence_) {
+    done_told_ = true;
+    *message = engine_->Done();
+    return true;
+  }
+  told_sequence_ = progress.completed_sequence;
+  *message = std::move(progress);
+  return true;
+}
+
+void DestinationSession::WatchConnections() {
+  if (remote_.empty()) return;
+  auto now = std::chrono::steady_clock::now();
+  bool connected =
+      std::any_of(remote_.begin(), remote_.end(), [](const RemoteContentSource* remote) { return remote->usable(); });
+  if (connected) last_connected_ = now;
+  if (open_.route.kind != DataRoute::Kind::kAccept || now - last_connected_ < kNoConnectionLimit) return;
+  last_connected_ = now;
+  // Called by the outbox itself: the failure is queued by another coroutine.
+  running_.SpawnOn(&context_.runtime->shard(0), FailForLackOfConnections());
+}
+
+Task<void> DestinationSession::FailForLackOfConnections() {
+  outbox_->Fail(ErrorKind::kTimeout, "destination: the source opened no data connection for 60 seconds");
+  co_return;
+}
+
+Task<void> DestinationSession::CloseSource(RemoteContentSource* source, absl::Status reason) {
+  source->Close(std::move(reason));
+  co_return;
+}
+
+void DestinationSession::Stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  cancel_.Cancel(absl::CancelledError("the destination session is over"));
+  BlockOn(&context_.runtime->shard(0), JoinScope(&opening_));
+  if (registered_) context_.table->RemoveDestination(open_.session);
+  const bool orderly = engine_ != nullptr && engine_->finished();
+  for (size_t i = 0; i < remote_.size(); ++i) {
+    if (orderly) {
+      running_.SpawnOn(&context_.runtime->shard(i), EndOrderly(remote_[i]));
+    } else {
+      running_.SpawnOn(&context_.runtime->shard(i), CloseSource(remote_[i], absl::CancelledError("the session is over")));
+    }
+  }
+  if (engine_ != nullptr) engine_->Stop();
+  // Connections that the data server runs for this session end now too.
+  for (size_t i = 0; i < remote_.size(); ++i) running_.SpawnOn(&context_.runtime->shard(i), remote_[i]->Drained());
+  BlockOn(&context_.runtime->shard(0), JoinScope(&running_));
+  lock_ = SubtreeLock();
+}
+
+}  // namespace uringsync

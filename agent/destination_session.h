@@ -1,0 +1,81 @@
+// DestinationSession: the agent's side of a destination: lock, manifest, actions, and the way to the contents.
+//
+// Thread rule: the session's thread, but for what LiveDestination says.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "agent/apply_engine.h"
+#include "agent/session_handler.h"
+#include "agent/session_outbox.h"
+#include "agent/session_root.h"
+#include "agent/session_table.h"
+#include "engine/coro/cancel.h"
+#include "engine/coro/scope.h"
+#include "engine/fs/subtree_lock.h"
+#include "engine/transfer/remote_source.h"
+
+namespace uringsync {
+
+class DestinationSession final : public LiveDestination, public std::enable_shared_from_this<DestinationSession> {
+ public:
+  // Without any data connection for this long, a session that needs one gives up.
+  static constexpr std::chrono::seconds kNoConnectionLimit{60};
+
+  DestinationSession(const AgentContext& context, OpenSession open, SessionOutbox* outbox);
+
+  // Finds or makes the root, locks it, begins to connect, and says SessionOpened, or fails the outbox.
+  void Start();
+  bool opened() const { return opened_.load(std::memory_order_acquire); }
+  const DirectoryPtr& root() const { return root_.directory; }
+
+  absl::Status Submit(ActionBatch batch);
+  absl::Status Finish();
+  // Ends everything and waits for it; temporaries are removed, the lock is released. Idempotent.
+  void Stop();
+
+  // For the outbox: progress and, once, the end.
+  bool Poll(bool tick, AgentMessage* message);
+
+  const SessionToken& token() const override { return open_.token; }
+  Task<absl::Status> Use(std::unique_ptr<RequestChannel> channel) override;
+
+ private:
+  Task<void> Open();
+  Task<absl::Status> Lock();
+  absl::Status MakeSources();
+  void MakeEngine(const SessionOpened& opened);
+  Task<void> DialLoop(size_t shard);
+  Task<void> CloseSource(RemoteContentSource* source, absl::Status reason);
+  void WatchConnections();
+  Task<void> FailForLackOfConnections();
+
+  const AgentContext context_;
+  const OpenSession open_;
+  SessionOutbox* const outbox_;
+  SessionRoot root_;
+  SubtreeLock lock_;
+  CancelSource cancel_;
+  std::shared_ptr<LiveSource> local_source_;
+  std::vector<std::unique_ptr<ContentSource>> sources_;
+  std::vector<RemoteContentSource*> remote_;  // of sources_, empty for a local route
+  std::vector<std::atomic<int>> dialers_;     // live dial loops of each shard
+  std::unique_ptr<ApplyEngine> engine_;
+  Scope opening_;
+  Scope running_;
+  std::atomic<bool> opened_{false};
+  std::atomic<bool> finish_asked_{false};
+  // Of the outbox's thread.
+  bool done_told_ = false;
+  uint64_t told_sequence_ = 0;
+  std::chrono::steady_clock::time_point last_connected_{};
+  bool registered_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace uringsync

@@ -1,0 +1,155 @@
+#include "agent/session.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "agent/destination_session.h"
+#include "agent/manifest_sender.h"
+#include "agent/session_outbox.h"
+#include "agent/source_session.h"
+#include "engine/base/errno_status.h"
+#include "engine/fs/state_name.h"
+#include "engine/ring/runtime.h"
+#include "proto/handshake.h"
+
+namespace uringsync {
+namespace {
+
+// What this agent can do beyond the base protocol; names that both sides know are used.
+const std::vector<std::string>& Features() {
+  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route"};
+  return features;
+}
+
+// One control stream after its handshake.
+class StreamSession {
+ public:
+  StreamSession(const AgentContext& context, AgentStream* stream, OpenSession open)
+      : context_(context), stream_(stream), open_(std::move(open)), outbox_(stream) {}
+
+  // Until the coordinator ends it, politely or not.
+  absl::Status Run() {
+    outbox_.Start();
+    Begin();
+    absl::Status outcome = Serve();
+    End();
+    return outcome;
+  }
+
+ private:
+  void Begin() {
+    if (open_.role == Role::kSource) {
+      source_ = std::make_shared<SourceSession>(context_, open_, &outbox_);
+      source_->Start();
+    } else {
+      destination_ = std::make_shared<DestinationSession>(context_, open_, &outbox_);
+      outbox_.SetPoll([this](bool tick, AgentMessage* message) { return destination_->Poll(tick, message); });
+      destination_->Start();
+    }
+  }
+
+  absl::Status Serve() {
+    while (true) {
+      absl::StatusOr<ClientMessage> message = stream_->Receive();
+      if (!message.ok()) {
+        if (absl::IsInvalidArgument(message.status()))
+          outbox_.Fail(ErrorKind::kProtocol, std::string(ToStd(message.status().message())));
+        if (outbox_.failed()) return absl::AbortedError("the session failed");
+        return absl::IsOutOfRange(message.status()) ? absl::OkStatus() : message.status();
+      }
+      if (std::holds_alternative<CloseSession>(*message))
+        return outbox_.failed() ? absl::AbortedError("the session failed") : absl::OkStatus();
+      // After a failure only the end of the stream is waited for.
+      if (outbox_.failed()) continue;
+      absl::Status handled = Handle(*std::move(message));
+      if (!handled.ok()) outbox_.Fail(ErrorKind::kProtocol, std::string(ToStd(handled.message())));
+    }
+  }
+
+  absl::Status Handle(ClientMessage message) {
+    bool opened = source_ != nullptr ? source_->opened() : destination_->opened();
+    if (!opened) return absl::FailedPreconditionError("a message before the session was opened");
+    if (std::holds_alternative<StartManifest>(message)) return StartScan();
+    if (auto* credit = std::get_if<ManifestCredit>(&message)) {
+      if (manifest_ == nullptr) {
+        early_credit_ += credit->batches;
+      } else {
+        manifest_->AddCredit(credit->batches);
+      }
+      return absl::OkStatus();
+    }
+    if (auto* where = std::get_if<ConnectData>(&message); where != nullptr && source_ != nullptr)
+      return source_->Connect(*where);
+    if (auto* batch = std::get_if<ActionBatch>(&message); batch != nullptr && destination_ != nullptr)
+      return destination_->Submit(std::move(*batch));
+    if (std::holds_alternative<FinishApply>(message) && destination_ != nullptr) return destination_->Finish();
+    return absl::FailedPreconditionError("a message that does not fit the session's role or state");
+  }
+
+  absl::Status StartScan() {
+    if (manifest_ != nullptr) return absl::FailedPreconditionError("the manifest was started before");
+    ScanOptions options;
+    options.selection = open_.selection;
+    options.checksum = open_.checksum;
+    options.one_file_system = open_.one_file_system;
+    // The lock is held: temporaries of other sessions are dead.
+    if (destination_ != nullptr && !open_.dry_run) options.remove_strays_but = SessionTag(open_.session);
+    DirectoryPtr root = source_ != nullptr ? source_->root() : destination_->root();
+    manifest_ = std::make_unique<ManifestSender>(context_.runtime, std::move(root), std::move(options), &outbox_);
+    US_RETURN_IF_ERROR(manifest_->Start());
+    manifest_->AddCredit(std::exchange(early_credit_, 0));
+    return absl::OkStatus();
+  }
+
+  // The order matters: what produces ends before what it tells, and the lock goes last.
+  void End() {
+    outbox_.SetPoll(nullptr);
+    outbox_.Close();
+    if (manifest_ != nullptr) manifest_->Stop();
+    if (source_ != nullptr) source_->Stop();
+    if (destination_ != nullptr) destination_->Stop();
+  }
+
+  const AgentContext& context_;
+  AgentStream* const stream_;
+  const OpenSession open_;
+  SessionOutbox outbox_;
+  std::shared_ptr<SourceSession> source_;
+  std::shared_ptr<DestinationSession> destination_;
+  std::unique_ptr<ManifestSender> manifest_;
+  uint32_t early_credit_ = 0;
+};
+
+}  // namespace
+
+absl::Status SessionRunner::Run(AgentStream* stream, const ControlPeer& peer, CancelToken shutdown) {
+  HelloReply reply;
+  reply.software = SoftwareName("uringsync-agent");
+  reply.features = Features();
+  reply.io_backend = std::string(context_.runtime->backend());
+  reply.fallback_reason = context_.runtime->fallback_reason();
+  reply.data_port = context_.data_port;
+  US_RETURN_IF_ERROR(AgentHandshake(stream, std::move(reply)).status());
+  absl::StatusOr<ClientMessage> first = stream->Receive();
+  if (!first.ok()) return absl::IsOutOfRange(first.status()) ? absl::OkStatus() : first.status();
+  if (std::holds_alternative<CloseSession>(*first)) return absl::OkStatus();
+  auto* open = std::get_if<OpenSession>(&*first);
+  if (open == nullptr) {
+    const char* text = "a session must begin with OpenSession";
+    absl::Status sent = stream->Send(SessionError{ErrorKind::kProtocol, text});
+    return sent.ok() ? absl::InvalidArgumentError(text) : sent;
+  }
+  const char* role = open->role == Role::kSource ? "source" : "destination";
+  const std::string root = open->root;
+  const std::string path = open->path.text();
+  LogSessionAudit(peer, "open", role, root, path, absl::OkStatus());
+  // A stream that is cut off by the shutdown makes Receive return, which ends the session like any other end.
+  absl::Status outcome = StreamSession(context_, stream, std::move(*open)).Run();
+  if (shutdown.cancelled() && outcome.ok()) outcome = shutdown.status();
+  LogSessionAudit(peer, "close", role, root, path, outcome);
+  return outcome;
+}
+
+}  // namespace uringsync

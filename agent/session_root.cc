@@ -1,0 +1,104 @@
+#include "agent/session_root.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "agent/roots.h"
+#include "engine/base/digest.h"
+#include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+#include "engine/fs/file.h"
+#include "engine/fs/file_system.h"
+#include "engine/fs/metadata.h"
+#include "engine/fs/process_capabilities.h"
+#include "engine/fs/syscalls.h"
+#include "engine/fs/xattrs.h"
+
+namespace uringsync {
+namespace {
+
+std::string FullPath(const Root& root, const RelPath& path) {
+  return EscapeName(path.is_root() ? root.path : (root.path == "/" ? "" : root.path) + "/" + path.text());
+}
+
+// What is there instead of a directory, for the message.
+std::string WhatIsThere(Driver* driver, const Directory& base, const RelPath& path) {
+  absl::StatusOr<DirectoryPtr> parent = OpenBeneath(driver, base, path.Parent(), DirectoryAccess::kPath);
+  struct statx found {};
+  if (!parent.ok() || !StatAt(driver, (*parent)->fd(), LeafName(path), &found).ok()) return "not a directory";
+  std::optional<FileType> type = FileTypeFromMode(found.stx_mode);
+  return type.has_value() ? std::string("a ") + FileTypeName(*type) : "not a directory";
+}
+
+absl::StatusOr<DirectoryPtr> CreateRoot(Driver* driver, const Directory& base, const RelPath& path) {
+  US_ASSIGN_OR_RETURN(DirectoryPtr parent, OpenBeneath(driver, base, path.Parent(), DirectoryAccess::kPath));
+  // An ordinary directory, as mkdir(1) makes it: its metadata follows from the source unless that is left out.
+  int made = sys::Mkdirat(driver, parent->fd(), LeafName(path), 0777);
+  if (made < 0 && made != -EEXIST) return ErrnoStatus(-made, "mkdir");
+  return OpenChild(driver, *parent, std::string(path.name()));
+}
+
+}  // namespace
+
+absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open) {
+  const bool writes = open.role == Role::kDestination && !open.dry_run;
+  US_ASSIGN_OR_RETURN(const Root* root, context.roots->FindForRole(open.root, writes ? Role::kDestination : Role::kSource));
+  const DirectoryPtr& base = root->directory;
+  SessionRoot result;
+  result.full_path = FullPath(*root, open.path);
+  absl::StatusOr<DirectoryPtr> found = OpenBeneath(driver, *base, open.path);
+  if (found.ok()) {
+    result.directory = *found;
+    return result;
+  }
+  const int error = StatusErrno(found.status());
+  if (error == ENOTDIR || error == ELOOP)
+    return absl::FailedPreconditionError(result.full_path + " is " + WhatIsThere(driver, *base, open.path) +
+                                         "; a directory is needed");
+  if (error != ENOENT) return WithContext(found.status(), result.full_path);
+  if (open.role == Role::kSource) return absl::NotFoundError(result.full_path + " does not exist");
+  if (!open.create_root) return absl::NotFoundError(result.full_path + " does not exist");
+  absl::StatusOr<DirectoryPtr> parent = OpenBeneath(driver, *base, open.path.Parent(), DirectoryAccess::kPath);
+  if (!parent.ok()) return WithContext(parent.status(), "the directory above " + result.full_path);
+  if (open.dry_run) return result;
+  absl::StatusOr<DirectoryPtr> made = CreateRoot(driver, *base, open.path);
+  if (!made.ok()) return WithContext(made.status(), result.full_path);
+  result.directory = *made;
+  result.created = true;
+  return result;
+}
+
+absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSession& open, SessionOpened* opened) {
+  ProcessCapabilities capabilities = ReadProcessCapabilities();
+  opened->can_chown = capabilities.can_chown;
+  opened->can_mknod = capabilities.can_mknod;
+  opened->can_set_capabilities = capabilities.can_set_capabilities;
+  opened->can_set_trusted = capabilities.can_set_trusted;
+  opened->uid = capabilities.uid;
+  opened->groups = capabilities.groups;
+  opened->created = root.created;
+  opened->exists = root.directory != nullptr;
+  if (root.directory == nullptr) return absl::OkStatus();
+  US_ASSIGN_OR_RETURN(opened->file_system, FileSystemTypeName(driver, root.directory->fd()));
+  if (open.role == Role::kDestination) opened->time_granularity_ns = ProbeTimeGranularity(driver, *root.directory);
+  struct statx stat {};
+  US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &stat), root.full_path));
+  if (!EntryFromStatx(stat, open.selection.atime, &opened->root)) return absl::InternalError("no type for the root");
+  XattrAccess xattrs(driver);
+  XattrDigests digests;
+  if (SelectsXattrs(open.selection)) {
+    opened->root.error = xattrs.Digest(ObjectHandle::At(root.directory->fd(), "."), open.selection, &digests);
+    opened->root.xattr_digest = digests.ordinary;
+    opened->root.capability_digest = digests.capability;
+    opened->root.trusted_digest = digests.trusted;
+  }
+  return absl::OkStatus();
+}
+
+bool IsVolatileFileSystem(const std::string& file_system) { return file_system == "tmpfs" || file_system == "ramfs"; }
+
+uint64_t DigestSeedOf(const SessionToken& token) {
+  return Xxh128(std::string_view(reinterpret_cast<const char*>(token.data()), token.size())).low;
+}
+
+}  // namespace uringsync

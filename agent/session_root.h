@@ -1,0 +1,35 @@
+// The directory that a session is about: found below a named root, made if asked, described.
+//
+// Thread rule: coroutines and functions of the shard that owns `driver`.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "agent/session_handler.h"
+#include "engine/fs/directory.h"
+#include "engine/ring/driver.h"
+#include "proto/messages.h"
+
+namespace uringsync {
+
+struct SessionRoot {
+  DirectoryPtr directory;  // null: it does not exist
+  bool created = false;
+  std::string full_path;  // of this host, for messages
+};
+
+// Finds `open.path` below the named root. NotFound, PermissionDenied (read-only root) and FailedPrecondition (no directory) say what and
+// where. A destination's missing directory is made when `create_root` says so and its parent exists; in a dry run it stays missing.
+absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open);
+
+// Fills exists, created, root, file_system, time_granularity_ns and what this process may set.
+absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSession& open, SessionOpened* opened);
+
+// True for file systems that live in memory: there is nothing to sync.
+bool IsVolatileFileSystem(const std::string& file_system);
+
+// Seed of the wire digests: both ends derive it from the token, which they share.
+uint64_t DigestSeedOf(const SessionToken& token);
+
+}  // namespace uringsync

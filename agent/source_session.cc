@@ -1,0 +1,135 @@
+#include "agent/source_session.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/backoff.h"
+#include "engine/base/errno_status.h"
+#include "engine/ring/runtime.h"
+#include "engine/transfer/source_server.h"
+#include "proto/data_stream.h"
+
+namespace uringsync {
+namespace {
+
+Task<void> JoinScope(Scope* scope) { co_await scope->Join(); }
+
+Task<void> CloseChannel(ReplyChannel* channel) {
+  channel->Close();
+  co_return;
+}
+
+// Data connections of a source that connects, when nobody says how many.
+constexpr size_t kConnectionsPerShard = 2;
+constexpr size_t kMaxConnections = 64;
+// Tries in a row that one connection makes before it gives up.
+constexpr int kMaxDialTries = 8;
+
+}  // namespace
+
+SourceSession::SourceSession(const AgentContext& context, OpenSession open, SessionOutbox* outbox)
+    : context_(context), open_(std::move(open)), outbox_(outbox) {}
+
+void SourceSession::Start() { opening_.SpawnOn(&context_.runtime->shard(0), Open()); }
+
+Task<void> SourceSession::Open() {
+  Driver* driver = Shard::Current()->driver();
+  absl::StatusOr<SessionRoot> root = OpenSessionRoot(driver, context_, open_);
+  if (!root.ok()) {
+    outbox_->Fail(ErrorKind::kSelection, "source: " + std::string(ToStd(root.status().message())));
+    co_return;
+  }
+  root_ = *std::move(root);
+  SessionOpened opened;
+  absl::Status described = DescribeRoot(driver, root_, open_, &opened);
+  if (!described.ok()) {
+    outbox_->Fail(ErrorKind::kFileIo, "source: " + std::string(ToStd(described.message())));
+    co_return;
+  }
+  absl::Status added = context_.table->AddSource(open_.session, shared_from_this());
+  if (!added.ok()) {
+    outbox_->Fail(ErrorKind::kProtocol, std::string(ToStd(added.message())));
+    co_return;
+  }
+  registered_ = true;
+  opened_.store(true, std::memory_order_release);
+  outbox_->Push(std::move(opened));
+}
+
+absl::StatusOr<std::unique_ptr<SourceReader>> SourceSession::MakeReader(Shard* shard) {
+  absl::Status over = cancel_.token().status();
+  if (!over.ok()) return over;
+  SourceReaderOptions options;
+  options.digest_seed = DigestSeedOf(open_.token);
+  options.selection = open_.selection;
+  return std::make_unique<SourceReader>(shard->driver(), shard->buffers(), root_.directory, std::move(options));
+}
+
+Task<absl::Status> SourceSession::Serve(std::unique_ptr<ReplyChannel> channel) {
+  Shard* shard = Shard::Current();
+  US_CO_ASSIGN_OR_RETURN(std::unique_ptr<SourceReader> reader, MakeReader(shard));
+  Scope closing;
+  absl::Status end;
+  {
+    ReplyChannel* raw = channel.get();
+    CancelToken::Registration registration =
+        cancel_.token().OnCancel([&closing, shard, raw] { closing.SpawnOn(shard, CloseChannel(raw)); });
+    end = co_await ServeReplies(raw, reader.get(), SourceServerLimits{});
+  }
+  co_await closing.Join();
+  co_return end;
+}
+
+absl::Status SourceSession::Connect(const ConnectData& where) {
+  if (!opened()) return absl::FailedPreconditionError("ConnectData before the session was opened");
+  if (connected_) return absl::FailedPreconditionError("ConnectData came twice");
+  connected_ = true;
+  size_t shards = context_.runtime->size();
+  size_t count = open_.data_connections > 0 ? open_.data_connections : shards * kConnectionsPerShard;
+  count = std::min(count, kMaxConnections);
+  for (size_t i = 0; i < count; ++i)
+    running_.SpawnOn(&context_.runtime->shard(i % shards), DialLoop(where.host, where.port));
+  return absl::OkStatus();
+}
+
+Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
+  Driver* driver = Shard::Current()->driver();
+  CancelToken cancel = cancel_.token();
+  Backoff backoff;
+  absl::Status last;
+  for (int tries = 0; tries < kMaxDialTries && !cancel.cancelled(); ++tries) {
+    DataDial dial;
+    dial.host = host;
+    dial.port = port;
+    dial.tls = context_.data_client_tls;
+    dial.hello = DataHello{kProtocolVersion, open_.session, open_.token, Role::kSource};
+    absl::StatusOr<std::unique_ptr<ReplyChannel>> channel = co_await DialReplyChannel(driver, std::move(dial));
+    last = channel.status();
+    if (channel.ok()) {
+      ever_served_ = true;
+      last = co_await Serve(*std::move(channel));
+      // The destination ended it: it has all it wants.
+      if (last.ok()) co_return;
+      tries = 0;
+      backoff.Reset();
+    } else if (absl::IsPermissionDenied(last) || absl::IsUnauthenticated(last) || absl::IsFailedPrecondition(last)) {
+      break;
+    }
+    bool go_on = co_await backoff.Wait(driver, cancel);
+    if (!go_on) co_return;
+  }
+  // Once there was a connection, the destination judges what it is missing.
+  if (!last.ok() && !cancel.cancelled() && !ever_served_.load())
+    outbox_->Fail(ErrorKind::kProtocol, "source: data connection to " + host + ": " + std::string(ToStd(last.message())));
+}
+
+void SourceSession::Stop() {
+  if (stopped_) return;
+  stopped_ = true;
+  BlockOn(&context_.runtime->shard(0), JoinScope(&opening_));
+  if (registered_) context_.table->RemoveSource(open_.session);
+  cancel_.Cancel(absl::CancelledError("the source session is over"));
+  BlockOn(&context_.runtime->shard(0), JoinScope(&running_));
+}
+
+}  // namespace uringsync

@@ -1,0 +1,55 @@
+// SourceSession: the agent's side of a source: its manifest, and contents for whoever holds the session's token.
+//
+// Thread rule: the session's thread, but for what LiveSource says. Held by shared_ptr: a destination in the same agent may outlive the
+// control stream by the moment it needs to notice.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "agent/session_handler.h"
+#include "agent/session_outbox.h"
+#include "agent/session_root.h"
+#include "agent/session_table.h"
+#include "engine/coro/cancel.h"
+#include "engine/coro/scope.h"
+
+namespace uringsync {
+
+class SourceSession final : public LiveSource, public std::enable_shared_from_this<SourceSession> {
+ public:
+  SourceSession(const AgentContext& context, OpenSession open, SessionOutbox* outbox);
+
+  // Finds the root, registers the session and says SessionOpened, or fails the outbox.
+  void Start();
+  bool opened() const { return opened_.load(std::memory_order_acquire); }
+  const DirectoryPtr& root() const { return root_.directory; }
+
+  // ConnectData: opens data connections to a destination that accepts, and serves them.
+  absl::Status Connect(const ConnectData& where);
+  // Ends every connection and waits for what runs for it. Idempotent.
+  void Stop();
+
+  const SessionToken& token() const override { return open_.token; }
+  absl::StatusOr<std::unique_ptr<SourceReader>> MakeReader(Shard* shard) override;
+  Task<absl::Status> Serve(std::unique_ptr<ReplyChannel> channel) override;
+
+ private:
+  Task<void> Open();
+  Task<void> DialLoop(std::string host, uint16_t port);
+
+  const AgentContext context_;
+  const OpenSession open_;
+  SessionOutbox* const outbox_;
+  SessionRoot root_;
+  CancelSource cancel_;
+  Scope opening_;
+  Scope running_;
+  std::atomic<bool> opened_{false};
+  std::atomic<bool> ever_served_{false};
+  bool connected_ = false;
+  bool registered_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace uringsync
