@@ -92,7 +92,7 @@ void Shard::Loop() {
     std::fputs("uringsync: a Runtime was destroyed with operations in flight\n", stderr);
     std::abort();
   }
-  // Another shard may still be inside Post() to this one, about to wake its driver.
+  // Another shard, or the thread that stops them, may still be about to wake this driver.
   all_stopped_->arrive_and_wait();
   // The driver belongs to this thread to its end.
   buffers_.reset();
@@ -149,8 +149,10 @@ absl::Status Runtime::StartShards(const RuntimeOptions& options, size_t count) {
 }
 
 void Runtime::StopShards() {
-  std::latch all_stopped(static_cast<std::ptrdiff_t>(shards_.size()));
+  // One more than the shards: this thread uses their drivers too, to wake them.
+  std::latch all_stopped(static_cast<std::ptrdiff_t>(shards_.size()) + 1);
   for (std::unique_ptr<Shard>& shard : shards_) shard->RequestStop(&all_stopped);
+  all_stopped.count_down();
   for (std::unique_ptr<Shard>& shard : shards_) shard->thread_.join();
   shards_.clear();
 }
