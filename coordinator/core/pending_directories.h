@@ -5,7 +5,7 @@
 // tree costs memory beyond its fixed cache.
 //
 // Thread rule: one thread, the owner of `driver`. Use:
-//   pending.PushLevel(level);  pending.Add(directory) ...;   // for the directory just merged
+//   pending.PushLevel(number);  pending.Add(directory) ...;   // for the directory just merged
 //   US_ASSIGN_OR_RETURN(std::optional<PendingDirectory> next, pending.Next());   // nullopt: PopLevel()
 #pragma once
 
@@ -77,6 +77,7 @@ class PendingDirectories {
     uint64_t begin = 0;         // of its records in the stack
     uint64_t position = 0;      // next record
     uint64_t end = 0;
+    uint64_t number = 0;        // of the directory
     bool may_delete = false;    // extraneous subdirectories go
   };
   static constexpr size_t kMemoryBytes = size_t{4} << 20;
@@ -84,7 +85,7 @@ class PendingDirectories {
   PendingDirectories(Driver* driver, std::string directory) : stack_(driver, std::move(directory), kMemoryBytes) {}
 
   // Begins a level; Add() fills it until the next call of Next().
-  void PushLevel() { levels_.push_back({stack_.size(), stack_.size(), stack_.size(), false}); }
+  void PushLevel(uint64_t number) { levels_.push_back({stack_.size(), stack_.size(), stack_.size(), number, false}); }
   absl::Status Add(const PendingDirectory& directory);
   Level& top() { return levels_.back(); }
   // The next subdirectory of the top level; nullopt when it has no more.

@@ -43,7 +43,7 @@ class Planner::Impl : public LinkPlan {
   }
 
   absl::Status PutMember(LinkMember member) override {
-    US_RETURN_IF_ERROR(Touch(member));
+    US_RETURN_IF_ERROR(deferred_->Touch(member.directory));
     PlannedAction planned = PlanEmitter::Put(std::move(member.path), std::move(member.source), std::move(member.destination),
                                              member.differences);
     if (member.waits) return deferred_->AddLateCreate(planned);
@@ -51,7 +51,7 @@ class Planner::Impl : public LinkPlan {
   }
 
   absl::Status LinkMemberTo(LinkMember member, const RelPath& leader, bool late) override {
-    US_RETURN_IF_ERROR(Touch(member));
+    US_RETURN_IF_ERROR(deferred_->Touch(member.directory));
     return deferred_->AddLink(PlanEmitter::Link(std::move(member.path), std::move(member.source),
                                                 std::move(member.destination), leader, member.differences),
                               late);
@@ -69,11 +69,6 @@ class Planner::Impl : public LinkPlan {
   const PlanCounters& counters() const { return emitter_.counters(); }
 
  private:
-  // Number 0: the directory is touched anyway.
-  absl::Status Touch(const LinkMember& member) {
-    return member.directory == 0 ? absl::OkStatus() : deferred_->Touch(member.directory);
-  }
-
   const PlanOptions options_;
   Driver* const driver_;
   const std::string spool_directory_;

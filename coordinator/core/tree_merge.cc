@@ -49,7 +49,8 @@ absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPat
   current_.path = std::move(path);
   current_.number = ++directories_;
   current_.plan = directory.plan;
-  pending_.PushLevel();
+  if (!pending_.empty()) current_.parent = pending_.top().number;
+  pending_.PushLevel(current_.number);
   US_RETURN_IF_ERROR(EnterBoth(directory));
   if (current_.plan == DirectoryPlan::kMakeWay) US_RETURN_IF_ERROR(MakeWay(directory));
   if (current_.plan == DirectoryPlan::kMerge && current_.has_source && current_.has_destination &&
@@ -221,12 +222,12 @@ absl::Status TreeMerge::MakeWay(const PendingDirectory& directory) {
                             ProblemKind::kConflict);
   }
   current_.plan = DirectoryPlan::kExtraneous;
+  US_RETURN_IF_ERROR(deferred_.Touch(current_.parent));
   // Number 0: no listing of the source can take this delete back, the source has another object of that name.
   US_RETURN_IF_ERROR(deferred_.AddDelete(0, current_.path, destination_.self()));
   Differences differences = Differences::FromMask(static_cast<uint32_t>(Attribute::kType));
   if (options_.preserve_hard_links && wanted.nlink > 1) {
-    // The directory that held it is touched already: its times move with the delete.
-    return links_.Add({0, current_.path, std::move(wanted), std::nullopt, differences, true});
+    return links_.Add({current_.parent, current_.path, std::move(wanted), std::nullopt, differences, true});
   }
   return deferred_.AddLateCreate(PlanEmitter::Put(current_.path, std::move(wanted), std::nullopt, differences));
 }

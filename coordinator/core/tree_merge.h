@@ -39,11 +39,12 @@ class TreeMerge {
   struct Current {
     RelPath path;
     uint64_t number = 0;
+    uint64_t parent = 0;           // number of the directory above
     DirectoryPlan plan = DirectoryPlan::kMerge;
     bool has_source = false;
     bool has_destination = false;
     bool touched = false;          // an entry of it changes: its times will move
-    bool maybe_touched = false;    // ... if a hard link turns out to need something
+    bool maybe_touched = false;    // ... if a hard link or a type change turns out to need something
     bool recorded_delete = false;
   };
 

@@ -177,7 +177,7 @@ absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
                             ProblemKind::kConflict);
   }
   // Whether the directory may go is known when its own batch comes.
-  current_.touched = true;
+  current_.maybe_touched = true;
   PendingDirectory directory;
   directory.name = source.name;
   directory.plan = DirectoryPlan::kMakeWay;
