@@ -1,4 +1,4 @@
-// One suite for both drivers, natively and as on kernels 5.15 and 5.6.
+// One suite for both drivers, natively, as on kernels 5.15 and 5.6, and with completions late and shuffled.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -12,12 +12,12 @@
 #include <optional>
 #include <string>
 #include <thread>
-#include <tuple>
 #include <vector>
 
 #include "engine/coro/channel.h"
 #include "engine/coro/scope.h"
 #include "tests/engine/ring/op_helpers.h"
+#include "tests/support/late_driver.h"
 #include "tests/support/run_on.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -27,15 +27,28 @@ namespace {
 
 using std::chrono::milliseconds;
 
-class DriverConformanceTest : public testing::TestWithParam<std::tuple<IoBackend, KernelLevel>> {
+struct Param {
+  IoBackend backend;
+  KernelLevel level;
+  bool late = false;
+};
+
+std::string ParamName(const testing::TestParamInfo<Param>& info) {
+  const Param& param = info.param;
+  const char* level = param.level == KernelLevel::kNative ? "native" : param.level == KernelLevel::k5_15 ? "k5_15" : "k5_6";
+  return std::string(param.backend == IoBackend::kUring ? "uring_" : "threads_") + level + (param.late ? "_late" : "");
+}
+
+class DriverConformanceTest : public testing::TestWithParam<Param> {
  protected:
   void SetUp() override {
     RuntimeOptions options;
     options.shards = 1;
-    options.driver.backend = std::get<0>(GetParam());
-    options.driver.level = std::get<1>(GetParam());
+    options.driver.backend = GetParam().backend;
+    options.driver.level = GetParam().level;
+    if (GetParam().late) options.wrap_driver = LateDriver::Wrapper(LateDriver::SeedFromEnvironment());
     absl::StatusOr<std::unique_ptr<Runtime>> runtime = Runtime::Start(std::move(options));
-    if (!runtime.ok() && std::get<0>(GetParam()) == IoBackend::kUring)
+    if (!runtime.ok() && GetParam().backend == IoBackend::kUring)
       GTEST_SKIP() << "io_uring is refused here: " << std::string(runtime.status().message());
     ASSERT_OK(runtime);
     runtime_ = *std::move(runtime);
@@ -53,16 +66,15 @@ class DriverConformanceTest : public testing::TestWithParam<std::tuple<IoBackend
   std::unique_ptr<Runtime> runtime_;
 };
 
-std::string ParamName(const testing::TestParamInfo<std::tuple<IoBackend, KernelLevel>>& info) {
-  const char* level = std::get<1>(info.param) == KernelLevel::kNative  ? "native"
-                      : std::get<1>(info.param) == KernelLevel::k5_15 ? "k5_15"
-                                                                      : "k5_6";
-  return (std::get<0>(info.param) == IoBackend::kUring ? "uring_" : "threads_") + std::string(level);
-}
-
 INSTANTIATE_TEST_SUITE_P(Drivers, DriverConformanceTest,
-                         testing::Combine(testing::Values(IoBackend::kUring, IoBackend::kThreads),
-                                          testing::Values(KernelLevel::kNative, KernelLevel::k5_15, KernelLevel::k5_6)),
+                         testing::Values(Param{IoBackend::kUring, KernelLevel::kNative},
+                                         Param{IoBackend::kUring, KernelLevel::k5_15},
+                                         Param{IoBackend::kUring, KernelLevel::k5_6},
+                                         Param{IoBackend::kUring, KernelLevel::kNative, true},
+                                         Param{IoBackend::kThreads, KernelLevel::kNative},
+                                         Param{IoBackend::kThreads, KernelLevel::k5_15},
+                                         Param{IoBackend::kThreads, KernelLevel::k5_6},
+                                         Param{IoBackend::kThreads, KernelLevel::kNative, true}),
                          ParamName);
 
 TEST_P(DriverConformanceTest, ReadReturnsBytesFromTheOffset) {
@@ -663,7 +675,7 @@ TEST_P(DriverConformanceTest, CallsReturnResultsOrNegativeErrnoAndAreCounted) {
 
 TEST_P(DriverConformanceTest, CallsNewerThanTheLevelAreAbsent) {
   const long result = RunOn(shard(), Call(CallCode::kListxattrat, -1, 0, 0, 0));
-  if (std::get<1>(GetParam()) == KernelLevel::kNative) {
+  if (GetParam().level == KernelLevel::kNative) {
     EXPECT_LT(result, 0);
   } else {
     EXPECT_EQ(result, -ENOSYS);
@@ -690,24 +702,6 @@ TEST_P(DriverConformanceTest, FileDataAndSocketTrafficCountAsSubmittedOperations
   for (OpCode code : {OpCode::kWrite, OpCode::kRead})
     EXPECT_EQ(counters.ring_inline[Index(code)] + counters.handed_off[Index(code)], 1U) << OpCodeName(code);
   EXPECT_GT(counters.enters, 0U);
-}
-
-TEST_P(DriverConformanceTest, ManyCoroutinesShareOneEnter) {
-  if (std::get<0>(GetParam()) != IoBackend::kUring) GTEST_SKIP() << "the thread driver has no submission queue";
-  WriteFile(dir_ / "f", "x");
-  UniqueFd fd = Open("f", O_RDONLY);
-  struct Test {
-    static Task<void> Body(int fd) {
-      std::vector<char> bytes(100);
-      std::vector<int64_t> results(100);
-      Scope scope;
-      for (size_t i = 0; i < bytes.size(); ++i) scope.Spawn(Store(ReadOp(fd, &bytes[i], 1, 0), &results[i]));
-      co_await scope.Join();
-    }
-  };
-  const uint64_t before = runtime_->Counters().enters;
-  RunOn(shard(), Test::Body(fd.get()));
-  EXPECT_LT(runtime_->Counters().enters - before, 20U);
 }
 
 // Buffers.
