@@ -156,8 +156,8 @@ absl::Status ExplainExtra(const CLI::App* command, std::string word) {
 
 absl::StatusOr<CommandLine> Collect(App* app) {
   const CLI::App* chosen = Chosen(&app->root);
-  if (const std::vector<std::string> extras = app->root.remaining(true); !extras.empty()) {
-    return ExplainExtra(chosen, extras.front());
+  for (const std::string& extra : app->root.remaining(true)) {
+    if (extra != "--") return ExplainExtra(chosen, extra);  // CLI11 counts the mark itself among what is left over
   }
   if (app->version) {
     return TextAnswer{"uringsync " + std::string(SoftwareVersion()) + " (protocol " + std::to_string(kProtocolVersion) + ")\n"};
@@ -187,7 +187,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
   } catch (const CLI::RequiredError& error) {
     // A mistyped option explains a missing argument better than its absence does.
     for (const std::string& extra : app->root.remaining(true)) {
-      if (extra.size() > 1 && extra.front() == '-') return ExplainExtra(Chosen(&app->root), extra);
+      if (extra.size() > 1 && extra.front() == '-' && extra != "--") return ExplainExtra(Chosen(&app->root), extra);
     }
     return Usage(Chosen(&app->root), EscapeName(error.what()));
   } catch (const CLI::ParseError& error) {

@@ -20,9 +20,6 @@
 namespace uringsync {
 namespace {
 
-// How long an agent that broke off may take to show how it ended.
-constexpr std::chrono::milliseconds kEndingPatience{1000};
-
 // Shared with the thread that watches for signals.
 struct Cancellation {
   CancelSource source;
@@ -69,13 +66,7 @@ LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, Run
 std::string DescribeError(const SyncOutcome& outcome, Links* links) {
   if (outcome.error.empty()) return {};
   if (!outcome.error_side) return outcome.error;
-  std::string text = links->Name(*outcome.error_side) + ": " + outcome.error;
-  if (outcome.exit_code == ExitCode::kProtocol && links->IsPrivate(*outcome.error_side)) {
-    if (const std::string ending = links->private_agent()->Ending(kEndingPatience); !ending.empty()) {
-      text += " (the private agent " + ending + ")";
-    }
-  }
-  return text;
+  return links->Explain(*outcome.error_side, outcome.error, outcome.exit_code == ExitCode::kProtocol);
 }
 
 }  // namespace

@@ -43,7 +43,7 @@ void AddSelection(CLI::App* command, SyncMode mode, RunFlags* flags) {
 void AddMetadata(CLI::App* command, SyncMode mode, RunFlags* flags) {
   const std::string off = "Metadata that is kept by default, switched off";
   command->add_flag("-a,--archive,-H,--hard-links,-A,--acls,-X,-S,--sparse", flags->archive,
-                    "Accepted for rsync's users; all of it is the default here")
+                    "Accepted for rsync's users; all of it is already the default")
       ->group(off);
   command->add_flag("--no-perms", flags->no_perms, "Not the mode")->group(off);
   CLI::Option* no_owner = command->add_flag("--no-owner", flags->no_owner, "Not the owner")->group(off);

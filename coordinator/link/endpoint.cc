@@ -44,7 +44,7 @@ std::optional<std::string> PercentDecode(std::string_view text) {
   return out;
 }
 
-struct HostPort {
+struct Authority {
   std::string host;
   uint16_t port = kDefaultAgentPort;
 };
@@ -53,8 +53,8 @@ bool IsHostByte(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
 }
 
-absl::StatusOr<HostPort> ParseAuthority(std::string_view text, std::string_view authority) {
-  HostPort out;
+absl::StatusOr<Authority> ParseAuthority(std::string_view text, std::string_view authority) {
+  Authority out;
   std::string_view port;
   if (!authority.empty() && authority.front() == '[') {
     const size_t close = authority.find(']');
@@ -97,10 +97,10 @@ absl::StatusOr<HostPort> ParseAuthority(std::string_view text, std::string_view 
 absl::StatusOr<Endpoint> ParseAgent(std::string_view text) {
   const std::string_view rest = text.substr(kAgentScheme.size());
   const size_t slash = rest.find('/');
-  US_ASSIGN_OR_RETURN(HostPort host_port, ParseAuthority(text, rest.substr(0, slash)));
+  US_ASSIGN_OR_RETURN(Authority authority, ParseAuthority(text, rest.substr(0, slash)));
   AgentEndpoint agent;
-  agent.host = std::move(host_port.host);
-  agent.port = host_port.port;
+  agent.host = std::move(authority.host);
+  agent.port = authority.port;
   std::string_view path = slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
   while (!path.empty()) {
     const size_t end = path.find('/');

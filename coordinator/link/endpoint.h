@@ -15,10 +15,11 @@
 
 #include "absl/status/statusor.h"
 #include "engine/base/rel_path.h"
+#include "proto/grpc_control.h"
 
 namespace uringsync {
 
-constexpr uint16_t kDefaultAgentPort = 7440;
+constexpr uint16_t kDefaultAgentPort = kDefaultControlPort;
 
 struct LocalEndpoint {
   std::string path;  // as given: relative to the working directory or absolute, symlinks not resolved

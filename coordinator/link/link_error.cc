@@ -15,7 +15,9 @@ constexpr char kKindPayload[] = "uringsync/error-kind";
 
 absl::Status LinkError(ErrorKind kind, std::string_view message) {
   absl::Status status = MakeStatus(absl::StatusCode::kFailedPrecondition, message);
-  status.SetPayload(kKindPayload, absl::Cord(std::to_string(static_cast<int>(kind))));
+  // From a view, see engine/base/errno_status.cc.
+  const std::string number = std::to_string(static_cast<int>(kind));
+  status.SetPayload(kKindPayload, absl::Cord(ToAbsl(number)));
   return status;
 }
 

@@ -8,7 +8,7 @@
 namespace uringsync {
 namespace {
 
-// How long a private agent that failed to answer may take to show how it ended.
+// How long a private agent that broke off may take to show how it ended.
 constexpr std::chrono::milliseconds kEndingPatience{1000};
 
 absl::Status RequireTls(const Endpoint& endpoint, const ControlTlsFiles& tls) {
@@ -61,13 +61,6 @@ absl::Status Links::Connect(const LinkOptions& options) {
       spec.tls = options.tls;
     }
     absl::StatusOr<std::unique_ptr<ControlChannel>> channel = ControlChannel::Connect(std::move(spec));
-    if (!channel.ok() && target.endpoint.is_local()) {
-      const std::string ending = agent_->Ending(kEndingPatience);
-      std::string text = "private agent for " + Name(side) + " does not work: ";
-      text += ending.empty() ? std::string(channel.status().message()) : "it " + ending;
-      if (const std::string said = agent_->last_warning(); !said.empty()) text += "; its last words: " + said;
-      return LinkError(ErrorKind::kFileIo, text);
-    }
     if (!channel.ok()) return AsLinkError(channel.status(), Name(side));
     absl::StatusOr<std::unique_ptr<ClientStream>> opened = (*channel)->OpenStream();
     if (!opened.ok()) return AsLinkError(opened.status(), Name(side));
@@ -116,9 +109,16 @@ std::string Links::Name(Side side) const {
   return "coordinator";
 }
 
-bool Links::IsPrivate(Side side) const {
-  if (side == Side::kSource) return targets_.source.endpoint.is_local();
-  return side == Side::kDestination && targets_.destination.endpoint.is_local();
+std::string Links::Explain(Side side, std::string_view reason, bool broke) {
+  if (side == Side::kCoordinator) return std::string(reason);
+  const std::string agent = side == Side::kSource ? "source agent" : "destination agent";
+  const Endpoint& endpoint = side == Side::kSource ? targets_.source.endpoint : targets_.destination.endpoint;
+  // The run names the side; the endpoint goes behind that name.
+  if (reason.substr(0, agent.size() + 2) == agent + ": ") reason.remove_prefix(agent.size() + 2);
+  std::string text = agent + " (" + endpoint.Display() + "): " + std::string(reason);
+  if (!broke || !endpoint.is_local()) return text;
+  if (const std::string ending = agent_->Ending(kEndingPatience); !ending.empty()) text += " (the private agent " + ending + ")";
+  return text;
 }
 
 }  // namespace uringsync

@@ -70,7 +70,8 @@ bool SameAgent(const Endpoint& source, const Endpoint& destination);
 class Links {
  public:
   // LinkError with the kind of what failed: a check (kSelection), missing certificates or no agent program (kUsage), an agent
-  // that does not answer or refuses the certificate (kProtocol), a private agent that does not start (kFileIo).
+  // that does not answer or refuses the certificate (kProtocol), a private agent
+  // that does not start (kFileIo). One that starts and dies shows when its stream is used: see Explain.
   static absl::StatusOr<std::unique_ptr<Links>> Open(const Endpoint& source, const Endpoint& destination, LinkOptions options);
   // Closes the streams and ends the private agent.
   ~Links();
@@ -83,9 +84,9 @@ class Links {
   absl::Status Prepare(SyncRequest* request) const;
   // "source /srv/data", "destination agent://backup/pool": how messages name a side. Escaped.
   std::string Name(Side side) const;
-  // Null when both sides are running agents.
-  PrivateAgent* private_agent() { return agent_.get(); }
-  bool IsPrivate(Side side) const;
+  // Why a side broke off: "source agent (agent://backup/pool): <reason>", `reason` being RunSync's text, and for a private agent
+  // that has ended, how. `broke`: the connection is gone, so an agent that is just ending is waited for a moment.
+  std::string Explain(Side side, std::string_view reason, bool broke);
 
  private:
   Links() = default;

@@ -1,0 +1,246 @@
+#include "coordinator/cli/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "coordinator/link/link_error.h"
+#include "tests/support/status_matchers.h"
+
+namespace uringsync {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+absl::StatusOr<CommandLine> Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "uringsync");
+  return ParseCommandLine(static_cast<int>(arguments.size()), arguments.data());
+}
+
+RunOptions RunOf(std::vector<const char*> arguments) {
+  absl::StatusOr<CommandLine> line = Parse(std::move(arguments));
+  EXPECT_OK(line);
+  if (!line.ok() || !std::holds_alternative<RunOptions>(*line)) {
+    ADD_FAILURE() << "no run";
+    return {};
+  }
+  return std::get<RunOptions>(*line);
+}
+
+std::string Refusal(std::vector<const char*> arguments) {
+  absl::StatusOr<CommandLine> line = Parse(std::move(arguments));
+  EXPECT_FALSE(line.ok());
+  if (line.ok()) return {};
+  EXPECT_EQ(LinkErrorKind(line.status()), ErrorKind::kUsage);
+  return std::string(line.status().message());
+}
+
+std::string Answer(std::vector<const char*> arguments) {
+  absl::StatusOr<CommandLine> line = Parse(std::move(arguments));
+  EXPECT_OK(line);
+  if (!line.ok() || !std::holds_alternative<TextAnswer>(*line)) {
+    ADD_FAILURE() << "no text";
+    return {};
+  }
+  return std::get<TextAnswer>(*line).text;
+}
+
+TEST(OptionsTest, PlainSyncKeepsEverythingAndDeletesNothing) {
+  const RunOptions run = RunOf({"sync", "/a", "/b"});
+  EXPECT_EQ(run.source.local().path, "/a");
+  EXPECT_EQ(run.destination.local().path, "/b");
+  const SyncRequest& request = run.request;
+  EXPECT_EQ(request.mode, SyncMode::kSync);
+  EXPECT_EQ(request.selection, MetadataSelection{});
+  EXPECT_TRUE(request.preserve_hard_links && request.symlinks && request.devices && request.specials && request.sparse);
+  EXPECT_FALSE(request.delete_extraneous || request.force_delete || request.checksum || request.one_file_system);
+  EXPECT_FALSE(request.explicit_devices || request.omit_root_metadata || request.wait_for_lock);
+  EXPECT_EQ(request.durability, Durability::kBatch);
+  EXPECT_EQ(request.data_connections, 0u);
+  EXPECT_EQ(request.idle_timeout, absl::InfiniteDuration());
+  EXPECT_FALSE(request.software.empty());
+  EXPECT_TRUE(run.agent_arguments.empty());
+  EXPECT_FALSE(run.output.verbose || run.output.quiet || run.output.json || run.output.stats || run.output.progress);
+}
+
+TEST(OptionsTest, RsyncsShortFormsChangeNothing) {
+  const RunOptions run = RunOf({"sync", "-aHAXS", "/a", "/b"});
+  EXPECT_EQ(run.request.selection, MetadataSelection{});
+  EXPECT_EQ(run.request.mode, SyncMode::kSync);
+}
+
+TEST(OptionsTest, CombinedShortFormsWithMeaningWork) {
+  const RunOptions run = RunOf({"sync", "-aHAXSxnvc", "/a", "/b"});
+  EXPECT_EQ(run.request.mode, SyncMode::kPlan);
+  EXPECT_TRUE(run.request.one_file_system);
+  EXPECT_TRUE(run.request.checksum);
+  EXPECT_TRUE(run.output.verbose);
+}
+
+TEST(OptionsTest, DryRunListsLikePlan) {
+  EXPECT_TRUE(RunOf({"sync", "-n", "/a", "/b"}).output.verbose);
+  EXPECT_TRUE(RunOf({"plan", "/a", "/b"}).output.verbose);
+  EXPECT_EQ(RunOf({"plan", "/a", "/b"}).request.mode, SyncMode::kPlan);
+}
+
+TEST(OptionsTest, EverySwitchReachesTheRequest) {
+  const RunOptions run = RunOf({"sync", "--no-perms", "--no-owner", "--no-group", "--no-times", "--no-xattrs", "--no-acls",
+                              "--no-hard-links", "--no-links", "--no-devices", "--no-specials", "--no-sparse", "--delete", "--force",
+                              "--omit-root-metadata", "--wait", "/a", "/b"});
+  const SyncRequest& request = run.request;
+  const MetadataSelection& selection = request.selection;
+  EXPECT_FALSE(selection.mode || selection.owner || selection.group || selection.mtime || selection.xattrs || selection.acls);
+  EXPECT_FALSE(request.preserve_hard_links || request.symlinks || request.devices || request.specials || request.sparse);
+  EXPECT_TRUE(request.delete_extraneous && request.force_delete && request.omit_root_metadata && request.wait_for_lock);
+}
+
+TEST(OptionsTest, NamedMetadataBecomesExplicit) {
+  const SyncRequest request = RunOf({"sync", "--owner", "--devices", "--xattrs", "-U", "--selinux", "/a", "/b"}).request;
+  EXPECT_TRUE(request.selection.explicit_owner);
+  EXPECT_TRUE(request.explicit_devices);
+  EXPECT_TRUE(request.selection.explicit_privileged_xattrs);
+  EXPECT_TRUE(request.selection.atime);
+  EXPECT_TRUE(request.selection.selinux);
+  EXPECT_TRUE(RunOf({"sync", "--group", "/a", "/b"}).request.selection.explicit_owner);
+}
+
+TEST(OptionsTest, NamedXattrsAreSortedAndUnique) {
+  const RunOptions run =
+      RunOf({"sync", "--xattr", "trusted.lov", "--xattr=lustre.lov", "--xattr", "trusted.lov", "/a", "/b"});
+  EXPECT_THAT(run.request.selection.extra_xattrs, ElementsAre("lustre.lov", "trusted.lov"));
+  EXPECT_EQ(run.destination.local().path, "/b");
+}
+
+TEST(OptionsTest, XattrsThatAreKeptAnywayCannotBeNamed) {
+  EXPECT_THAT(Refusal({"sync", "--xattr", "user.x", "/a", "/b"}), HasSubstr("kept already"));
+  EXPECT_THAT(Refusal({"sync", "--xattr", "lustre.", "/a", "/b"}), HasSubstr("--xattr"));
+}
+
+TEST(OptionsTest, RunningOptionsAreMapped) {
+  const RunOptions run = RunOf({"sync", "--durability", "none", "--io-backend=threads", "--jobs", "3", "--timeout", "60",
+                              "--connections", "5", "/a", "agent://h/r"});
+  EXPECT_EQ(run.request.durability, Durability::kNone);
+  EXPECT_EQ(run.request.data_connections, 5u);
+  EXPECT_EQ(run.request.idle_timeout, absl::Seconds(60));
+  EXPECT_THAT(run.agent_arguments, ElementsAre("--io-backend", "threads", "--jobs", "3"));
+}
+
+TEST(OptionsTest, OptionsWithoutEffectOnTheseEndpointsAreRefused) {
+  EXPECT_THAT(Refusal({"sync", "--jobs", "2", "agent://h/r", "agent://i/r"}), HasSubstr("private agent"));
+  EXPECT_THAT(Refusal({"sync", "--io-backend", "uring", "agent://h/r", "agent://i/r"}), HasSubstr("private agent"));
+  EXPECT_THAT(Refusal({"sync", "--connections", "2", "/a", "/b"}), HasSubstr("--connections"));
+}
+
+TEST(OptionsTest, ValuesOutOfRangeAreRefused) {
+  EXPECT_THAT(Refusal({"sync", "--durability", "file", "/a", "/b"}), HasSubstr("--durability"));
+  EXPECT_THAT(Refusal({"sync", "--io-backend", "aio", "/a", "/b"}), HasSubstr("--io-backend"));
+  EXPECT_THAT(Refusal({"sync", "--jobs", "0", "/a", "/b"}), HasSubstr("--jobs"));
+  EXPECT_THAT(Refusal({"sync", "--timeout", "x", "/a", "/b"}), HasSubstr("--timeout"));
+  EXPECT_THAT(Refusal({"sync", "--connections", "65", "/a", "agent://h/r"}), HasSubstr("--connections"));
+}
+
+TEST(OptionsTest, ContradictionsAreRefused) {
+  Refusal({"sync", "--owner", "--no-owner", "/a", "/b"});
+  Refusal({"sync", "--devices", "--no-devices", "/a", "/b"});
+  Refusal({"sync", "--xattrs", "--no-xattrs", "/a", "/b"});
+  Refusal({"sync", "-q", "-v", "/a", "/b"});
+  Refusal({"sync", "--progress", "--no-progress", "/a", "/b"});
+  Refusal({"sync", "--json", "--stats", "/a", "/b"});
+}
+
+TEST(OptionsTest, ProgressIsUndecidedUnlessSaid) {
+  EXPECT_EQ(RunOf({"sync", "/a", "/b"}).output.progress, std::nullopt);
+  EXPECT_EQ(RunOf({"sync", "--progress", "/a", "/b"}).output.progress, true);
+  EXPECT_EQ(RunOf({"sync", "--no-progress", "/a", "/b"}).output.progress, false);
+}
+
+TEST(OptionsTest, VerifyCountsExtraObjectsUnlessAllowed) {
+  const RunOptions run = RunOf({"verify", "/a", "/b"});
+  EXPECT_EQ(run.request.mode, SyncMode::kVerify);
+  EXPECT_TRUE(run.request.delete_extraneous);
+  EXPECT_FALSE(RunOf({"verify", "--allow-extra", "/a", "/b"}).request.delete_extraneous);
+}
+
+TEST(OptionsTest, CommandsHaveOnlyOptionsThatMeanSomethingThere) {
+  EXPECT_THAT(Refusal({"verify", "--delete", "/a", "/b"}), HasSubstr("unknown option '--delete'"));
+  EXPECT_THAT(Refusal({"plan", "--durability", "none", "/a", "/b"}), HasSubstr("unknown option"));
+}
+
+TEST(OptionsTest, UnknownOptionIsAnsweredWithTheNearestOne) {
+  EXPECT_THAT(Refusal({"sync", "--delte", "/a", "/b"}), HasSubstr("did you mean '--delete'?"));
+  EXPECT_THAT(Refusal({"sync", "--checksums=1", "/a", "/b"}), HasSubstr("did you mean '--checksum'?"));
+  EXPECT_THAT(Refusal({"sync", "--no-hardlinks", "/a", "/b"}), HasSubstr("did you mean '--no-hard-links'?"));
+  EXPECT_THAT(Refusal({"sync", "--dry", "/a"}), HasSubstr("did you mean '--dry-run'?"));
+  const std::string far = Refusal({"sync", "--frobnicate-everything", "/a", "/b"});
+  EXPECT_THAT(far, HasSubstr("unknown option"));
+  EXPECT_THAT(far, testing::Not(HasSubstr("did you mean")));
+  EXPECT_THAT(far, HasSubstr("uringsync sync --help"));
+}
+
+TEST(OptionsTest, UnknownCommandIsAnsweredWithTheNearestOne) {
+  EXPECT_THAT(Refusal({"snyc", "/a", "/b"}), HasSubstr("unknown command 'snyc'; did you mean 'sync'?"));
+  EXPECT_THAT(Refusal({"certs", "inti", "d"}), HasSubstr("did you mean 'init'?"));
+}
+
+TEST(OptionsTest, MissingAndSurplusArgumentsAreTold) {
+  EXPECT_THAT(Refusal({}), HasSubstr("a command is missing"));
+  EXPECT_THAT(Refusal({"certs"}), HasSubstr("init"));
+  EXPECT_THAT(Refusal({"sync", "/a"}), HasSubstr("DST"));
+  EXPECT_THAT(Refusal({"sync", "/a", "/b", "/c"}), HasSubstr("unexpected argument '/c'"));
+  EXPECT_THAT(Refusal({"sync", "host:/a", "/b"}), HasSubstr("agent://host/"));
+}
+
+TEST(OptionsTest, PathsThatLookLikeOptionsGoBehindTwoDashes) {
+  const RunOptions run = RunOf({"sync", "-v", "--", "-a", "--b"});
+  EXPECT_EQ(run.source.local().path, "-a");
+  EXPECT_EQ(run.destination.local().path, "--b");
+}
+
+TEST(OptionsTest, CertificatesComeFromTheEnvironmentUnlessGiven) {
+  ::setenv("URINGSYNC_CERT", "/e/c", 1);
+  ::setenv("URINGSYNC_KEY", "/e/k", 1);
+  ::setenv("URINGSYNC_CA", "/e/a", 1);
+  const RunOptions run = RunOf({"sync", "--key", "/o/k", "/a", "agent://h/r"});
+  ::unsetenv("URINGSYNC_CERT");
+  ::unsetenv("URINGSYNC_KEY");
+  ::unsetenv("URINGSYNC_CA");
+  EXPECT_EQ(run.tls.cert, "/e/c");
+  EXPECT_EQ(run.tls.key, "/o/k");
+  EXPECT_EQ(run.tls.ca, "/e/a");
+}
+
+TEST(OptionsTest, CertsInitTakesHostsAndDays) {
+  absl::StatusOr<CommandLine> line = Parse({"certs", "init", "dir", "--host", "a,10.0.0.1", "--host=b", "--days", "30"});
+  ASSERT_OK(line);
+  const CertsOptions& certs = std::get<CertsOptions>(*line);
+  EXPECT_EQ(certs.directory, "dir");
+  EXPECT_THAT(certs.hosts, ElementsAre("a,10.0.0.1", "b"));
+  EXPECT_EQ(certs.days, 30);
+  EXPECT_FALSE(certs.force);
+  Refusal({"certs", "init", "dir"});
+  Refusal({"certs", "init", "dir", "--host", "a", "--days", "0"});
+}
+
+TEST(OptionsTest, DoctorTakesPaths) {
+  absl::StatusOr<CommandLine> line = Parse({"doctor", "/a", "/b", "--json"});
+  ASSERT_OK(line);
+  EXPECT_THAT(std::get<DoctorOptions>(*line).paths, ElementsAre("/a", "/b"));
+  EXPECT_TRUE(std::get<DoctorOptions>(*line).json);
+}
+
+TEST(OptionsTest, HelpAndVersionAreTexts) {
+  EXPECT_THAT(Answer({"--version"}), HasSubstr("uringsync "));
+  EXPECT_THAT(Answer({"--help"}), HasSubstr("sync"));
+  const std::string help = Answer({"sync", "--help"});
+  EXPECT_THAT(help, HasSubstr("uringsync sync"));
+  EXPECT_THAT(help, HasSubstr("already the default"));
+  EXPECT_THAT(help, HasSubstr("Exit codes"));
+  EXPECT_THAT(Answer({"certs", "init", "--help"}), HasSubstr("uringsync certs init"));
+}
+
+}  // namespace
+}  // namespace uringsync
