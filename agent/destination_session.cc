@@ -78,60 +78,74 @@ Task<void> DestinationSession::Open() {
     opened.notices = lock_.notices();
   }
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
-  if (described.ok() && writes) described = MakeSources();
+  if (described.ok() && writes && open_.route.kind == DataRoute::Kind::kAccept) described = AwaitSource();
   if (!described.ok()) {
     outbox_->Fail(ErrorKind::kFileIo, "destination: " + std::string(ToStd(described.message())));
     co_return;
   }
-  if (writes && !sources_.empty()) MakeEngine(opened);
+  writes_ = writes && open_.route.kind != DataRoute::Kind::kNone;
+  destination_ = opened;
   opened_.store(true, std::memory_order_release);
   outbox_->Push(std::move(opened));
 }
 
-absl::Status DestinationSession::MakeSources() {
-  const size_t shards = context_.runtime->size();
-  switch (open_.route.kind) {
-    case DataRoute::Kind::kNone: return absl::OkStatus();
-    case DataRoute::Kind::kLocal: {
-      US_ASSIGN_OR_RETURN(local_source_, context_.table->FindSource(open_.route.peer_session, open_.token));
-      for (size_t i = 0; i < shards; ++i) {
-        US_ASSIGN_OR_RETURN(std::unique_ptr<SourceReader> reader, local_source_->MakeReader(&context_.runtime->shard(i)));
-        sources_.push_back(std::make_unique<LocalContentSource>(std::move(reader)));
-      }
-      return absl::OkStatus();
-    }
-    case DataRoute::Kind::kConnect:
-    case DataRoute::Kind::kAccept: break;
-  }
-  for (size_t i = 0; i < shards; ++i) {
+absl::Status DestinationSession::AwaitSource() {
+  if (context_.data_port == 0) return absl::FailedPreconditionError("this agent has no data port to accept connections on");
+  MakeRemoteSources();
+  US_RETURN_IF_ERROR(context_.table->AddDestination(open_.session, shared_from_this()));
+  registered_ = true;
+  return absl::OkStatus();
+}
+
+void DestinationSession::MakeRemoteSources() {
+  for (size_t i = 0; i < context_.runtime->size(); ++i) {
     auto remote = std::make_unique<RemoteContentSource>(&context_.runtime->shard(i));
     remote_.push_back(remote.get());
     sources_.push_back(std::move(remote));
   }
-  last_connected_ = std::chrono::steady_clock::now();
-  if (open_.route.kind == DataRoute::Kind::kAccept) {
-    if (context_.data_port == 0) return absl::FailedPreconditionError("this agent has no data port to accept connections on");
-    US_RETURN_IF_ERROR(context_.table->AddDestination(open_.session, shared_from_this()));
-    registered_ = true;
-    return absl::OkStatus();
+}
+
+absl::Status DestinationSession::StartOnce() {
+  if (!opened() || !writes_) return absl::FailedPreconditionError("actions for a session that does not write");
+  if (engine_ != nullptr) return absl::OkStatus();
+  if (open_.route.kind == DataRoute::Kind::kLocal) {
+    US_RETURN_IF_ERROR(UseLocalSource());
+  } else if (open_.route.kind == DataRoute::Kind::kConnect) {
+    MakeRemoteSources();
+    DialSource();
   }
+  MakeEngine();
+  engine_ready_.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+absl::Status DestinationSession::UseLocalSource() {
+  US_ASSIGN_OR_RETURN(local_source_, context_.table->FindSource(open_.route.peer_session, open_.token));
+  for (size_t i = 0; i < context_.runtime->size(); ++i) {
+    US_ASSIGN_OR_RETURN(std::unique_ptr<SourceReader> reader, local_source_->MakeReader(&context_.runtime->shard(i)));
+    sources_.push_back(std::make_unique<LocalContentSource>(std::move(reader)));
+  }
+  return absl::OkStatus();
+}
+
+void DestinationSession::DialSource() {
   // Every shard needs a connection of its own.
+  const size_t shards = context_.runtime->size();
   size_t wanted = open_.data_connections > 0 ? open_.data_connections : shards * kConnectionsPerShard;
   size_t per_shard = std::max<size_t>(std::min(wanted, kMaxConnections) / shards, 1);
   for (size_t i = 0; i < shards; ++i) {
     dialers_[i] = static_cast<int>(per_shard);
     for (size_t n = 0; n < per_shard; ++n) running_.SpawnOn(&context_.runtime->shard(i), DialLoop(i));
   }
-  return absl::OkStatus();
 }
 
-void DestinationSession::MakeEngine(const SessionOpened& opened) {
+void DestinationSession::MakeEngine() {
   ApplyOptions options;
   options.selection = open_.selection;
   options.durability = open_.durability;
   options.sparse = open_.sparse;
-  options.volatile_file_system = IsVolatileFileSystem(opened.file_system);
-  options.time_granularity_ns = opened.time_granularity_ns;
+  options.volatile_file_system = IsVolatileFileSystem(destination_.file_system);
+  options.time_granularity_ns = destination_.time_granularity_ns;
   options.digest_seed = DigestSeedOf(open_.token);
   options.session_tag = SessionTag(open_.session);
   options.capabilities = ReadProcessCapabilities();
@@ -182,20 +196,20 @@ Task<absl::Status> DestinationSession::Use(std::unique_ptr<RequestChannel> chann
 }
 
 absl::Status DestinationSession::Submit(ActionBatch batch) {
-  if (engine_ == nullptr) return absl::FailedPreconditionError("actions for a session that does not write");
+  US_RETURN_IF_ERROR(StartOnce());
   if (finish_asked_.load()) return absl::FailedPreconditionError("actions after FinishApply");
   return engine_->Submit(std::move(batch));
 }
 
 absl::Status DestinationSession::Finish() {
-  if (engine_ == nullptr || finish_asked_.exchange(true))
-    return absl::FailedPreconditionError("FinishApply for a session that applies nothing, or twice");
+  US_RETURN_IF_ERROR(StartOnce());
+  if (finish_asked_.exchange(true)) return absl::FailedPreconditionError("FinishApply twice");
   engine_->Finish();
   return absl::OkStatus();
 }
 
 bool DestinationSession::Poll(bool tick, AgentMessage* message) {
-  if (!opened() || engine_ == nullptr || done_told_) return false;
+  if (!engine_ready_.load(std::memory_order_acquire) || done_told_) return false;
   if (tick) WatchConnections();
   const bool finished = engine_->finished();
   if (!tick && !finished && !engine_->shared().report.has_credit()) return false;
@@ -217,7 +231,7 @@ void DestinationSession::WatchConnections() {
   auto now = std::chrono::steady_clock::now();
   bool connected =
       std::any_of(remote_.begin(), remote_.end(), [](const RemoteContentSource* remote) { return remote->usable(); });
-  if (connected) last_connected_ = now;
+  if (connected || last_connected_ == std::chrono::steady_clock::time_point{}) last_connected_ = now;
   if (open_.route.kind != DataRoute::Kind::kAccept || now - last_connected_ < kNoConnectionLimit) return;
   last_connected_ = now;
   // Called by the outbox itself: the failure is queued by another coroutine.
