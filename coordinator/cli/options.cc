@@ -25,6 +25,18 @@ constexpr char kExitCodes[] =
     "Exit codes: 0 all as asked, 1 usage, 2 protocol version, 3 wrong source or destination, 11 file I/O or locked,\n"
     "12 agent or connection lost, 20 interrupted, 23 some objects failed (verify: differ), 24 some vanished, 30 time-out.\n";
 
+// Help that shows of an option its names, its value and the variable that sets it; what excludes what is told when it happens.
+class HelpFormatter final : public CLI::Formatter {
+ public:
+  std::string make_option_opts(const CLI::Option* option) const override {
+    std::string out;
+    if (option->get_type_size() != 0) out += " " + option->get_type_name().substr(0, option->get_type_name().find(':'));
+    if (!option->get_envname().empty()) out += " ($" + option->get_envname() + ")";
+    return out;
+  }
+  std::string make_positionals(const CLI::App*) const override { return {}; }  // the footer explains them
+};
+
 struct App {
   CLI::App root{"uringsync makes a directory tree equal to another one, on this host or between hosts.", "uringsync"};
   RunFlags sync;
@@ -107,6 +119,7 @@ std::unique_ptr<App> MakeApp() {
   for (CLI::App* command : {static_cast<CLI::App*>(&app->root), app->sync_command, app->plan_command, app->verify_command,
                             app->certs_command, app->certs_init, app->doctor_command}) {
     command->allow_extras();
+    command->formatter(std::make_shared<HelpFormatter>());
     command->get_formatter()->column_width(34);
   }
   return app;
@@ -183,7 +196,7 @@ absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) 
     app->root.parse(argc, argv);
     return Collect(app.get());
   } catch (const CLI::CallForHelp&) {
-    return TextAnswer{Chosen(&app->root)->help(FullName(Chosen(&app->root)))};
+    return TextAnswer{app->root.help()};
   } catch (const CLI::RequiredError& error) {
     // A mistyped option explains a missing argument better than its absence does.
     for (const std::string& extra : app->root.remaining(true)) {

@@ -79,9 +79,9 @@ void AddRunning(CLI::App* command, SyncMode mode, RunFlags* flags) {
   const std::string group = "How it runs";
   if (mode == SyncMode::kSync) {
     command->add_option("--durability", flags->durability,
-                        "batch: every file is on disk before its name shows it; none: the kernel writes when it likes")
+                        "batch (default): every file is on disk before its name shows it; none: the kernel writes when it likes")
         ->check(CLI::IsMember({"none", "batch"}))
-        ->capture_default_str()
+        ->type_name("none|batch")
         ->group(group);
     command->add_flag("--wait", flags->wait, "Wait for another run into the same DST instead of giving up")->group(group);
     command->add_option("--connections", flags->connections, "Data connections between two agents; the agents choose by default")
@@ -89,9 +89,9 @@ void AddRunning(CLI::App* command, SyncMode mode, RunFlags* flags) {
         ->type_name("N")
         ->group(group);
   }
-  command->add_option("--io-backend", flags->io_backend, "Of the private agent for local paths: auto (default), uring or threads")
+  command->add_option("--io-backend", flags->io_backend, "Of the private agent for local paths; auto (default) falls back to threads")
       ->check(CLI::IsMember({"auto", "uring", "threads"}))
-      ->type_name("NAME")
+      ->type_name("auto|uring|threads")
       ->group(group);
   command->add_option("--jobs", flags->jobs, "Threads of the private agent for local paths; one per usable core by default")
       ->check(CLI::Range(1u, kMaxJobs))

@@ -80,7 +80,7 @@ class Links {
 
   ClientStream& source() { return *source_; }
   ClientStream& destination() { return *destination_; }
-  // Fills both targets (with fresh ids and tokens), create_root and choose_route. The request refers to nothing of this object.
+  // Fills both targets (with fresh ids and a token), create_root and choose_route. The request refers to nothing of this object.
   absl::Status Prepare(SyncRequest* request) const;
   // "source /srv/data", "destination agent://backup/pool": how messages name a side. Escaped.
   std::string Name(Side side) const;

@@ -120,7 +120,9 @@ absl::Status Links::Prepare(SyncRequest* request) const {
   request->create_root = to.endpoint.is_local() ? to.local.create_root : !to.path.is_root();
   US_RETURN_IF_ERROR(FillRandom(&request->source.session));
   US_RETURN_IF_ERROR(FillRandom(&request->destination.session));
-  // One secret for both: whichever side accepts knows what the other one will show.
+  // One secret for both, and between two agents one id too: whichever side accepts data connections looks up what the other one
+  // shows. In one agent the two sessions need ids of their own, and no connection is made.
+  if (!SameAgent(from.endpoint, to.endpoint)) request->destination.session = request->source.session;
   US_RETURN_IF_ERROR(FillRandom(&request->source.token));
   request->destination.token = request->source.token;
   request->choose_route = [source = from.endpoint, destination = to.endpoint, session = request->source.session](
