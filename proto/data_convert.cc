@@ -172,7 +172,7 @@ absl::StatusOr<FileRequest> RequestFromWire(const v1::DataRequest& wire, Directo
 size_t RequestBytes(const FileRequest& request) { return request.path.name().size() + 128; }
 
 absl::Status CheckDepth(const FileRequest& request) {
-  if (request.path.depth() <= kMaxDirectoriesPerRequestMessage) return absl::OkStatus();
+  if (request.path.depth() <= kMaxDirectoriesPerRequestMessage + 1) return absl::OkStatus();
   return Invalid("a path has more than " + std::to_string(kMaxDirectoriesPerRequestMessage) + " directories above it");
 }
 

@@ -98,10 +98,8 @@ absl::StatusOr<UniqueFd> Dial(const Target& target) {
 }
 
 // The names in the agent's certificate, for a person.
-std::string NamesOf(SSL* ssl) {
-  const std::unique_ptr<X509, decltype(&X509_free)> cert(SSL_get1_peer_certificate(ssl), &X509_free);
-  if (cert == nullptr) return "no names";
-  auto* raw = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(cert.get(), NID_subject_alt_name, nullptr, nullptr));
+std::string NamesOf(X509* cert) {
+  auto* raw = static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(cert, NID_subject_alt_name, nullptr, nullptr));
   const std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)> names(raw, &GENERAL_NAMES_free);
   std::string text;
   for (int i = 0; names != nullptr && i < sk_GENERAL_NAME_num(names.get()); ++i) {
@@ -120,8 +118,16 @@ std::string NamesOf(SSL* ssl) {
   return text.empty() ? "no names" : text;
 }
 
+// Notes the names of a certificate that fails; afterwards the connection has it no more. The SSL's app data is a std::string.
+int NoteNames(int ok, X509_STORE_CTX* store) {
+  auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  X509* cert = X509_STORE_CTX_get_current_cert(store);
+  if (!ok && cert != nullptr) *static_cast<std::string*>(SSL_get_app_data(ssl)) = NamesOf(cert);
+  return ok;
+}
+
 // Why we refuse the agent's certificate.
-absl::Status AgentRefused(const Target& target, SSL* ssl, long verdict) {
+absl::Status AgentRefused(const Target& target, const std::string& names, long verdict) {
   std::string text = "the certificate of " + target.Name() + " was refused: ";
   switch (verdict) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
@@ -130,7 +136,7 @@ absl::Status AgentRefused(const Target& target, SSL* ssl, long verdict) {
     case X509_V_ERR_CERT_NOT_YET_VALID: text += "it is not valid yet; check the clocks of both hosts"; break;
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
-      text += "it is made out to " + NamesOf(ssl) + "; connect by such a name, or issue one for " + EscapeName(target.host) +
+      text += "it is made out to " + names + "; connect by such a name, or issue one for " + EscapeName(target.host) +
               " (uringsync certs init --host)";
       break;
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
@@ -146,27 +152,24 @@ absl::Status AgentRefused(const Target& target, SSL* ssl, long verdict) {
   return MakeStatus(absl::StatusCode::kUnauthenticated, text);
 }
 
-// Why the agent refuses ours, by the TLS alert that it sent; OK for anything else.
+// Why the agent refuses ours, by the TLS alert that it sent.
 absl::Status WeAreRefused(const Target& target, unsigned long error) {
-  const std::string start = target.Name() + " refused the certificate " + EscapeName(target.files.cert) + ": ";
-  if (ERR_GET_LIB(error) != ERR_LIB_SSL) return absl::OkStatus();
-  switch (ERR_GET_REASON(error)) {
+  std::string text = target.Name() + " refused the certificate " + EscapeName(target.files.cert) + ": ";
+  const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
+  switch (reason) {
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED: text += "it has expired; issue a new one (uringsync certs init)"; break;
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED: text += "it did not arrive; give --cert and --key"; break;
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-      return MakeStatus(absl::StatusCode::kUnauthenticated,
-                        start + "the agent's --ca did not sign it; use a certificate of the agent's authority");
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-      return MakeStatus(absl::StatusCode::kUnauthenticated, start + "it has expired; issue a new one (uringsync certs init)");
-    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
-      return MakeStatus(absl::StatusCode::kUnauthenticated, start + "it did not arrive; give --cert and --key");
-    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
-    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
-    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
-    case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
-    case SSL_R_TLSV1_ALERT_DECRYPT_ERROR:
-      return MakeStatus(absl::StatusCode::kUnauthenticated,
-                        start + "use one that the agent's authority signed and that has not expired");
-    default: return absl::OkStatus();
+      text += "the agent's --ca did not sign it; use a certificate of the agent's authority";
+      break;
+    // gRPC's server often hangs up without an alert.
+    default: text += "the agent's --ca did not sign it, or it is no longer valid; use a certificate of the agent's authority";
   }
+  return MakeStatus(absl::StatusCode::kUnauthenticated, text);
+}
+
+bool IsAlert(unsigned long error) {
+  return ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) > SSL_AD_REASON_OFFSET;
 }
 
 // Runs `step` (SSL_connect, SSL_read) to its end. Positive: done; 0: failed, `error` from OpenSSL; -1: the deadline passed.
@@ -185,14 +188,14 @@ int Drive(SSL* ssl, int fd, Clock::time_point deadline, unsigned long* error, St
   }
 }
 
-absl::Status Handshake(const Target& target, SSL* ssl, int fd) {
+absl::Status Handshake(const Target& target, SSL* ssl, int fd, const std::string& names) {
   unsigned long error = 0;
   const int result = Drive(ssl, fd, target.deadline, &error, [ssl] { return SSL_connect(ssl); });
   if (result < 0) return NoAnswer(target);
   if (result == 0) {
     const long verdict = SSL_get_verify_result(ssl);
-    if (verdict != X509_V_OK) return AgentRefused(target, ssl, verdict);
-    US_RETURN_IF_ERROR(WeAreRefused(target, error));
+    if (verdict != X509_V_OK) return AgentRefused(target, names, verdict);
+    if (IsAlert(error)) return WeAreRefused(target, error);
     return MakeStatus(absl::StatusCode::kUnavailable,
                       target.Name() + " does not answer in TLS; is that the control port of a uringsync-agent?");
   }
@@ -213,7 +216,9 @@ absl::Status DiagnoseConnection(const std::string& host, uint16_t port, const Co
   const std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(context.native()), &SSL_free);
   if (ssl == nullptr) return absl::InternalError("OpenSSL makes no connection object");
   SSL_set_fd(ssl.get(), fd.get());
-  SSL_set_verify(ssl.get(), SSL_VERIFY_PEER, nullptr);
+  std::string names;
+  SSL_set_app_data(ssl.get(), &names);
+  SSL_set_verify(ssl.get(), SSL_VERIFY_PEER, &NoteNames);
   constexpr unsigned char kHttp2[] = {2, 'h', '2'};
   SSL_set_alpn_protos(ssl.get(), kHttp2, sizeof(kHttp2));
   X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl.get());
@@ -222,7 +227,7 @@ absl::Status DiagnoseConnection(const std::string& host, uint16_t port, const Co
     SSL_set_tlsext_host_name(ssl.get(), host.c_str());
   }
   SSL_set_connect_state(ssl.get());
-  return Handshake(target, ssl.get(), fd.get());
+  return Handshake(target, ssl.get(), fd.get(), names);
 }
 
 }  // namespace uringsync

@@ -1,0 +1,193 @@
+#include "tests/support/message_samples.h"
+
+#include <algorithm>
+#include <set>
+
+namespace uringsync {
+
+std::string MessageSamples::Name() {
+  while (true) {
+    std::string name(1 + Number(Number(8) == 0 ? kMaxNameBytes : 20), '\0');
+    const bool plain = Coin();
+    for (char& c : name) {
+      do {
+        c = plain ? static_cast<char>('a' + Number(26)) : static_cast<char>(Number(256));
+      } while (c == '\0' || c == '/');
+    }
+    if (ValidateName(name).ok()) return name;
+  }
+}
+
+RelPath MessageSamples::Path(size_t max_depth) {
+  RelPath path;
+  for (size_t depth = Number(max_depth + 1); depth > 0; --depth) path = path.Child(Name());
+  return path;
+}
+
+FileTime MessageSamples::Time() {
+  return {static_cast<int64_t>(random_()), static_cast<uint32_t>(Number(1'000'000'000))};
+}
+
+std::string MessageSamples::Text(size_t max_bytes) {
+  std::string text(Number(max_bytes), '\0');
+  for (char& c : text) c = static_cast<char>(Number(256));
+  return text;
+}
+
+Entry MessageSamples::EntryOfType(std::string name, FileType type) {
+  Entry entry;
+  entry.name = std::move(name);
+  entry.type = type;
+  entry.mode = static_cast<uint32_t>(Number(010000));
+  entry.uid = static_cast<uint32_t>(random_());
+  entry.gid = static_cast<uint32_t>(random_());
+  entry.size_bytes = Number(uint64_t{1} << 63);
+  entry.mtime = Time();
+  entry.ctime = Time();
+  if (Coin()) entry.atime = Time();
+  entry.nlink = 1 + Number(5);
+  entry.id = {Number(3), random_()};
+  entry.allocated_bytes = Number(uint64_t{1} << 40);
+  if (type == FileType::kBlockDevice || type == FileType::kCharDevice) {
+    entry.rdev_major = static_cast<uint32_t>(Number(4096));
+    entry.rdev_minor = static_cast<uint32_t>(Number(1 << 20));
+  }
+  if (type == FileType::kSymlink) entry.symlink_target = Name() + "/" + Name();
+  entry.xattr_digest = MaybeDigest();
+  entry.capability_digest = MaybeDigest();
+  entry.trusted_digest = MaybeDigest();
+  if (type == FileType::kRegular && Coin()) entry.content_digest = AnyDigest();
+  if (Number(16) == 0) entry.error = static_cast<int>(1 + Number(133));
+  entry.not_entered = type == FileType::kDirectory && Number(8) == 0;
+  return entry;
+}
+
+Entry MessageSamples::AnyEntry(std::string name) {
+  return EntryOfType(std::move(name), static_cast<FileType>(1 + Number(7)));
+}
+
+DirectoryBatch MessageSamples::Batch(size_t entries) {
+  DirectoryBatch batch;
+  batch.directory = Path(5);
+  batch.self = EntryOfType(std::string(batch.directory.name()), FileType::kDirectory);
+  std::set<std::string> names;
+  while (names.size() < entries) names.insert(Name());
+  for (const std::string& name : names) batch.entries.push_back(AnyEntry(name));
+  batch.last = Coin();
+  batch.error = Coin() ? 0 : 13;
+  return batch;
+}
+
+ActionBatch MessageSamples::Actions(size_t actions) {
+  ActionBatch batch;
+  batch.phase = static_cast<Phase>(1 + Number(4));
+  batch.sequence = 1 + Number(1000);
+  RelPath directory = Path(4);
+  for (size_t i = 0; i < actions; ++i) {
+    if (Number(10) == 0) directory = Coin() ? Path(4) : directory.Child(Name());
+    Action action;
+    action.id = i + 1;
+    action.kind = static_cast<ActionKind>(1 + Number(7));
+    action.path = action.kind == ActionKind::kSetMetadata && Number(5) == 0 ? RelPath() : directory.Child(Name());
+    const std::string name(action.path.name());
+    constexpr FileType kSpecial[] = {FileType::kFifo, FileType::kSocket, FileType::kBlockDevice, FileType::kCharDevice};
+    switch (action.kind) {
+      case ActionKind::kMakeDirectory: action.wanted = EntryOfType(name, FileType::kDirectory); break;
+      case ActionKind::kPutFile: action.wanted = EntryOfType(name, FileType::kRegular); break;
+      case ActionKind::kPutSymlink: action.wanted = EntryOfType(name, FileType::kSymlink); break;
+      case ActionKind::kPutSpecial: action.wanted = EntryOfType(name, kSpecial[Number(4)]); break;
+      case ActionKind::kLink:
+        action.wanted = EntryOfType(name, FileType::kRegular);
+        action.link_target = Path(3).Child(Name());
+        break;
+      case ActionKind::kSetMetadata:
+      case ActionKind::kDelete: action.wanted = AnyEntry(name); break;
+    }
+    if (Coin()) action.existing = AnyEntry(name);
+    action.xattrs_differ = Coin();
+    batch.actions.push_back(std::move(action));
+  }
+  return batch;
+}
+
+Problem MessageSamples::AnyProblem() {
+  Problem problem;
+  problem.kind = static_cast<ProblemKind>(1 + Number(6));
+  problem.side = static_cast<Side>(1 + Number(3));
+  problem.path = Path(6);
+  problem.operation = "open";
+  problem.error = static_cast<int>(Number(133));
+  problem.detail = Text(100);
+  problem.action = Number(1000);
+  return problem;
+}
+
+ApplyCounters MessageSamples::Counters() {
+  return {random_(), random_(), random_(), random_(), random_(), random_(), random_(), random_(), random_()};
+}
+
+OpenSession MessageSamples::AnyOpenSession() {
+  OpenSession open;
+  for (uint8_t& byte : open.session) byte = static_cast<uint8_t>(Number(256));
+  for (uint8_t& byte : open.token) byte = static_cast<uint8_t>(Number(256));
+  open.role = Coin() ? Role::kSource : Role::kDestination;
+  open.root = "data";
+  open.path = Path(4);
+  bool* const switches[] = {&open.selection.mode,  &open.selection.owner, &open.selection.group, &open.selection.mtime,
+                            &open.selection.atime, &open.selection.acls,  &open.checksum,        &open.one_file_system,
+                            &open.sparse,          &open.dry_run,         &open.create_root,     &open.wait_for_lock,
+                            &open.force_delete};
+  for (bool* flag : switches) *flag = Coin();
+  if (Coin()) open.selection.extra_xattrs = {"lustre.lov", "trusted.lov"};
+  open.durability = Coin() ? Durability::kNone : Durability::kBatch;
+  open.route.kind = static_cast<DataRoute::Kind>(Number(4));
+  if (open.route.kind == DataRoute::Kind::kLocal) open.route.peer_session = open.session;
+  if (open.route.kind == DataRoute::Kind::kConnect) {
+    open.route.host = "backup.example";
+    open.route.port = static_cast<uint16_t>(1 + Number(65535));
+  }
+  open.data_connections = static_cast<uint32_t>(Number(65));
+  return open;
+}
+
+ClientMessage MessageSamples::AnyClientMessage() {
+  switch (Number(8)) {
+    case 0: return Hello{.software = "uringsync 0.1.0", .features = {"a", "b"}};
+    case 1: return AnyOpenSession();
+    case 2: return ConnectData{.host = "::1", .port = 7441};
+    case 3: return StartManifest{};
+    case 4: return ManifestCredit{.batches = static_cast<uint32_t>(1 + Number(1000))};
+    case 5: return Actions(Number(200));
+    case 6: return FinishApply{};
+    default: return CloseSession{};
+  }
+}
+
+AgentMessage MessageSamples::AnyAgentMessage() {
+  switch (Number(7)) {
+    case 0:
+      return HelloReply{.version = 1, .min_version = 1, .max_version = 1, .software = "uringsync-agent 0.1.0", .features = {"a"},
+                        .io_backend = "uring", .fallback_reason = Text(50), .data_port = 7441};
+    case 1: {
+      SessionOpened opened{.exists = Coin(), .created = Coin(), .file_system = "tmpfs", .can_chown = Coin(), .can_mknod = Coin(),
+                           .uid = static_cast<uint32_t>(Number(70000)), .groups = {0, 4, 1000}, .notices = {Text(80)}};
+      if (opened.exists) opened.root = EntryOfType("", FileType::kDirectory);
+      return opened;
+    }
+    case 2: return SessionError{.kind = static_cast<ErrorKind>(1 + Number(8)), .message = Text(100)};
+    case 3: return Batch(Number(200));
+    case 4: return ManifestEnd{random_(), random_(), random_(), random_()};
+    case 5: {
+      ApplyProgress progress{.completed_sequence = random_(), .counters = Counters()};
+      for (uint64_t i = Number(20); i > 0; --i) progress.problems.push_back(AnyProblem());
+      for (uint64_t i = Number(20); i > 0; --i) progress.skipped_actions.push_back(random_());
+      progress.current_file = Path(4);
+      progress.current_bytes = Number(1 << 30);
+      progress.current_size = 1 << 30;
+      return progress;
+    }
+    default: return ApplyDone{.counters = Counters(), .durability = Coin() ? Durability::kNone : Durability::kBatch};
+  }
+}
+
+}  // namespace uringsync
