@@ -32,7 +32,8 @@ absl::Status ListenError(int err, const SocketAddress& address, const std::strin
     return status;
   }
   if (!option.empty()) advice += " with " + option;
-  return MakeStatus(status.code(), std::string(ToStd(status.message())) + "; " + advice);
+  const absl::StatusCode code = err == EACCES ? status.code() : absl::StatusCode::kFailedPrecondition;
+  return MakeStatus(code, std::string(ToStd(status.message())) + "; " + advice);
 }
 
 absl::StatusOr<UniqueFd> BindAndListen(Driver* driver, const SocketAddress& address, const std::string& option) {

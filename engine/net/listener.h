@@ -31,7 +31,8 @@ constexpr int kListenBacklog = 256;
 class Listener {
  public:
   // Binds the first address of the host that can be bound. Errors say the address, the reason and what to do, e.g. "cannot
-  // listen on 0.0.0.0:7441: Address already in use; another agent may be running, choose another with --data-listen".
+  // listen on 0.0.0.0:7441: Address already in use; another agent may be running, choose another with --data-listen"
+  // (FailedPrecondition; PermissionDenied for a privileged port).
   static Task<absl::StatusOr<std::unique_ptr<Listener>>> Listen(Driver* driver, ListenOptions options);
   ~Listener();
   Listener(const Listener&) = delete;
