@@ -64,6 +64,7 @@ class ManifestScanner::Impl {
   static ScanWindowOptions WindowOptions(const ScanOptions& options) {
     ScanWindowOptions window;
     window.spool_directory = options.spool_directory;
+    window.window_nodes = std::max<size_t>(options.window_nodes, 4);
     window.read_ahead_entries = options.read_ahead_entries;
     window.directory_entries = std::min<size_t>(window.directory_entries, options.read_ahead_entries);
     return window;

@@ -40,6 +40,7 @@ struct ScanOptions {
   std::string spool_directory;      // of the names of huge directories; empty: $TMPDIR, else /tmp
   // Bounds. Entries that were read ahead of the consumer, all shards together (the head directory may always go on).
   size_t read_ahead_entries = 16384;
+  size_t window_nodes = 4096;       // directories that are known and not yet handed out, in memory; the rest is on disk
   size_t names_in_memory = 32768;   // names of one directory beyond which they are sorted on disk
 };
 
