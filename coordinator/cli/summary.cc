@@ -90,6 +90,8 @@ std::string SummaryLine(const RunResult& result) {
   if (changes.empty() && result.outcome.actions_failed == 0 && result.outcome.complete) {
     return objects + ", nothing to do: " + Moved(result) + Troubles(result);
   }
+  // What an agent that broke off had done without having told it is not counted.
+  if (changes.empty() && !result.outcome.complete) return objects + " seen; " + Moved(result) + Troubles(result);
   return objects + (changes.empty() ? ", nothing done" : ", " + changes) + "; " + Moved(result) + Troubles(result);
 }
 

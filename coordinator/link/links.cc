@@ -113,8 +113,10 @@ std::string Links::Explain(Side side, std::string_view reason, bool broke) {
   if (side == Side::kCoordinator) return std::string(reason);
   const std::string agent = side == Side::kSource ? "source agent" : "destination agent";
   const Endpoint& endpoint = side == Side::kSource ? targets_.source.endpoint : targets_.destination.endpoint;
-  // The run names the side; the endpoint goes behind that name.
-  if (reason.substr(0, agent.size() + 2) == agent + ": ") reason.remove_prefix(agent.size() + 2);
+  // The run and the agent name the side too; the endpoint goes behind that name, once.
+  for (const std::string& prefix : {agent + ": ", std::string(side == Side::kSource ? "source: " : "destination: ")}) {
+    if (reason.substr(0, prefix.size()) == prefix) reason.remove_prefix(prefix.size());
+  }
   std::string text = agent + " (" + endpoint.Display() + "): " + std::string(reason);
   if (!broke || !endpoint.is_local()) return text;
   if (const std::string ending = agent_->Ending(kEndingPatience); !ending.empty()) text += " (the private agent " + ending + ")";

@@ -145,7 +145,7 @@ TEST_F(LinksTest, PrivateAgentThatFailsAtOnceIsExplained) {
   EXPECT_FALSE(answer.ok());
   EXPECT_EQ(links->Explain(Side::kSource, "source agent: gone", true),
             "source agent (" + (dir_ / "src") + "): gone (the private agent exited with status 3)");
-  EXPECT_EQ(links->Explain(Side::kDestination, "refused", false), "destination agent (" + (dir_ / "dst") + "): refused");
+  EXPECT_EQ(links->Explain(Side::kDestination, "destination agent: destination: refused", false), "destination agent (" + (dir_ / "dst") + "): refused");
   links.reset();
   EXPECT_EQ(warning_, "cannot open root");
 }
