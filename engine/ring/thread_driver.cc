@@ -43,6 +43,21 @@ int64_t ReadWithoutBlocking(const Op& op) {
   return RunFileOp(op);  // EOPNOTSUPP: the file system cannot tell; EINTR: the plain call knows what to do
 }
 
+int64_t OrErrno(ssize_t result) { return result >= 0 ? result : -errno; }
+
+int64_t PollNow(const Op& op) {
+  pollfd poll{.fd = op.fd, .events = static_cast<short>(op.flags), .revents = 0};
+  const int ready = ::poll(&poll, 1, 0);
+  if (ready <= 0) return ready == 0 ? -EAGAIN : -errno;
+  return (poll.revents & POLLNVAL) != 0 ? -EBADF : poll.revents;
+}
+
+int64_t TryAccept(const Op& op) {
+  int flags = 0;
+  if (!MakeNonBlocking(op.fd, &flags)) return -errno;
+  return OrErrno(::accept4(op.fd, nullptr, nullptr, SOCK_CLOEXEC));
+}
+
 int WaitMilliseconds(std::chrono::nanoseconds wait) {
   // Rounded up: a deadline that is not quite there yet must not turn the loop into a spin.
   const auto ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
@@ -134,34 +149,22 @@ int64_t ThreadDriver::StartConnect(OpState* state) {
   return errno == EINTR ? -EINPROGRESS : -errno;
 }
 
-int64_t ThreadDriver::TryAccept(const Op& op) {
-  int flags = 0;
-  if (!MakeNonBlocking(op.fd, &flags)) return -errno;
-  const int fd = ::accept4(op.fd, nullptr, nullptr, SOCK_CLOEXEC);
-  return fd >= 0 ? fd : -errno;
+int64_t ThreadDriver::TrySocketOp(OpState* state) {
+  while (true) {
+    const int64_t result = TrySocketOpOnce(*state->op);
+    if (result != -EINTR) return result;
+  }
 }
 
-int64_t ThreadDriver::TrySocketOp(OpState* state) {
-  const Op& op = *state->op;
+int64_t ThreadDriver::TrySocketOpOnce(const Op& op) {
   const int flags = static_cast<int>(op.flags) | MSG_NOSIGNAL | MSG_DONTWAIT;
-  while (true) {
-    int64_t result = 0;
-    switch (op.code) {
-      case OpCode::kAccept: result = TryAccept(op); break;
-      case OpCode::kConnect: result = ConnectResult(op.fd); break;
-      case OpCode::kSend: result = ::send(op.fd, op.buffer, op.length, flags); break;
-      case OpCode::kRecv: result = ::recv(op.fd, op.buffer, op.length, flags); break;
-      case OpCode::kPoll: {
-        pollfd poll{.fd = op.fd, .events = static_cast<short>(op.flags), .revents = 0};
-        result = ::poll(&poll, 1, 0);
-        if (result == 0) return -EAGAIN;
-        if (result > 0) return (poll.revents & POLLNVAL) != 0 ? -EBADF : poll.revents;
-        break;
-      }
-      default: return -EINVAL;
-    }
-    if (result == -1 && (op.code == OpCode::kSend || op.code == OpCode::kRecv || op.code == OpCode::kPoll)) result = -errno;
-    if (result != -EINTR) return result;
+  switch (op.code) {
+    case OpCode::kAccept: return TryAccept(op);
+    case OpCode::kConnect: return ConnectResult(op.fd);
+    case OpCode::kSend: return OrErrno(::send(op.fd, op.buffer, op.length, flags));
+    case OpCode::kRecv: return OrErrno(::recv(op.fd, op.buffer, op.length, flags));
+    case OpCode::kPoll: return PollNow(op);
+    default: return -EINVAL;
   }
 }
 

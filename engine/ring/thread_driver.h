@@ -49,8 +49,8 @@ class ThreadDriver final : public Driver {
   void StartSocketOp(OpState* state);
   // -EAGAIN: not ready, wait for ReadinessFor(op).
   int64_t TrySocketOp(OpState* state);
+  int64_t TrySocketOpOnce(const Op& op);
   int64_t StartConnect(OpState* state);
-  int64_t TryAccept(const Op& op);
   void WaitReady(OpState* state);
   bool Arm(int fd, Waits* waits);
   void OnEvent(int fd, uint32_t events);
