@@ -1,0 +1,373 @@
+#include "coordinator/core/run.h"
+
+#include <gmock/gmock.h>
+
+#include <thread>
+
+#include "tests/coordinator/core/fake_agent.h"
+#include "tests/coordinator/core/plan_fixture.h"
+
+namespace uringsync {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr size_t kWindow = 4;
+
+class RecordingObserver final : public Observer {
+ public:
+  void OnOpened(const HelloReply&, const SessionOpened&, const HelloReply&, const SessionOpened&) override { Call("opened"); }
+  void OnAction(const Action& action, const Differences& differences, ActionOutcome outcome) override {
+    const char* const outcomes[] = {"", "planned", "done", "skipped", "failed"};
+    Call(std::string(outcomes[static_cast<int>(outcome)]) + " " + Itemize(action, differences) + " " + action.path.text());
+  }
+  void OnProblem(const Problem& problem) override { Call("problem " + problem.path.text() + " " + problem.operation); }
+  void OnProgress(const SyncProgress& progress) override {
+    EXPECT_EQ(std::this_thread::get_id(), thread_);
+    last = progress;
+  }
+  void OnNotice(Side, std::string_view text) override { Call("notice " + std::string(text)); }
+  void OnSkipped(SkipReason, const RelPath& path, FileType) override { Call("skipped " + path.text()); }
+  std::vector<std::string> calls;
+  SyncProgress last;
+
+ private:
+  void Call(std::string text) {
+    EXPECT_EQ(std::this_thread::get_id(), thread_);
+    calls.push_back(std::move(text));
+  }
+  const std::thread::id thread_ = std::this_thread::get_id();
+};
+
+// Two agents and a run between them.
+struct Fixture {
+  Fixture() {
+    source.manifest = {Batch("", {Dir("d", 2), File("f", 3)}, 1), Batch("d", {File("x", 4)}, 2)};
+    destination.manifest = {Batch("", {File("old", 9)}, 1)};
+    request.choose_route = [](const HelloReply&, const HelloReply&) { return absl::StatusOr<RouteChoice>(RouteChoice{}); };
+    request.software = "test";
+    request.source.root = request.destination.root = "data";
+    request.source.session[0] = 1;
+    request.destination.session[0] = 2;
+  }
+  SyncOutcome Run() {
+    auto [source_client, source_end] = MakeInMemoryControlPair(kWindow);
+    auto [destination_client, destination_end] = MakeInMemoryControlPair(kWindow);
+    source_agent = std::make_unique<FakeAgent>(std::move(source_end), source);
+    destination_agent = std::make_unique<FakeAgent>(std::move(destination_end), destination);
+    SyncOutcome outcome = RunSync(request, *source_client, *destination_client, observer);
+    source_agent->Join();
+    destination_agent->Join();
+    return outcome;
+  }
+  SyncRequest request;
+  FakeAgent::Behaviour source;
+  FakeAgent::Behaviour destination;
+  std::unique_ptr<FakeAgent> source_agent;
+  std::unique_ptr<FakeAgent> destination_agent;
+  RecordingObserver observer;
+};
+
+TEST(RunSyncTest, SyncsAndTellsEveryActionOnce) {
+  Fixture f;
+  f.request.delete_extraneous = true;
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kOk) << outcome.error;
+  EXPECT_TRUE(outcome.complete);
+  EXPECT_THAT(f.observer.calls,
+              ElementsAre("opened", "done cd+++++++++ d", "done >f+++++++++ f", "done >f+++++++++ d/x", "done *deleting old",
+                          "done .d......... d", "done .d......... "));
+  EXPECT_EQ(outcome.actions_done, 6u);
+  EXPECT_EQ(outcome.durability, Durability::kBatch);
+  EXPECT_TRUE(f.destination_agent->finished);
+  EXPECT_TRUE(f.destination_agent->said_goodbye);
+  EXPECT_TRUE(f.source_agent->said_goodbye);
+  EXPECT_EQ(f.observer.last.actions_ended, 6u);
+  EXPECT_FALSE(f.observer.last.discovering);
+}
+
+TEST(RunSyncTest, OpensTheDestinationBeforeTheSourceWithTheRouteThatWasChosen) {
+  Fixture f;
+  std::atomic<int> opened{0};
+  int destination_turn = 0;
+  int source_turn = 0;
+  f.destination.on_message = [&](const ClientMessage& m) {
+    if (std::holds_alternative<OpenSession>(m)) destination_turn = ++opened;
+  };
+  f.source.on_message = [&](const ClientMessage& m) {
+    if (std::holds_alternative<OpenSession>(m)) source_turn = ++opened;
+  };
+  f.source.hello.data_port = 77;
+  f.request.choose_route = [](const HelloReply& source, const HelloReply&) -> absl::StatusOr<RouteChoice> {
+    RouteChoice choice;
+    choice.route = {.kind = DataRoute::Kind::kConnect, .host = "there", .port = source.data_port};
+    return choice;
+  };
+  EXPECT_EQ(f.Run().exit_code, ExitCode::kOk);
+  EXPECT_EQ(destination_turn, 1);
+  EXPECT_EQ(source_turn, 2);
+  EXPECT_EQ(f.destination_agent->opens.at(0).route.port, 77);
+  EXPECT_EQ(f.destination_agent->opens.at(0).role, Role::kDestination);
+  EXPECT_EQ(f.source_agent->opens.at(0).role, Role::kSource);
+}
+
+TEST(RunSyncTest, PlanListsWithoutTouching) {
+  Fixture f;
+  f.request.mode = SyncMode::kPlan;
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kOk) << outcome.error;
+  EXPECT_TRUE(f.destination_agent->actions.empty());
+  EXPECT_TRUE(f.destination_agent->opens.at(0).dry_run);
+  EXPECT_FALSE(f.destination_agent->finished);
+  EXPECT_EQ(f.observer.calls.at(1), "planned cd+++++++++ d");
+}
+
+TEST(RunSyncTest, PlanIntoAMissingDirectoryIsAllNew) {
+  Fixture f;
+  f.request.mode = SyncMode::kPlan;
+  f.destination.opened.exists = false;
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kOk) << outcome.error;
+  EXPECT_EQ(f.observer.calls.at(1), "planned cd+++++++++ ");
+  EXPECT_EQ(outcome.plan.creates, 4u);
+}
+
+TEST(RunSyncTest, VerifyComparesDigestsAndEndsWith23WhereTreesDiffer) {
+  Fixture f;
+  f.request.mode = SyncMode::kVerify;
+  Entry one = File("f", 3);
+  one.content_digest = Digest128{1, 1};
+  Entry other = File("f", 8);
+  other.content_digest = Digest128{2, 2};
+  f.source.manifest = {Batch("", {one})};
+  f.destination.manifest = {Batch("", {other})};
+  SyncOutcome outcome = f.Run();
+  EXPECT_TRUE(f.source_agent->opens.at(0).checksum);
+  EXPECT_EQ(outcome.exit_code, ExitCode::kPartial);
+  EXPECT_EQ(outcome.problems.differing, 1u);
+  EXPECT_EQ(f.observer.calls.at(1), "planned >fc........ f");
+
+  Fixture same;
+  same.request.mode = SyncMode::kVerify;
+  same.source.manifest = {Batch("", {one})};
+  same.destination.manifest = {Batch("", {one})};
+  outcome = same.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kOk);
+  EXPECT_EQ(outcome.problems.differing, 0u);
+}
+
+TEST(RunSyncTest, ProblemsOfActionsEndWith23AndAreToldBeforeTheAction) {
+  Fixture f;
+  f.destination.apply = [](const ActionBatch& batch) {
+    ApplyProgress progress;
+    progress.completed_sequence = batch.sequence;
+    for (const Action& action : batch.actions) {
+      if (action.path.text() != "f") continue;
+      Problem problem;
+      problem.path = action.path;
+      problem.operation = "write";
+      problem.action = action.id;
+      progress.problems.push_back(problem);
+    }
+    return std::optional(progress);
+  };
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kPartial);
+  EXPECT_TRUE(outcome.error.empty());
+  EXPECT_EQ(outcome.actions_failed, 1u);
+  const auto problem = std::find(f.observer.calls.begin(), f.observer.calls.end(), "problem f write");
+  const auto action = std::find(f.observer.calls.begin(), f.observer.calls.end(), "failed >f+++++++++ f");
+  ASSERT_NE(problem, f.observer.calls.end());
+  ASSERT_NE(action, f.observer.calls.end());
+  EXPECT_LT(problem, action);
+}
+
+TEST(RunSyncTest, VanishedSourceObjectsAloneEndWith24) {
+  Fixture f;
+  Entry gone = File("f", 3);
+  gone.error = ENOENT;
+  f.source.manifest = {Batch("", {gone})};
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kVanished);
+  EXPECT_EQ(outcome.problems.vanished, 1u);
+}
+
+TEST(RunSyncTest, SkippedActionsAreNoProblem) {
+  Fixture f;
+  f.destination.apply = [](const ActionBatch& batch) {
+    ApplyProgress progress;
+    progress.completed_sequence = batch.sequence;
+    progress.skipped_actions = {batch.actions.front().id};
+    return std::optional(progress);
+  };
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kOk);
+  EXPECT_GT(outcome.actions_skipped, 0u);
+  EXPECT_EQ(f.observer.calls.at(1), "skipped cd+++++++++ d");
+}
+
+TEST(RunSyncTest, AgentThatDiesDuringTheScanIsNamed) {
+  for (const Side side : {Side::kSource, Side::kDestination}) {
+    Fixture f;
+    f.request.delete_extraneous = true;
+    (side == Side::kSource ? f.source : f.destination).die_at_batch = side == Side::kSource ? 1 : 0;
+    const SyncOutcome outcome = f.Run();
+    EXPECT_EQ(outcome.exit_code, ExitCode::kProtocol);
+    EXPECT_EQ(outcome.error_side, side);
+    EXPECT_THAT(outcome.error, HasSubstr(side == Side::kSource ? "source agent" : "destination agent"));
+    EXPECT_FALSE(outcome.complete);
+    for (const Action& action : f.destination_agent->actions) EXPECT_NE(action.kind, ActionKind::kDelete);
+  }
+}
+
+TEST(RunSyncTest, AgentThatDiesBeforeTheEndOfItsManifestDeletesNothing) {
+  Fixture f;
+  f.request.delete_extraneous = true;
+  f.source.die_at_batch = f.source.manifest.size();
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kProtocol);
+  for (const Action& action : f.destination_agent->actions) EXPECT_NE(action.kind, ActionKind::kDelete);
+}
+
+TEST(RunSyncTest, DestinationThatDiesWhileApplyingIsNamed) {
+  Fixture f;
+  f.destination.apply = [](const ActionBatch&) { return std::optional<ApplyProgress>(); };
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kProtocol);
+  EXPECT_EQ(outcome.error_side, Side::kDestination);
+}
+
+TEST(RunSyncTest, RefusalsDecideTheExitCode) {
+  const std::pair<ErrorKind, ExitCode> cases[] = {
+      {ErrorKind::kSelection, ExitCode::kSelection}, {ErrorKind::kLocked, ExitCode::kFileIo},
+      {ErrorKind::kUsage, ExitCode::kUsage},         {ErrorKind::kVersion, ExitCode::kVersion},
+      {ErrorKind::kInterrupted, ExitCode::kInterrupted}};
+  for (const auto& [kind, code] : cases) {
+    Fixture f;
+    f.destination.refuse_open = SessionError{kind, "because\n"};
+    const SyncOutcome outcome = f.Run();
+    EXPECT_EQ(outcome.exit_code, code);
+    EXPECT_EQ(outcome.error, "destination agent: because\\012");
+  }
+}
+
+TEST(RunSyncTest, AgentOfAnotherVersionEndsWith2NamingBoth) {
+  Fixture f;
+  f.source.hello.version = 7;
+  f.source.hello.min_version = 7;
+  f.source.hello.max_version = 9;
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kVersion);
+  EXPECT_THAT(outcome.error, HasSubstr("7 to 9"));
+}
+
+TEST(RunSyncTest, MissingSourceEndsWith3) {
+  Fixture f;
+  f.source.opened.exists = false;
+  EXPECT_EQ(f.Run().exit_code, ExitCode::kSelection);
+}
+
+TEST(RunSyncTest, RouteThatCannotBeChosenEndsTheRun) {
+  Fixture f;
+  f.request.choose_route = [](const HelloReply&, const HelloReply&) {
+    return absl::StatusOr<RouteChoice>(absl::UnavailableError("no way between the agents"));
+  };
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kProtocol);
+  EXPECT_THAT(outcome.error, HasSubstr("no way"));
+}
+
+TEST(RunSyncTest, SilentAgentEndsWithATimeout) {
+  Fixture f;
+  f.source.stuck_at_batch = 1;
+  f.request.idle_timeout = absl::Milliseconds(50);
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kTimeout);
+  EXPECT_THAT(outcome.error, HasSubstr("50ms"));
+}
+
+TEST(RunSyncTest, AgentThatNeverFinishesEndsWithTheTotalTimeout) {
+  Fixture f;
+  f.destination.silent_at_finish = true;
+  f.request.total_timeout = absl::Milliseconds(50);
+  EXPECT_EQ(f.Run().exit_code, ExitCode::kTimeout);
+}
+
+TEST(RunSyncTest, CancellationEndsWith20) {
+  Fixture f;
+  CancelSource cancel;
+  f.request.cancel = cancel.token();
+  f.destination.silent_at_finish = true;
+  f.destination.on_message = [&](const ClientMessage& m) {
+    if (std::holds_alternative<FinishApply>(m)) cancel.Cancel(absl::CancelledError("Ctrl-C"));
+  };
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kInterrupted);
+  EXPECT_FALSE(outcome.complete);
+}
+
+TEST(RunSyncTest, MoreManifestThanCreditIsAProtocolError) {
+  Fixture f;
+  f.source.ignore_credit = true;
+  std::vector<Entry> entries;
+  f.source.manifest.clear();
+  for (int i = 0; i < 2000; ++i) {
+    DirectoryBatch batch = Batch("", {File("f" + std::to_string(10000 + i), 10 + static_cast<uint64_t>(i))});
+    batch.last = i == 1999;
+    f.source.manifest.push_back(std::move(batch));
+  }
+  // The destination gives nothing, so nothing of the source's is consumed.
+  f.destination.stuck_at_batch = 0;
+  f.request.total_timeout = absl::Seconds(20);
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kProtocol);
+  EXPECT_THAT(outcome.error, HasSubstr("more of its manifest than it was asked for"));
+}
+
+TEST(RunSyncTest, ManifestThatLiesIsAProtocolError) {
+  Fixture f;
+  f.source.manifest = {Batch("", {File("b", 2)}), Batch("never", {})};
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kProtocol);
+  EXPECT_THAT(outcome.error, HasSubstr("manifest of the source: \"never\" comes out of order"));
+}
+
+TEST(RunSyncTest, BatchThatWasNeverSentCannotBeReturned) {
+  Fixture f;
+  f.destination.apply = [](const ActionBatch& batch) {
+    ApplyProgress progress;
+    progress.completed_sequence = batch.sequence + 5;
+    return std::optional(progress);
+  };
+  EXPECT_EQ(f.Run().exit_code, ExitCode::kProtocol);
+}
+
+TEST(RunSyncTest, NoticesOfBothSidesAreTold) {
+  Fixture f;
+  f.source.hello.fallback_reason = "no ring";
+  f.destination.opened.notices = {"no exchange"};
+  f.Run();
+  EXPECT_EQ(f.observer.calls.at(1), "notice no ring");
+  EXPECT_EQ(f.observer.calls.at(2), "notice no exchange");
+}
+
+// Thousands of batches in every direction through windows of four messages: would hang if receiving ever waited for sending.
+TEST(RunSyncTest, ManySmallMessagesThroughSmallWindowsDoNotDeadlock) {
+  Fixture f;
+  f.source.manifest.clear();
+  DirectoryBatch root = Batch("", {});
+  for (int i = 0; i < 3000; ++i) root.entries.push_back(Dir("d" + std::to_string(10000 + i), 10 + static_cast<uint64_t>(i)));
+  f.source.manifest.push_back(root);
+  for (const Entry& entry : root.entries) {
+    DirectoryBatch batch = Batch(entry.name, {File("x", entry.id.inode + 100000), File("y", entry.id.inode + 200000)});
+    f.source.manifest.push_back(std::move(batch));
+  }
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kOk) << outcome.error;
+  EXPECT_EQ(f.destination_agent->actions.size(), 3000u * 4 + 1);
+  EXPECT_EQ(outcome.actions_done, 3000u * 4 + 1);
+}
+
+}  // namespace
+}  // namespace uringsync
