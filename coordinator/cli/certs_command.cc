@@ -17,7 +17,8 @@ int CertsCommand(const CertsOptions& options, Console* console) {
   const absl::StatusOr<InitResult> result = InitCertificates(init);
   if (!result.ok()) {
     console->Error("uringsync: " + std::string(result.status().message()));
-    return static_cast<int>(result.status().code() == absl::StatusCode::kInvalidArgument ? ExitCode::kUsage : ExitCode::kFileIo);
+    return static_cast<int>(result.status().code() == absl::StatusCode::kInvalidArgument ? ExitCode::kUsage
+                                                                                         : ExitCode::kFileIo);
   }
   const auto show = [console](const char* what, const CertificateFiles& files) {
     console->Line(std::string(what) + "  " + EscapeName(files.certificate) + "  " + EscapeName(files.key));
@@ -28,8 +29,8 @@ int CertsCommand(const CertsOptions& options, Console* console) {
   const std::string directory = EscapeName(options.directory);
   console->Line("");
   console->Line("Each agent:    uringsync-agent --cert HOST.crt --key HOST.key --ca ca.crt --root NAME=DIRECTORY");
-  console->Line("This command:  uringsync sync --cert " + directory + "/cli.crt --key " + directory + "/cli.key --ca " + directory +
-                "/ca.crt SRC agent://HOST/NAME");
+  console->Line("This command:  uringsync sync --cert " + directory + "/cli.crt --key " + directory + "/cli.key --ca " +
+                directory + "/ca.crt SRC agent://HOST/NAME");
   console->Line("Keep ca.key away from the agents: who has it can make certificates that every agent trusts.");
   return console->Flush() ? 0 : static_cast<int>(ExitCode::kFileIo);
 }

@@ -11,7 +11,9 @@ constexpr int kDefaultColumns = 80;
 constexpr int kMinColumns = 20;
 constexpr std::string_view kClearLine = "\r\x1b[K";
 
-void Put(FILE* stream, std::string_view text) { std::fwrite(text.data(), 1, text.size(), stream); }
+void Put(FILE* stream, std::string_view text) {
+  std::fwrite(text.data(), 1, text.size(), stream);
+}
 
 }  // namespace
 

@@ -1,9 +1,10 @@
-// Console: the one place that writes to standard output and standard error, with a progress line that other lines do not tear.
+// Console: the one place that writes to standard output and standard error, with a progress line that other lines do
+// not tear.
 //
-// Lines go to `out`, errors and progress to `err`. On a terminal the progress line is redrawn in place and taken away before
-// anything else is printed; elsewhere each progress text becomes a line of its own. Text must be escaped already.
-// Thread rule: thread-safe.
-// Use:  Console console({.out = stdout, .err = stderr, .err_is_terminal = isatty(2)});
+// Lines go to `out`, errors and progress to `err`. On a terminal the progress line is redrawn in place and taken away
+// before anything else is printed; elsewhere each progress text becomes a line of its own. Text must be escaped
+// already. Thread rule: thread-safe. Use:  Console console({.out = stdout, .err = stderr, .err_is_terminal =
+// isatty(2)});
 //       console.Line("hello");  console.Error("uringsync: ...");  console.Progress("3 of 4 files");
 #pragma once
 
@@ -43,7 +44,8 @@ class Console {
   void Progress(std::string_view text);
   // Takes the progress line away.
   void ClearProgress();
-  // Writes what is buffered. False when standard output could not take something, now or earlier (a closed pipe, a full disk).
+  // Writes what is buffered. False when standard output could not take something, now or earlier (a closed pipe, a full
+  // disk).
   bool Flush();
 
   bool err_is_terminal() const { return options_.err_is_terminal; }

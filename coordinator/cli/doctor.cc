@@ -23,7 +23,9 @@ constexpr uint64_t kWantedMemlockBytes = uint64_t{16} << 20;
 constexpr int kOldestMajor = 5;
 constexpr int kOldestMinor = 6;
 
-std::string Limit(uint64_t value) { return value == UINT64_MAX ? "unlimited" : std::to_string(value); }
+std::string Limit(uint64_t value) {
+  return value == UINT64_MAX ? "unlimited" : std::to_string(value);
+}
 
 // A probe's temporaries are told from a run's by their tag.
 uint64_t RandomTag() {
@@ -80,30 +82,42 @@ Finding JudgeRing(const ProbeReport& ring) {
                       ": the administrator can set it to 0 (sysctl -w kernel.io_uring_disabled=0)" +
                       (ring.io_uring_disabled == 1 ? ", or put this user's group into kernel.io_uring_group" : "");
   } else if (ring.seccomp_mode == 2) {
-    finding.advice += "A seccomp filter is active, as container runtimes set by default: use a profile that allows io_uring_setup, "
-                      "io_uring_enter and io_uring_register";
+    finding.advice +=
+        "A seccomp filter is active, as container runtimes set by default: use a profile that allows io_uring_setup, "
+        "io_uring_enter and io_uring_register";
   } else {
-    finding.advice += "The kernel may be built without it, or an AppArmor or SELinux policy denies it: look into the kernel log";
+    finding.advice +=
+        "The kernel may be built without it, or an AppArmor or SELinux policy denies it: look into the kernel log";
   }
   return finding;
 }
 
 Finding JudgeSeccomp(const ProbeReport& ring) {
-  const char* value = ring.seccomp_mode == 0 ? "none" : ring.seccomp_mode == 1 ? "strict" : ring.seccomp_mode == 2 ? "a filter is active" : "unknown";
+  const char* value = ring.seccomp_mode == 0   ? "none"
+                      : ring.seccomp_mode == 1 ? "strict"
+                      : ring.seccomp_mode == 2 ? "a filter is active"
+                                               : "unknown";
   return {"seccomp", Verdict::kGood, value, {}};
 }
 
 std::vector<Finding> JudgeLimits(const HostFacts& facts) {
-  Finding files{"open files", Verdict::kGood, Limit(facts.open_files_soft) + " (hard limit " + Limit(facts.open_files_hard) + ")", {}};
+  Finding files{"open files",
+                Verdict::kGood,
+                Limit(facts.open_files_soft) + " (hard limit " + Limit(facts.open_files_hard) + ")",
+                {}};
   if (facts.open_files_soft < kWantedOpenFiles) {
     files.verdict = Verdict::kNote;
-    files.advice = "fewer files move at once; ulimit -n " + std::to_string(kWantedOpenFiles) + " or LimitNOFILE= in the unit raises it";
+    files.advice = "fewer files move at once; ulimit -n " + std::to_string(kWantedOpenFiles) +
+                   " or LimitNOFILE= in the unit raises it";
   }
-  Finding memory{"locked memory", Verdict::kGood,
-                 (facts.ring.memlock_limit_bytes == UINT64_MAX ? "unlimited" : FormatBytes(facts.ring.memlock_limit_bytes)) +
-                     ", registered buffers: " + EscapeName(facts.ring.registered_buffers),
-                 {}};
-  if (facts.ring.memlock_limit_bytes < kWantedMemlockBytes && facts.ring.ring_usable && facts.ring.registered_buffers != "yes") {
+  Finding memory{
+      "locked memory",
+      Verdict::kGood,
+      (facts.ring.memlock_limit_bytes == UINT64_MAX ? "unlimited" : FormatBytes(facts.ring.memlock_limit_bytes)) +
+          ", registered buffers: " + EscapeName(facts.ring.registered_buffers),
+      {}};
+  if (facts.ring.memlock_limit_bytes < kWantedMemlockBytes && facts.ring.ring_usable &&
+      facts.ring.registered_buffers != "yes") {
     memory.verdict = Verdict::kNote;
     memory.advice = "plain buffers are used, a little slower; ulimit -l or LimitMEMLOCK= raises it";
   }
@@ -115,11 +129,13 @@ std::vector<Finding> JudgeCapabilities(const ProcessCapabilities& capabilities) 
   const auto add = [&findings](const char* name, bool have, const char* without) {
     findings.push_back({name, have ? Verdict::kGood : Verdict::kNote, have ? "yes" : "no", have ? "" : without});
   };
-  add("CAP_CHOWN", capabilities.can_chown, "a destination here keeps its own owner of files; run it as root or grant the capability");
+  add("CAP_CHOWN", capabilities.can_chown,
+      "a destination here keeps its own owner of files; run it as root or grant the capability");
   add("CAP_FOWNER", capabilities.can_override_owner, "modes, times and ACLs of files of others cannot be set here");
   add("CAP_MKNOD", capabilities.can_mknod, "block and character devices are left out at a destination here");
   add("CAP_SETFCAP", capabilities.can_set_capabilities, "file capabilities are left out at a destination here");
-  add("CAP_SYS_ADMIN", capabilities.can_set_trusted, "trusted.* and other security.* xattrs are neither read nor set here");
+  add("CAP_SYS_ADMIN", capabilities.can_set_trusted,
+      "trusted.* and other security.* xattrs are neither read nor set here");
   return findings;
 }
 
@@ -130,7 +146,8 @@ void JudgePath(const PathFeatures& path, std::vector<Finding>* findings) {
     return;
   }
   findings->push_back({name, Verdict::kGood, EscapeName(path.file_system), {}});
-  Finding times{name + ": time stamps", Verdict::kGood, "kept to " + std::to_string(path.time_granularity_ns) + " ns", {}};
+  Finding times{
+      name + ": time stamps", Verdict::kGood, "kept to " + std::to_string(path.time_granularity_ns) + " ns", {}};
   if (path.time_granularity_ns > 1) {
     times.verdict = Verdict::kNote;
     times.advice = "times are cut to this step, and compared so";
@@ -168,7 +185,8 @@ HostFacts CollectHostFacts(const std::vector<std::string>& paths) {
     if (choice.ok()) {
       facts.paths.push_back(LookAt(choice->driver.get(), path));
     } else {
-      facts.paths.push_back({.path = path, .error = std::string(choice.status().message()), .file_system = {}, .features = {}});
+      facts.paths.push_back(
+          {.path = path, .error = std::string(choice.status().message()), .file_system = {}, .features = {}});
     }
   }
   return facts;

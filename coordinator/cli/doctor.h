@@ -18,15 +18,15 @@ enum class Verdict : uint8_t { kGood, kNote, kBad };
 
 // One thing that was looked at.
 struct Finding {
-  std::string topic;    // "kernel", "io_uring", "open files", "/srv/data: ACLs", ... escaped
+  std::string topic;  // "kernel", "io_uring", "open files", "/srv/data: ACLs", ... escaped
   Verdict verdict = Verdict::kGood;
-  std::string value;    // what was found, escaped
-  std::string advice;   // what it costs and what to do; empty for kGood
+  std::string value;   // what was found, escaped
+  std::string advice;  // what it costs and what to do; empty for kGood
 };
 
 struct PathFeatures {
   std::string path;
-  std::string error;        // it could not be opened; the rest is empty then
+  std::string error;  // it could not be opened; the rest is empty then
   std::string file_system;
   uint32_t time_granularity_ns = 1;
   std::vector<FeatureReport> features;

@@ -26,8 +26,9 @@ std::vector<std::string> RenderDoctorText(const std::vector<Finding>& findings) 
   std::vector<std::string> lines;
   for (const Finding& finding : findings) {
     const std::string padding(width - DisplayColumns(finding.topic), ' ');
-    lines.push_back(std::string(VerdictName(finding.verdict)) + std::string(6 - std::string_view(VerdictName(finding.verdict)).size(), ' ') +
-                    finding.topic + padding + "  " + finding.value);
+    lines.push_back(std::string(VerdictName(finding.verdict)) +
+                    std::string(6 - std::string_view(VerdictName(finding.verdict)).size(), ' ') + finding.topic +
+                    padding + "  " + finding.value);
     if (!finding.advice.empty()) lines.push_back("      " + std::string(width, ' ') + "  → " + finding.advice);
   }
   return lines;

@@ -52,7 +52,8 @@ void Interrupts::Watch(std::function<void(int, int)> on_signal) {
 void Interrupts::Loop() {
   int count = 0;
   while (true) {
-    pollfd fds[2] = {{.fd = signals_.get(), .events = POLLIN, .revents = 0}, {.fd = stop_.get(), .events = POLLIN, .revents = 0}};
+    pollfd fds[2] = {{.fd = signals_.get(), .events = POLLIN, .revents = 0},
+                     {.fd = stop_.get(), .events = POLLIN, .revents = 0}};
     if (::poll(fds, 2, -1) < 0 && errno != EINTR) return;
     if (fds[1].revents != 0) return;
     signalfd_siginfo info;

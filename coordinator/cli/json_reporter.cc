@@ -78,14 +78,17 @@ Json PlanCounts(const PlanCounters& plan) {
 }
 
 Json ApplyCounts(const ApplyCounters& apply) {
-  return Json{{"files_published", apply.files_published}, {"bytes_moved", apply.bytes_received},
-              {"bytes_written", apply.bytes_written},     {"wire_bytes", apply.wire_bytes},
+  return Json{{"files_published", apply.files_published},
+              {"bytes_moved", apply.bytes_received},
+              {"bytes_written", apply.bytes_written},
+              {"wire_bytes", apply.wire_bytes},
               {"retries", apply.retries}};
 }
 
 Json ChangeCounts(const Tally& tally) {
-  return Json{{"new_files", tally.new_files}, {"new_directories", tally.new_directories}, {"new_others", tally.new_others},
-              {"updated", tally.updated},     {"metadata", tally.metadata},               {"linked", tally.linked},
+  return Json{{"new_files", tally.new_files},   {"new_directories", tally.new_directories},
+              {"new_others", tally.new_others}, {"updated", tally.updated},
+              {"metadata", tally.metadata},     {"linked", tally.linked},
               {"deleted", tally.deleted}};
 }
 
@@ -97,7 +100,8 @@ std::string Base64(std::string_view bytes) {
   out.reserve((bytes.size() + 2) / 3 * 4);
   for (size_t i = 0; i < bytes.size(); i += 3) {
     uint32_t group = 0;
-    for (size_t k = 0; k < 3; ++k) group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
+    for (size_t k = 0; k < 3; ++k)
+      group = group << 8 | (i + k < bytes.size() ? static_cast<unsigned char>(bytes[i + k]) : 0u);
     const size_t have = std::min<size_t>(3, bytes.size() - i);
     for (size_t k = 0; k < 4; ++k) out.push_back(k <= have ? kDigits[group >> (18 - 6 * k) & 63] : '=');
   }
@@ -128,7 +132,8 @@ JsonReporter::JsonReporter(ReportFacts facts, Console* console) : RunReporter(st
 }
 
 void JsonReporter::Emit(const Json& event) {
-  // Every text in it has passed the escaper, so it is valid UTF-8; `replace` keeps a mistake here from ending the program.
+  // Every text in it has passed the escaper, so it is valid UTF-8; `replace` keeps a mistake here from ending the
+  // program.
   console_->Line(event.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
@@ -151,8 +156,8 @@ void JsonReporter::Start() {
   console_->Flush();
 }
 
-void JsonReporter::ShowOpened(const HelloReply& source, const SessionOpened& source_session, const HelloReply& destination,
-                              const SessionOpened& destination_session) {
+void JsonReporter::ShowOpened(const HelloReply& source, const SessionOpened& source_session,
+                              const HelloReply& destination, const SessionOpened& destination_session) {
   Json event = Event("opened");
   event["source"] = AgentFacts(source, source_session);
   event["destination"] = AgentFacts(destination, destination_session);
@@ -242,7 +247,8 @@ void JsonReporter::Finish(const SyncOutcome& outcome, const std::string& error) 
   event["duration_seconds"] = std::chrono::duration<double>(result.duration).count();
   event["plan"] = PlanCounts(outcome.plan);
   event["changes"] = ChangeCounts(result.tally);
-  event["actions"] = Json{{"done", outcome.actions_done}, {"failed", outcome.actions_failed}, {"skipped", outcome.actions_skipped}};
+  event["actions"] =
+      Json{{"done", outcome.actions_done}, {"failed", outcome.actions_failed}, {"skipped", outcome.actions_skipped}};
   event["apply"] = ApplyCounts(outcome.apply);
   event["problems"] = Json{{"failed", outcome.problems.failed}, {"vanished", outcome.problems.vanished}};
   if (facts_.mode == SyncMode::kVerify) event["problems"]["differing"] = outcome.problems.differing;

@@ -31,7 +31,8 @@ class JsonReporter final : public RunReporter {
   std::chrono::steady_clock::time_point last_progress_;
 };
 
-// Adds "<key>": the name escaped as everywhere, and, only when that differs from the bytes, "<key>_base64": the bytes themselves.
+// Adds "<key>": the name escaped as everywhere, and, only when that differs from the bytes, "<key>_base64": the bytes
+// themselves.
 void AddPath(std::string_view key, std::string_view bytes, nlohmann::ordered_json* event);
 // RFC 4648, with padding.
 std::string Base64(std::string_view bytes);

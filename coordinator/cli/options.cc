@@ -1,7 +1,6 @@
 #include "coordinator/cli/options.h"
 
 #include <CLI/CLI.hpp>
-
 #include <limits>
 #include <memory>
 #include <string_view>
@@ -19,13 +18,16 @@ namespace uringsync {
 namespace {
 
 constexpr char kEndpoints[] =
-    "An endpoint is a directory of this host or agent://HOST[:PORT]/ROOT[/PATH], a directory below a named root of a running\n"
-    "uringsync-agent. DST becomes equal to SRC: the tree below SRC goes below DST, with or without a trailing '/'.\n";
+    "An endpoint is a directory of this host or agent://HOST[:PORT]/ROOT[/PATH], a directory below a named\n"
+    "root of a running uringsync-agent. DST becomes equal to SRC: the tree below SRC goes below DST, with or\n"
+    "without a trailing '/'.\n";
 constexpr char kExitCodes[] =
     "Exit codes: 0 all as asked, 1 usage, 2 protocol version, 3 wrong source or destination, 11 file I/O or locked,\n"
-    "12 agent or connection lost, 20 interrupted, 23 some objects failed (verify: differ), 24 some vanished, 30 time-out.\n";
+    "12 agent or connection lost, 20 interrupted, 23 some objects failed (verify: differ), 24 some vanished,\n"
+    "30 time-out.\n";
 
-// Help that shows of an option its names, its value and the variable that sets it; what excludes what is told when it happens.
+// Help that shows of an option its names, its value and the variable that sets it; what excludes what is told when it
+// happens.
 class HelpFormatter final : public CLI::Formatter {
  public:
   std::string make_option_opts(const CLI::Option* option) const override {
@@ -55,26 +57,31 @@ struct App {
 
 void AddRunCommands(App* app) {
   app->sync_command = app->root.add_subcommand("sync", "Make DST equal to SRC");
-  app->sync_command->footer(std::string("\n") + kEndpoints +
-                            "\nEverything is kept by default: owner, group, mode, times, links, hard links, devices, xattrs, ACLs, holes.\n"
-                            "What this process may not set (ownership, devices, privileged xattrs) is left out and counted, unless an\n"
-                            "option names it.\n\n"
-                            "Examples:\n"
-                            "  uringsync sync --delete /srv/data /mnt/backup/data\n"
-                            "  uringsync sync -n -v /srv/data agent://backup1/pool/data\n\n" +
-                            kExitCodes);
+  app->sync_command->footer(
+      std::string("\n") + kEndpoints +
+      "\nEverything is kept by default: owner, group, mode, times, links, hard links, devices, xattrs, ACLs, holes.\n"
+      "What this process may not set (ownership, devices, privileged xattrs) is left out and counted, unless an\n"
+      "option names it.\n\n"
+      "Examples:\n"
+      "  uringsync sync --delete /srv/data /mnt/backup/data\n"
+      "  uringsync sync -n -v /srv/data agent://backup1/pool/data\n\n" +
+      kExitCodes);
   AddRunFlags(app->sync_command, SyncMode::kSync, &app->sync);
 
   app->plan_command = app->root.add_subcommand("plan", "Show what a sync would do, one line an object; change nothing");
-  app->plan_command->footer(std::string("\n") + kEndpoints +
-                            "\nEach line has rsync's itemised form, e.g. '>f.st...... dir/file': YXcstpoguax with Y '>' contents move, 'c' made at the\n"
-                            "destination, 'h' hard link, '.' metadata only; X the kind; then what differs. docs/cli.md has the table.\n\n" +
-                            kExitCodes);
+  app->plan_command->footer(
+      std::string("\n") + kEndpoints +
+      "\nEach line has rsync's itemised form, e.g. '>f.st...... dir/file': YXcstpoguax with Y '>' contents move,\n"
+      "'c' made at the destination, 'h' hard link, '.' metadata only; X the kind; then what differs.\n"
+      "docs/cli.md has the table.\n\n" +
+      kExitCodes);
   AddRunFlags(app->plan_command, SyncMode::kPlan, &app->plan);
 
-  app->verify_command = app->root.add_subcommand("verify", "Compare two trees by content and metadata; list what differs");
-  app->verify_command->footer(std::string("\n") + kEndpoints + "\nBoth sides read every byte. Exit 0: equal. Exit 23: something differs, and is listed.\n\n" +
-                              kExitCodes);
+  app->verify_command =
+      app->root.add_subcommand("verify", "Compare two trees by content and metadata; list what differs");
+  app->verify_command->footer(
+      std::string("\n") + kEndpoints +
+      "\nBoth sides read every byte. Exit 0: equal. Exit 23: something differs, and is listed.\n\n" + kExitCodes);
   AddRunFlags(app->verify_command, SyncMode::kVerify, &app->verify);
 }
 
@@ -85,7 +92,8 @@ void AddOtherCommands(App* app) {
       "init", "Make a small certificate authority in DIR, a client certificate 'cli' and one certificate a host");
   app->certs_init->add_option("DIR", app->certs.directory, "Directory of the files; made when missing")->required();
   app->certs_init
-      ->add_option("--host", app->certs.hosts, "Name or address of a host; more names of the same host after commas. Repeatable")
+      ->add_option("--host", app->certs.hosts,
+                   "Name or address of a host; more names of the same host after commas. Repeatable")
       ->take_all()
       ->allow_extra_args(false)
       ->required();
@@ -97,27 +105,32 @@ void AddOtherCommands(App* app) {
       "\nSafe to repeat: what is there and good is kept, what is about to expire or misses a name is renewed.\n\n"
       "Example:\n"
       "  uringsync certs init ~/certs --host alpha.example,10.0.0.5 --host beta.example\n"
-      "then on alpha:  uringsync-agent --cert alpha.example.crt --key alpha.example.key --ca ca.crt --root data=/srv/data\n"
-      "and here:       uringsync sync --cert ~/certs/cli.crt --key ~/certs/cli.key --ca ~/certs/ca.crt SRC agent://alpha.example/data\n");
+      "then on alpha:\n"
+      "  uringsync-agent --cert alpha.example.crt --key alpha.example.key --ca ca.crt --root data=/srv/data\n"
+      "and here:\n"
+      "  uringsync sync --cert ~/certs/cli.crt --key ~/certs/cli.key --ca ~/certs/ca.crt SRC \\\n"
+      "      agent://alpha.example/data\n");
 
   app->doctor_command =
       app->root.add_subcommand("doctor", "Check kernel, io_uring, limits, capabilities and the file systems of paths");
   app->doctor_command->add_option("PATH", app->doctor.paths, "Directories whose file system is looked at");
   app->doctor_command->add_flag("--json", app->doctor.json, "One JSON object");
-  app->doctor_command->footer("\nExit 0: all is well. Exit 23: something works worse than it could; each finding says what to do.\n");
+  app->doctor_command->footer(
+      "\nExit 0: all is well. Exit 23: something works worse than it could; each finding says what to do.\n");
 }
 
 std::unique_ptr<App> MakeApp() {
   auto app = std::make_unique<App>();
   app->root.require_subcommand(0, 1);
   app->root.add_flag("--version", app->version, "Print the version");
-  app->root.footer(std::string("\n") + kEndpoints +
-                   "\n'uringsync COMMAND --help' tells more about a command. 'uringsync doctor' tells what this host offers.\n");
+  app->root.footer(
+      std::string("\n") + kEndpoints +
+      "\n'uringsync COMMAND --help' tells more about a command. 'uringsync doctor' tells what this host offers.\n");
   AddRunCommands(app.get());
   AddOtherCommands(app.get());
   // Unknown options are collected and answered with the nearest known one.
-  for (CLI::App* command : {static_cast<CLI::App*>(&app->root), app->sync_command, app->plan_command, app->verify_command,
-                            app->certs_command, app->certs_init, app->doctor_command}) {
+  for (CLI::App* command : {static_cast<CLI::App*>(&app->root), app->sync_command, app->plan_command,
+                            app->verify_command, app->certs_command, app->certs_init, app->doctor_command}) {
     command->allow_extras();
     command->formatter(std::make_shared<HelpFormatter>());
     command->get_formatter()->column_width(34);
@@ -151,7 +164,8 @@ std::vector<std::string> OptionNames(const CLI::App* command) {
 
 std::vector<std::string> CommandNames(const CLI::App* app) {
   std::vector<std::string> names;
-  for (const CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; })) names.push_back(command->get_name());
+  for (const CLI::App* command : app->get_subcommands([](const CLI::App*) { return true; }))
+    names.push_back(command->get_name());
   return names;
 }
 
@@ -173,7 +187,8 @@ absl::StatusOr<CommandLine> Collect(App* app) {
     if (extra != "--") return ExplainExtra(chosen, extra);  // CLI11 counts the mark itself among what is left over
   }
   if (app->version) {
-    return TextAnswer{"uringsync " + std::string(SoftwareVersion()) + " (protocol " + std::to_string(kProtocolVersion) + ")\n"};
+    return TextAnswer{"uringsync " + std::string(SoftwareVersion()) + " (protocol " + std::to_string(kProtocolVersion) +
+                      ")\n"};
   }
   const std::pair<CLI::App*, RunFlags*> runs[] = {
       {app->sync_command, &app->sync}, {app->plan_command, &app->plan}, {app->verify_command, &app->verify}};
@@ -185,7 +200,8 @@ absl::StatusOr<CommandLine> Collect(App* app) {
   }
   if (app->certs_init->parsed()) return app->certs;
   if (app->doctor_command->parsed()) return app->doctor;
-  return Usage(chosen, chosen == app->certs_command ? "certs needs a command: init" : "a command is missing: sync, plan, verify, certs, doctor");
+  return Usage(chosen, chosen == app->certs_command ? "certs needs a command: init"
+                                                    : "a command is missing: sync, plan, verify, certs, doctor");
 }
 
 }  // namespace

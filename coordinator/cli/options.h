@@ -1,4 +1,5 @@
-// Options: a command line as values. Parsing touches nothing but the arguments and URINGSYNC_CERT, URINGSYNC_KEY, URINGSYNC_CA.
+// Options: a command line as values. Parsing touches nothing but the arguments and URINGSYNC_CERT, URINGSYNC_KEY,
+// URINGSYNC_CA.
 //
 // Thread rule: functions and values.
 // Use:  absl::StatusOr<CommandLine> line = ParseCommandLine(argc, argv);

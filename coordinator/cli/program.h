@@ -1,4 +1,5 @@
-// Program: what the commands get from main(): the console, and where things are. No command looks at the process itself.
+// Program: what the commands get from main(): the console, and where things are. No command looks at the process
+// itself.
 #pragma once
 
 #include <string>
@@ -8,10 +9,10 @@ namespace uringsync {
 class Console;
 
 struct Program {
-  Console* console = nullptr;        // borrowed
-  std::string self;                  // path of the running executable
-  std::string agent_override;        // $URINGSYNC_AGENT
-  std::string search_path;           // $PATH
+  Console* console = nullptr;  // borrowed
+  std::string self;            // path of the running executable
+  std::string agent_override;  // $URINGSYNC_AGENT
+  std::string search_path;     // $PATH
 };
 
 }  // namespace uringsync

@@ -19,7 +19,8 @@ std::string FormatTimeLeft(const std::optional<std::chrono::seconds>& left) {
   const int64_t seconds = left->count();
   char buffer[64];
   if (seconds < 3600) {
-    std::snprintf(buffer, sizeof(buffer), "ETA %d:%02d", static_cast<int>(seconds / 60), static_cast<int>(seconds % 60));
+    std::snprintf(buffer, sizeof(buffer), "ETA %d:%02d", static_cast<int>(seconds / 60),
+                  static_cast<int>(seconds % 60));
   } else {
     std::snprintf(buffer, sizeof(buffer), "ETA %lld:%02d:%02d", static_cast<long long>(seconds / 3600),
                   static_cast<int>(seconds / 60 % 60), static_cast<int>(seconds % 60));
@@ -34,12 +35,15 @@ int Percent(uint64_t part, uint64_t whole) {
 
 }  // namespace
 
-ProgressMeter::ProgressMeter(Clock::time_point start) { samples_.push_back({start, 0, 0}); }
+ProgressMeter::ProgressMeter(Clock::time_point start) {
+  samples_.push_back({start, 0, 0});
+}
 
 void ProgressMeter::Add(Clock::time_point now, uint64_t bytes_done, uint64_t objects_done) {
   samples_.push_back({now, bytes_done, objects_done});
   // One sample older than the window stays, so that the window is never shorter than it says.
-  while (samples_.size() > 2 && (now - samples_[1].when >= kWindow || samples_.size() > kMaxSamples)) samples_.pop_front();
+  while (samples_.size() > 2 && (now - samples_[1].when >= kWindow || samples_.size() > kMaxSamples))
+    samples_.pop_front();
 }
 
 double ProgressMeter::PerSecond(uint64_t Sample::* counter) const {
@@ -50,7 +54,9 @@ double ProgressMeter::PerSecond(uint64_t Sample::* counter) const {
   return static_cast<double>(last.*counter - first.*counter) / seconds;
 }
 
-double ProgressMeter::rate() const { return PerSecond(&Sample::bytes); }
+double ProgressMeter::rate() const {
+  return PerSecond(&Sample::bytes);
+}
 
 std::optional<std::chrono::seconds> ProgressMeter::TimeLeft(const ProgressState& state) const {
   if (state.discovering) return std::nullopt;

@@ -17,7 +17,8 @@ std::string_view WayOut(const Problem& problem) {
     case ProblemKind::kVanished: return "it was removed while the run went on";
     case ProblemKind::kChanged: return "the file kept changing; the old one stays, run again when it is quiet";
     case ProblemKind::kConflict: return "the destination was changed by somebody else meanwhile; run again";
-    case ProblemKind::kIntegrity: return "contents arrived damaged again and again; check memory and network of both hosts";
+    case ProblemKind::kIntegrity:
+      return "contents arrived damaged again and again; check memory and network of both hosts";
     case ProblemKind::kNoSpace: return "free space or raise the quota, then run again";
     case ProblemKind::kFailed: break;
   }
@@ -76,7 +77,9 @@ void RunReporter::OnNotice(Side, std::string_view text) {
   Warn(EscapeName(text));
 }
 
-void RunReporter::OnSkipped(SkipReason reason, const RelPath& path, FileType type) { ShowSkipped(reason, path, type); }
+void RunReporter::OnSkipped(SkipReason reason, const RelPath& path, FileType type) {
+  ShowSkipped(reason, path, type);
+}
 
 RunResult RunReporter::Result(const SyncOutcome& outcome) const {
   RunResult result;

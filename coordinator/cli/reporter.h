@@ -23,12 +23,12 @@ namespace uringsync {
 struct ReportFacts {
   SyncMode mode = SyncMode::kSync;
   OutputOptions output;
-  std::string source;       // Endpoint::Display(): escaped
+  std::string source;  // Endpoint::Display(): escaped
   std::string destination;
   Durability durability = Durability::kBatch;
-  bool acls_only = false;   // ACLs are kept and other xattrs are not: Itemize then tells them apart
+  bool acls_only = false;  // ACLs are kept and other xattrs are not: Itemize then tells them apart
   std::chrono::steady_clock::time_point start;
-  std::function<std::chrono::steady_clock::time_point()> now;        // the clock, so that a test can hold it
+  std::function<std::chrono::steady_clock::time_point()> now;  // the clock, so that a test can hold it
   std::function<std::chrono::system_clock::time_point()> wall_clock;
 };
 
@@ -38,8 +38,8 @@ class RunReporter : public Observer {
 
   // Before anything is connected.
   virtual void Start() = 0;
-  // After the run, also after one that never began (an outcome with its exit code and nothing else). `error`: why the run as a
-  // whole ended early, ready to print; empty otherwise.
+  // After the run, also after one that never began (an outcome with its exit code and nothing else). `error`: why the
+  // run as a whole ended early, ready to print; empty otherwise.
   virtual void Finish(const SyncOutcome& outcome, const std::string& error) = 0;
   // A line that concerns the run as a whole, escaped. Each text is shown once.
   void Warn(std::string_view text);
@@ -77,8 +77,8 @@ class RunReporter : public Observer {
 
 std::unique_ptr<RunReporter> MakeReporter(ReportFacts facts, Console* console);
 
-// "destination /dst/a: fchown: Operation not permitted (detail); run as root ...": one problem as a line, with the way out where
-// there is a known one. `place` as from RunReporter::Place.
+// "destination /dst/a: fchown: Operation not permitted (detail); run as root ...": one problem as a line, with the way
+// out where there is a known one. `place` as from RunReporter::Place.
 std::string ProblemLine(std::string_view place, const Problem& problem);
 
 }  // namespace uringsync

@@ -20,6 +20,11 @@
 namespace uringsync {
 namespace {
 
+// How long a private agent may take to clean up and end; one that was silent until the time-out is not trusted to end
+// at all.
+constexpr std::chrono::milliseconds kAgentGrace{5000};
+constexpr std::chrono::milliseconds kSilentAgentGrace{500};
+
 // Shared with the thread that watches for signals.
 struct Cancellation {
   CancelSource source;
@@ -28,10 +33,12 @@ struct Cancellation {
 
 void OnSignal(Cancellation* state, int signal, int count) {
   if (count == 1 && state->running) {
-    state->source.Cancel(MakeStatus(absl::StatusCode::kCancelled, signal == SIGINT ? "interrupted (SIGINT)" : "interrupted (SIGTERM)"));
+    state->source.Cancel(
+        MakeStatus(absl::StatusCode::kCancelled, signal == SIGINT ? "interrupted (SIGINT)" : "interrupted (SIGTERM)"));
     return;
   }
-  // Nothing of ours is left behind: a private agent sees its socket's end and removes its temporaries, the lock goes with it.
+  // Nothing of ours is left behind: a private agent sees its socket's end and removes its temporaries, the lock goes
+  // with it.
   constexpr std::string_view kText = "\nuringsync: interrupted\n";
   (void)!::write(STDERR_FILENO, kText.data(), kText.size());
   ::_exit(static_cast<int>(ExitCode::kInterrupted));
@@ -89,7 +96,7 @@ int RunCommand(RunOptions options, const Program& program) {
     outcome = RunSync(options.request, (*links)->source(), (*links)->destination(), *reporter);
     error = DescribeError(outcome, links->get());
     // The agent removes what a broken-off run left before it ends; its last warnings come before the summary.
-    links->reset();
+    (*links)->Close(outcome.exit_code == ExitCode::kTimeout ? kSilentAgentGrace : kAgentGrace);
   } else {
     outcome.exit_code = ExitCodeForSessionError(LinkErrorKind(ready));
     error = std::string(ready.message());

@@ -6,8 +6,9 @@
 
 namespace uringsync {
 
-// Runs to the end and returns the exit code. The first SIGINT or SIGTERM ends the run in good order (temporaries removed, exit 20),
-// the next one ends the program at once. On the main thread, before any other thread of the program was started.
+// Runs to the end and returns the exit code. The first SIGINT or SIGTERM ends the run in good order (temporaries
+// removed, exit 20), the next one ends the program at once. On the main thread, before any other thread of the program
+// was started.
 int RunCommand(RunOptions options, const Program& program);
 
 }  // namespace uringsync

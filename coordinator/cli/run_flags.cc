@@ -1,7 +1,6 @@
 #include "coordinator/cli/run_flags.h"
 
 #include <CLI/CLI.hpp>
-
 #include <algorithm>
 #include <utility>
 
@@ -25,9 +24,12 @@ void AddSelection(CLI::App* command, SyncMode mode, RunFlags* flags) {
     command->add_flag("--allow-extra", flags->allow_extra, "Objects that only DST has are no difference")->group(group);
   } else {
     command->add_flag("--delete", flags->delete_extraneous, "Remove from DST what SRC does not have")->group(group);
-    command->add_flag("--force", flags->force, "Let a directory that is not empty make way for another kind of object, without --delete")
+    command
+        ->add_flag("--force", flags->force,
+                   "Let a directory that is not empty make way for another kind of object, without --delete")
         ->group(group);
-    command->add_flag("-c,--checksum", flags->checksum, "Compare files by content (XXH3-128), not by size and mtime")->group(group);
+    command->add_flag("-c,--checksum", flags->checksum, "Compare files by content (XXH3-128), not by size and mtime")
+        ->group(group);
   }
   if (mode == SyncMode::kSync) {
     command->add_flag("-n,--dry-run", flags->dry_run, "Change nothing, show what would be done: 'plan'")->group(group);
@@ -35,21 +37,24 @@ void AddSelection(CLI::App* command, SyncMode mode, RunFlags* flags) {
   command->add_flag("--no-links", flags->no_links, "Leave symlinks out")->group(group);
   command->add_flag("--no-devices", flags->no_devices, "Leave block and character devices out")->group(group);
   command->add_flag("--no-specials", flags->no_specials, "Leave FIFOs and sockets out")->group(group);
-  command->add_flag("--omit-root-metadata", flags->omit_root_metadata,
-                    "Leave owner, mode, times and xattrs of the directory DST itself alone")
+  command
+      ->add_flag("--omit-root-metadata", flags->omit_root_metadata,
+                 "Leave owner, mode, times and xattrs of the directory DST itself alone")
       ->group(group);
 }
 
 void AddMetadata(CLI::App* command, SyncMode mode, RunFlags* flags) {
   const std::string off = "Metadata that is kept by default, switched off";
-  command->add_flag("-a,--archive,-H,--hard-links,-A,--acls,-X,-S,--sparse", flags->archive,
-                    "Accepted for rsync's users; all of it is already the default")
+  command
+      ->add_flag("-a,--archive,-H,--hard-links,-A,--acls,-X,-S,--sparse", flags->archive,
+                 "Accepted for rsync's users; all of it is already the default")
       ->group(off);
   command->add_flag("--no-perms", flags->no_perms, "Not the mode")->group(off);
   CLI::Option* no_owner = command->add_flag("--no-owner", flags->no_owner, "Not the owner")->group(off);
   CLI::Option* no_group = command->add_flag("--no-group", flags->no_group, "Not the group")->group(off);
   command->add_flag("--no-times", flags->no_times, "Not the modification time")->group(off);
-  CLI::Option* no_xattrs = command->add_flag("--no-xattrs", flags->no_xattrs, "Not extended attributes and capabilities")->group(off);
+  CLI::Option* no_xattrs =
+      command->add_flag("--no-xattrs", flags->no_xattrs, "Not extended attributes and capabilities")->group(off);
   command->add_flag("--no-acls", flags->no_acls, "Not POSIX ACLs")->group(off);
   command->add_flag("--no-hard-links", flags->no_hard_links, "Hard links become files of their own")->group(off);
   if (mode == SyncMode::kSync) {
@@ -57,7 +62,9 @@ void AddMetadata(CLI::App* command, SyncMode mode, RunFlags* flags) {
   }
   const std::string named = "Metadata that must be kept: failing to set it is an error, not a note";
   command->add_flag("--owner", flags->owner, "Owner, also without CAP_CHOWN")->group(named)->excludes(no_owner);
-  command->add_flag("--group", flags->group, "Group, also one that this process is not in")->group(named)->excludes(no_group);
+  command->add_flag("--group", flags->group, "Group, also one that this process is not in")
+      ->group(named)
+      ->excludes(no_group);
   command->add_flag("--devices", flags->devices, "Devices, also without CAP_MKNOD")
       ->group(named)
       ->excludes(command->get_option("--no-devices"));
@@ -67,7 +74,9 @@ void AddMetadata(CLI::App* command, SyncMode mode, RunFlags* flags) {
   const std::string extra = "Metadata that is left out by default";
   command->add_flag("-U,--atimes", flags->atimes, "Access times")->group(extra);
   command->add_flag("--selinux", flags->selinux, "SELinux labels (security.selinux)")->group(extra);
-  command->add_option("--xattr", flags->extra_xattrs, "Also this one: lustre.*, trusted.lov or system.nfs4_acl. Repeatable")
+  command
+      ->add_option("--xattr", flags->extra_xattrs,
+                   "Also this one: lustre.*, trusted.lov or system.nfs4_acl. Repeatable")
       ->type_name("NAME")
       ->take_all()
       ->allow_extra_args(false)
@@ -78,32 +87,49 @@ void AddMetadata(CLI::App* command, SyncMode mode, RunFlags* flags) {
 void AddRunning(CLI::App* command, SyncMode mode, RunFlags* flags) {
   const std::string group = "How it runs";
   if (mode == SyncMode::kSync) {
-    command->add_option("--durability", flags->durability,
-                        "batch (default): every file is on disk before its name shows it; none: the kernel writes when it likes")
+    command
+        ->add_option(
+            "--durability", flags->durability,
+            "batch (default): every file is on disk before its name shows it; none: the kernel writes when it likes")
         ->check(CLI::IsMember({"none", "batch"}))
         ->type_name("none|batch")
         ->group(group);
-    command->add_flag("--wait", flags->wait, "Wait for another run into the same DST instead of giving up")->group(group);
-    command->add_option("--connections", flags->connections, "Data connections between two agents; the agents choose by default")
+    command->add_flag("--wait", flags->wait, "Wait for another run into the same DST instead of giving up")
+        ->group(group);
+    command
+        ->add_option("--connections", flags->connections,
+                     "Data connections between two agents; the agents choose by default")
         ->check(CLI::Range(1u, kMaxConnections))
         ->type_name("N")
         ->group(group);
   }
-  command->add_option("--io-backend", flags->io_backend, "Of the private agent for local paths; auto (default) falls back to threads")
+  command
+      ->add_option("--io-backend", flags->io_backend,
+                   "Of the private agent for local paths; auto (default) falls back to threads")
       ->check(CLI::IsMember({"auto", "uring", "threads"}))
       ->type_name("auto|uring|threads")
       ->group(group);
-  command->add_option("--jobs", flags->jobs, "Threads of the private agent for local paths; one per usable core by default")
+  command
+      ->add_option("--jobs", flags->jobs,
+                   "Threads of the private agent for local paths; one per usable core by default")
       ->check(CLI::Range(1u, kMaxJobs))
       ->type_name("N")
       ->group(group);
-  command->add_option("--timeout", flags->timeout_seconds, "End the run (exit 30) when both agents are silent so long; never by default")
+  command
+      ->add_option("--timeout", flags->timeout_seconds,
+                   "End the run (exit 30) when both agents are silent so long; never by default")
       ->check(CLI::Range(1u, kMaxTimeoutSeconds))
       ->type_name("SECONDS")
       ->group(group);
   const std::string tls = "Mutual TLS, for agent:// endpoints";
-  command->add_option("--cert", flags->tls.cert, "Own certificate (PEM)")->envname("URINGSYNC_CERT")->type_name("FILE")->group(tls);
-  command->add_option("--key", flags->tls.key, "Its private key (PEM)")->envname("URINGSYNC_KEY")->type_name("FILE")->group(tls);
+  command->add_option("--cert", flags->tls.cert, "Own certificate (PEM)")
+      ->envname("URINGSYNC_CERT")
+      ->type_name("FILE")
+      ->group(tls);
+  command->add_option("--key", flags->tls.key, "Its private key (PEM)")
+      ->envname("URINGSYNC_KEY")
+      ->type_name("FILE")
+      ->group(tls);
   command->add_option("--ca", flags->tls.ca, "Authority that vouches for the agents (PEM)")
       ->envname("URINGSYNC_CA")
       ->type_name("FILE")
@@ -114,15 +140,24 @@ void AddOutput(CLI::App* command, SyncMode mode, RunFlags* flags) {
   const std::string group = "Output";
   CLI::Option* verbose = nullptr;
   if (mode == SyncMode::kSync) {
-    verbose = command->add_flag("-v,--verbose", flags->verbose, "A line for each object that changes, in rsync's itemised form")->group(group);
+    verbose =
+        command
+            ->add_flag("-v,--verbose", flags->verbose, "A line for each object that changes, in rsync's itemised form")
+            ->group(group);
   }
   CLI::Option* quiet = command->add_flag("-q,--quiet", flags->quiet, "Nothing but errors")->group(group);
   if (verbose != nullptr) quiet->excludes(verbose);
-  CLI::Option* json = command->add_flag("--json", flags->json, "Events, one JSON object a line (docs/json.md)")->group(group);
+  CLI::Option* json =
+      command->add_flag("--json", flags->json, "Events, one JSON object a line (docs/json.md)")->group(group);
   json->excludes(quiet);
-  command->add_flag("--stats", flags->stats, "A table of counts at the end")->group(group)->excludes(quiet)->excludes(json);
+  command->add_flag("--stats", flags->stats, "A table of counts at the end")
+      ->group(group)
+      ->excludes(quiet)
+      ->excludes(json);
   CLI::Option* progress =
-      command->add_flag("--progress", flags->progress, "Progress also where standard error is no terminal")->group(group)->excludes(quiet);
+      command->add_flag("--progress", flags->progress, "Progress also where standard error is no terminal")
+          ->group(group)
+          ->excludes(quiet);
   command->add_flag("--no-progress", flags->no_progress, "No progress line")->group(group)->excludes(progress);
 }
 
@@ -145,9 +180,10 @@ absl::StatusOr<MetadataSelection> ToSelection(const RunFlags& flags) {
   selection.explicit_privileged_xattrs = flags.xattrs;
   for (const std::string& name : flags.extra_xattrs) {
     if (!MayBeNamed(name)) {
-      return LinkError(ErrorKind::kUsage, "--xattr " + EscapeName(name) +
-                                              ": only lustre.*, trusted.lov and system.nfs4_acl are left out by default; "
-                                              "every other one is kept already (security.selinux: --selinux)");
+      return LinkError(ErrorKind::kUsage,
+                       "--xattr " + EscapeName(name) +
+                           ": only lustre.*, trusted.lov and system.nfs4_acl are left out by default; "
+                           "every other one is kept already (security.selinux: --selinux)");
     }
     selection.extra_xattrs.push_back(name);
   }
@@ -174,10 +210,12 @@ absl::StatusOr<RunOptions> ToRunOptions(const RunFlags& flags) {
   US_ASSIGN_OR_RETURN(run.source, ParseEndpoint(flags.source));
   US_ASSIGN_OR_RETURN(run.destination, ParseEndpoint(flags.destination));
   const bool starts_agent = run.source.is_local() || run.destination.is_local();
-  for (const auto& [given, option] : {std::pair{!flags.io_backend.empty(), "--io-backend"}, std::pair{flags.jobs > 0, "--jobs"}}) {
+  for (const auto& [given, option] :
+       {std::pair{!flags.io_backend.empty(), "--io-backend"}, std::pair{flags.jobs > 0, "--jobs"}}) {
     if (given && !starts_agent) {
-      return LinkError(ErrorKind::kUsage, std::string(option) + " is of the private agent for local paths; both endpoints are running "
-                                                                "agents, which have settings of their own");
+      return LinkError(ErrorKind::kUsage, std::string(option) +
+                                              " is of the private agent for local paths; both endpoints are running "
+                                              "agents, which have settings of their own");
     }
   }
   const bool two_agents = !(run.source.is_local() && run.destination.is_local());
@@ -204,7 +242,8 @@ absl::StatusOr<RunOptions> ToRunOptions(const RunFlags& flags) {
   request.software = SoftwareName("uringsync");
   if (flags.timeout_seconds > 0) request.idle_timeout = absl::Seconds(flags.timeout_seconds);
   run.tls = flags.tls;
-  if (!flags.io_backend.empty()) run.agent_arguments.insert(run.agent_arguments.end(), {"--io-backend", flags.io_backend});
+  if (!flags.io_backend.empty())
+    run.agent_arguments.insert(run.agent_arguments.end(), {"--io-backend", flags.io_backend});
   if (flags.jobs > 0) run.agent_arguments.insert(run.agent_arguments.end(), {"--jobs", std::to_string(flags.jobs)});
   run.output = {.verbose = flags.verbose || request.mode != SyncMode::kSync,
                 .quiet = flags.quiet,

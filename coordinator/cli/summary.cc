@@ -23,7 +23,8 @@ std::string Changes(const Tally& tally) {
   std::vector<std::string> fresh;
   if (tally.new_files > 0) fresh.push_back(Count(tally.new_files, "file"));
   if (tally.new_directories > 0) fresh.push_back(Count(tally.new_directories, "directory"));
-  if (tally.new_others > 0) fresh.push_back(std::to_string(tally.new_others) + (tally.new_others == 1 ? " other" : " others"));
+  if (tally.new_others > 0)
+    fresh.push_back(std::to_string(tally.new_others) + (tally.new_others == 1 ? " other" : " others"));
   std::vector<std::string> parts;
   if (!fresh.empty()) parts.push_back("new: " + Join(fresh, " + "));
   const auto add = [&parts](uint64_t count, const char* what) {
@@ -55,8 +56,8 @@ std::string Moved(const RunResult& result) {
 
 std::string VerifyLine(const RunResult& result) {
   const PlanCounters& plan = result.outcome.plan;
-  const std::string compared = Count(plan.source_entries, "object") + " and " + FormatBytes(plan.source_bytes) + " compared in " +
-                               FormatDuration(result.duration);
+  const std::string compared = Count(plan.source_entries, "object") + " and " + FormatBytes(plan.source_bytes) +
+                               " compared in " + FormatDuration(result.duration);
   const uint64_t differing = result.outcome.problems.differing;
   if (differing > 0) return Count(differing, "difference") + "; " + compared + Troubles(result);
   if (!result.outcome.complete || result.outcome.problems.failed + result.outcome.problems.vanished > 0) {
@@ -76,7 +77,9 @@ std::string_view ModeName(SyncMode mode) {
   return "sync";
 }
 
-std::string_view DurabilityName(Durability durability) { return durability == Durability::kBatch ? "batch" : "none"; }
+std::string_view DurabilityName(Durability durability) {
+  return durability == Durability::kBatch ? "batch" : "none";
+}
 
 std::string SummaryLine(const RunResult& result) {
   if (result.mode == SyncMode::kVerify) return VerifyLine(result);
@@ -85,7 +88,8 @@ std::string SummaryLine(const RunResult& result) {
   if (result.mode == SyncMode::kPlan) {
     const std::string looked = " (planned in " + FormatDuration(result.duration) + ")";
     if (changes.empty()) return objects + ", nothing to do" + looked + Troubles(result);
-    return objects + ", would be " + changes + "; " + FormatBytes(result.tally.transfer_bytes) + " to move" + looked + Troubles(result);
+    return objects + ", would be " + changes + "; " + FormatBytes(result.tally.transfer_bytes) + " to move" + looked +
+           Troubles(result);
   }
   if (changes.empty() && result.outcome.actions_failed == 0 && result.outcome.complete) {
     return objects + ", nothing to do: " + Moved(result) + Troubles(result);

@@ -18,7 +18,7 @@ struct RunResult {
   SyncOutcome outcome;
   Tally tally;
   std::chrono::nanoseconds duration{0};
-  std::string source_backend;       // "uring" or "threads"; empty when the session was never opened
+  std::string source_backend;  // "uring" or "threads"; empty when the session was never opened
   std::string destination_backend;
 };
 

@@ -45,7 +45,9 @@ TextReporter::TextReporter(ReportFacts facts, Console* console)
   last_drawn_ = facts_.start;
 }
 
-void TextReporter::ShowWarning(std::string_view text) { console_->Error("uringsync: " + std::string(text)); }
+void TextReporter::ShowWarning(std::string_view text) {
+  console_->Error("uringsync: " + std::string(text));
+}
 
 void TextReporter::ShowAction(const Action& action, const Differences& differences, ActionOutcome outcome) {
   if (!facts_.output.verbose || facts_.output.quiet) return;
@@ -60,8 +62,10 @@ void TextReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType 
   if (!facts_.output.verbose || facts_.output.quiet) return;
   // The others are counted in one line of the summary.
   if (reason != SkipReason::kMountPoint && reason != SkipReason::kBelowProblem) return;
-  const char* why = reason == SkipReason::kMountPoint ? "mount point, left alone" : "below a directory with a problem, left out";
-  console_->Line("*skipped    " + EscapeName(path.text()) + (type == FileType::kDirectory ? "/" : "") + "  (" + why + ")");
+  const char* why =
+      reason == SkipReason::kMountPoint ? "mount point, left alone" : "below a directory with a problem, left out";
+  console_->Line("*skipped    " + EscapeName(path.text()) + (type == FileType::kDirectory ? "/" : "") + "  (" + why +
+                 ")");
 }
 
 void TextReporter::OnProblem(const Problem& problem) {

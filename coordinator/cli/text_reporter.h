@@ -1,4 +1,5 @@
-// TextReporter: a run for a person. Itemised lines and the summary on standard output, problems and progress on standard error.
+// TextReporter: a run for a person. Itemised lines and the summary on standard output, problems and progress on
+// standard error.
 //
 // See RunReporter.
 #pragma once

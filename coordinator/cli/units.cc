@@ -32,7 +32,8 @@ std::vector<Glyph> Glyphs(std::string_view text) {
     size_t length = lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
     if (i + length > text.size()) length = text.size() - i;
     uint32_t code_point = length == 1 ? lead : lead & (0xFFu >> (length + 1));
-    for (size_t k = 1; k < length; ++k) code_point = (code_point << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3F);
+    for (size_t k = 1; k < length; ++k)
+      code_point = (code_point << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3F);
     // The ellipsis is ours and narrow wherever it is shown.
     const bool narrow = code_point < kFirstMaybeWide || text.substr(i, length) == kEllipsis;
     glyphs.push_back({i, length, narrow ? size_t{1} : size_t{2}});
@@ -102,10 +103,12 @@ std::string FitColumns(std::string_view text, size_t columns) {
   const size_t room = columns - 1;
   size_t head = 0;
   size_t head_columns = 0;
-  while (head < glyphs.size() && head_columns + glyphs[head].columns <= room / 2) head_columns += glyphs[head++].columns;
+  while (head < glyphs.size() && head_columns + glyphs[head].columns <= room / 2)
+    head_columns += glyphs[head++].columns;
   size_t tail = glyphs.size();
   size_t tail_columns = 0;
-  while (tail > head && head_columns + tail_columns + glyphs[tail - 1].columns <= room) tail_columns += glyphs[--tail].columns;
+  while (tail > head && head_columns + tail_columns + glyphs[tail - 1].columns <= room)
+    tail_columns += glyphs[--tail].columns;
   std::string out(text.substr(0, head < glyphs.size() ? glyphs[head].begin : text.size()));
   out += kEllipsis;
   if (tail < glyphs.size()) out += text.substr(glyphs[tail].begin);

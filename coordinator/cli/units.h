@@ -19,8 +19,8 @@ std::string FormatDuration(std::chrono::nanoseconds duration);
 // "1 file", "2 files": `one` with an s for any count but 1.
 std::string Count(uint64_t count, std::string_view one);
 
-// Columns that valid UTF-8 `text` takes on a terminal at the most: 1 a code point, 2 from U+1100 on (a wide character is never
-// taken for a narrow one; some narrow ones count double, so a line may be cut early but never wraps).
+// Columns that valid UTF-8 `text` takes on a terminal at the most: 1 a code point, 2 from U+1100 on (a wide character
+// is never taken for a narrow one; some narrow ones count double, so a line may be cut early but never wraps).
 size_t DisplayColumns(std::string_view text);
 // `text` cut to at most `columns` columns; a cut is shown by "…" at the place that was left out, in the middle.
 std::string FitColumns(std::string_view text, size_t columns);

@@ -73,7 +73,8 @@ absl::StatusOr<Authority> ParseAuthority(std::string_view text, std::string_view
     out.host = std::string(authority.substr(0, colon));
     if (colon != std::string_view::npos) {
       port = authority.substr(colon + 1);
-      if (port.find(':') != std::string_view::npos) return Bad(text, "write an IPv6 address in brackets: agent://[::1]/ROOT");
+      if (port.find(':') != std::string_view::npos)
+        return Bad(text, "write an IPv6 address in brackets: agent://[::1]/ROOT");
       if (port.empty()) return Bad(text, "the port after ':' is missing");
     }
     if (out.host.find('@') != std::string::npos) {
@@ -120,7 +121,8 @@ absl::StatusOr<Endpoint> ParseAgent(std::string_view text) {
     }
   }
   if (agent.root.empty()) {
-    return Bad(text, "the root is missing: agent://HOST[:PORT]/ROOT[/PATH], ROOT as in the agent's --root ROOT=DIRECTORY");
+    return Bad(text,
+               "the root is missing: agent://HOST[:PORT]/ROOT[/PATH], ROOT as in the agent's --root ROOT=DIRECTORY");
   }
   return Endpoint{std::move(agent)};
 }
@@ -177,10 +179,11 @@ absl::StatusOr<Endpoint> ParseEndpoint(std::string_view text) {
   const size_t colon = text.find(':');
   if (colon != std::string_view::npos && text.find('/') > colon) {
     const std::string host(text.substr(0, colon));
-    return Bad(text, "HOST:PATH needs a remote shell, which comes with the ursync command and is not part of this one. Start "
-                     "uringsync-agent on that host and write agent://" +
-                         EscapeName(host.empty() ? "HOST" : host.substr(host.rfind('@') + 1)) +
-                         "/ROOT[/PATH]; for a local path with ':' in it write ./" + EscapeName(text));
+    return Bad(text,
+               "HOST:PATH needs a remote shell, which comes with the ursync command and is not part of this one. Start "
+               "uringsync-agent on that host and write agent://" +
+                   EscapeName(host.empty() ? "HOST" : host.substr(host.rfind('@') + 1)) +
+                   "/ROOT[/PATH]; for a local path with ':' in it write ./" + EscapeName(text));
   }
   return Endpoint{LocalEndpoint{std::string(text)}};
 }

@@ -3,9 +3,9 @@
 //   PATH                                a directory of this host
 //   agent://HOST[:PORT]/ROOT[/PATH]     below a named root of a running agent; PORT defaults to 7440
 //
-// HOST may be an IPv6 address in brackets. ROOT and the components of PATH are percent-decoded one by one, so any byte but NUL
-// and '/' can be written (%25 is a percent sign). Thread rule: values.
-// Use:  US_ASSIGN_OR_RETURN(Endpoint source, ParseEndpoint(argv[1]));
+// HOST may be an IPv6 address in brackets. ROOT and the components of PATH are percent-decoded one by one, so any byte
+// but NUL and '/' can be written (%25 is a percent sign). Thread rule: values. Use:  US_ASSIGN_OR_RETURN(Endpoint
+// source, ParseEndpoint(argv[1]));
 #pragma once
 
 #include <cstdint>
@@ -45,8 +45,8 @@ struct Endpoint {
   std::string Display() const;
 };
 
-// Fails with LinkError(kUsage, ...): an empty path, another scheme, a remote shell's HOST:PATH, a missing root, a bad port or
-// percent sequence, ".." or "." below the root. The text says what to write instead.
+// Fails with LinkError(kUsage, ...): an empty path, another scheme, a remote shell's HOST:PATH, a missing root, a bad
+// port or percent sequence, ".." or "." below the root. The text says what to write instead.
 absl::StatusOr<Endpoint> ParseEndpoint(std::string_view text);
 
 }  // namespace uringsync

@@ -25,6 +25,9 @@ absl::Status RequireTls(const Endpoint& endpoint, const ControlTlsFiles& tls) {
                                           "'uringsync certs init' makes certificates");
 }
 
+// How long a private agent may take to clean up and end.
+constexpr std::chrono::milliseconds kGrace{5000};
+
 }  // namespace
 
 absl::Status Links::StartPrivateAgent(LinkOptions* options) {
@@ -36,8 +39,8 @@ absl::Status Links::StartPrivateAgent(LinkOptions* options) {
   }
   if (targets_.destination.endpoint.is_local()) {
     // ":rw" is the default; it is written so that a path that ends in ":ro" keeps its name.
-    start.arguments.insert(start.arguments.end(),
-                           {"--root", std::string(kPrivateDestinationRoot) + "=" + targets_.destination.local.root + ":rw"});
+    start.arguments.insert(start.arguments.end(), {"--root", std::string(kPrivateDestinationRoot) + "=" +
+                                                                 targets_.destination.local.root + ":rw"});
   }
   if (!SameAgent(targets_.source.endpoint, targets_.destination.endpoint)) {
     start.arguments.insert(start.arguments.end(),
@@ -82,7 +85,8 @@ absl::Status Links::Connect(const LinkOptions& options) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const Endpoint& destination, LinkOptions options) {
+absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const Endpoint& destination,
+                                                   LinkOptions options) {
   for (const Endpoint* endpoint : {&source, &destination}) {
     if (!endpoint->is_local()) US_RETURN_IF_ERROR(RequireTls(*endpoint, options.tls));
   }
@@ -94,13 +98,17 @@ absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const
 }
 
 Links::~Links() {
+  Close(kGrace);
+}
+
+void Links::Close(std::chrono::milliseconds grace) {
   for (ClientStream* stream : {source_.get(), destination_.get()}) {
     if (stream != nullptr) stream->Close();
   }
   source_.reset();
   destination_.reset();
   channels_.clear();  // ends a private agent: its socket closes
-  if (agent_) agent_->Stop();
+  if (agent_) agent_->Stop(grace);
 }
 
 std::string Links::Name(Side side) const {
@@ -119,7 +127,8 @@ std::string Links::Explain(Side side, std::string_view reason, bool broke) {
   }
   std::string text = agent + " (" + endpoint.Display() + "): " + std::string(reason);
   if (!broke || !endpoint.is_local()) return text;
-  if (const std::string ending = agent_->Ending(kEndingPatience); !ending.empty()) text += " (the private agent " + ending + ")";
+  if (const std::string ending = agent_->Ending(kEndingPatience); !ending.empty())
+    text += " (the private agent " + ending + ")";
   return text;
 }
 

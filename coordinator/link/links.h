@@ -1,7 +1,8 @@
 // Links: from two endpoints to two connected control streams, and the way contents will take between the agents.
 //
-// One private agent serves every local side. Two endpoints on one agent share its channel (two streams) and no content crosses a
-// socket. Before anything is started the endpoints are checked against each other: a sync into its own source is refused here.
+// One private agent serves every local side. Two endpoints on one agent share its channel (two streams) and no content
+// crosses a socket. Before anything is started the endpoints are checked against each other: a sync into its own source
+// is refused here.
 //
 // Thread rule: Open, Prepare and destruction on one thread (see PrivateAgent); Open blocks until both agents answer.
 // Use:  US_ASSIGN_OR_RETURN(std::unique_ptr<Links> links, Links::Open(source, destination, options));
@@ -38,9 +39,10 @@ struct LinkOptions {
   bool deletes = false;  // with writes: --delete
   ControlTlsFiles tls;   // for agents that listen; a private agent gets them too, for its data connections
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
-  std::function<absl::StatusOr<std::string>()> find_agent;  // program of the private agent, asked only when one is needed
-  std::vector<std::string> agent_arguments;                 // further ones, e.g. {"--io-backend", "threads"}
-  std::function<void(std::string_view)> on_agent_warning;   // see PrivateAgentOptions::on_warning
+  // Program of the private agent, asked only when one is needed.
+  std::function<absl::StatusOr<std::string>()> find_agent;
+  std::vector<std::string> agent_arguments;                // further ones, e.g. {"--io-backend", "threads"}
+  std::function<void(std::string_view)> on_agent_warning;  // see PrivateAgentOptions::on_warning
 };
 
 // Where one side is, after local paths are resolved.
@@ -51,41 +53,49 @@ struct LinkTarget {
   RelPath path;
 };
 
-// Resolves both endpoints and checks them against each other. LinkError(kSelection): what ResolveSource and ResolveDestination
-// refuse; both name one directory; the run writes and the destination lies inside the source; it deletes and the source lies
-// inside the destination. Paths of running agents are compared by address, root and path as written.
+// Resolves both endpoints and checks them against each other. LinkError(kSelection): what ResolveSource and
+// ResolveDestination refuse; both name one directory; the run writes and the destination lies inside the source; it
+// deletes and the source lies inside the destination. Paths of running agents are compared by address, root and path as
+// written.
 struct LinkTargets {
   LinkTarget source;
   LinkTarget destination;
 };
-absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination, bool writes, bool deletes);
+absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination, bool writes,
+                                           bool deletes);
 
-// How contents move between two sides (proto/messages.h, DataRoute). LinkError(kUsage) when the agent that would have to listen has
-// no data port.
-absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& destination, const SessionId& source_session,
-                                        const HelloReply& source_agent, const HelloReply& destination_agent);
+// How contents move between two sides (proto/messages.h, DataRoute). LinkError(kUsage) when the agent that would have
+// to listen has no data port.
+absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& destination,
+                                        const SessionId& source_session, const HelloReply& source_agent,
+                                        const HelloReply& destination_agent);
 // Both sides are served by one agent.
 bool SameAgent(const Endpoint& source, const Endpoint& destination);
 
 class Links {
  public:
-  // LinkError with the kind of what failed: a check (kSelection), missing certificates or no agent program (kUsage), an agent
-  // that does not answer or refuses the certificate (kProtocol), a private agent
-  // that does not start (kFileIo). One that starts and dies shows when its stream is used: see Explain.
-  static absl::StatusOr<std::unique_ptr<Links>> Open(const Endpoint& source, const Endpoint& destination, LinkOptions options);
-  // Closes the streams and ends the private agent.
+  // LinkError with the kind of what failed: a check (kSelection), missing certificates or no agent program (kUsage), an
+  // agent that does not answer or refuses the certificate (kProtocol), a private agent that does not start (kFileIo).
+  // One that starts and dies shows when its stream is used: see Explain.
+  static absl::StatusOr<std::unique_ptr<Links>> Open(const Endpoint& source, const Endpoint& destination,
+                                                     LinkOptions options);
+  // Closes.
   ~Links();
   Links(const Links&) = delete;
   Links& operator=(const Links&) = delete;
 
+  // Closes the streams and ends the private agent, which gets `grace` to clean up by itself. Idempotent.
+  void Close(std::chrono::milliseconds grace);
   ClientStream& source() { return *source_; }
   ClientStream& destination() { return *destination_; }
-  // Fills both targets (with fresh ids and a token), create_root and choose_route. The request refers to nothing of this object.
+  // Fills both targets (with fresh ids and a token), create_root and choose_route. The request refers to nothing of
+  // this object.
   absl::Status Prepare(SyncRequest* request) const;
   // "source /srv/data", "destination agent://backup/pool": how messages name a side. Escaped.
   std::string Name(Side side) const;
-  // Why a side broke off: "source agent (agent://backup/pool): <reason>", `reason` being RunSync's text, and for a private agent
-  // that has ended, how. `broke`: the connection is gone, so an agent that is just ending is waited for a moment.
+  // Why a side broke off: "source agent (agent://backup/pool): <reason>", `reason` being RunSync's text, and for a
+  // private agent that has ended, how. `broke`: the connection is gone, so an agent that is just ending is waited for a
+  // moment.
   std::string Explain(Side side, std::string_view reason, bool broke);
 
  private:

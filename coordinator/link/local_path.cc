@@ -36,7 +36,8 @@ std::string WithoutTrailingSlashes(std::string_view path) {
   return std::string(path);
 }
 
-absl::StatusOr<ResolvedPath> ExistingDirectory(std::string_view side, std::string_view given, const std::string& canonical) {
+absl::StatusOr<ResolvedPath> ExistingDirectory(std::string_view side, std::string_view given,
+                                               const std::string& canonical) {
   struct stat st;
   if (::stat(canonical.c_str(), &st) != 0) return Refuse(side, given, std::strerror(errno));
   const std::optional<FileType> type = FileTypeFromMode(st.st_mode);
@@ -66,8 +67,9 @@ absl::StatusOr<ResolvedPath> MissingDestination(std::string_view given) {
   if (!canonical) {
     const int err = errno;
     if (err != ENOENT) return Refuse("destination", given, "parent directory: " + std::string(std::strerror(err)));
-    return Refuse("destination", given, "its parent directory " + EscapeName(parent) +
-                                            " does not exist; make it first: mkdir -p " + EscapeName(parent));
+    return Refuse("destination", given,
+                  "its parent directory " + EscapeName(parent) + " does not exist; make it first: mkdir -p " +
+                      EscapeName(parent));
   }
   if (::stat(canonical->c_str(), &st) != 0) return Refuse("destination", given, std::strerror(errno));
   if (!S_ISDIR(st.st_mode)) return Refuse("destination", given, EscapeName(parent) + " is not a directory");
@@ -80,7 +82,8 @@ absl::StatusOr<ResolvedPath> MissingDestination(std::string_view given) {
 
 bool IsBelow(const std::string& path, const std::string& ancestor) {
   if (ancestor == "/") return path != "/";
-  return path.size() > ancestor.size() && path.compare(0, ancestor.size(), ancestor) == 0 && path[ancestor.size()] == '/';
+  return path.size() > ancestor.size() && path.compare(0, ancestor.size(), ancestor) == 0 &&
+         path[ancestor.size()] == '/';
 }
 
 // True when the directory `id` is a proper ancestor of root/path by (device, inode).
@@ -89,7 +92,8 @@ bool HasAncestor(const ResolvedPath& below, const FileId& id) {
   struct stat st;
   for (int i = 0; i < kMaxAncestors; ++i) {
     // The root itself is an ancestor only of something that is still to be made inside it.
-    if ((i > 0 || !below.path.is_root()) && ::stat(path.c_str(), &st) == 0 && FileId{st.st_dev, st.st_ino} == id) return true;
+    if ((i > 0 || !below.path.is_root()) && ::stat(path.c_str(), &st) == 0 && FileId{st.st_dev, st.st_ino} == id)
+      return true;
     if (path == "/") return false;
     const size_t slash = path.rfind('/');
     path = slash == 0 ? "/" : path.substr(0, slash);

@@ -1,8 +1,8 @@
 // Local paths of the command line, resolved once to what an agent's root can be made of.
 //
-// The user's own symlinks are followed here, because a path on the command line says where to go; below the root nothing follows
-// a link any more. The agent looks again when the session opens, so a change in between is caught there.
-// Thread rule: functions; they read the file system of this process with plain calls, before any session exists.
+// The user's own symlinks are followed here, because a path on the command line says where to go; below the root
+// nothing follows a link any more. The agent looks again when the session opens, so a change in between is caught
+// there. Thread rule: functions; they read the file system of this process with plain calls, before any session exists.
 // Use:  US_ASSIGN_OR_RETURN(ResolvedPath source, ResolveSource("src/"));
 #pragma once
 
@@ -27,12 +27,12 @@ struct ResolvedPath {
 // LinkError(kSelection) when it is missing, no directory, or not reachable; the text names the path and the reason.
 absl::StatusOr<ResolvedPath> ResolveSource(std::string_view path);
 
-// A missing last component is fine (create_root). LinkError(kSelection): it exists and is no directory, its parent is missing (the
-// text says which and how to make it), or it is a symlink that leads nowhere.
+// A missing last component is fine (create_root). LinkError(kSelection): it exists and is no directory, its parent is
+// missing (the text says which and how to make it), or it is a symlink that leads nowhere.
 absl::StatusOr<ResolvedPath> ResolveDestination(std::string_view path);
 
-// How two resolved directories of one host lie to each other; both by path and, where they exist, by (device, inode), so that a
-// bind mount of the same directory is seen as the same.
+// How two resolved directories of one host lie to each other; both by path and, where they exist, by (device, inode),
+// so that a bind mount of the same directory is seen as the same.
 enum class Overlap { kNone, kSame, kDestinationInsideSource, kSourceInsideDestination };
 Overlap FindOverlap(const ResolvedPath& source, const ResolvedPath& destination);
 

@@ -40,7 +40,8 @@ class SpawnPlan {
   SpawnPlan(const SpawnPlan&) = delete;
   SpawnPlan& operator=(const SpawnPlan&) = delete;
 
-  // Standard input from nowhere, output and errors to `errors`, `socket` at kPrivateFd; own process group, no signal blocked.
+  // Standard input from nowhere, output and errors to `errors`, `socket` at kPrivateFd; own process group, no signal
+  // blocked.
   void Prepare(int socket, int errors) {
     ::posix_spawn_file_actions_addopen(&actions_, 0, "/dev/null", O_RDONLY, 0);
     ::posix_spawn_file_actions_adddup2(&actions_, errors, 1);
@@ -81,11 +82,13 @@ UniqueFd AboveStandard(UniqueFd fd) {
 
 }  // namespace
 
-absl::StatusOr<std::string> FindAgentProgram(std::string_view override_path, std::string_view self, std::string_view search_path) {
+absl::StatusOr<std::string> FindAgentProgram(std::string_view override_path, std::string_view self,
+                                             std::string_view search_path) {
   if (!override_path.empty()) {
     std::string path(override_path);
     if (IsProgram(path)) return path;
-    return LinkError(ErrorKind::kUsage, "URINGSYNC_AGENT names " + EscapeName(path) + ", which is not an executable file");
+    return LinkError(ErrorKind::kUsage,
+                     "URINGSYNC_AGENT names " + EscapeName(path) + ", which is not an executable file");
   }
   std::string beside;
   if (const size_t slash = self.rfind('/'); slash != std::string_view::npos) {
@@ -101,8 +104,8 @@ absl::StatusOr<std::string> FindAgentProgram(std::string_view override_path, std
     if (IsProgram(path)) return path;
   }
   return LinkError(ErrorKind::kUsage, std::string("cannot find ") + kProgramName + ", which local paths need: not at " +
-                                        (beside.empty() ? "the directory of this program" : EscapeName(beside)) +
-                                        " and not on PATH; install it there or name it in URINGSYNC_AGENT");
+                                          (beside.empty() ? "the directory of this program" : EscapeName(beside)) +
+                                          " and not on PATH; install it there or name it in URINGSYNC_AGENT");
 }
 
 absl::StatusOr<std::unique_ptr<PrivateAgent>> PrivateAgent::Start(PrivateAgentOptions options) {
@@ -138,7 +141,9 @@ absl::StatusOr<std::unique_ptr<PrivateAgent>> PrivateAgent::Start(PrivateAgentOp
   return agent;
 }
 
-PrivateAgent::~PrivateAgent() { Stop(); }
+PrivateAgent::~PrivateAgent() {
+  Stop(std::chrono::milliseconds(0));
+}
 
 void PrivateAgent::TakeLine(std::string_view line) {
   if (line.empty()) return;
@@ -178,7 +183,8 @@ bool PrivateAgent::WaitFor(std::chrono::milliseconds limit) {
         return true;
       }
     }
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0) return false;
     if (pidfd_.valid()) {
       pollfd ended = {.fd = pidfd_.get(), .events = POLLIN, .revents = 0};

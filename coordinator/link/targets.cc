@@ -10,20 +10,23 @@
 namespace uringsync {
 namespace {
 
-absl::Status CheckOverlap(Overlap overlap, const Endpoint& source, const Endpoint& destination, bool writes, bool deletes) {
+absl::Status CheckOverlap(Overlap overlap, const Endpoint& source, const Endpoint& destination, bool writes,
+                          bool deletes) {
   switch (overlap) {
     case Overlap::kNone: return absl::OkStatus();
     case Overlap::kSame:
-      return LinkError(ErrorKind::kSelection, "source " + source.Display() + " and destination " + destination.Display() +
-                                                  " are the same directory");
+      return LinkError(ErrorKind::kSelection, "source " + source.Display() + " and destination " +
+                                                  destination.Display() + " are the same directory");
     case Overlap::kDestinationInsideSource:
       if (!writes) return absl::OkStatus();
       return LinkError(ErrorKind::kSelection, "destination " + destination.Display() + " lies inside the source " +
-                                                  source.Display() + ": the copy would contain itself; choose a destination outside");
+                                                  source.Display() +
+                                                  ": the copy would contain itself; choose a destination outside");
     case Overlap::kSourceInsideDestination:
       if (!writes || !deletes) return absl::OkStatus();
       return LinkError(ErrorKind::kSelection, "source " + source.Display() + " lies inside the destination " +
-                                                  destination.Display() + ": --delete would remove it; leave --delete out or choose "
+                                                  destination.Display() +
+                                                  ": --delete would remove it; leave --delete out or choose "
                                                   "another destination");
   }
   return absl::OkStatus();
@@ -56,7 +59,8 @@ bool SameAgent(const Endpoint& source, const Endpoint& destination) {
   return source.is_local() || source.agent().Address() == destination.agent().Address();
 }
 
-absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination, bool writes, bool deletes) {
+absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination, bool writes,
+                                           bool deletes) {
   LinkTargets targets{{source, {}, {}, {}}, {destination, {}, {}, {}}};
   if (source.is_local()) {
     US_ASSIGN_OR_RETURN(targets.source.local, ResolveSource(source.local().path));
@@ -84,8 +88,9 @@ absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoin
   return targets;
 }
 
-absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& destination, const SessionId& source_session,
-                                        const HelloReply& source_agent, const HelloReply& destination_agent) {
+absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& destination,
+                                        const SessionId& source_session, const HelloReply& source_agent,
+                                        const HelloReply& destination_agent) {
   RouteChoice choice;
   choice.route.peer_session = source_session;
   if (SameAgent(source, destination)) {
@@ -97,7 +102,8 @@ absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& 
   const Endpoint& listener = source_listens ? source : destination;
   const uint16_t port = source_listens ? source_agent.data_port : destination_agent.data_port;
   if (port == 0) {
-    return LinkError(ErrorKind::kUsage, listener.Display() + ": this agent has no data port; start it with --data-port");
+    return LinkError(ErrorKind::kUsage,
+                     listener.Display() + ": this agent has no data port; start it with --data-port");
   }
   if (source_listens) {
     choice.route.kind = DataRoute::Kind::kConnect;
@@ -120,8 +126,8 @@ absl::Status Links::Prepare(SyncRequest* request) const {
   request->create_root = to.endpoint.is_local() ? to.local.create_root : !to.path.is_root();
   US_RETURN_IF_ERROR(FillRandom(&request->source.session));
   US_RETURN_IF_ERROR(FillRandom(&request->destination.session));
-  // One secret for both, and between two agents one id too: whichever side accepts data connections looks up what the other one
-  // shows. In one agent the two sessions need ids of their own, and no connection is made.
+  // One secret for both, and between two agents one id too: whichever side accepts data connections looks up what the
+  // other one shows. In one agent the two sessions need ids of their own, and no connection is made.
   if (!SameAgent(from.endpoint, to.endpoint)) request->destination.session = request->source.session;
   US_RETURN_IF_ERROR(FillRandom(&request->source.token));
   request->destination.token = request->source.token;

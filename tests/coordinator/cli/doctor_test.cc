@@ -79,9 +79,13 @@ TEST(DoctorTest, LimitsAndCapabilitiesAreNotes) {
 
 TEST(DoctorTest, FeatureThatIsMissingSaysWhatIsLost) {
   HostFacts facts = GoodHost();
-  facts.paths.push_back({.path = "/x", .error = {}, .file_system = "vfat", .time_granularity_ns = 2'000'000'000,
+  facts.paths.push_back({.path = "/x",
+                         .error = {},
+                         .file_system = "vfat",
+                         .time_granularity_ns = 2'000'000'000,
                          .features = {{"ACLs", FeatureState::kNo, EOPNOTSUPP, "ACLs are lost."}}});
-  facts.paths.push_back({.path = "/missing", .error = "open /missing: No such file or directory", .file_system = {}, .features = {}});
+  facts.paths.push_back(
+      {.path = "/missing", .error = "open /missing: No such file or directory", .file_system = {}, .features = {}});
   const std::vector<Finding> findings = Judge(facts);
   EXPECT_EQ(Find(findings, "/x: ACLs").advice, "ACLs are lost.");
   EXPECT_EQ(Find(findings, "/x: time stamps").verdict, Verdict::kNote);

@@ -77,7 +77,8 @@ TEST(UnitsTest, FittingCutsTheMiddleAtWholeCharacters) {
   EXPECT_EQ(FitColumns("abcdefghij", 7), "abc…hij");
   EXPECT_EQ(FitColumns("abcdefghij", 1), "…");
   EXPECT_EQ(FitColumns("abcdefghij", 0), "");
-  for (size_t columns = 1; columns < 12; ++columns) EXPECT_LE(DisplayColumns(FitColumns("日本語の名前", columns)), columns);
+  for (size_t columns = 1; columns < 12; ++columns)
+    EXPECT_LE(DisplayColumns(FitColumns("日本語の名前", columns)), columns);
 }
 
 ProgressState SomeProgress() {
@@ -148,7 +149,9 @@ class ConsoleTest : public testing::Test {
     std::fclose(err_);
   }
   ConsoleOptions Options(bool terminal) {
-    return {.out = out_, .err = err_, .err_is_terminal = terminal, .out_is_terminal = terminal, .columns = [] { return 30; }};
+    return {.out = out_, .err = err_, .err_is_terminal = terminal, .out_is_terminal = terminal, .columns = [] {
+              return 30;
+            }};
   }
   static std::string Content(FILE* file) {
     std::fflush(file);

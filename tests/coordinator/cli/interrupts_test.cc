@@ -34,7 +34,9 @@ TEST(InterruptsTest, SignalFromBeforeTheWatchIsNotLost) {
 }
 
 TEST(InterruptsTest, MaskIsRestored) {
-  { Interrupts interrupts; }
+  {
+    Interrupts interrupts;
+  }
   sigset_t now;
   ASSERT_EQ(::pthread_sigmask(SIG_SETMASK, nullptr, &now), 0);
   EXPECT_FALSE(sigismember(&now, SIGINT));

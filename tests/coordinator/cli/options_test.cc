@@ -88,18 +88,21 @@ TEST(OptionsTest, DryRunListsLikePlan) {
 }
 
 TEST(OptionsTest, EverySwitchReachesTheRequest) {
-  const RunOptions run = RunOf({"sync", "--no-perms", "--no-owner", "--no-group", "--no-times", "--no-xattrs", "--no-acls",
-                              "--no-hard-links", "--no-links", "--no-devices", "--no-specials", "--no-sparse", "--delete", "--force",
-                              "--omit-root-metadata", "--wait", "/a", "/b"});
+  const RunOptions run = RunOf({"sync", "--no-perms", "--no-owner", "--no-group", "--no-times", "--no-xattrs",
+                                "--no-acls", "--no-hard-links", "--no-links", "--no-devices", "--no-specials",
+                                "--no-sparse", "--delete", "--force", "--omit-root-metadata", "--wait", "/a", "/b"});
   const SyncRequest& request = run.request;
   const MetadataSelection& selection = request.selection;
-  EXPECT_FALSE(selection.mode || selection.owner || selection.group || selection.mtime || selection.xattrs || selection.acls);
-  EXPECT_FALSE(request.preserve_hard_links || request.symlinks || request.devices || request.specials || request.sparse);
+  EXPECT_FALSE(selection.mode || selection.owner || selection.group || selection.mtime || selection.xattrs ||
+               selection.acls);
+  EXPECT_FALSE(request.preserve_hard_links || request.symlinks || request.devices || request.specials ||
+               request.sparse);
   EXPECT_TRUE(request.delete_extraneous && request.force_delete && request.omit_root_metadata && request.wait_for_lock);
 }
 
 TEST(OptionsTest, NamedMetadataBecomesExplicit) {
-  const SyncRequest request = RunOf({"sync", "--owner", "--devices", "--xattrs", "-U", "--selinux", "/a", "/b"}).request;
+  const SyncRequest request =
+      RunOf({"sync", "--owner", "--devices", "--xattrs", "-U", "--selinux", "/a", "/b"}).request;
   EXPECT_TRUE(request.selection.explicit_owner);
   EXPECT_TRUE(request.explicit_devices);
   EXPECT_TRUE(request.selection.explicit_privileged_xattrs);
@@ -121,8 +124,8 @@ TEST(OptionsTest, XattrsThatAreKeptAnywayCannotBeNamed) {
 }
 
 TEST(OptionsTest, RunningOptionsAreMapped) {
-  const RunOptions run = RunOf({"sync", "--durability", "none", "--io-backend=threads", "--jobs", "3", "--timeout", "60",
-                              "--connections", "5", "/a", "agent://h/r"});
+  const RunOptions run = RunOf({"sync", "--durability", "none", "--io-backend=threads", "--jobs", "3", "--timeout",
+                                "60", "--connections", "5", "/a", "agent://h/r"});
   EXPECT_EQ(run.request.durability, Durability::kNone);
   EXPECT_EQ(run.request.data_connections, 5u);
   EXPECT_EQ(run.request.idle_timeout, absl::Seconds(60));
@@ -214,7 +217,8 @@ TEST(OptionsTest, CertificatesComeFromTheEnvironmentUnlessGiven) {
 }
 
 TEST(OptionsTest, CertsInitTakesHostsAndDays) {
-  absl::StatusOr<CommandLine> line = Parse({"certs", "init", "dir", "--host", "a,10.0.0.1", "--host=b", "--days", "30"});
+  absl::StatusOr<CommandLine> line =
+      Parse({"certs", "init", "dir", "--host", "a,10.0.0.1", "--host=b", "--days", "30"});
   ASSERT_OK(line);
   const CertsOptions& certs = std::get<CertsOptions>(*line);
   EXPECT_EQ(certs.directory, "dir");

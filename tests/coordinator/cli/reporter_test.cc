@@ -25,7 +25,9 @@ using testing::IsEmpty;
 using testing::Not;
 using Json = nlohmann::json;
 
-RelPath Path(std::string_view text) { return *RelPath::Parse(text); }
+RelPath Path(std::string_view text) {
+  return *RelPath::Parse(text);
+}
 
 Differences Differing(std::initializer_list<Attribute> attributes) {
   Differences out;
@@ -124,17 +126,19 @@ TEST_F(ReporterTest, SummaryCountsWhatWasDoneNotWhatWasPlanned) {
   reporter.OnAction(FileAction("d/a", 500), fresh, ActionOutcome::kDone);
   reporter.OnAction(FileAction("d/b", 500), fresh, ActionOutcome::kFailed);
   reporter.OnAction(FileAction("c", 7, true), Differing({Attribute::kSize}), ActionOutcome::kDone);
-  reporter.OnAction(OtherAction(ActionKind::kPutSpecial, FileType::kBlockDevice, "dev"), fresh, ActionOutcome::kSkipped);
+  reporter.OnAction(OtherAction(ActionKind::kPutSpecial, FileType::kBlockDevice, "dev"), fresh,
+                    ActionOutcome::kSkipped);
   reporter.OnAction(OtherAction(ActionKind::kSetMetadata, FileType::kDirectory, "d"), {}, ActionOutcome::kDone);
-  reporter.OnAction(OtherAction(ActionKind::kDelete, FileType::kRegular, "x"), Differing({Attribute::kExtraneous}), ActionOutcome::kDone);
+  reporter.OnAction(OtherAction(ActionKind::kDelete, FileType::kRegular, "x"), Differing({Attribute::kExtraneous}),
+                    ActionOutcome::kDone);
   SyncOutcome outcome = Complete(5);
   outcome.apply.bytes_received = 507;
   outcome.actions_failed = 1;
   outcome.problems.failed = 1;
   now_ += milliseconds(2000);
   reporter.Finish(outcome, "");
-  EXPECT_THAT(Lines(out_),
-              ElementsAre("5 objects, new: 1 file + 1 directory, 1 updated, 1 deleted; 507 bytes moved in 2.000 s (253 bytes/s); 1 problem"));
+  EXPECT_THAT(Lines(out_), ElementsAre("5 objects, new: 1 file + 1 directory, 1 updated, 1 deleted; 507 bytes moved in "
+                                       "2.000 s (253 bytes/s); 1 problem"));
 }
 
 TEST_F(ReporterTest, BrokenOffRunIsNotCalledDone) {
@@ -167,7 +171,8 @@ TEST_F(ReporterTest, WhatIsNotPermittedTakesOneLine) {
   const std::vector<std::string> lines = Lines(out_);
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_EQ(lines[0],
-            "left out, the destination's agent may not set it: ownership of 3 objects, 1 device (--owner, --devices make that an error)");
+            "left out, the destination's agent may not set it: ownership of 3 objects, 1 device (--owner, --devices "
+            "make that an error)");
 }
 
 TEST_F(ReporterTest, VerboseListsChangesAndLeavesHousekeepingOut) {
@@ -180,7 +185,8 @@ TEST_F(ReporterTest, VerboseListsChangesAndLeavesHousekeepingOut) {
 
 TEST_F(ReporterTest, VerifyListsDifferencesWithReasonsAndWhatWasCompared) {
   RunReporter& reporter = Make({.verbose = true}, SyncMode::kVerify);
-  reporter.OnAction(FileAction("f", 1, true), Differing({Attribute::kContent, Attribute::kMtime}), ActionOutcome::kPlanned);
+  reporter.OnAction(FileAction("f", 1, true), Differing({Attribute::kContent, Attribute::kMtime}),
+                    ActionOutcome::kPlanned);
   SyncOutcome outcome = Complete(10);
   outcome.plan.source_bytes = 5000;
   outcome.problems.differing = 1;
@@ -225,8 +231,9 @@ TEST_F(ReporterTest, QuietShowsOnlyErrors) {
   reporter.OnProblem(problem);
   reporter.Finish(Complete(1), "");
   EXPECT_THAT(Lines(out_), IsEmpty());
-  EXPECT_THAT(Lines(err_),
-              ElementsAre("uringsync: destination agent://h/r/f: open: Permission denied; run as a user who may, or as root"));
+  EXPECT_THAT(
+      Lines(err_),
+      ElementsAre("uringsync: destination agent://h/r/f: open: Permission denied; run as a user who may, or as root"));
 }
 
 TEST_F(ReporterTest, ProblemsNameSideObjectOperationReasonAndWayOut) {
@@ -235,8 +242,9 @@ TEST_F(ReporterTest, ProblemsNameSideObjectOperationReasonAndWayOut) {
   problem.operation = "write";
   problem.error = ENOSPC;
   problem.detail = "at\n4096";
-  EXPECT_EQ(ProblemLine("destination /d/f", problem),
-            "destination /d/f: write: No space left on device (at\\0124096); free space or raise the quota, then run again");
+  EXPECT_EQ(
+      ProblemLine("destination /d/f", problem),
+      "destination /d/f: write: No space left on device (at\\0124096); free space or raise the quota, then run again");
   Problem vague;
   EXPECT_EQ(ProblemLine("source /s", vague), "source /s: failed");
 }

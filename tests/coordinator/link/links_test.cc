@@ -15,7 +15,9 @@ namespace {
 
 using testing::HasSubstr;
 
-Endpoint At(const std::string& text) { return *ParseEndpoint(text); }
+Endpoint At(const std::string& text) {
+  return *ParseEndpoint(text);
+}
 
 std::string Refusal(const absl::Status& status, ErrorKind kind) {
   EXPECT_FALSE(status.ok());
@@ -29,7 +31,8 @@ class LinksTest : public testing::Test {
     MakeDirectories(dir_ / "src/sub");
     MakeDirectories(dir_ / "dst");
   }
-  absl::Status Check(const std::string& source, const std::string& destination, bool writes = true, bool deletes = false) {
+  absl::Status Check(const std::string& source, const std::string& destination, bool writes = true,
+                     bool deletes = false) {
     return ResolveTargets(At(source), At(destination), writes, deletes).status();
   }
   // Opens links with a shell script in the agent's place.
@@ -58,7 +61,8 @@ TEST_F(LinksTest, DestinationInsideSourceIsRefusedWhereItWrites) {
 }
 
 TEST_F(LinksTest, SourceInsideDestinationIsRefusedOnlyWithDelete) {
-  EXPECT_THAT(Refusal(Check(dir_ / "src/sub", dir_ / "src", true, true), ErrorKind::kSelection), HasSubstr("--delete would remove"));
+  EXPECT_THAT(Refusal(Check(dir_ / "src/sub", dir_ / "src", true, true), ErrorKind::kSelection),
+              HasSubstr("--delete would remove"));
   EXPECT_OK(Check(dir_ / "src/sub", dir_ / "src", true, false));
   Refusal(Check("agent://h/r/a", "agent://h/r", true, true), ErrorKind::kSelection);
 }
@@ -105,8 +109,8 @@ TEST(ChooseRouteTest, OneAgentForBothIsLocal) {
 
 TEST(ChooseRouteTest, DestinationConnectsToASourceThatListens) {
   for (const char* destination : {"/b", "agent://i/q"}) {
-    ASSERT_OK_AND_ASSIGN(RouteChoice choice,
-                         ChooseRoute(At("agent://h:9/r"), At(destination), {}, AgentWithDataPort(7441), AgentWithDataPort(7551)));
+    ASSERT_OK_AND_ASSIGN(RouteChoice choice, ChooseRoute(At("agent://h:9/r"), At(destination), {},
+                                                         AgentWithDataPort(7441), AgentWithDataPort(7551)));
     EXPECT_EQ(choice.route.kind, DataRoute::Kind::kConnect);
     EXPECT_EQ(choice.route.host, "h");
     EXPECT_EQ(choice.route.port, 7441);
@@ -115,7 +119,8 @@ TEST(ChooseRouteTest, DestinationConnectsToASourceThatListens) {
 }
 
 TEST(ChooseRouteTest, PrivateSourceConnectsToTheDestination) {
-  ASSERT_OK_AND_ASSIGN(RouteChoice choice, ChooseRoute(At("/a"), At("agent://[::1]/r"), {}, {}, AgentWithDataPort(7441)));
+  ASSERT_OK_AND_ASSIGN(RouteChoice choice,
+                       ChooseRoute(At("/a"), At("agent://[::1]/r"), {}, {}, AgentWithDataPort(7441)));
   EXPECT_EQ(choice.route.kind, DataRoute::Kind::kAccept);
   ASSERT_TRUE(choice.source_connects);
   EXPECT_EQ(choice.source_connects->host, "::1");
@@ -145,7 +150,8 @@ TEST_F(LinksTest, PrivateAgentThatFailsAtOnceIsExplained) {
   EXPECT_FALSE(answer.ok());
   EXPECT_EQ(links->Explain(Side::kSource, "source agent: gone", true),
             "source agent (" + (dir_ / "src") + "): gone (the private agent exited with status 3)");
-  EXPECT_EQ(links->Explain(Side::kDestination, "destination agent: destination: refused", false), "destination agent (" + (dir_ / "dst") + "): refused");
+  EXPECT_EQ(links->Explain(Side::kDestination, "destination agent: destination: refused", false),
+            "destination agent (" + (dir_ / "dst") + "): refused");
   links.reset();
   EXPECT_EQ(warning_, "cannot open root");
 }

@@ -29,7 +29,8 @@ class PrivateAgentTest : public testing::Test {
     WriteFile(path, "#!/bin/sh\n" + body, 0755);
     return path;
   }
-  absl::StatusOr<std::unique_ptr<PrivateAgent>> Start(const std::string& body, std::vector<std::string> arguments = {}) {
+  absl::StatusOr<std::unique_ptr<PrivateAgent>> Start(const std::string& body,
+                                                      std::vector<std::string> arguments = {}) {
     PrivateAgentOptions options;
     options.program = Script(body);
     options.arguments = std::move(arguments);
@@ -57,12 +58,14 @@ TEST_F(PrivateAgentTest, SocketAndArgumentsReachTheProgram) {
   ASSERT_OK_AND_ASSIGN(auto agent, Start("echo \"$@\" >&3", {"--root", "source=/a b"}));
   UniqueFd socket = agent->TakeSocket();
   EXPECT_EQ(Drain(socket.get()), "--private-fd 3 --root source=/a b\n");
-  agent->Stop();
+  agent->Stop(std::chrono::seconds(60));
 }
 
 TEST_F(PrivateAgentTest, EndsByItselfWhenTheSocketCloses) {
   ASSERT_OK_AND_ASSIGN(auto agent, Start("cat <&3 >/dev/null; exit 0"));
-  { UniqueFd socket = agent->TakeSocket(); }
+  {
+    UniqueFd socket = agent->TakeSocket();
+  }
   agent->Stop(std::chrono::seconds(60));
   EXPECT_EQ(agent->Ending(std::chrono::milliseconds(0)), "exited with status 0");
 }
@@ -78,14 +81,14 @@ TEST_F(PrivateAgentTest, OneThatDoesNotEndIsKilledAndReaped) {
 
 TEST_F(PrivateAgentTest, WarningsAreHandedOnEscapedLineByLine) {
   ASSERT_OK_AND_ASSIGN(auto agent, Start("printf 'first\\nse\\033cond\\n\\nlast' >&2"));
-  agent->Stop();
+  agent->Stop(std::chrono::seconds(60));
   EXPECT_THAT(warnings_, ElementsAre("first", "se\\033cond", "last"));
   EXPECT_EQ(agent->last_warning(), "last");
 }
 
 TEST_F(PrivateAgentTest, EndlessLineIsCutIntoPieces) {
   ASSERT_OK_AND_ASSIGN(auto agent, Start("head -c 10000 /dev/zero | tr '\\0' x >&2"));
-  agent->Stop();
+  agent->Stop(std::chrono::seconds(60));
   ASSERT_EQ(warnings_.size(), 3u);
   EXPECT_EQ(warnings_[0].size(), 4096u);
 }
