@@ -28,8 +28,11 @@ absl::Status PendingStack::Push(Driver* driver, uint32_t depth, std::string_view
   if (memory_.size() >= 2 * chunk_bytes_) {
     // The lower part goes to disk, the upper chunk stays: pops right after this must not read back what was just written.
     size_t keep_from = memory_.size();
-    while (memory_.size() - keep_from < chunk_bytes_)
-      keep_from -= kTailBytes + LoadAt<uint16_t>(memory_, keep_from - kTailBytes);
+    while (memory_.size() - keep_from < chunk_bytes_) {
+      const size_t lower = keep_from - kTailBytes - LoadAt<uint16_t>(memory_, keep_from - kTailBytes);
+      if (lower == 0) break;  // at least one record goes, however large those above it are
+      keep_from = lower;
+    }
     if (!file_.valid()) {
       US_ASSIGN_OR_RETURN(file_, OpenScratchFile(driver, spool_directory_));
     }

@@ -152,7 +152,9 @@ class ManifestScanner::Impl {
   Task<void> Emit(Job* job, DirectoryBatch batch);
   void Finish(Job* job);
   void FinishFailed(Job* job, int error);
+  // All but the path, which may be long and is only built when the consumer takes the batch.
   DirectoryBatch MakeBatch(Job* job) const;
+  const RelPath& PathOf(const PathNodePtr& node);
 
   Runtime* const runtime_;
   const ScanOptions options_;
@@ -169,7 +171,9 @@ class ManifestScanner::Impl {
   Waiter consumer_;
   Waiter producer_;
 
-  ScanTotals totals_;  // the consumer's
+  ScanTotals totals_;  // the consumer's, as are the node and path of the batch before
+  PathNodePtr last_node_;
+  RelPath last_path_;
   Scope scope_;
   CancelToken::Registration on_cancel_;  // last: its end waits for a callback that uses the rest
 };
@@ -274,7 +278,6 @@ absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, DirectoryReader*
 
 DirectoryBatch ManifestScanner::Impl::MakeBatch(Job* job) const {
   DirectoryBatch batch;
-  batch.directory = job->node->path->path();
   batch.self = job->self;
   return batch;
 }
@@ -399,16 +402,34 @@ Task<void> ManifestScanner::Impl::ScanNodeOn(Job* job, Tools* tools) {
   Finish(job);
 }
 
+// In this order a directory's parent is the directory before it or one of that one's ancestors: few steps up, one down. Joining
+// all components anew would make a deep tree quadratic in a large constant.
+const RelPath& ManifestScanner::Impl::PathOf(const PathNodePtr& node) {
+  constexpr uint32_t kMaxStepsUp = 16;
+  if (node == last_node_) return last_path_;
+  const uint32_t above = node->depth() > 0 ? node->depth() - 1 : 0;
+  if (last_node_ != nullptr && node->depth() > 0 && last_node_->depth() - above <= kMaxStepsUp) {
+    for (uint32_t up = last_node_->depth() - above; up > 0; --up) last_path_ = last_path_.Parent();
+    last_path_ = last_path_.Child(node->name());
+  } else {
+    last_path_ = node->path();
+  }
+  last_node_ = node;
+  return last_path_;
+}
+
 Task<absl::StatusOr<std::optional<DirectoryBatch>>> ManifestScanner::Impl::Next() {
   while (true) {
     co_await WaitAwaiter{this, /*consumer=*/true};
     std::optional<DirectoryBatch> batch;
+    PathNodePtr node;
     {
       std::lock_guard lock(mutex_);
       if (!failure_.ok()) co_return failure_;
       const ScanNodePtr head = window_.head();
       if (head == nullptr) co_return std::nullopt;
       if (head->batches.empty()) continue;
+      node = head->path;
       batch = std::move(head->batches.front());
       head->batches.pop_front();
       producer_.Wake();
@@ -418,6 +439,7 @@ Task<absl::StatusOr<std::optional<DirectoryBatch>>> ManifestScanner::Impl::Next(
         StartLoops();
       }
     }
+    batch->directory = PathOf(node);
     totals_.entries += batch->entries.size();
     totals_.directories += batch->last ? 1 : 0;
     totals_.errors += batch->error != 0 ? 1 : 0;
