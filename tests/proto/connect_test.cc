@@ -28,8 +28,12 @@ class ConnectTest : public testing::Test {
     EXPECT_OK(InitCertificates({.directory = ours_.path(), .hosts = {"localhost,127.0.0.1", "elsewhere.example"}}));
     EXPECT_OK(InitCertificates({.directory = theirs_.path(), .hosts = {"localhost,127.0.0.1"}}));
   }
-  ~ConnectTest() override {
+  ~ConnectTest() override { StopAgent(); }
+
+  // Waits for its handlers: what they noted may be read then.
+  void StopAgent() {
     if (server_) server_->Shutdown();
+    server_.reset();
   }
 
   static ControlTlsFiles Files(const TempDir& directory, const std::string& name, const TempDir& authority) {
@@ -173,12 +177,14 @@ TEST_F(ConnectTest, TheAgentSeesTheNamesInTheClientsCertificate) {
   v1::ClientMessage message;
   message.mutable_start_manifest();
   EXPECT_TRUE(RawClient(Files(ours_, "elsewhere.example", ours_), port_).SendAndFinish(message).ok());
+  StopAgent();
   EXPECT_THAT(identities_, testing::Contains("elsewhere.example"));
 }
 
 TEST_F(ConnectTest, AMessageWithoutAKnownBodyIsAProtocolError) {
   StartAgent(Files(ours_, "localhost", ours_));
   RawClient(Files(ours_, "cli", ours_), port_).SendAndFinish({});
+  StopAgent();
   EXPECT_THAT(last_receive_, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("ClientMessage.body")));
 }
 
@@ -188,6 +194,7 @@ TEST_F(ConnectTest, AnOversizedMessageOfAStrangerIsRefused) {
   message.mutable_hello()->set_software(std::string(kMaxControlMessageBytes + 1, 'x'));
   const grpc::Status status = RawClient(Files(ours_, "cli", ours_), port_).SendAndFinish(message);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  StopAgent();
   EXPECT_FALSE(last_receive_.ok());
 }
 
