@@ -16,7 +16,9 @@ std::string_view WayOut(const Problem& problem) {
   switch (problem.kind) {
     case ProblemKind::kVanished: return "it was removed while the run went on";
     case ProblemKind::kChanged: return "the file kept changing; the old one stays, run again when it is quiet";
-    case ProblemKind::kConflict: return "the destination was changed by somebody else meanwhile; run again";
+    case ProblemKind::kConflict:
+      // What is in the way says more than that something is.
+      return problem.detail.empty() ? "the destination was changed by somebody else meanwhile; run again" : "";
     case ProblemKind::kIntegrity:
       return "contents arrived damaged again and again; check memory and network of both hosts";
     case ProblemKind::kNoSpace: return "free space or raise the quota, then run again";

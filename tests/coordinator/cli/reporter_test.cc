@@ -245,6 +245,11 @@ TEST_F(ReporterTest, ProblemsNameSideObjectOperationReasonAndWayOut) {
   EXPECT_EQ(
       ProblemLine("destination /d/f", problem),
       "destination /d/f: write: No space left on device (at\\0124096); free space or raise the quota, then run again");
+  Problem blocked;
+  blocked.kind = ProblemKind::kConflict;
+  blocked.operation = "replace";
+  blocked.detail = "a directory is in the way";
+  EXPECT_EQ(ProblemLine("destination /d", blocked), "destination /d: replace: a directory is in the way");
   Problem vague;
   EXPECT_EQ(ProblemLine("source /s", vague), "source /s: failed");
 }
