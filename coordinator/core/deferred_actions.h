@@ -1,7 +1,7 @@
 // DeferredActions: what has to wait until both trees are known, in spools, and the order in which it is emitted then.
 //
-//   links → deletes (read backwards: a directory's contents were recorded after it) → creations that a delete makes room for and
-//   metadata of shared inodes → links to those → directory metadata (backwards: deepest first).
+//   links → deletes (read backwards: a directory's contents were recorded after it) → creations that a delete makes room for →
+//   links to those → directory metadata (backwards: deepest first).
 //
 // Thread rule: one thread, the owner of `driver`.
 #pragma once

@@ -5,7 +5,8 @@
 //     share it are broken off (made anew);
 //  2. the names of one source inode become links of one leader: the first name whose destination object already matches, else
 //     the first. Names that share the leader's destination inode already need nothing.
-// A group with one name inside the tree is a plain object.
+// A group with one name inside the tree is a plain object. Leaders are complete, times included, before any link is made: a link is
+// made only to an object that looks like the source's.
 //
 // Thread rule: one thread, the owner of `driver`. Use:  groups.Add(member) ...;  groups.Resolve(plan);
 #pragma once

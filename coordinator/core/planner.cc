@@ -19,9 +19,7 @@ PlanOptions PlanOptions::For(const MetadataSelection& selection, bool checksum, 
   return options;
 }
 
-// Stands between the decisions about hard links and the phases: objects are made before anything links to them, and metadata of
-// an inode that several names share is set after all of them are in place, because a change of it under one name would look like
-// somebody else's change to an action on another name.
+// Stands between the decisions about hard links and the phases: objects are made and completed before anything links to them.
 class Planner::Impl : public LinkPlan {
  public:
   Impl(PlanOptions options, Driver* driver, std::string spool_directory)
@@ -62,8 +60,8 @@ class Planner::Impl : public LinkPlan {
       ++emitter_.counters().unchanged;
       return absl::OkStatus();
     }
-    return deferred_->AddLateCreate(PlanEmitter::SetMetadata(std::move(member.path), std::move(member.source),
-                                                             std::move(member.destination), member.differences));
+    return emitter_.Emit(Phase::kCreate, PlanEmitter::SetMetadata(std::move(member.path), std::move(member.source),
+                                                                  std::move(member.destination), member.differences));
   }
 
   const PlanCounters& counters() const { return emitter_.counters(); }

@@ -6,7 +6,7 @@
 // error, exit 12), and no delete is ever emitted, because deletes come after both streams have ended well.
 //
 // Order of what it emits: kCreate (parents before children) → kLink (hard-link groups) → kDelete (children before parents) →
-// kCreate and kLink again (objects whose name a directory held until the deletes, metadata of shared inodes) →
+// kCreate and kLink again (objects whose name a directory held until the deletes) →
 // kDirectoryMetadata (deepest first). docs/consistency.md says what each rule is for.
 //
 // Thread rule: one thread. Use:

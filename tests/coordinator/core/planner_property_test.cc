@@ -29,6 +29,11 @@ class Applier {
     if (action.existing && (there == 0 || there != action.existing->id.inode)) return "existing object is another one";
     if (!action.existing && there != 0 && !made_in_run) return "something is in the way";
     if (action.existing && destination_.at(there).type != action.existing->type) return "existing object has another type";
+    // What an agent recognises an object by, directories excepted: their time moves with their entries.
+    if (action.existing && action.existing->type != FileType::kDirectory &&
+        destination_.at(there).mtime != action.existing->mtime) {
+      return "existing object has another time";
+    }
     switch (action.kind) {
       case ActionKind::kMakeDirectory: return MakeDirectory(action, there);
       case ActionKind::kPutFile:
@@ -75,7 +80,8 @@ class Applier {
     const uint64_t leader = destination_.Find(action.link_target);
     if (leader == 0) return "link target is not there";
     const ModelInode& wanted = source_.at(action.wanted.id.inode);
-    if (destination_.at(leader).type != wanted.type || destination_.at(leader).content != wanted.content) {
+    if (destination_.at(leader).type != wanted.type || destination_.at(leader).content != wanted.content ||
+        destination_.at(leader).mtime != wanted.mtime) {
       return "link target is another object";
     }
     if (Parent(action.path) == nullptr) return "no parent";

@@ -242,15 +242,24 @@ TEST(PlannerTest, SharedInodeThatTheSourceDoesNotShareIsBrokenUp) {
   EXPECT_TRUE(plan.sink.actions[0].differences.Has(Attribute::kHardLink));
 }
 
-TEST(PlannerTest, MetadataOfASharedInodeIsSetOnceAfterTheLinks) {
+TEST(PlannerTest, MetadataOfASharedInodeIsSetOnceBeforeTheLinks) {
   Entry a = Linked("a", 7, 3);
   Entry b = Linked("b", 7, 3);
   Entry c = Linked("c", 7, 3);
   a.mode = b.mode = c.mode = 0600;
   const PlanResult plan = PlanTrees(AllAbilities(), {Batch("", {a, b, c})}, {Batch("", {Linked("a", 3), Linked("b", 3)})});
-  EXPECT_THAT(plan.sink.Lines(), ElementsAre("link c=a", "metadata a", "metadata ."));
-  EXPECT_EQ(plan.sink.actions[0].phase, Phase::kLink);
-  EXPECT_EQ(plan.sink.actions[1].phase, Phase::kCreate);
+  EXPECT_THAT(plan.sink.Lines(), ElementsAre("metadata a", "link c=a", "metadata ."));
+}
+
+TEST(PlannerTest, TimeOfASharedInodeIsNotChangedInPlace) {
+  Entry a = MakeEntry("a", FileType::kSymlink, 7);
+  Entry b = MakeEntry("b", FileType::kSymlink, 8);
+  Entry a_there = MakeEntry("a", FileType::kSymlink, 3);
+  Entry b_there = MakeEntry("b", FileType::kSymlink, 3);
+  a_there.nlink = b_there.nlink = 2;
+  a.mtime.seconds = 55;
+  const PlanResult plan = PlanTrees(AllAbilities(), {Batch("", {a, b})}, {Batch("", {a_there, b_there})});
+  EXPECT_THAT(plan.sink.Lines(), ElementsAre("symlink a", "metadata ."));
 }
 
 TEST(PlannerTest, WithoutHardLinksEveryNameIsAFileOfItsOwn) {
