@@ -86,6 +86,7 @@ Task<absl::Status> FrameReader::Fill(size_t wanted, Timeout idle, Deadline* dead
 }
 
 Task<absl::Status> FrameReader::Take(std::span<std::byte> into, Deadline deadline) {
+  if (into.empty()) co_return absl::OkStatus();
   const size_t ready = std::min(into.size(), end_ - begin_);
   std::memcpy(into.data(), buffer_.get() + begin_, ready);
   begin_ += ready;
