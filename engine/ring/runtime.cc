@@ -28,7 +28,8 @@ thread_local Shard* current_shard = nullptr;
 Shard* Shard::Current() { return current_shard; }
 
 Shard::Shard(size_t index, std::unique_ptr<Driver> driver) : index_(index), driver_(std::move(driver)) {
-  buffers_ = std::make_unique<BufferPool>(driver_.get(), BufferPoolOptions{});
+  // Not registered: no gain was measured (docs/engine.md), and it would pin the memory of every buffer.
+  buffers_ = std::make_unique<BufferPool>(driver_.get(), BufferPoolOptions{.try_register = false});
 }
 
 Shard::~Shard() = default;
