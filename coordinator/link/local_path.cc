@@ -68,7 +68,7 @@ absl::StatusOr<ResolvedPath> MissingDestination(std::string_view given) {
     const int err = errno;
     if (err != ENOENT) return Refuse("destination", given, "parent directory: " + std::string(std::strerror(err)));
     return Refuse("destination", given,
-                  "its parent directory " + EscapeName(parent) + " does not exist; make it first: mkdir -p " +
+                  "parent directory " + EscapeName(parent) + ": No such file or directory; make it first: mkdir -p " +
                       EscapeName(parent));
   }
   if (::stat(canonical->c_str(), &st) != 0) return Refuse("destination", given, std::strerror(errno));
