@@ -15,12 +15,14 @@ namespace {
 constexpr uint64_t kMaxOffset = static_cast<uint64_t>(INT64_MAX);
 constexpr uint32_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr int kMaxErrno = 4095;
-// A frame is closed by the encoder at this header size; one more item of the largest kind (1 MiB of attributes) still fits.
+// A frame is closed by the encoder at this header size; one more item of the largest kind (1 MiB of attributes) still
+// fits.
 constexpr size_t kHeaderSoftBytes = size_t{256} << 10;
 
 absl::Status Invalid(const std::string& text) { return MakeStatus(absl::StatusCode::kInvalidArgument, text); }
 absl::Status TooMany(const char* what, size_t count, size_t limit) {
-  return Invalid(std::to_string(count) + " " + what + " in one message are beyond the limit of " + std::to_string(limit));
+  return Invalid(std::to_string(count) + " " + what + " in one message are beyond the limit of " +
+                 std::to_string(limit));
 }
 
 bool RangeFits(uint64_t offset, uint64_t length) { return offset <= kMaxOffset && length <= kMaxOffset - offset; }
@@ -33,7 +35,8 @@ absl::Status Parse(ConstBytes header, Message* message) {
   return absl::OkStatus();
 }
 
-// ---- paths ---------------------------------------------------------------------------------------------------------------
+// ---- paths
+// ---------------------------------------------------------------------------------------------------------------
 
 // Assigns table places to directories, parents first.
 class DirectoryTableWriter {
@@ -88,10 +91,12 @@ class DirectoryTableReader {
     for (int i = 0; i < message.directories_size(); ++i) {
       const v1::DataDirectory& entry = message.directories(i);
       US_RETURN_IF_ERROR(ValidateName(entry.name()));
-      if (entry.parent() > static_cast<uint32_t>(i)) return Invalid("a directory stands before its parent in a message's table");
+      if (entry.parent() > static_cast<uint32_t>(i))
+        return Invalid("a directory stands before its parent in a message's table");
       const size_t above = entry.parent() == 0 ? 0 : reader.lengths_[entry.parent() - 1] + 1;
       const size_t length = above + entry.name().size();
-      if (length > kMaxRelPathBytes) return Invalid("a path is longer than " + std::to_string(kMaxRelPathBytes) + " bytes");
+      if (length > kMaxRelPathBytes)
+        return Invalid("a path is longer than " + std::to_string(kMaxRelPathBytes) + " bytes");
       reader.lengths_.push_back(length);
     }
     return reader;
@@ -111,7 +116,8 @@ class DirectoryTableReader {
       return Invalid("a path is longer than " + std::to_string(kMaxRelPathBytes) + " bytes");
     }
     if (spelled_ > kMaxPathBytesPerMessage) {
-      return Invalid("the paths of one message are longer than " + std::to_string(kMaxPathBytesPerMessage) + " bytes together");
+      return Invalid("the paths of one message are longer than " + std::to_string(kMaxPathBytesPerMessage) +
+                     " bytes together");
     }
     std::string text(above + name.size(), '/');
     text.replace(above, name.size(), name);
@@ -131,7 +137,8 @@ class DirectoryTableReader {
   size_t spelled_ = 0;
 };
 
-// ---- requests -----------------------------------------------------------------------------------------------------------
+// ---- requests
+// -----------------------------------------------------------------------------------------------------------
 
 void RequestToWire(const FileRequest& request, uint32_t directory, v1::DataRequest* wire) {
   wire->set_id(request.id);
@@ -163,7 +170,8 @@ absl::StatusOr<FileRequest> RequestFromWire(const v1::DataRequest& wire, Directo
   request.length = wire.length();
   request.want_xattrs = wire.want_xattrs();
   if (request.size_bytes > kMaxOffset) return Invalid("a request tells a file size beyond 2^63-1");
-  if (request.mtime.nanoseconds >= kNanosecondsPerSecond) return Invalid("a request tells a time with too many nanoseconds");
+  if (request.mtime.nanoseconds >= kNanosecondsPerSecond)
+    return Invalid("a request tells a time with too many nanoseconds");
   if (!RangeFits(request.offset, request.length)) return Invalid("a request's range ends beyond 2^63-1");
   return request;
 }
@@ -176,7 +184,8 @@ absl::Status CheckDepth(const FileRequest& request) {
   return Invalid("a path has more than " + std::to_string(kMaxDirectoriesPerRequestMessage) + " directories above it");
 }
 
-// ---- replies ------------------------------------------------------------------------------------------------------------
+// ---- replies
+// ------------------------------------------------------------------------------------------------------------
 
 absl::Status CheckReplyItem(const ReplyItem& item) {
   if (item.data_length > kMaxPieceBytes) {
@@ -208,7 +217,8 @@ absl::Status CheckXattrs(const XattrList& xattrs) {
     total += xattr.name.size() + xattr.value.size();
   }
   if (total > kMaxXattrBytesPerObject) {
-    return Invalid("the extended attributes of one object are longer than " + std::to_string(kMaxXattrBytesPerObject) + " bytes");
+    return Invalid("the extended attributes of one object are longer than " + std::to_string(kMaxXattrBytesPerObject) +
+                   " bytes");
   }
   return absl::OkStatus();
 }
@@ -297,15 +307,17 @@ absl::StatusOr<std::vector<std::string>> EncodeRequests(const RequestMessage& me
     }
     headers.push_back(wire.SerializeAsString());
     if (headers.back().size() > kMaxFrameHeaderBytes) {
-      return Invalid("a request's path does not fit into a frame header of " + std::to_string(kMaxFrameHeaderBytes) + " bytes");
+      return Invalid("a request's path does not fit into a frame header of " + std::to_string(kMaxFrameHeaderBytes) +
+                     " bytes");
     }
   }
   return headers;
 }
 
 absl::StatusOr<RequestMessage> DecodeRequests(ConstBytes header) {
-  US_RETURN_IF_ERROR(CheckWireCounts(header, {{v1::DataRequests::kDirectoriesFieldNumber, kMaxDirectoriesPerRequestMessage},
-                                              {v1::DataRequests::kRequestsFieldNumber, kMaxRequestsPerMessage}}));
+  US_RETURN_IF_ERROR(
+      CheckWireCounts(header, {{v1::DataRequests::kDirectoriesFieldNumber, kMaxDirectoriesPerRequestMessage},
+                               {v1::DataRequests::kRequestsFieldNumber, kMaxRequestsPerMessage}}));
   v1::DataRequests wire;
   US_RETURN_IF_ERROR(Parse(header, &wire));
   US_ASSIGN_OR_RETURN(DirectoryTableReader table, DirectoryTableReader::Make(wire));
@@ -332,7 +344,8 @@ absl::StatusOr<std::vector<EncodedReply>> EncodeReplies(const ReplyMessage& mess
       US_RETURN_IF_ERROR(CheckReplyItem(item));
       if (item.xattrs) US_RETURN_IF_ERROR(CheckXattrs(*item.xattrs));
       const bool full = wire.items_size() >= static_cast<int>(kMaxItemsPerReplyMessage) ||
-                        bytes + ReplyBytes(item) > kHeaderSoftBytes || xattrs + XattrCount(item) > kMaxXattrsPerReplyMessage ||
+                        bytes + ReplyBytes(item) > kHeaderSoftBytes ||
+                        xattrs + XattrCount(item) > kMaxXattrsPerReplyMessage ||
                         frame.payload_length + item.data_length > kMaxFramePayloadBytes;
       if (full && wire.items_size() > 0) break;
       ReplyToWire(item, wire.add_items());
@@ -355,7 +368,8 @@ absl::StatusOr<std::vector<EncodedReply>> EncodeReplies(const ReplyMessage& mess
 absl::StatusOr<ReplyMessage> DecodeReplies(ConstBytes header, size_t payload_length) {
   US_RETURN_IF_ERROR(CheckWireCounts(header, {{v1::DataReplies::kItemsFieldNumber, kMaxItemsPerReplyMessage}}));
   US_RETURN_IF_ERROR(CheckNestedWireCount(
-      header, {v1::DataReplies::kItemsFieldNumber, v1::DataReply::kXattrsFieldNumber, v1::DataXattrs::kXattrsFieldNumber},
+      header,
+      {v1::DataReplies::kItemsFieldNumber, v1::DataReply::kXattrsFieldNumber, v1::DataXattrs::kXattrsFieldNumber},
       kMaxXattrsPerReplyMessage));
   v1::DataReplies wire;
   US_RETURN_IF_ERROR(Parse(header, &wire));

@@ -1,7 +1,7 @@
 // The data plane's frames as validated values: the only wire ↔ value code of the data plane.
 //
-// Pure functions on bytes. Decoders refuse (InvalidArgument, naming the bound or field) before they allocate for a count that
-// is too large. Encoders split what does not fit into one frame.
+// Pure functions on bytes. Decoders refuse (InvalidArgument, naming the bound or field) before they allocate for a
+// count that is too large. Encoders split what does not fit into one frame.
 #pragma once
 
 #include <cstdint>

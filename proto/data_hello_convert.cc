@@ -14,7 +14,8 @@ absl::Status Invalid(const std::string& text) { return MakeStatus(absl::StatusCo
 template <size_t N>
 absl::Status CopyExactly(const std::string& bytes, const char* what, std::array<uint8_t, N>* into) {
   if (bytes.size() != N) {
-    return Invalid(std::string(what) + " has " + std::to_string(bytes.size()) + " bytes instead of " + std::to_string(N));
+    return Invalid(std::string(what) + " has " + std::to_string(bytes.size()) + " bytes instead of " +
+                   std::to_string(N));
   }
   std::memcpy(into->data(), bytes.data(), N);
   return absl::OkStatus();
@@ -60,7 +61,8 @@ std::string EncodeDataHelloReply(const DataHelloReply& reply) {
   wire.set_ok(reply.ok);
   // A cut inside a UTF-8 sequence would make the field invalid: step back to its start.
   size_t size = std::min(reply.error.size(), kMaxHelloErrorBytes);
-  while (size < reply.error.size() && size > 0 && (static_cast<unsigned char>(reply.error[size]) & 0xc0) == 0x80) --size;
+  while (size < reply.error.size() && size > 0 && (static_cast<unsigned char>(reply.error[size]) & 0xc0) == 0x80)
+    --size;
   wire.set_error(reply.error.substr(0, size));
   wire.set_version(reply.version);
   return wire.SerializeAsString();

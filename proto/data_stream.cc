@@ -29,7 +29,8 @@ struct DataLink {
 
 absl::Status ExpectType(const Frame& frame, DataFrameType wanted) {
   if (frame.type == static_cast<uint8_t>(wanted)) return absl::OkStatus();
-  return MakeStatus(absl::StatusCode::kInvalidArgument, "frame type " + std::to_string(frame.type) + " came where type " +
+  return MakeStatus(absl::StatusCode::kInvalidArgument, "frame type " + std::to_string(frame.type) +
+                                                            " came where type " +
                                                             std::to_string(static_cast<int>(wanted)) + " was due");
 }
 
@@ -65,7 +66,8 @@ class DataEnd {
   }
   // Under the lock.
   Task<absl::Status> Write(DataFrameType type, ConstBytes header, ConstBytes payload) {
-    absl::Status status = co_await WriteFrame(link_->stream.get(), static_cast<uint8_t>(type), header, payload, timeouts_.send);
+    absl::Status status =
+        co_await WriteFrame(link_->stream.get(), static_cast<uint8_t>(type), header, payload, timeouts_.send);
     if (!status.ok()) Close();
     co_return status;
   }
@@ -136,17 +138,19 @@ class StreamReplyChannel final : public ReplyChannel {
 };
 
 // Handshake of the connecting side.
-Task<absl::StatusOr<std::unique_ptr<DataLink>>> SayHello(std::unique_ptr<Stream> stream, DataHello hello, Timeout timeout) {
+Task<absl::StatusOr<std::unique_ptr<DataLink>>> SayHello(std::unique_ptr<Stream> stream, DataHello hello,
+                                                         Timeout timeout) {
   auto link = std::make_unique<DataLink>(std::move(stream), kDataHelloLimits);
   const std::string context = "open a data connection to " + link->stream->peer_address();
   const std::string header = EncodeDataHello(hello);
-  absl::Status sent = co_await WriteFrame(link->stream.get(), static_cast<uint8_t>(DataFrameType::kHello), AsBytes(header), {},
-                                          timeout);
+  absl::Status sent = co_await WriteFrame(link->stream.get(), static_cast<uint8_t>(DataFrameType::kHello),
+                                          AsBytes(header), {}, timeout);
   // A peer that refused us may have closed already; what it said is still there to be read, and says more.
   if (!sent.ok() && !absl::IsUnavailable(sent)) co_return WithContext(sent, context);
   absl::StatusOr<Frame> frame = co_await link->reader.Read(timeout, timeout);
   if (!frame.ok()) {
-    if (absl::IsOutOfRange(frame.status())) co_return absl::UnavailableError(context + ": the peer closed it without an answer");
+    if (absl::IsOutOfRange(frame.status()))
+      co_return absl::UnavailableError(context + ": the peer closed it without an answer");
     co_return WithContext(frame.status(), context);
   }
   US_CO_RETURN_IF_ERROR(WithContext(ExpectType(*frame, DataFrameType::kHelloReply), context));
@@ -174,8 +178,8 @@ Task<absl::StatusOr<DataHello>> AnswerHello(DataLink* link, DataAdmission admit,
   DataHelloReply reply{.ok = admitted.ok(), .error = EscapeName(ToStd(admitted.message()))};
   if (hello.ok() && admitted.ok()) reply.version = hello->version;
   const std::string header = EncodeDataHelloReply(reply);
-  absl::Status sent = co_await WriteFrame(link->stream.get(), static_cast<uint8_t>(DataFrameType::kHelloReply), AsBytes(header),
-                                          {}, timeout);
+  absl::Status sent = co_await WriteFrame(link->stream.get(), static_cast<uint8_t>(DataFrameType::kHelloReply),
+                                          AsBytes(header), {}, timeout);
   if (!admitted.ok()) {
     (void)co_await link->stream->EndWrites(timeout);
     co_return admitted;
@@ -196,19 +200,23 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> Dial(Driver* driver, const DataDia
 
 }  // namespace
 
-bool TokensEqual(const SessionToken& a, const SessionToken& b) { return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0; }
+bool TokensEqual(const SessionToken& a, const SessionToken& b) {
+  return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+}
 
-Task<absl::StatusOr<std::unique_ptr<RequestChannel>>> OpenRequestChannel(std::unique_ptr<Stream> stream, DataHello hello,
-                                                                         DataTimeouts timeouts) {
+Task<absl::StatusOr<std::unique_ptr<RequestChannel>>> OpenRequestChannel(std::unique_ptr<Stream> stream,
+                                                                         DataHello hello, DataTimeouts timeouts) {
   hello.role = Role::kDestination;
-  US_CO_ASSIGN_OR_RETURN(std::unique_ptr<DataLink> link, co_await SayHello(std::move(stream), hello, timeouts.handshake));
+  US_CO_ASSIGN_OR_RETURN(std::unique_ptr<DataLink> link,
+                         co_await SayHello(std::move(stream), hello, timeouts.handshake));
   co_return std::unique_ptr<RequestChannel>(std::make_unique<StreamRequestChannel>(std::move(link), timeouts));
 }
 
 Task<absl::StatusOr<std::unique_ptr<ReplyChannel>>> OpenReplyChannel(std::unique_ptr<Stream> stream, DataHello hello,
                                                                      DataTimeouts timeouts) {
   hello.role = Role::kSource;
-  US_CO_ASSIGN_OR_RETURN(std::unique_ptr<DataLink> link, co_await SayHello(std::move(stream), hello, timeouts.handshake));
+  US_CO_ASSIGN_OR_RETURN(std::unique_ptr<DataLink> link,
+                         co_await SayHello(std::move(stream), hello, timeouts.handshake));
   co_return std::unique_ptr<ReplyChannel>(std::make_unique<StreamReplyChannel>(std::move(link), timeouts));
 }
 
@@ -222,13 +230,15 @@ Task<absl::StatusOr<std::unique_ptr<ReplyChannel>>> DialReplyChannel(Driver* dri
   co_return co_await OpenReplyChannel(std::move(stream), dial.hello, dial.timeouts);
 }
 
-Task<absl::StatusOr<AcceptedData>> AcceptDataConnection(std::unique_ptr<Stream> stream, std::shared_ptr<const TlsContext> tls,
-                                                        DataAdmission admit, DataTimeouts timeouts) {
+Task<absl::StatusOr<AcceptedData>> AcceptDataConnection(std::unique_ptr<Stream> stream,
+                                                        std::shared_ptr<const TlsContext> tls, DataAdmission admit,
+                                                        DataTimeouts timeouts) {
   AcceptedData accepted;
   accepted.peer_address = stream->peer_address();
   const std::string context = "data connection from " + accepted.peer_address;
   if (tls) {
-    absl::StatusOr<std::unique_ptr<Stream>> secured = co_await TlsAccept(std::move(stream), std::move(tls), timeouts.handshake);
+    absl::StatusOr<std::unique_ptr<Stream>> secured =
+        co_await TlsAccept(std::move(stream), std::move(tls), timeouts.handshake);
     if (!secured.ok()) co_return WithContext(secured.status(), context);
     stream = *std::move(secured);
   }
@@ -249,8 +259,10 @@ Task<absl::StatusOr<AcceptedData>> AcceptDataConnection(std::unique_ptr<Stream> 
 
 std::pair<std::unique_ptr<RequestChannel>, std::unique_ptr<ReplyChannel>> MakeInMemoryDataPair() {
   auto [here, there] = MakeMemoryStreamPair();
-  return {std::make_unique<StreamRequestChannel>(std::make_unique<DataLink>(std::move(here), kDataReplyLimits), DataTimeouts{}),
-          std::make_unique<StreamReplyChannel>(std::make_unique<DataLink>(std::move(there), kDataRequestLimits), DataTimeouts{})};
+  return {std::make_unique<StreamRequestChannel>(std::make_unique<DataLink>(std::move(here), kDataReplyLimits),
+                                                 DataTimeouts{}),
+          std::make_unique<StreamReplyChannel>(std::make_unique<DataLink>(std::move(there), kDataRequestLimits),
+                                               DataTimeouts{})};
 }
 
 }  // namespace uringsync

@@ -1,12 +1,14 @@
-// The data plane over a Stream: opening handshake, then a RequestChannel or a ReplyChannel (engine/transfer/data_channel.h).
+// The data plane over a Stream: opening handshake, then a RequestChannel or a ReplyChannel
+// (engine/transfer/data_channel.h).
 //
 // Either side may be the one that connects; DataHello tells the acceptor which role the connecting side has.
 //   destination connects:  OpenRequestChannel(stream, hello)   ↔  AcceptDataConnection gives a ReplyChannel
 //   source connects:       OpenReplyChannel(stream, hello)     ↔  AcceptDataConnection gives a RequestChannel
 // Dial* do connect, TLS and handshake in one.
 //
-// Thread rule: a channel belongs to the shard that made it. A channel owns its stream. Destroy it when no Send or Receive runs.
-// Orderly end: co_await channel->End(), then Close(). A Close() without End() may look like a broken connection to the peer.
+// Thread rule: a channel belongs to the shard that made it. A channel owns its stream. Destroy it when no Send or
+// Receive runs. Orderly end: co_await channel->End(), then Close(). A Close() without End() may look like a broken
+// connection to the peer.
 //
 // Use:  US_CO_ASSIGN_OR_RETURN(auto channel, co_await DialRequestChannel(driver, dial));
 #pragma once
@@ -43,10 +45,10 @@ struct DataHello {
   Role role = Role::kDestination;
 };
 
-// Handshake on a fresh connection; role is set by the function. PermissionDenied with the acceptor's words when it refuses,
-// FailedPrecondition for another protocol version, InvalidArgument for what is no reply, else as Stream.
-Task<absl::StatusOr<std::unique_ptr<RequestChannel>>> OpenRequestChannel(std::unique_ptr<Stream> stream, DataHello hello,
-                                                                         DataTimeouts timeouts = {});
+// Handshake on a fresh connection; role is set by the function. PermissionDenied with the acceptor's words when it
+// refuses, FailedPrecondition for another protocol version, InvalidArgument for what is no reply, else as Stream.
+Task<absl::StatusOr<std::unique_ptr<RequestChannel>>> OpenRequestChannel(std::unique_ptr<Stream> stream,
+                                                                         DataHello hello, DataTimeouts timeouts = {});
 Task<absl::StatusOr<std::unique_ptr<ReplyChannel>>> OpenReplyChannel(std::unique_ptr<Stream> stream, DataHello hello,
                                                                      DataTimeouts timeouts = {});
 
@@ -61,8 +63,9 @@ struct DataDial {
 Task<absl::StatusOr<std::unique_ptr<RequestChannel>>> DialRequestChannel(Driver* driver, DataDial dial);
 Task<absl::StatusOr<std::unique_ptr<ReplyChannel>>> DialReplyChannel(Driver* driver, DataDial dial);
 
-// Decides about a connection: looks up the session, compares the token with TokensEqual, checks that the role fits. `peer` is
-// nullptr without TLS. An error's message is told to the peer as it is: do not tell an unknown session from a wrong token.
+// Decides about a connection: looks up the session, compares the token with TokensEqual, checks that the role fits.
+// `peer` is nullptr without TLS. An error's message is told to the peer as it is: do not tell an unknown session from a
+// wrong token.
 using DataAdmission = std::function<absl::Status(const DataHello& hello, const PeerIdentity* peer)>;
 // Constant time.
 bool TokensEqual(const SessionToken& a, const SessionToken& b);
@@ -75,11 +78,12 @@ struct AcceptedData {
   std::unique_ptr<RequestChannel> request_channel;  // the source connected: request from it
 };
 // The acceptor's half of the handshake. With `tls` it does TlsAccept first.
-Task<absl::StatusOr<AcceptedData>> AcceptDataConnection(std::unique_ptr<Stream> stream, std::shared_ptr<const TlsContext> tls,
-                                                        DataAdmission admit, DataTimeouts timeouts = {});
+Task<absl::StatusOr<AcceptedData>> AcceptDataConnection(std::unique_ptr<Stream> stream,
+                                                        std::shared_ptr<const TlsContext> tls, DataAdmission admit,
+                                                        DataTimeouts timeouts = {});
 
-// A connected pair in memory, past the handshake, over the same code (memory_stream.h). Both ends may be on one shard or on two, or
-// on a ManualExecutor.
+// A connected pair in memory, past the handshake, over the same code (memory_stream.h). Both ends may be on one shard
+// or on two, or on a ManualExecutor.
 std::pair<std::unique_ptr<RequestChannel>, std::unique_ptr<ReplyChannel>> MakeInMemoryDataPair();
 
 }  // namespace uringsync

@@ -1,7 +1,7 @@
 // Counts the elements of repeated fields in a protobuf message before it is parsed.
 //
-// A parser allocates an object of a hundred bytes for an element of two, so a bound on the message's length alone lets a
-// small message fill the memory. Pure functions; elements are length-delimited fields. InvalidArgument for too many
+// A parser allocates an object of a hundred bytes for an element of two, so a bound on the message's length alone lets
+// a small message fill the memory. Pure functions; elements are length-delimited fields. InvalidArgument for too many
 // elements, and for bytes that are no protobuf message.
 #pragma once
 

@@ -72,8 +72,8 @@ bool NeedsNoNameService(const std::string& host) {
   return host.empty() || host.starts_with(kUnixPrefix) || IsIpLiteral(host);
 }
 
-// Runs the look-up on a thread of its own and resumes the coroutine where it was. The thread's last act is the Post, so the
-// join in await_resume is short.
+// Runs the look-up on a thread of its own and resumes the coroutine where it was. The thread's last act is the Post, so
+// the join in await_resume is short.
 class LookupAwaiter {
  public:
   LookupAwaiter(std::string host, uint16_t port, ResolvePurpose purpose)
@@ -157,7 +157,8 @@ absl::StatusOr<SocketAddress> SocketAddress::FromUnixPath(std::string_view path)
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return MakeStatus(absl::StatusCode::kInvalidArgument, "unix socket path '" + EscapeName(path) + "' must have 1 to " +
+    return MakeStatus(absl::StatusCode::kInvalidArgument, "unix socket path '" + EscapeName(path) +
+                                                              "' must have 1 to " +
                                                               std::to_string(sizeof(address.sun_path) - 1) + " bytes");
   }
   std::memcpy(address.sun_path, path.data(), path.size());
@@ -191,7 +192,8 @@ std::string SocketAddress::ToString() const {
   return "address of family " + std::to_string(family());
 }
 
-absl::StatusOr<std::vector<SocketAddress>> ResolveBlocking(const std::string& host, uint16_t port, ResolvePurpose purpose) {
+absl::StatusOr<std::vector<SocketAddress>> ResolveBlocking(const std::string& host, uint16_t port,
+                                                           ResolvePurpose purpose) {
   if (host.find('\0') != std::string::npos) {
     return MakeStatus(absl::StatusCode::kInvalidArgument, "host '" + EscapeName(host) + "' holds a NUL byte");
   }

@@ -55,13 +55,14 @@ class SocketAddress {
 
 enum class ResolvePurpose : uint8_t { kConnect, kListen };
 
-// All addresses of `host` in the resolver's order of preference, at least one. An empty host means every local address for
-// kListen and the loopback for kConnect. Errors: NotFound for an unknown name, Unavailable when the name service failed. May
-// block for seconds unless the host is a literal: never call it on a shard with a name.
+// All addresses of `host` in the resolver's order of preference, at least one. An empty host means every local address
+// for kListen and the loopback for kConnect. Errors: NotFound for an unknown name, Unavailable when the name service
+// failed. May block for seconds unless the host is a literal: never call it on a shard with a name.
 absl::StatusOr<std::vector<SocketAddress>> ResolveBlocking(const std::string& host, uint16_t port,
                                                            ResolvePurpose purpose = ResolvePurpose::kConnect);
 
-// The same without blocking the shard: literals and unix paths inline, names on a helper thread that ends with the call.
+// The same without blocking the shard: literals and unix paths inline, names on a helper thread that ends with the
+// call.
 Task<absl::StatusOr<std::vector<SocketAddress>>> Resolve(std::string host, uint16_t port,
                                                          ResolvePurpose purpose = ResolvePurpose::kConnect);
 

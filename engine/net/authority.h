@@ -1,4 +1,5 @@
-// The parts of certificates.h that its two sources share. Inside engine/net only. Thread rule: plain blocking functions.
+// The parts of certificates.h that its two sources share. Inside engine/net only. Thread rule: plain blocking
+// functions.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,8 @@ absl::StatusOr<Authority> LoadAuthority(const std::string& directory);
 // A signed certificate for `key`; writes nothing. `options.force` and `.directory` are not used.
 absl::StatusOr<X509Ptr> SignFor(const IssueOptions& options, const Authority& authority, EVP_PKEY* key);
 
-// Names end up in file names, certificates and messages: letters, digits, '.', '-', '_', and ':' in an IPv6 address; no leading
+// Names end up in file names, certificates and messages: letters, digits, '.', '-', '_', and ':' in an IPv6 address; no
+// leading
 // '.' or '-'. InvalidArgument for others.
 absl::Status CheckHostName(const std::string& name);
 // AlreadyExists when one of the files is there and !force.

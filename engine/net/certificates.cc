@@ -68,11 +68,13 @@ struct Template {
   int64_t not_after = 0;
 };
 
-// Version, serial number (159 random bits, RFC 5280 4.1.2.2), names, dates and key. Extensions and signature are the caller's.
+// Version, serial number (159 random bits, RFC 5280 4.1.2.2), names, dates and key. Extensions and signature are the
+// caller's.
 absl::StatusOr<X509Ptr> MakeCertificate(const Template& what, const X509_NAME* issuer, EVP_PKEY* key) {
   X509Ptr certificate(X509_new());
   std::array<unsigned char, 20> serial_bytes{};
-  if (RAND_bytes(serial_bytes.data(), static_cast<int>(serial_bytes.size())) != 1) return OpensslError("draw a serial number");
+  if (RAND_bytes(serial_bytes.data(), static_cast<int>(serial_bytes.size())) != 1)
+    return OpensslError("draw a serial number");
   serial_bytes[0] = static_cast<unsigned char>((serial_bytes[0] & 0x7f) | 0x40);
   BIGNUM* serial = BN_bin2bn(serial_bytes.data(), static_cast<int>(serial_bytes.size()), nullptr);
   BN_to_ASN1_INTEGER(serial, X509_get_serialNumber(certificate.get()));
@@ -104,8 +106,8 @@ namespace openssl {
 
 absl::Status CheckHostName(const std::string& name) {
   const bool legal = std::all_of(name.begin(), name.end(), [](unsigned char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' ||
-           c == ':';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_' || c == ':';
   });
   const bool colon = name.find(':') != std::string::npos;
   if (name.empty() || name.size() > kMaxHostBytes || !legal || name.front() == '.' || name.front() == '-' ||
@@ -118,7 +120,8 @@ absl::Status CheckHostName(const std::string& name) {
 absl::Status RefuseExisting(const CertificateFiles& files, bool force) {
   for (const std::string& path : {files.certificate, files.key}) {
     if (!force && FileExists(path)) {
-      return MakeStatus(absl::StatusCode::kAlreadyExists, EscapeName(path) + " exists already; it is only replaced with --force");
+      return MakeStatus(absl::StatusCode::kAlreadyExists,
+                        EscapeName(path) + " exists already; it is only replaced with --force");
     }
   }
   return absl::OkStatus();
@@ -135,8 +138,8 @@ absl::StatusOr<Authority> LoadAuthority(const std::string& directory) {
   }
   const CertificateInfo info = openssl::DescribeCertificate(authority.certificate.get());
   if (info.expired(std::time(nullptr))) {
-    return MakeStatus(absl::StatusCode::kFailedPrecondition, "authority " + EscapeName(files.certificate) + " has expired on " +
-                                                                 FormatUtc(info.not_after) +
+    return MakeStatus(absl::StatusCode::kFailedPrecondition, "authority " + EscapeName(files.certificate) +
+                                                                 " has expired on " + FormatUtc(info.not_after) +
                                                                  "; make a new one with: uringsync certs init --force");
   }
   return authority;
@@ -150,7 +153,8 @@ absl::StatusOr<X509Ptr> SignFor(const IssueOptions& options, const Authority& au
   const int64_t start = std::time(nullptr) + options.start_offset_seconds;
   X509* issuer = authority.certificate.get();
   // RFC 5280 bounds a common name at 64 characters; the alternative names hold it whole.
-  const Template what{options.name.substr(0, kMaxCommonNameBytes), start - kSkewSeconds, start + options.days * kDaySeconds};
+  const Template what{options.name.substr(0, kMaxCommonNameBytes), start - kSkewSeconds,
+                      start + options.days * kDaySeconds};
   US_ASSIGN_OR_RETURN(X509Ptr certificate, MakeCertificate(what, X509_get_subject_name(issuer), key));
   X509* made = certificate.get();
   US_RETURN_IF_ERROR(AddExtension(made, issuer, NID_basic_constraints, "critical,CA:FALSE"));
@@ -172,7 +176,8 @@ absl::StatusOr<CertificateFiles> CreateAuthority(const AuthorityOptions& options
   US_ASSIGN_OR_RETURN(PkeyPtr key, MakeKey());
   const int64_t now = std::time(nullptr);
   US_ASSIGN_OR_RETURN(X509Ptr certificate,
-                      MakeCertificate({options.name, now - kSkewSeconds, now + options.days * openssl::kDaySeconds}, nullptr, key.get()));
+                      MakeCertificate({options.name, now - kSkewSeconds, now + options.days * openssl::kDaySeconds},
+                                      nullptr, key.get()));
   X509* self = certificate.get();
   US_RETURN_IF_ERROR(AddExtension(self, self, NID_basic_constraints, "critical,CA:TRUE,pathlen:0"));
   US_RETURN_IF_ERROR(AddExtension(self, self, NID_key_usage, "critical,keyCertSign,cRLSign"));

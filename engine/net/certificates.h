@@ -1,9 +1,10 @@
 // A small certificate authority, so that mutual TLS takes one command (`uringsync certs init`).
 //
-// Keys are EC P-256. Files: ca.crt, ca.key, <name>.crt, <name>.key; keys have mode 0600 and are created exclusively; every file
-// is flushed to disk. Thread rule: plain blocking functions, for programs at start-up, not for shards.
+// Keys are EC P-256. Files: ca.crt, ca.key, <name>.crt, <name>.key; keys have mode 0600 and are created exclusively;
+// every file is flushed to disk. Thread rule: plain blocking functions, for programs at start-up, not for shards.
 //
-// Use:  US_ASSIGN_OR_RETURN(auto made, InitCertificates({.directory = "/etc/uringsync/certs", .hosts = {"a.example,10.0.0.5"}}));
+// Use:  US_ASSIGN_OR_RETURN(auto made, InitCertificates({.directory = "/etc/uringsync/certs", .hosts =
+// {"a.example,10.0.0.5"}}));
 #pragma once
 
 #include <chrono>
@@ -22,7 +23,7 @@ constexpr int kDefaultAuthorityDays = 3650;
 constexpr int kRenewalDays = 30;
 
 struct CertificateInfo {
-  std::string subject;      // one line, RFC 2253
+  std::string subject;  // one line, RFC 2253
   std::string issuer;
   std::string common_name;
   std::vector<std::string> dns_names;
@@ -55,17 +56,17 @@ struct AuthorityOptions {
 absl::StatusOr<CertificateFiles> CreateAuthority(const AuthorityOptions& options);
 
 struct IssueOptions {
-  std::string directory;  // holds ca.crt and ca.key; the new files go there
-  std::string name;       // file stem and common name
+  std::string directory;           // holds ca.crt and ca.key; the new files go there
+  std::string name;                // file stem and common name
   std::vector<std::string> hosts;  // subjectAltNames: IP literals become IP, URIs (with "://") URI, everything else DNS
   int days = kDefaultCertificateDays;
-  bool force = false;     // replace existing files
-  // Validity starts now plus this many seconds (negative: in the past), minus a minute for skewed clocks. With a negative
-  // value beyond `days` the certificate is expired: what tests need.
+  bool force = false;  // replace existing files
+  // Validity starts now plus this many seconds (negative: in the past), minus a minute for skewed clocks. With a
+  // negative value beyond `days` the certificate is expired: what tests need.
   int64_t start_offset_seconds = 0;
 };
-// Issues a certificate for server and client use. AlreadyExists when a file of that name exists and !force; NotFound without an
-// authority; InvalidArgument for a name that is no host name.
+// Issues a certificate for server and client use. AlreadyExists when a file of that name exists and !force; NotFound
+// without an authority; InvalidArgument for a name that is no host name.
 absl::StatusOr<CertificateFiles> IssueCertificate(const IssueOptions& options);
 
 struct InitOptions {
@@ -78,11 +79,11 @@ struct InitOptions {
 struct InitResult {
   bool made_authority = false;
   CertificateFiles authority;
-  std::vector<CertificateFiles> issued;   // new or renewed now
-  std::vector<CertificateFiles> kept;     // there already, and good
+  std::vector<CertificateFiles> issued;  // new or renewed now
+  std::vector<CertificateFiles> kept;    // there already, and good
 };
-// Authority, a client certificate "cli" and one certificate for each host; what exists and is good is kept, what has expired
-// or will within kRenewalDays, or misses an asked name, is renewed (with a new key). Safe to repeat.
+// Authority, a client certificate "cli" and one certificate for each host; what exists and is good is kept, what has
+// expired or will within kRenewalDays, or misses an asked name, is renewed (with a new key). Safe to repeat.
 absl::StatusOr<InitResult> InitCertificates(const InitOptions& options);
 
 }  // namespace uringsync

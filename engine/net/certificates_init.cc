@@ -48,8 +48,9 @@ std::vector<std::string> Union(std::vector<std::string> names, const Certificate
   return names;
 }
 
-// A certificate that this authority signed and that is no longer good gets a successor with the same key: one rename, so that
-// certificate and key match at any moment. Returns false when it is good as it is. What others signed is not touched.
+// A certificate that this authority signed and that is no longer good gets a successor with the same key: one rename,
+// so that certificate and key match at any moment. Returns false when it is good as it is. What others signed is not
+// touched.
 absl::StatusOr<bool> RenewIfNeeded(const CertificateFiles& files, const std::vector<std::string>& names,
                                    const InitOptions& options, const Authority& authority) {
   US_ASSIGN_OR_RETURN(openssl::X509Ptr certificate, openssl::ReadCertificate(files.certificate));
@@ -63,18 +64,17 @@ absl::StatusOr<bool> RenewIfNeeded(const CertificateFiles& files, const std::vec
                           EscapeName(files.key) + "; move it away, or replace everything with --force");
   }
   const CertificateInfo info = openssl::DescribeCertificate(certificate.get());
-  if (!info.expired(std::time(nullptr) + kRenewalDays * openssl::kDaySeconds) && Covers(certificate.get(), names)) return false;
-  const IssueOptions issue{.directory = options.directory,
-                           .name = names.front(),
-                           .hosts = Union(names, info),
-                           .days = options.days};
+  if (!info.expired(std::time(nullptr) + kRenewalDays * openssl::kDaySeconds) && Covers(certificate.get(), names))
+    return false;
+  const IssueOptions issue{
+      .directory = options.directory, .name = names.front(), .hosts = Union(names, info), .days = options.days};
   US_ASSIGN_OR_RETURN(openssl::X509Ptr renewed, openssl::SignFor(issue, authority, key.get()));
   US_RETURN_IF_ERROR(openssl::PublishCertificate(files.certificate, renewed.get(), true));
   return true;
 }
 
-absl::Status EnsureCertificate(const std::vector<std::string>& names, const InitOptions& options, const Authority& authority,
-                               InitResult* result) {
+absl::Status EnsureCertificate(const std::vector<std::string>& names, const InitOptions& options,
+                               const Authority& authority, InitResult* result) {
   const CertificateFiles files = openssl::FilesOf(options.directory, names.front());
   bool issued = true;
   if (options.force || (!openssl::FileExists(files.certificate) && !openssl::FileExists(files.key))) {

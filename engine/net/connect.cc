@@ -36,8 +36,8 @@ Task<absl::StatusOr<UniqueFd>> ConnectOne(Driver* driver, SocketAddress address,
 
 }  // namespace
 
-Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectTo(Driver* driver, std::vector<SocketAddress> addresses, std::string name,
-                                                        Timeout timeout) {
+Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectTo(Driver* driver, std::vector<SocketAddress> addresses,
+                                                        std::string name, Timeout timeout) {
   const Deadline deadline(timeout);
   std::string reasons;
   absl::StatusCode code = absl::StatusCode::kUnavailable;

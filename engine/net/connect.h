@@ -31,7 +31,7 @@ struct ConnectOptions {
 Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(Driver* driver, ConnectOptions options);
 
 // The same for addresses that were resolved before; `name` is for messages.
-Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectTo(Driver* driver, std::vector<SocketAddress> addresses, std::string name,
-                                                        Timeout timeout);
+Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectTo(Driver* driver, std::vector<SocketAddress> addresses,
+                                                        std::string name, Timeout timeout);
 
 }  // namespace uringsync

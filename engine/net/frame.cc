@@ -39,7 +39,8 @@ std::array<std::byte, kFramePrefixBytes> EncodeFramePrefix(const FramePrefix& pr
   return bytes;
 }
 
-absl::StatusOr<FramePrefix> ParseFramePrefix(std::span<const std::byte, kFramePrefixBytes> bytes, const FrameLimits& limits) {
+absl::StatusOr<FramePrefix> ParseFramePrefix(std::span<const std::byte, kFramePrefixBytes> bytes,
+                                             const FrameLimits& limits) {
   if (LoadLittleEndian<uint16_t>(bytes.data()) != kFrameMagic) {
     return Invalid("the peer does not speak the data protocol (wrong frame magic)");
   }
@@ -65,8 +66,8 @@ absl::StatusOr<FramePrefix> ParseFramePrefix(std::span<const std::byte, kFramePr
 FrameReader::FrameReader(Stream* stream, FrameLimits limits)
     : stream_(stream), limits_(limits), buffer_(new std::byte[kReadAheadBytes]) {}
 
-// Makes at least `wanted` bytes lie in the buffer. The first byte may take `idle`, what follows has the deadline that starts
-// with it.
+// Makes at least `wanted` bytes lie in the buffer. The first byte may take `idle`, what follows has the deadline that
+// starts with it.
 Task<absl::Status> FrameReader::Fill(size_t wanted, Timeout idle, Deadline* deadline) {
   while (end_ - begin_ < wanted) {
     if (begin_ > 0) {
@@ -128,8 +129,8 @@ Task<absl::Status> WriteFrame(Stream* stream, uint8_t type, ConstBytes header, C
     co_return Invalid("a message of " + std::to_string(header.size()) + " + " + std::to_string(payload.size()) +
                       " bytes does not fit into a frame");
   }
-  const auto prefix = EncodeFramePrefix(
-      {type, static_cast<uint32_t>(header.size()), static_cast<uint32_t>(payload.size())});
+  const auto prefix =
+      EncodeFramePrefix({type, static_cast<uint32_t>(header.size()), static_cast<uint32_t>(payload.size())});
   const std::array<ConstBytes, 3> parts = {ConstBytes(prefix), header, payload};
   co_return co_await stream->WriteAll(parts, timeout);
 }

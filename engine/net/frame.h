@@ -1,9 +1,10 @@
 // Frames: how messages lie in a stream of bytes (docs/protocol.md, "Data plane").
 //
-//   frame = magic:u16 version:u8 type:u8 header_length:u32 payload_length:u32 header payload     (integers little-endian)
+//   frame = magic:u16 version:u8 type:u8 header_length:u32 payload_length:u32 header payload     (integers
+//   little-endian)
 //
-// What types mean and what a header holds is the business of the room above. Lengths are checked against the limits before
-// anything is allocated. Thread rule: as the stream's.
+// What types mean and what a header holds is the business of the room above. Lengths are checked against the limits
+// before anything is allocated. Thread rule: as the stream's.
 //
 // Use:  FrameReader reader(stream, limits);   US_CO_ASSIGN_OR_RETURN(Frame frame, co_await reader.Read(idle, started));
 //       US_CO_RETURN_IF_ERROR(co_await WriteFrame(stream, type, header, payload, timeout));
@@ -46,8 +47,10 @@ struct Frame {
 };
 
 std::array<std::byte, kFramePrefixBytes> EncodeFramePrefix(const FramePrefix& prefix);
-// InvalidArgument names the bound or the field that is wrong; `bytes` is exactly a prefix. Pure: the fuzz target's entry.
-absl::StatusOr<FramePrefix> ParseFramePrefix(std::span<const std::byte, kFramePrefixBytes> bytes, const FrameLimits& limits);
+// InvalidArgument names the bound or the field that is wrong; `bytes` is exactly a prefix. Pure: the fuzz target's
+// entry.
+absl::StatusOr<FramePrefix> ParseFramePrefix(std::span<const std::byte, kFramePrefixBytes> bytes,
+                                             const FrameLimits& limits);
 
 class FrameReader {
  public:
@@ -55,8 +58,9 @@ class FrameReader {
   FrameReader(Stream* stream, FrameLimits limits);
   void set_limits(FrameLimits limits) { limits_ = limits; }
 
-  // Next frame. Waits `idle` for its first byte and `started` for the rest of it. OutOfRange when the stream ended orderly
-  // between two frames; InvalidArgument for what is no frame within the limits (close the stream then); else as Stream.
+  // Next frame. Waits `idle` for its first byte and `started` for the rest of it. OutOfRange when the stream ended
+  // orderly between two frames; InvalidArgument for what is no frame within the limits (close the stream then); else as
+  // Stream.
   Task<absl::StatusOr<Frame>> Read(Timeout idle, Timeout started);
 
  private:

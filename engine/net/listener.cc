@@ -58,14 +58,16 @@ absl::StatusOr<UniqueFd> BindAndListen(Driver* driver, const SocketAddress& addr
 SocketAddress BoundAddress(Driver* driver, int fd, const SocketAddress& asked) {
   sockaddr_storage storage{};
   socklen_t length = sizeof(storage);
-  const long rc = driver->Call(CallCode::kGetsockname, fd, reinterpret_cast<long>(&storage), reinterpret_cast<long>(&length));
+  const long rc =
+      driver->Call(CallCode::kGetsockname, fd, reinterpret_cast<long>(&storage), reinterpret_cast<long>(&length));
   return rc < 0 ? asked : SocketAddress::FromSockaddr(reinterpret_cast<const sockaddr*>(&storage), length);
 }
 
 std::string PeerAddress(Driver* driver, int fd) {
   sockaddr_storage storage{};
   socklen_t length = sizeof(storage);
-  const long rc = driver->Call(CallCode::kGetpeername, fd, reinterpret_cast<long>(&storage), reinterpret_cast<long>(&length));
+  const long rc =
+      driver->Call(CallCode::kGetpeername, fd, reinterpret_cast<long>(&storage), reinterpret_cast<long>(&length));
   if (rc < 0) return "a peer that has gone";
   return SocketAddress::FromSockaddr(reinterpret_cast<const sockaddr*>(&storage), length).ToString();
 }
@@ -149,7 +151,8 @@ void Listener::Close() {
   if (pending_ != nullptr) driver_->Cancel(pending_);
 }
 
-Task<absl::Status> ServeConnections(Listener* listener, Runtime* runtime, ConnectionHandler handler, size_t max_connections) {
+Task<absl::Status> ServeConnections(Listener* listener, Runtime* runtime, ConnectionHandler handler,
+                                    size_t max_connections) {
   Semaphore slots(max_connections);
   Scope scope;
   absl::Status ended;

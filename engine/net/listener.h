@@ -2,7 +2,8 @@
 //
 // Thread rule: one shard, the one whose driver it was given. An AcceptedSocket may move to another shard.
 //
-// Use:  US_CO_ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener, co_await Listener::Listen(driver, {.host = "", .port = 0}));
+// Use:  US_CO_ASSIGN_OR_RETURN(std::unique_ptr<Listener> listener, co_await Listener::Listen(driver, {.host = "", .port
+// = 0}));
 //       co_await ServeConnections(listener.get(), runtime, Handle, kMaxConnections);   // until listener->Close()
 #pragma once
 
@@ -30,9 +31,9 @@ constexpr int kListenBacklog = 256;
 
 class Listener {
  public:
-  // Binds the first address of the host that can be bound. Errors say the address, the reason and what to do, e.g. "cannot
-  // listen on 0.0.0.0:7441: Address already in use; another agent may be running, choose another with --data-listen"
-  // (FailedPrecondition; PermissionDenied for a privileged port).
+  // Binds the first address of the host that can be bound. Errors say the address, the reason and what to do, e.g.
+  // "cannot listen on 0.0.0.0:7441: Address already in use; another agent may be running, choose another with
+  // --data-listen" (FailedPrecondition; PermissionDenied for a privileged port).
   static Task<absl::StatusOr<std::unique_ptr<Listener>>> Listen(Driver* driver, ListenOptions options);
   ~Listener();
   Listener(const Listener&) = delete;
@@ -62,8 +63,9 @@ class Listener {
 using ConnectionHandler = std::function<Task<void>(AcceptedSocket)>;
 
 // Accepts until `listener` is closed and spawns `handler` for each connection on the runtime's shards in turn, at most
-// `max_connections` at once (further ones wait in the backlog). Returns when every handler has ended: OK after Close(), else
-// what broke the listener. Runs on the listener's shard.
-Task<absl::Status> ServeConnections(Listener* listener, Runtime* runtime, ConnectionHandler handler, size_t max_connections);
+// `max_connections` at once (further ones wait in the backlog). Returns when every handler has ended: OK after Close(),
+// else what broke the listener. Runs on the listener's shard.
+Task<absl::Status> ServeConnections(Listener* listener, Runtime* runtime, ConnectionHandler handler,
+                                    size_t max_connections);
 
 }  // namespace uringsync

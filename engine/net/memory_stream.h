@@ -1,7 +1,7 @@
 // A connected pair of streams in memory, with bounded windows: for tests and simulation.
 //
-// Thread rule: each end belongs to one executor (a shard, or a ManualExecutor); the two may differ. Timeouts are ignored:
-// what is not written is waited for until Shutdown.
+// Thread rule: each end belongs to one executor (a shard, or a ManualExecutor); the two may differ. Timeouts are
+// ignored: what is not written is waited for until Shutdown.
 #pragma once
 
 #include <memory>

@@ -72,7 +72,8 @@ CertificateFiles FilesOf(const std::string& directory, const std::string& stem) 
 bool FileExists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 absl::Status MakeDirectory(const std::string& directory) {
-  if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return ErrnoStatus(errno, "mkdir " + EscapeName(directory));
+  if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)
+    return ErrnoStatus(errno, "mkdir " + EscapeName(directory));
   return absl::OkStatus();
 }
 

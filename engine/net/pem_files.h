@@ -15,7 +15,8 @@ CertificateFiles FilesOf(const std::string& directory, const std::string& stem);
 bool FileExists(const std::string& path);
 // mkdir, mode 0755; one that exists is fine.
 absl::Status MakeDirectory(const std::string& directory);
-// Mode 0600, PKCS #8 without a passphrase. Without `replace` an existing file is AlreadyExists, also when it appears meanwhile.
+// Mode 0600, PKCS #8 without a passphrase. Without `replace` an existing file is AlreadyExists, also when it appears
+// meanwhile.
 absl::Status PublishKey(const std::string& path, EVP_PKEY* key, bool replace);
 // Mode 0644.
 absl::Status PublishCertificate(const std::string& path, X509* certificate, bool replace);

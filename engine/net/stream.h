@@ -1,8 +1,8 @@
-// Stream: a connected, ordered, two-way flow of bytes: TCP or unix socket (tcp_stream.h), TLS over one (tls.h), or memory
-// (memory_stream.h, for tests).
+// Stream: a connected, ordered, two-way flow of bytes: TCP or unix socket (tcp_stream.h), TLS over one (tls.h), or
+// memory (memory_stream.h, for tests).
 //
-// Thread rule: a stream belongs to one shard; every method is called there. One coroutine may Read while another one writes;
-// two readers, or two writers, at once are the caller's mistake. Destroy it only when neither is in flight.
+// Thread rule: a stream belongs to one shard; every method is called there. One coroutine may Read while another one
+// writes; two readers, or two writers, at once are the caller's mistake. Destroy it only when neither is in flight.
 //
 // Use:  US_CO_ASSIGN_OR_RETURN(size_t n, co_await stream->Read(buffer, std::chrono::seconds(30)));   // 0: orderly end
 //       std::array<ConstBytes, 2> parts = {header, payload};
@@ -40,16 +40,17 @@ class Stream {
  public:
   virtual ~Stream() = default;
 
-  // Bytes read, at least 1; 0 at the peer's orderly end (FIN; for TLS a close_notify). `into` must not be empty and must live
-  // until the task ends. Errors: DeadlineExceeded after `timeout` without a byte, Unavailable for a broken or truncated
-  // connection, Cancelled after Shutdown().
+  // Bytes read, at least 1; 0 at the peer's orderly end (FIN; for TLS a close_notify). `into` must not be empty and
+  // must live until the task ends. Errors: DeadlineExceeded after `timeout` without a byte, Unavailable for a broken or
+  // truncated connection, Cancelled after Shutdown().
   virtual Task<absl::StatusOr<size_t>> Read(std::span<std::byte> into, Timeout timeout) = 0;
 
-  // Writes every part in order. The parts and the array that lists them must live until the task ends. `timeout` covers the
-  // whole call. After an error the connection is of no further use. Errors as for Read.
+  // Writes every part in order. The parts and the array that lists them must live until the task ends. `timeout` covers
+  // the whole call. After an error the connection is of no further use. Errors as for Read.
   virtual Task<absl::Status> WriteAll(std::span<const ConstBytes> parts, Timeout timeout) = 0;
 
-  // Tells the peer that nothing more will be written (FIN; TLS: close_notify, then FIN). Counts as a writer. Reading goes on.
+  // Tells the peer that nothing more will be written (FIN; TLS: close_notify, then FIN). Counts as a writer. Reading
+  // goes on.
   virtual Task<absl::Status> EndWrites(Timeout timeout) = 0;
 
   // Ends both directions now; a Read or WriteAll in flight returns Cancelled soon, later ones at once. Idempotent.

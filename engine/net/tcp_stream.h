@@ -18,8 +18,8 @@ struct AcceptedSocket {
   std::string peer;  // address as text
 };
 
-// A dead network is found after kKeepaliveIdle + kKeepaliveProbes × kKeepaliveInterval at rest, and after kUserTimeout with
-// unacknowledged data.
+// A dead network is found after kKeepaliveIdle + kKeepaliveProbes × kKeepaliveInterval at rest, and after kUserTimeout
+// with unacknowledged data.
 constexpr int kKeepaliveIdleSeconds = 10;
 constexpr int kKeepaliveIntervalSeconds = 5;
 constexpr int kKeepaliveProbes = 4;

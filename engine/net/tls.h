@@ -1,11 +1,13 @@
 // TLS 1.3 with mutual authentication over a Stream.
 //
 // TlsContext: certificate, key and authority of this process; immutable, thread-safe, shared by all connections.
-// TlsConnect / TlsAccept: the handshake; they give a Stream that owns the one beneath. An SSL object belongs to the stream's shard.
+// TlsConnect / TlsAccept: the handshake; they give a Stream that owns the one beneath. An SSL object belongs to the
+// stream's shard.
 //
 // Use:  US_ASSIGN_OR_RETURN(auto context, TlsContext::Load({"agent.crt", "agent.key", "ca.crt"}));
 //       for (const std::string& warning : context->warnings()) Log(warning);
-//       US_CO_ASSIGN_OR_RETURN(stream, co_await TlsConnect(std::move(stream), context, "host.example", kTlsHandshakeTimeout));
+//       US_CO_ASSIGN_OR_RETURN(stream, co_await TlsConnect(std::move(stream), context, "host.example",
+//       kTlsHandshakeTimeout));
 #pragma once
 
 #include <chrono>
@@ -38,8 +40,8 @@ struct TlsLoadOptions {
 
 class TlsContext {
  public:
-  // Errors name the file and what to do: NotFound (missing), PermissionDenied (unreadable), InvalidArgument (no PEM in it, key
-  // does not belong to the certificate), FailedPrecondition (expired, with its date, or not valid yet).
+  // Errors name the file and what to do: NotFound (missing), PermissionDenied (unreadable), InvalidArgument (no PEM in
+  // it, key does not belong to the certificate), FailedPrecondition (expired, with its date, or not valid yet).
   static absl::StatusOr<std::shared_ptr<const TlsContext>> Load(TlsFiles files, TlsLoadOptions options = {});
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
@@ -55,10 +57,11 @@ class TlsContext {
   std::vector<std::string> warnings_;
 };
 
-// Client side: the server's chain must end at the authority and its certificate must name `expected_host` (DNS name or IP
-// literal). Server side: the client must show a certificate that the authority signed. On an error the connection is
-// closed. Unauthenticated: the peer's certificate was refused, or the peer refused ours: the text says which, why and what to do.
-// DeadlineExceeded, Unavailable as for streams. In TLS 1.3 a server's refusal reaches the client with its first Read.
+// Client side: the server's chain must end at the authority and its certificate must name `expected_host` (DNS name or
+// IP literal). Server side: the client must show a certificate that the authority signed. On an error the connection is
+// closed. Unauthenticated: the peer's certificate was refused, or the peer refused ours: the text says which, why and
+// what to do. DeadlineExceeded, Unavailable as for streams. In TLS 1.3 a server's refusal reaches the client with its
+// first Read.
 Task<absl::StatusOr<std::unique_ptr<Stream>>> TlsConnect(std::unique_ptr<Stream> beneath,
                                                          std::shared_ptr<const TlsContext> context,
                                                          std::string expected_host, Timeout timeout);

@@ -6,7 +6,9 @@
 namespace uringsync::openssl {
 
 TlsBuffers::TlsBuffers()
-    : in_(new std::byte[kTlsBufferBytes]), fill_(new std::byte[kTlsBufferBytes]), flight_(new std::byte[kTlsBufferBytes]) {}
+    : in_(new std::byte[kTlsBufferBytes]),
+      fill_(new std::byte[kTlsBufferBytes]),
+      flight_(new std::byte[kTlsBufferBytes]) {}
 
 const BIO_METHOD* TlsBuffers::Method() {
   static const BIO_METHOD* const method = [] {

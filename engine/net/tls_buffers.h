@@ -1,8 +1,8 @@
 // TlsBuffers: ciphertext on its way in and out, in two fixed sizes, with the BIO that shows them to OpenSSL.
 //
-// It does what a BIO pair of fixed size does, but the buffers are plain memory: received into and sent from in place, which
-// a pair's ring (whose start moves when it runs empty) forbids while an operation is in flight. Inside engine/net only.
-// Thread rule: the stream's shard. Invariant: `flight` is written to by nobody while a send holds it.
+// It does what a BIO pair of fixed size does, but the buffers are plain memory: received into and sent from in place,
+// which a pair's ring (whose start moves when it runs empty) forbids while an operation is in flight. Inside engine/net
+// only. Thread rule: the stream's shard. Invariant: `flight` is written to by nobody while a send holds it.
 #pragma once
 
 #include <openssl/bio.h>
@@ -21,7 +21,8 @@ class TlsBuffers {
  public:
   TlsBuffers();
 
-  // A BIO that reads what arrived and writes to what will be sent; the caller (SSL_set_bio) owns it. `this` outlives it.
+  // A BIO that reads what arrived and writes to what will be sent; the caller (SSL_set_bio) owns it. `this` outlives
+  // it.
   BIO* MakeBio();
 
   // Where the next receive goes. Only when everything that arrived was taken.

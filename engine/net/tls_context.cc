@@ -22,7 +22,8 @@ constexpr char kCipherSuites[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:
 
 absl::Status Invalid(const std::string& text) { return MakeStatus(absl::StatusCode::kInvalidArgument, text); }
 
-absl::Status CheckDates(const std::string& path, const CertificateInfo& info, bool refuse, std::vector<std::string>* warnings) {
+absl::Status CheckDates(const std::string& path, const CertificateInfo& info, bool refuse,
+                        std::vector<std::string>* warnings) {
   const int64_t now = std::time(nullptr);
   const std::string what = "certificate " + EscapeName(path);
   std::string problem;
@@ -42,8 +43,8 @@ absl::Status CheckDates(const std::string& path, const CertificateInfo& info, bo
 void WarnIfReadableByOthers(const std::string& path, std::vector<std::string>* warnings) {
   struct stat st{};
   if (::stat(path.c_str(), &st) == 0 && (st.st_mode & (S_IROTH | S_IWOTH)) != 0) {
-    warnings->push_back("private key " + EscapeName(path) + " can be read or written by every user of this host; run: chmod 600 " +
-                        EscapeName(path));
+    warnings->push_back("private key " + EscapeName(path) +
+                        " can be read or written by every user of this host; run: chmod 600 " + EscapeName(path));
   }
 }
 
@@ -57,8 +58,9 @@ void WarnIfNotSigned(SSL_CTX* context, X509* certificate, const TlsFiles& files,
   if (X509_verify_cert(verify.get()) == 1) return;
   const int error = X509_STORE_CTX_get_error(verify.get());
   if (error == X509_V_ERR_CERT_HAS_EXPIRED || error == X509_V_ERR_CERT_NOT_YET_VALID) return;  // told already
-  warnings->push_back("certificate " + EscapeName(files.certificate) + " is not signed by " + EscapeName(files.authority) + " (" +
-                      X509_verify_cert_error_string(error) + "); peers that trust only that authority will refuse it");
+  warnings->push_back("certificate " + EscapeName(files.certificate) + " is not signed by " +
+                      EscapeName(files.authority) + " (" + X509_verify_cert_error_string(error) +
+                      "); peers that trust only that authority will refuse it");
 }
 
 absl::Status Configure(SSL_CTX* context, const TlsFiles& files) {
@@ -96,10 +98,10 @@ absl::StatusOr<std::shared_ptr<const TlsContext>> TlsContext::Load(TlsFiles file
     return Invalid("private key " + EscapeName(files.key) + " does not belong to certificate " +
                    EscapeName(files.certificate) + "; give the two files that were issued together");
   }
-  US_RETURN_IF_ERROR(CheckDates(files.certificate, openssl::DescribeCertificate(certificate.get()), options.check_dates,
-                                &warnings));
-  US_RETURN_IF_ERROR(CheckDates(files.authority, openssl::DescribeCertificate(authority.get()), options.check_dates,
-                                &warnings));
+  US_RETURN_IF_ERROR(
+      CheckDates(files.certificate, openssl::DescribeCertificate(certificate.get()), options.check_dates, &warnings));
+  US_RETURN_IF_ERROR(
+      CheckDates(files.authority, openssl::DescribeCertificate(authority.get()), options.check_dates, &warnings));
   WarnIfReadableByOthers(files.key, &warnings);
 
   openssl::SslCtxPtr context(SSL_CTX_new(TLS_method()));

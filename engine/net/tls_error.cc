@@ -16,17 +16,20 @@ namespace {
 constexpr int kAlertBase = SSL_AD_REASON_OFFSET;
 constexpr int kMaxAlert = 255;
 
-std::string DescribeVerifyFailure(const VerifyFailure& verify, const std::string& peer, const std::string& expected_host) {
+std::string DescribeVerifyFailure(const VerifyFailure& verify, const std::string& peer,
+                                  const std::string& expected_host) {
   const std::string whose = "the certificate of " + peer + " (" + verify.subject + ")";
   switch (verify.code) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      return whose + " has expired on " + FormatUtc(verify.not_after) + "; renew it on that host with: uringsync certs init";
+      return whose + " has expired on " + FormatUtc(verify.not_after) +
+             "; renew it on that host with: uringsync certs init";
     case X509_V_ERR_CERT_NOT_YET_VALID:
       return whose + " is not valid before " + FormatUtc(verify.not_before) + "; check the clocks of both hosts";
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
       return whose + " is for " + verify.names + ", not for '" + EscapeName(expected_host) +
-             "'; use one of those names, or issue a new one with: uringsync certs init DIR --host " + EscapeName(expected_host);
+             "'; use one of those names, or issue a new one with: uringsync certs init DIR --host " +
+             EscapeName(expected_host);
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
     case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:

@@ -14,9 +14,9 @@ namespace uringsync::openssl {
 // What the verification of a peer's chain stumbled over; filled by VerifyCallback.
 struct VerifyFailure {
   int code = X509_V_OK;
-  std::string names;     // of the certificate at fault, escaped
-  std::string subject;   // escaped
-  std::string issuer;    // escaped
+  std::string names;    // of the certificate at fault, escaped
+  std::string subject;  // escaped
+  std::string issuer;   // escaped
   int64_t not_before = 0;
   int64_t not_after = 0;
 };
@@ -24,8 +24,8 @@ struct VerifyFailure {
 // For SSL_set_verify; the SSL's app data is the VerifyFailure to fill.
 int VerifyCallback(int ok, X509_STORE_CTX* store);
 
-// Unauthenticated for refusals, Unavailable for the rest. Empties the error queue. `peer` is an address, `expected_host` is
-// empty on the server side.
+// Unauthenticated for refusals, Unavailable for the rest. Empties the error queue. `peer` is an address,
+// `expected_host` is empty on the server side.
 absl::Status TlsFailure(const VerifyFailure& verify, const std::string& peer, const std::string& expected_host);
 
 }  // namespace uringsync::openssl

@@ -30,7 +30,8 @@ constexpr Timeout kSideWriteTimeout = std::chrono::seconds(30);
 constexpr Timeout kLingerTimeout = std::chrono::seconds(1);
 constexpr size_t kLingerBytes = size_t{64} << 10;
 
-// Invariant: OpenSSL is only called between suspensions, and its error queue is cleared before each call and read right after.
+// Invariant: OpenSSL is only called between suspensions, and its error queue is cleared before each call and read right
+// after.
 class TlsStream final : public Stream {
  public:
   TlsStream(std::unique_ptr<Stream> beneath, std::shared_ptr<const TlsContext> context, std::string expected_host)
@@ -131,7 +132,8 @@ Task<absl::Status> TlsStream::RunHandshake(Deadline deadline) {
     if (error == SSL_ERROR_WANT_WRITE) continue;
     absl::Status received = co_await Receive(deadline);
     if (absl::IsOutOfRange(received)) {
-      co_return absl::UnavailableError(peer_address() + " closed the connection during the TLS handshake; its log says why");
+      co_return absl::UnavailableError(peer_address() +
+                                       " closed the connection during the TLS handshake; its log says why");
     }
     if (!received.ok()) co_return WithContext(received, "TLS handshake");
   }
@@ -192,15 +194,16 @@ Task<absl::StatusOr<size_t>> TlsStream::Read(std::span<std::byte> into, Timeout 
     } else if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
       read_error_ = Failure();
     }
-    // A key update that the peer asked for, or the alert of a failure. A writer that is sending takes it along (waiting for it
-    // could last until the peer reads, which may wait for us). A write error is the writer's to report.
+    // A key update that the peer asked for, or the alert of a failure. A writer that is sending takes it along (waiting
+    // for it could last until the peer reads, which may wait for us). A write error is the writer's to report.
     if (buffers_.unsent() > 0 && flushing_.available() > 0) (void)co_await Flush(Deadline(kSideWriteTimeout));
     if (total > 0) co_return total;
     if (error != SSL_ERROR_WANT_READ) continue;
     absl::Status received = co_await Receive(deadline);
     if (absl::IsOutOfRange(received)) {
-      read_error_ = absl::UnavailableError("the connection to " + peer_address() +
-                                           " was cut: it ended without the end of TLS (the peer died, or the network cut it)");
+      read_error_ =
+          absl::UnavailableError("the connection to " + peer_address() +
+                                 " was cut: it ended without the end of TLS (the peer died, or the network cut it)");
     } else if (!received.ok()) {
       co_return received;
     }
@@ -272,7 +275,8 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> Shake(std::unique_ptr<TlsStream> s
 Task<absl::StatusOr<std::unique_ptr<Stream>>> TlsConnect(std::unique_ptr<Stream> beneath,
                                                          std::shared_ptr<const TlsContext> context,
                                                          std::string expected_host, Timeout timeout) {
-  return Shake(std::make_unique<TlsStream>(std::move(beneath), std::move(context), std::move(expected_host)), false, timeout);
+  return Shake(std::make_unique<TlsStream>(std::move(beneath), std::move(context), std::move(expected_host)), false,
+               timeout);
 }
 
 Task<absl::StatusOr<std::unique_ptr<Stream>>> TlsAccept(std::unique_ptr<Stream> beneath,

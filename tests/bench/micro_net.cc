@@ -1,8 +1,7 @@
 // How fast one data connection on loopback is, and what it costs: plain TCP and TLS, on both I/O backends.
 //
-// Frames of 1 MiB from one shard to another, as the data plane sends them. Prints a line each: GB/s and CPU seconds a GB, of both
-// ends together (1 GB = 10^9 bytes).
-// Use:  micro_net [GIGABYTES]
+// Frames of 1 MiB from one shard to another, as the data plane sends them. Prints a line each: GB/s and CPU seconds a
+// GB, of both ends together (1 GB = 10^9 bytes). Use:  micro_net [GIGABYTES]
 #include <sys/resource.h>
 
 #include <chrono>
@@ -86,7 +85,9 @@ Task<void> DropListener(std::unique_ptr<Listener> listener) {
 double CpuSeconds() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  const auto seconds = [](const timeval& t) { return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6; };
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) * 1e-6;
+  };
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
@@ -113,8 +114,8 @@ void RunOne(IoBackend backend, Bench bench) {
   const double gigabytes = static_cast<double>(bench.frames * kPayloadBytes) * 1e-9;
   const DriverCounters counters = (*runtime)->Counters();
   std::printf("%-8s %-4s %6.2f GB/s  %5.3f CPU s/GB  (%.0f sends, %.0f receives, %.0f waits a GB)\n",
-              std::string((*runtime)->backend()).c_str(), bench.tls ? "tls" : "tcp", gigabytes / seconds, cpu / gigabytes,
-              static_cast<double>(counters.submitted[static_cast<size_t>(OpCode::kSend)]) / gigabytes,
+              std::string((*runtime)->backend()).c_str(), bench.tls ? "tls" : "tcp", gigabytes / seconds,
+              cpu / gigabytes, static_cast<double>(counters.submitted[static_cast<size_t>(OpCode::kSend)]) / gigabytes,
               static_cast<double>(counters.submitted[static_cast<size_t>(OpCode::kRecv)]) / gigabytes,
               static_cast<double>(counters.enters) / gigabytes);
   BlockOn(&(*runtime)->shard(1), DropListener(*std::move(listener)));
@@ -129,7 +130,9 @@ int main(int argc, char** argv) {
   const TestCertificates certificates;
   for (bool tls : {false, true}) {
     for (IoBackend backend : {IoBackend::kUring, IoBackend::kThreads}) {
-      RunOne(backend, {.tls = tls, .frames = static_cast<size_t>(gigabytes * 1e9 / kPayloadBytes), .context = certificates.context()});
+      RunOne(backend, {.tls = tls,
+                       .frames = static_cast<size_t>(gigabytes * 1e9 / kPayloadBytes),
+                       .context = certificates.context()});
     }
   }
 }

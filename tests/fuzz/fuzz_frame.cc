@@ -1,5 +1,5 @@
-// Frames as they arrive from anybody who can reach the data port: the prefix, then the reader over a stream of these bytes. Where the
-// first byte is odd, the stream begins with a good magic and version, which no mutation finds in time.
+// Frames as they arrive from anybody who can reach the data port: the prefix, then the reader over a stream of these
+// bytes. Where the first byte is odd, the stream begins with a good magic and version, which no mutation finds in time.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -20,7 +20,8 @@ void CheckPrefix(ConstBytes input) {
   const std::span<const std::byte, kFramePrefixBytes> bytes(input.data(), kFramePrefixBytes);
   const absl::StatusOr<FramePrefix> prefix = ParseFramePrefix(bytes, kSmallLimits);
   if (!prefix.ok()) return;
-  if (prefix->header_length > kSmallLimits.max_header_bytes || prefix->payload_length > kSmallLimits.max_payload_bytes) {
+  if (prefix->header_length > kSmallLimits.max_header_bytes ||
+      prefix->payload_length > kSmallLimits.max_payload_bytes) {
     std::abort();
   }
   const auto again = EncodeFramePrefix(*prefix);

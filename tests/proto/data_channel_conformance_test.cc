@@ -1,4 +1,5 @@
-// One suite for the data plane over every kind of stream, on both I/O backends, with either end as the one that connected.
+// One suite for the data plane over every kind of stream, on both I/O backends, with either end as the one that
+// connected.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -62,7 +63,8 @@ Task<absl::StatusOr<Pair>> OpenPair(Driver* driver, Where where, std::shared_ptr
   scope.Spawn(Accept(std::move(streams.server), AdmitGood, &accepted));
   absl::Status opened;
   if (where.connects == Role::kDestination) {
-    absl::StatusOr<std::unique_ptr<RequestChannel>> channel = co_await OpenRequestChannel(std::move(streams.client), hello);
+    absl::StatusOr<std::unique_ptr<RequestChannel>> channel =
+        co_await OpenRequestChannel(std::move(streams.client), hello);
     opened = channel.status();
     if (channel.ok()) pair.requests = *std::move(channel);
   } else {
@@ -168,7 +170,8 @@ Task<void> TakeAll(RequestChannel* channel, std::vector<uint64_t>* seen, absl::S
     for (const ReplyItem& item : message->items) {
       seen->push_back(item.id);
       EXPECT_EQ(item.data_length, item.id);
-      for (size_t i = 0; i < item.data_length; ++i) EXPECT_EQ(message->payload[at + i], static_cast<std::byte>(item.id));
+      for (size_t i = 0; i < item.data_length; ++i)
+        EXPECT_EQ(message->payload[at + i], static_cast<std::byte>(item.id));
       at += item.data_length;
     }
     EXPECT_EQ(at, message->payload.size());
@@ -253,7 +256,8 @@ Task<void> CloseUnderReceive(Pair* pair) {
   const absl::Status sent = co_await pair->requests->Send({{Request(1)}});
   EXPECT_THAT(sent, StatusIs(absl::StatusCode::kCancelled));
   absl::StatusOr<RequestMessage> there = co_await pair->replies->Receive();
-  EXPECT_TRUE(absl::IsOutOfRange(there.status()) || absl::IsUnavailable(there.status())) << std::string(there.status().ToString());
+  EXPECT_TRUE(absl::IsOutOfRange(there.status()) || absl::IsUnavailable(there.status()))
+      << std::string(there.status().ToString());
 }
 TEST_P(DataChannelTest, CloseEndsAWaitingReceiveAndIsSeenByThePeer) { Run(CloseUnderReceive); }
 
@@ -287,7 +291,8 @@ INSTANTIATE_TEST_SUITE_P(Kinds, DataChannelTest, testing::ValuesIn(Everywhere())
          (info.param.connects == Role::kSource ? "SourceConnects" : "DestinationConnects");
 });
 
-// ---- handshake ------------------------------------------------------------------------------------------------------------
+// ---- handshake
+// ------------------------------------------------------------------------------------------------------------
 
 class DataHandshakeTest : public testing::Test {
  protected:
@@ -322,7 +327,8 @@ TEST_F(DataHandshakeTest, AnotherVersionIsRefusedNamingBoth) {
   hello.token = GoodToken();
   hello.version = 99;
   Run(Handshake(hello, &here, &there));
-  EXPECT_THAT(here, StatusIs(absl::StatusCode::kFailedPrecondition, AllOf(HasSubstr("version 99"), HasSubstr("only 1 to 1"))));
+  EXPECT_THAT(
+      here, StatusIs(absl::StatusCode::kFailedPrecondition, AllOf(HasSubstr("version 99"), HasSubstr("only 1 to 1"))));
   EXPECT_THAT(there, StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
@@ -355,7 +361,8 @@ Task<void> SilentPeer(Driver* driver, absl::Status* out) {
   if (!pair.ok()) co_return;
   DataTimeouts timeouts;
   timeouts.handshake = std::chrono::milliseconds(50);
-  absl::StatusOr<AcceptedData> accepted = co_await AcceptDataConnection(std::move(pair->server), nullptr, AdmitGood, timeouts);
+  absl::StatusOr<AcceptedData> accepted =
+      co_await AcceptDataConnection(std::move(pair->server), nullptr, AdmitGood, timeouts);
   *out = accepted.status();
 }
 

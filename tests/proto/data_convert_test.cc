@@ -56,8 +56,8 @@ std::vector<FileRequest> RoundTrip(const RequestMessage& message) {
 
 TEST(DataRequestsTest, EverythingOfARequestSurvives) {
   RequestMessage message;
-  message.requests = {Request(1, "a/b/c"), Request(2, "a/b/d"), Request(3, "a/x"), Request(4, ""), Request(5, "top"),
-                      Request(6, "weird \n\xff/\x01")};
+  message.requests = {Request(1, "a/b/c"), Request(2, "a/b/d"), Request(3, "a/x"),
+                      Request(4, ""),      Request(5, "top"),   Request(6, "weird \n\xff/\x01")};
   message.requests[1].type = FileType::kCharDevice;
   const std::vector<FileRequest> decoded = RoundTrip(message);
   ASSERT_EQ(decoded.size(), message.requests.size());
@@ -66,7 +66,8 @@ TEST(DataRequestsTest, EverythingOfARequestSurvives) {
 
 TEST(DataRequestsTest, DirectoriesAreWrittenOnce) {
   RequestMessage message;
-  for (uint64_t i = 0; i < 100; ++i) message.requests.push_back(Request(i, "some/long/way/down/file" + std::to_string(i)));
+  for (uint64_t i = 0; i < 100; ++i)
+    message.requests.push_back(Request(i, "some/long/way/down/file" + std::to_string(i)));
   ASSERT_OK_AND_ASSIGN(std::vector<std::string> headers, EncodeRequests(message));
   ASSERT_EQ(headers.size(), 1u);
   v1::DataRequests wire;
@@ -94,7 +95,8 @@ TEST(DataRequestsTest, ThePathsOfTheLargestKindFit) {
   std::string longest(255, 'n');
   while (longest.size() + 256 <= kMaxRelPathBytes) longest += "/" + std::string(255, 'n');
   RequestMessage message;
-  message.requests = {Request(1, longest), Request(2, longest), Request(3, longest), Request(4, longest), Request(5, longest)};
+  message.requests = {Request(1, longest), Request(2, longest), Request(3, longest), Request(4, longest),
+                      Request(5, longest)};
   EXPECT_EQ(RoundTrip(message).size(), 5u);
   std::string deepest = "d";
   for (size_t i = 0; i < kMaxDirectoriesPerRequestMessage; ++i) deepest += "/d";
@@ -118,7 +120,8 @@ class MalformedRequestTest : public testing::Test {
 };
 
 TEST_F(MalformedRequestTest, NamesThatLeadElsewhereAreRefused) {
-  for (const std::string& name : {std::string(".."), std::string("."), std::string("a/b"), std::string("a\0b", 3), std::string(256, 'x')}) {
+  for (const std::string& name :
+       {std::string(".."), std::string("."), std::string("a/b"), std::string("a\0b", 3), std::string(256, 'x')}) {
     wire_.mutable_requests(0)->set_name(name);
     EXPECT_THAT(Decode(), StatusIs(absl::StatusCode::kInvalidArgument));
     wire_.mutable_requests(0)->set_name("b");
@@ -190,13 +193,16 @@ TEST_F(MalformedRequestTest, CountsAreCheckedBeforeParsing) {
   // 65537 empty directories: two bytes each.
   std::string header;
   for (size_t i = 0; i <= kMaxDirectoriesPerRequestMessage; ++i) header += std::string("\x0a\x00", 2);
-  EXPECT_THAT(DecodeRequests(AsBytes(header)), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("more than 65536 elements")));
-  for (const std::string& garbage : {std::string("\xff\xff\xff"), std::string("\x0a\x7f", 2), std::string("\x0b"), std::string("\x00", 1)}) {
+  EXPECT_THAT(DecodeRequests(AsBytes(header)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("more than 65536 elements")));
+  for (const std::string& garbage :
+       {std::string("\xff\xff\xff"), std::string("\x0a\x7f", 2), std::string("\x0b"), std::string("\x00", 1)}) {
     EXPECT_THAT(DecodeRequests(AsBytes(garbage)), StatusIs(absl::StatusCode::kInvalidArgument));
   }
 }
 
-// ---- replies ------------------------------------------------------------------------------------------------------------
+// ---- replies
+// ------------------------------------------------------------------------------------------------------------
 
 ReplyItem Data(uint64_t id, uint64_t offset, uint32_t length) {
   ReplyItem item;
@@ -278,7 +284,8 @@ TEST(DataRepliesTest, WhatDoesNotFitIntoOneFrameTakesSeveral) {
   for (uint64_t i = 0; i < 4; ++i) {
     attributes.items.push_back(Data(i, 0, 0));
     XattrList& list = attributes.items.back().xattrs.emplace();
-    for (int n = 0; n < 15; ++n) list.push_back({"user." + std::string(1, static_cast<char>('a' + n)), std::string(65536, 'v')});
+    for (int n = 0; n < 15; ++n)
+      list.push_back({"user." + std::string(1, static_cast<char>('a' + n)), std::string(65536, 'v')});
   }
   EXPECT_EQ(RoundTrip(attributes, &frames).items.size(), 4u);
   EXPECT_GE(frames, 3u);
@@ -351,7 +358,8 @@ TEST_F(MalformedReplyTest, EncodingTheSameIsRefusedAtTheSender) {
   EXPECT_THAT(EncodeReplies(message), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
-// ---- hello --------------------------------------------------------------------------------------------------------------
+// ---- hello
+// --------------------------------------------------------------------------------------------------------------
 
 TEST(DataHelloTest, SurvivesAndIsChecked) {
   DataHello hello;
@@ -366,16 +374,19 @@ TEST(DataHelloTest, SurvivesAndIsChecked) {
   v1::DataHello wire;
   ASSERT_TRUE(wire.ParseFromString(EncodeDataHello(hello)));
   wire.set_token("short");
-  EXPECT_THAT(DecodeDataHello(AsBytes(wire.SerializeAsString())), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("token")));
+  EXPECT_THAT(DecodeDataHello(AsBytes(wire.SerializeAsString())),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("token")));
   wire.set_token(std::string(32, 'x'));
   wire.set_role(v1::DATA_ROLE_UNSPECIFIED);
-  EXPECT_THAT(DecodeDataHello(AsBytes(wire.SerializeAsString())), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("role")));
+  EXPECT_THAT(DecodeDataHello(AsBytes(wire.SerializeAsString())),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("role")));
 }
 
 TEST(DataHelloTest, ALongErrorIsCutBetweenCharacters) {
   std::string error(kMaxHelloErrorBytes - 1, 'x');
   error += "\xc3\xa4 and more";
-  ASSERT_OK_AND_ASSIGN(DataHelloReply reply, DecodeDataHelloReply(AsBytes(EncodeDataHelloReply({.ok = false, .error = error}))));
+  ASSERT_OK_AND_ASSIGN(DataHelloReply reply,
+                       DecodeDataHelloReply(AsBytes(EncodeDataHelloReply({.ok = false, .error = error}))));
   EXPECT_EQ(reply.error.size(), kMaxHelloErrorBytes - 1);
 }
 

@@ -75,7 +75,8 @@ class Way {
   bool WriteSome(uint64_t* forwarded) {
     while (!queue_.empty() && queue_.front().due <= Clock::now() && free_at_ <= Clock::now()) {
       Piece& piece = queue_.front();
-      const ssize_t n = ::send(to_, piece.bytes.data() + piece.sent, piece.bytes.size() - piece.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+      const ssize_t n =
+          ::send(to_, piece.bytes.data() + piece.sent, piece.bytes.size() - piece.sent, MSG_DONTWAIT | MSG_NOSIGNAL);
       if (n < 0) return errno == EAGAIN || errno == EINTR;
       piece.sent += static_cast<size_t>(n);
       queued_ -= static_cast<size_t>(n);

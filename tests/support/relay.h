@@ -17,10 +17,10 @@
 namespace uringsync {
 
 struct RelayOptions {
-  std::chrono::milliseconds delay{0};   // one way
-  uint64_t bytes_per_second = 0;        // each way; 0: no limit
-  uint64_t reset_after_bytes = 0;       // of a connection, both ways together: then it is reset; 0: never
-  uint64_t swallow_after_bytes = 0;     // of a connection: then nothing passes any more, and nothing is closed; 0: never
+  std::chrono::milliseconds delay{0};  // one way
+  uint64_t bytes_per_second = 0;       // each way; 0: no limit
+  uint64_t reset_after_bytes = 0;      // of a connection, both ways together: then it is reset; 0: never
+  uint64_t swallow_after_bytes = 0;    // of a connection: then nothing passes any more, and nothing is closed; 0: never
   // Flips one bit of the byte at this offset of what flows back from the target, on every connection; 0: none.
   uint64_t corrupt_reply_byte = 0;
 };

@@ -72,7 +72,8 @@ TlsFiles TestCertificates::FilesOf(const std::string& name) const {
   return {dir_ / (name + ".crt"), dir_ / (name + ".key"), dir_ / "ca.crt"};
 }
 
-Task<absl::StatusOr<StreamPair>> MakeStreamPair(Driver* driver, StreamKind kind, std::shared_ptr<const TlsContext> tls) {
+Task<absl::StatusOr<StreamPair>> MakeStreamPair(Driver* driver, StreamKind kind,
+                                                std::shared_ptr<const TlsContext> tls) {
   if (kind == StreamKind::kMemory) {
     auto [client, server] = MakeMemoryStreamPair();
     co_return StreamPair{std::move(client), std::move(server)};

@@ -24,7 +24,8 @@ struct StreamPair {
   std::unique_ptr<Stream> server;
 };
 
-// A fresh authority with a certificate for 127.0.0.1, ::1 and localhost. Aborts the test program when it cannot be made.
+// A fresh authority with a certificate for 127.0.0.1, ::1 and localhost. Aborts the test program when it cannot be
+// made.
 class TestCertificates {
  public:
   TestCertificates();

@@ -22,10 +22,12 @@ TEST(HostPortTest, EveryFormIsUnderstood) {
 }
 
 TEST(HostPortTest, WhatIsNoAddressIsNamed) {
-  for (std::string_view bad : {"", "host:", "host:65536", "host:-1", "host:1x", "[::1", "[host]:1", "[::1]x", "unix:", "a:b:c"}) {
+  for (std::string_view bad :
+       {"", "host:", "host:65536", "host:-1", "host:1x", "[::1", "[host]:1", "[::1]x", "unix:", "a:b:c"}) {
     EXPECT_THAT(ParseHostPort(bad, 1), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is no address"))) << bad;
   }
-  EXPECT_THAT(ParseHostPort(std::string_view("a\0b", 3), 1), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\\000")));
+  EXPECT_THAT(ParseHostPort(std::string_view("a\0b", 3), 1),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("\\000")));
 }
 
 TEST(HostPortTest, TextReadsBackAsItself) {
@@ -39,7 +41,8 @@ TEST(HostPortTest, TextReadsBackAsItself) {
 TEST(AddressTest, UnixPathsHaveABound) {
   ASSERT_OK_AND_ASSIGN(SocketAddress address, SocketAddress::FromUnixPath("/run/x"));
   EXPECT_EQ(address.ToString(), "unix:/run/x");
-  EXPECT_THAT(SocketAddress::FromUnixPath(std::string(108, 'x')), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("107")));
+  EXPECT_THAT(SocketAddress::FromUnixPath(std::string(108, 'x')),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("107")));
 }
 
 TEST(ResolveTest, LiteralsNeedNoNameService) {

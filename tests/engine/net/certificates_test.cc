@@ -26,8 +26,8 @@ mode_t ModeOf(const std::string& path) {
 
 TEST(CertificatesTest, InitMakesAnAuthorityAClientAndOneCertificateForEachHost) {
   TempDir dir;
-  ASSERT_OK_AND_ASSIGN(InitResult made,
-                       InitCertificates({.directory = dir / "certs", .hosts = {"a.example,10.0.0.5,fd00::5", "b.example"}}));
+  ASSERT_OK_AND_ASSIGN(InitResult made, InitCertificates({.directory = dir / "certs",
+                                                          .hosts = {"a.example,10.0.0.5,fd00::5", "b.example"}}));
   EXPECT_TRUE(made.made_authority);
   EXPECT_EQ(made.issued.size(), 3u);
   EXPECT_EQ(ModeOf(dir / "certs/ca.key"), 0600u);
@@ -52,7 +52,8 @@ TEST(CertificatesTest, InitAgainKeepsWhatIsGoodAndAddsWhatIsMissing) {
   ASSERT_OK(InitCertificates({.directory = dir.path(), .hosts = {"a.example"}}));
   const std::string authority = ReadFile(dir / "ca.crt");
   const std::string host = ReadFile(dir / "a.example.crt");
-  ASSERT_OK_AND_ASSIGN(InitResult again, InitCertificates({.directory = dir.path(), .hosts = {"a.example", "b.example"}}));
+  ASSERT_OK_AND_ASSIGN(InitResult again,
+                       InitCertificates({.directory = dir.path(), .hosts = {"a.example", "b.example"}}));
   EXPECT_FALSE(again.made_authority);
   EXPECT_EQ(again.kept.size(), 2u);
   ASSERT_EQ(again.issued.size(), 1u);
@@ -70,7 +71,8 @@ TEST(CertificatesTest, InitRenewsAnExpiredCertificateWithItsKeyAndItsNames) {
                               .days = 1,
                               .start_offset_seconds = -10 * 86400}));
   const std::string key = ReadFile(dir / "a.example.key");
-  ASSERT_OK_AND_ASSIGN(InitResult made, InitCertificates({.directory = dir.path(), .hosts = {"a.example,new.example"}}));
+  ASSERT_OK_AND_ASSIGN(InitResult made,
+                       InitCertificates({.directory = dir.path(), .hosts = {"a.example,new.example"}}));
   EXPECT_EQ(made.issued.size(), 2u);
   EXPECT_EQ(ReadFile(dir / "a.example.key"), key);
   ASSERT_OK_AND_ASSIGN(CertificateInfo info, ReadCertificateInfo(dir / "a.example.crt"));
@@ -82,21 +84,26 @@ TEST(CertificatesTest, InitRenewsAnExpiredCertificateWithItsKeyAndItsNames) {
 TEST(CertificatesTest, NothingIsReplacedWithoutForce) {
   TempDir dir;
   ASSERT_OK(CreateAuthority({.directory = dir.path()}));
-  EXPECT_THAT(CreateAuthority({.directory = dir.path()}), StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("--force")));
+  EXPECT_THAT(CreateAuthority({.directory = dir.path()}),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("--force")));
   ASSERT_OK(IssueCertificate({.directory = dir.path(), .name = "x"}));
   EXPECT_THAT(IssueCertificate({.directory = dir.path(), .name = "x"}), StatusIs(absl::StatusCode::kAlreadyExists));
   EXPECT_OK(IssueCertificate({.directory = dir.path(), .name = "x", .force = true}));
   WriteFile(dir / "foreign.crt", ReadFile(dir / "ca.crt"));
   WriteFile(dir / "foreign.key", ReadFile(dir / "x.key"));
-  EXPECT_THAT(InitCertificates({.directory = dir.path(), .hosts = {"foreign"}}), StatusIs(absl::StatusCode::kAlreadyExists));
-  ASSERT_OK_AND_ASSIGN(InitResult forced, InitCertificates({.directory = dir.path(), .hosts = {"foreign"}, .force = true}));
+  EXPECT_THAT(InitCertificates({.directory = dir.path(), .hosts = {"foreign"}}),
+              StatusIs(absl::StatusCode::kAlreadyExists));
+  ASSERT_OK_AND_ASSIGN(InitResult forced,
+                       InitCertificates({.directory = dir.path(), .hosts = {"foreign"}, .force = true}));
   EXPECT_TRUE(forced.made_authority);
 }
 
 TEST(CertificatesTest, NamesThatAreNoHostsAreRefusedBeforeAnythingIsMade) {
   TempDir dir;
   for (const char* bad : {"", "../x", "a/b", "a b", ".hidden", "-x", "*.example", "a,,b", "1:2", "ca", "cli", "a\nb"}) {
-    EXPECT_THAT(InitCertificates({.directory = dir / "new", .hosts = {bad}}), StatusIs(absl::StatusCode::kInvalidArgument)) << bad;
+    EXPECT_THAT(InitCertificates({.directory = dir / "new", .hosts = {bad}}),
+                StatusIs(absl::StatusCode::kInvalidArgument))
+        << bad;
   }
   EXPECT_THAT(ReadCertificateInfo(dir / "new/ca.crt"), StatusIs(absl::StatusCode::kNotFound));
 }
@@ -113,16 +120,19 @@ TEST(TlsContextTest, LoadSaysWhatIsWrongAndWhatToDo) {
   TempDir dir;
   ASSERT_OK(InitCertificates({.directory = dir.path(), .hosts = {"a", "b"}}));
   const std::string ca = dir / "ca.crt";
-  EXPECT_THAT(TlsContext::Load({dir / "none.crt", dir / "a.key", ca}), StatusIs(absl::StatusCode::kNotFound, HasSubstr("none.crt")));
+  EXPECT_THAT(TlsContext::Load({dir / "none.crt", dir / "a.key", ca}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none.crt")));
   EXPECT_THAT(TlsContext::Load({dir / "a.crt", dir / "b.key", ca}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("does not belong to")));
   EXPECT_THAT(TlsContext::Load({dir / "a.crt", dir / "a.crt", ca}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no PEM private key")));
   ASSERT_OK(IssueCertificate(
       {.directory = dir.path(), .name = "old", .hosts = {"old"}, .days = 1, .start_offset_seconds = -100 * 86400}));
-  EXPECT_THAT(TlsContext::Load({dir / "old.crt", dir / "old.key", ca}),
-              StatusIs(absl::StatusCode::kFailedPrecondition, AllOf(HasSubstr("has expired on 20"), HasSubstr("certs init"))));
-  ASSERT_OK(IssueCertificate({.directory = dir.path(), .name = "early", .hosts = {"early"}, .start_offset_seconds = 86400}));
+  EXPECT_THAT(
+      TlsContext::Load({dir / "old.crt", dir / "old.key", ca}),
+      StatusIs(absl::StatusCode::kFailedPrecondition, AllOf(HasSubstr("has expired on 20"), HasSubstr("certs init"))));
+  ASSERT_OK(
+      IssueCertificate({.directory = dir.path(), .name = "early", .hosts = {"early"}, .start_offset_seconds = 86400}));
   EXPECT_THAT(TlsContext::Load({dir / "early.crt", dir / "early.key", ca}),
               StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("not valid before")));
   ASSERT_OK_AND_ASSIGN(auto good, TlsContext::Load({dir / "a.crt", dir / "a.key", ca}));
@@ -135,8 +145,10 @@ TEST(TlsContextTest, LoadWarnsOfAnOpenKeyAForeignAuthorityAndANearEnd) {
   ASSERT_OK(InitCertificates({.directory = dir / "two", .hosts = {"a"}}));
   ASSERT_OK(IssueCertificate({.directory = dir / "one", .name = "short", .hosts = {"short"}, .days = 3}));
   ASSERT_EQ(::chmod((dir / "one/short.key").c_str(), 0644), 0);
-  ASSERT_OK_AND_ASSIGN(auto context, TlsContext::Load({dir / "one/short.crt", dir / "one/short.key", dir / "two/ca.crt"}));
-  EXPECT_THAT(context->warnings(), UnorderedElementsAre(HasSubstr("chmod 600"), HasSubstr("not signed by"), HasSubstr("expires on")));
+  ASSERT_OK_AND_ASSIGN(auto context,
+                       TlsContext::Load({dir / "one/short.crt", dir / "one/short.key", dir / "two/ca.crt"}));
+  EXPECT_THAT(context->warnings(),
+              UnorderedElementsAre(HasSubstr("chmod 600"), HasSubstr("not signed by"), HasSubstr("expires on")));
 }
 
 }  // namespace

@@ -15,7 +15,9 @@ namespace {
 
 using testing::HasSubstr;
 
-std::vector<std::byte> Bytes(size_t size, int value) { return std::vector<std::byte>(size, static_cast<std::byte>(value)); }
+std::vector<std::byte> Bytes(size_t size, int value) {
+  return std::vector<std::byte>(size, static_cast<std::byte>(value));
+}
 
 absl::StatusOr<FramePrefix> Parse(std::array<std::byte, kFramePrefixBytes> bytes, FrameLimits limits = {}) {
   return ParseFramePrefix(bytes, limits);
@@ -84,8 +86,10 @@ Task<void> Transfer(std::vector<std::vector<std::byte>> chunks, std::vector<Fram
   co_await scope.Join();
 }
 
-std::vector<std::byte> Encode(uint8_t type, const std::vector<std::byte>& header, const std::vector<std::byte>& payload) {
-  const auto prefix = EncodeFramePrefix({type, static_cast<uint32_t>(header.size()), static_cast<uint32_t>(payload.size())});
+std::vector<std::byte> Encode(uint8_t type, const std::vector<std::byte>& header,
+                              const std::vector<std::byte>& payload) {
+  const auto prefix =
+      EncodeFramePrefix({type, static_cast<uint32_t>(header.size()), static_cast<uint32_t>(payload.size())});
   std::vector<std::byte> all(prefix.begin(), prefix.end());
   all.insert(all.end(), header.begin(), header.end());
   all.insert(all.end(), payload.begin(), payload.end());
@@ -94,7 +98,7 @@ std::vector<std::byte> Encode(uint8_t type, const std::vector<std::byte>& header
 
 TEST_F(FrameReaderTest, FramesOfAnySizeComeOutAsTheyWentIn) {
   std::vector<std::byte> stream;
-  const std::vector<std::pair<size_t, size_t>> sizes = {{0, 0},     {5, 0},      {0, 7},          {100, 40'000},
+  const std::vector<std::pair<size_t, size_t>> sizes = {{0, 0},      {5, 0},       {0, 7},           {100, 40'000},
                                                         {70'000, 1}, {3, 1 << 20}, {65'536, 65'536}, {1, 1}};
   for (size_t i = 0; i < sizes.size(); ++i) {
     const auto frame = Encode(static_cast<uint8_t>(i), Bytes(sizes[i].first, 1), Bytes(sizes[i].second, 2));

@@ -48,8 +48,9 @@ TEST_P(ListenerTest, APortInUseIsSaidWithTheWayOut) {
   absl::Status second;
   Run(ListenTwice(driver(), {.host = "127.0.0.1"}, &first, &second));
   EXPECT_OK(first);
-  EXPECT_THAT(second, StatusIs(absl::StatusCode::kFailedPrecondition, AllOf(HasSubstr("cannot listen on 127.0.0.1:"), HasSubstr("Address already in use"),
-                                                 HasSubstr("--data-listen"))));
+  EXPECT_THAT(second, StatusIs(absl::StatusCode::kFailedPrecondition,
+                               AllOf(HasSubstr("cannot listen on 127.0.0.1:"), HasSubstr("Address already in use"),
+                                     HasSubstr("--data-listen"))));
 }
 
 TEST_P(ListenerTest, EveryAddressIsServedByDefault) {
@@ -181,8 +182,8 @@ TEST_P(ListenerTest, ARefusedConnectionNamesTheAddressAndAHint) {
   }
   Run(StoreConnect(driver(), {.host = "127.0.0.1", .port = port}, &status));
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kUnavailable,
-                               AllOf(HasSubstr("cannot connect to 127.0.0.1:" + std::to_string(port)), HasSubstr("Connection refused"),
-                                     HasSubstr("is uringsync-agent running there"))));
+                               AllOf(HasSubstr("cannot connect to 127.0.0.1:" + std::to_string(port)),
+                                     HasSubstr("Connection refused"), HasSubstr("is uringsync-agent running there"))));
 }
 
 TEST_P(ListenerTest, AnUnknownHostIsNotFoundOrUnavailable) {

@@ -83,7 +83,8 @@ Task<void> ReadToEnd(Stream* stream, size_t step, std::vector<std::byte>* into, 
 Task<void> ExchangeBothWays(StreamPair* pair) {
   std::vector<std::vector<std::byte>> forth;
   uint32_t seed = 1;
-  for (size_t size : {12, 300, 1 << 20, 0, 1, 16384, 16383, 70000, 5, 3 << 20}) forth.push_back(RandomBytes(size, seed++));
+  for (size_t size : {12, 300, 1 << 20, 0, 1, 16384, 16383, 70000, 5, 3 << 20})
+    forth.push_back(RandomBytes(size, seed++));
   const std::vector<std::vector<std::byte>> back = {RandomBytes(2 << 20, 99), RandomBytes(7, 100)};
   std::vector<std::byte> seen_there;
   std::vector<std::byte> seen_here;
@@ -215,7 +216,8 @@ TEST_P(StreamConformanceTest, SocketTrafficIsRingOperations) {
 std::vector<Where> Everywhere() {
   std::vector<Where> all;
   for (IoBackend backend : {IoBackend::kUring, IoBackend::kThreads}) {
-    for (StreamKind kind : {StreamKind::kMemory, StreamKind::kTcp, StreamKind::kUnix, StreamKind::kTls}) all.push_back({kind, backend});
+    for (StreamKind kind : {StreamKind::kMemory, StreamKind::kTcp, StreamKind::kUnix, StreamKind::kTls})
+      all.push_back({kind, backend});
   }
   return all;
 }

@@ -87,7 +87,8 @@ Task<void> Listen(Driver* driver, absl::StatusOr<std::unique_ptr<Listener>>* out
 }
 
 // Accepts one connection and sends back what comes until it ends.
-Task<void> Echo(Driver* driver, std::unique_ptr<Listener> listener, std::shared_ptr<const TlsContext> context, absl::Status* out) {
+Task<void> Echo(Driver* driver, std::unique_ptr<Listener> listener, std::shared_ptr<const TlsContext> context,
+                absl::Status* out) {
   absl::StatusOr<AcceptedSocket> socket = co_await listener->Accept();
   if (!socket.ok()) co_return;
   absl::StatusOr<std::unique_ptr<Stream>> stream =

@@ -132,8 +132,10 @@ TEST_P(TlsTest, AServerWithAnotherNameIsRefused) {
     Run(&shake);
     EXPECT_THAT(shake.client_status,
                 StatusIs(absl::StatusCode::kUnauthenticated,
-                         AllOf(HasSubstr("is for localhost, 127.0.0.1, ::1, not for '" + name + "'"), HasSubstr("certs init"))));
-    EXPECT_THAT(shake.server_status, StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("refused the TLS connection")));
+                         AllOf(HasSubstr("is for localhost, 127.0.0.1, ::1, not for '" + name + "'"),
+                               HasSubstr("certs init"))));
+    EXPECT_THAT(shake.server_status,
+                StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("refused the TLS connection")));
   }
 }
 
@@ -143,24 +145,28 @@ TEST_P(TlsTest, AClientOfAnotherAuthorityIsRefused) {
   ASSERT_OK_AND_ASSIGN(auto client, TlsContext::Load(mixed));
   Shake shake{.client = client, .server = ours_->context()};
   Run(&shake);
-  EXPECT_THAT(shake.server_status, StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("issued by another authority")));
-  EXPECT_THAT(shake.client_status, StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("does not know the authority")));
+  EXPECT_THAT(shake.server_status,
+              StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("issued by another authority")));
+  EXPECT_THAT(shake.client_status,
+              StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("does not know the authority")));
 }
 
 TEST_P(TlsTest, AServerOfAnotherAuthorityIsRefused) {
   Shake shake{.client = ours_->context(), .server = theirs_->context()};
   Run(&shake);
-  EXPECT_THAT(shake.client_status, StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("issued by another authority")));
-  EXPECT_THAT(shake.server_status, StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("does not know the authority")));
+  EXPECT_THAT(shake.client_status,
+              StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("issued by another authority")));
+  EXPECT_THAT(shake.server_status,
+              StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("does not know the authority")));
 }
 
 TEST_P(TlsTest, AnExpiredClientIsToldSo) {
   Shake shake{.client = Expired(), .server = ours_->context()};
   Run(&shake);
-  EXPECT_THAT(shake.server_status,
-              StatusIs(absl::StatusCode::kUnauthenticated, AllOf(HasSubstr("has expired on 20"), HasSubstr("certs init"))));
-  EXPECT_THAT(shake.client_status,
-              StatusIs(absl::StatusCode::kUnauthenticated, AllOf(HasSubstr("our certificate has expired"), HasSubstr("certs init"))));
+  EXPECT_THAT(shake.server_status, StatusIs(absl::StatusCode::kUnauthenticated,
+                                            AllOf(HasSubstr("has expired on 20"), HasSubstr("certs init"))));
+  EXPECT_THAT(shake.client_status, StatusIs(absl::StatusCode::kUnauthenticated,
+                                            AllOf(HasSubstr("our certificate has expired"), HasSubstr("certs init"))));
 }
 
 TEST_P(TlsTest, AnExpiredServerIsRefusedWithItsDate) {
@@ -180,7 +186,8 @@ Task<void> PlainClient(Driver* driver, uint16_t port, bool silent, absl::StatusO
   *out = co_await (*stream)->Read(answer, kPatience);
 }
 
-Task<void> AcceptPlain(Driver* driver, std::shared_ptr<const TlsContext> context, bool silent, Timeout timeout, absl::Status* out) {
+Task<void> AcceptPlain(Driver* driver, std::shared_ptr<const TlsContext> context, bool silent, Timeout timeout,
+                       absl::Status* out) {
   absl::StatusOr<std::unique_ptr<Listener>> listener = co_await Listener::Listen(driver, {.host = "127.0.0.1"});
   EXPECT_OK(listener);
   if (!listener.ok()) co_return;
@@ -208,7 +215,8 @@ TEST_P(TlsTest, ASilentPeerRunsIntoTheHandshakeDeadline) {
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kDeadlineExceeded, HasSubstr("TLS handshake")));
 }
 
-Task<void> CutWithoutCloseNotify(Driver* driver, std::shared_ptr<const TlsContext> context, absl::StatusOr<size_t>* out) {
+Task<void> CutWithoutCloseNotify(Driver* driver, std::shared_ptr<const TlsContext> context,
+                                 absl::StatusOr<size_t>* out) {
   absl::StatusOr<StreamPair> pair = co_await MakeStreamPair(driver, StreamKind::kTls, context);
   EXPECT_OK(pair);
   if (!pair.ok()) co_return;
@@ -230,7 +238,8 @@ Task<void> SendMuch(Stream* stream) {
   (void)co_await stream->WriteAll(parts, kPatience);
 }
 
-Task<void> ThroughRelay(Driver* driver, std::shared_ptr<const TlsContext> context, RelayOptions options, absl::Status* out) {
+Task<void> ThroughRelay(Driver* driver, std::shared_ptr<const TlsContext> context, RelayOptions options,
+                        absl::Status* out) {
   absl::StatusOr<std::unique_ptr<Listener>> listener = co_await Listener::Listen(driver, {.host = "127.0.0.1"});
   if (!listener.ok()) co_return;
   TcpRelay relay((*listener)->port(), options);
@@ -247,7 +256,8 @@ Task<void> ThroughRelay(Driver* driver, std::shared_ptr<const TlsContext> contex
     }
   };
   scope.Spawn(Accepting::Do(TcpStream::Adopt(driver, std::move(*socket)), context, &server));
-  absl::StatusOr<std::unique_ptr<Stream>> client = co_await TlsConnect(*std::move(plain), context, "127.0.0.1", kPatience);
+  absl::StatusOr<std::unique_ptr<Stream>> client =
+      co_await TlsConnect(*std::move(plain), context, "127.0.0.1", kPatience);
   co_await scope.Join();
   if (!client.ok() || !server.ok()) {
     *out = client.ok() ? server.status() : client.status();
@@ -262,8 +272,9 @@ Task<void> ThroughRelay(Driver* driver, std::shared_ptr<const TlsContext> contex
 
 TEST_P(TlsTest, ASlowWayIsOnlySlow) {
   absl::Status status;
-  BlockOn(&runtime_->shard(0), ThroughRelay(driver(), ours_->context(),
-                                            {.delay = std::chrono::milliseconds(3), .bytes_per_second = 64 << 20}, &status));
+  BlockOn(&runtime_->shard(0),
+          ThroughRelay(driver(), ours_->context(),
+                       {.delay = std::chrono::milliseconds(3), .bytes_per_second = 64 << 20}, &status));
   EXPECT_OK(status);
 }
 
