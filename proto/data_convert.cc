@@ -19,13 +19,17 @@ constexpr int kMaxErrno = 4095;
 // fits.
 constexpr size_t kHeaderSoftBytes = size_t{256} << 10;
 
-absl::Status Invalid(const std::string& text) { return MakeStatus(absl::StatusCode::kInvalidArgument, text); }
+absl::Status Invalid(const std::string& text) {
+  return MakeStatus(absl::StatusCode::kInvalidArgument, text);
+}
 absl::Status TooMany(const char* what, size_t count, size_t limit) {
   return Invalid(std::to_string(count) + " " + what + " in one message are beyond the limit of " +
                  std::to_string(limit));
 }
 
-bool RangeFits(uint64_t offset, uint64_t length) { return offset <= kMaxOffset && length <= kMaxOffset - offset; }
+bool RangeFits(uint64_t offset, uint64_t length) {
+  return offset <= kMaxOffset && length <= kMaxOffset - offset;
+}
 
 template <typename Message>
 absl::Status Parse(ConstBytes header, Message* message) {
@@ -177,7 +181,9 @@ absl::StatusOr<FileRequest> RequestFromWire(const v1::DataRequest& wire, Directo
 }
 
 // Upper bound of what one request adds to a header besides its directories.
-size_t RequestBytes(const FileRequest& request) { return request.path.name().size() + 128; }
+size_t RequestBytes(const FileRequest& request) {
+  return request.path.name().size() + 128;
+}
 
 absl::Status CheckDepth(const FileRequest& request) {
   if (request.path.depth() <= kMaxDirectoriesPerRequestMessage + 1) return absl::OkStatus();
@@ -268,7 +274,9 @@ absl::StatusOr<ReplyItem> ReplyFromWire(const v1::DataReply& wire) {
   return item;
 }
 
-size_t XattrCount(const ReplyItem& item) { return item.xattrs ? item.xattrs->size() : 0; }
+size_t XattrCount(const ReplyItem& item) {
+  return item.xattrs ? item.xattrs->size() : 0;
+}
 
 // Upper bound of what one item adds to a header.
 size_t ReplyBytes(const ReplyItem& item) {

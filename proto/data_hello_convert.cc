@@ -9,7 +9,9 @@ namespace uringsync {
 
 namespace {
 
-absl::Status Invalid(const std::string& text) { return MakeStatus(absl::StatusCode::kInvalidArgument, text); }
+absl::Status Invalid(const std::string& text) {
+  return MakeStatus(absl::StatusCode::kInvalidArgument, text);
+}
 
 template <size_t N>
 absl::Status CopyExactly(const std::string& bytes, const char* what, std::array<uint8_t, N>* into) {

@@ -17,7 +17,9 @@ namespace uringsync {
 
 namespace {
 
-ConstBytes AsBytes(const std::string& text) { return std::as_bytes(std::span<const char>(text.data(), text.size())); }
+ConstBytes AsBytes(const std::string& text) {
+  return std::as_bytes(std::span<const char>(text.data(), text.size()));
+}
 
 // A stream with the reader that may hold bytes of it already.
 struct DataLink {

@@ -14,7 +14,9 @@ namespace {
 constexpr int kMaxVarintBytes = 10;
 constexpr size_t kMaxCountedFields = 4;
 
-absl::Status NoMessage() { return absl::InvalidArgumentError("a frame header is no protobuf message"); }
+absl::Status NoMessage() {
+  return absl::InvalidArgumentError("a frame header is no protobuf message");
+}
 
 absl::Status TooMany(int field, size_t limit) {
   return MakeStatus(absl::StatusCode::kInvalidArgument, "more than " + std::to_string(limit) + " elements in field " +
@@ -41,10 +43,8 @@ class WireWalker {
       case 0:
         if (!Varint()) return std::nullopt;
         return field;
-      case 1:
-        return Skip(8) ? std::optional(field) : std::nullopt;
-      case 5:
-        return Skip(4) ? std::optional(field) : std::nullopt;
+      case 1: return Skip(8) ? std::optional(field) : std::nullopt;
+      case 5: return Skip(4) ? std::optional(field) : std::nullopt;
       case 2: {
         const std::optional<uint64_t> length = Varint();
         if (!length || *length > bytes_.size()) return std::nullopt;

@@ -31,7 +31,9 @@ constexpr int64_t kSkewSeconds = 60;
 constexpr size_t kMaxHostBytes = 253;
 constexpr size_t kMaxCommonNameBytes = 64;
 
-absl::Status Invalid(const std::string& text) { return MakeStatus(absl::StatusCode::kInvalidArgument, text); }
+absl::Status Invalid(const std::string& text) {
+  return MakeStatus(absl::StatusCode::kInvalidArgument, text);
+}
 absl::Status OpensslError(const std::string& what) {
   return MakeStatus(absl::StatusCode::kInternal, what + ": " + openssl::TakeError());
 }

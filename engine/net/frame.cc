@@ -13,7 +13,9 @@ namespace {
 // Reads ahead this much, so that small frames cost one receive together; larger parts go straight to their place.
 constexpr size_t kReadAheadBytes = size_t{64} << 10;
 
-absl::Status Invalid(const std::string& text) { return MakeStatus(absl::StatusCode::kInvalidArgument, text); }
+absl::Status Invalid(const std::string& text) {
+  return MakeStatus(absl::StatusCode::kInvalidArgument, text);
+}
 
 template <typename T>
 void StoreLittleEndian(T value, std::byte* into) {

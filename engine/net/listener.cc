@@ -72,7 +72,9 @@ std::string PeerAddress(Driver* driver, int fd) {
   return SocketAddress::FromSockaddr(reinterpret_cast<const sockaddr*>(&storage), length).ToString();
 }
 
-bool IsExhaustion(int err) { return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM; }
+bool IsExhaustion(int err) {
+  return err == EMFILE || err == ENFILE || err == ENOBUFS || err == ENOMEM;
+}
 
 // accept(2): errors of the connection that was waiting, not of the listener.
 bool IsPeerError(int err) {
@@ -91,7 +93,9 @@ Task<void> RunHandler(const ConnectionHandler* handler, AcceptedSocket socket, S
 Listener::Listener(Driver* driver, UniqueFd fd, SocketAddress address)
     : driver_(driver), fd_(std::move(fd)), address_(address) {}
 
-Listener::~Listener() { driver_->Call(CallCode::kClose, fd_.Release()); }
+Listener::~Listener() {
+  driver_->Call(CallCode::kClose, fd_.Release());
+}
 
 Task<absl::StatusOr<std::unique_ptr<Listener>>> Listener::Listen(Driver* driver, ListenOptions options) {
   US_CO_ASSIGN_OR_RETURN(std::vector<SocketAddress> addresses,

@@ -69,7 +69,9 @@ CertificateFiles FilesOf(const std::string& directory, const std::string& stem) 
   return {directory + "/" + stem + ".crt", directory + "/" + stem + ".key"};
 }
 
-bool FileExists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+bool FileExists(const std::string& path) {
+  return ::access(path.c_str(), F_OK) == 0;
+}
 
 absl::Status MakeDirectory(const std::string& directory) {
   if (::mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST)

@@ -4,11 +4,17 @@
 
 namespace uringsync {
 
-Deadline::Deadline(Timeout timeout) : timeout_(timeout) { Restart(); }
+Deadline::Deadline(Timeout timeout) : timeout_(timeout) {
+  Restart();
+}
 
-void Deadline::Restart() { at_ = std::chrono::steady_clock::now() + timeout_; }
+void Deadline::Restart() {
+  at_ = std::chrono::steady_clock::now() + timeout_;
+}
 
-bool Deadline::expired() const { return timeout_ > kNoTimeout && std::chrono::steady_clock::now() >= at_; }
+bool Deadline::expired() const {
+  return timeout_ > kNoTimeout && std::chrono::steady_clock::now() >= at_;
+}
 
 Timeout Deadline::remaining() const {
   if (timeout_ <= kNoTimeout) return kNoTimeout;

@@ -54,7 +54,9 @@ std::unique_ptr<TcpStream> TcpStream::Adopt(Driver* driver, AcceptedSocket socke
   return std::unique_ptr<TcpStream>(new TcpStream(driver, std::move(socket)));
 }
 
-TcpStream::~TcpStream() { driver_->Call(CallCode::kClose, fd_.Release()); }
+TcpStream::~TcpStream() {
+  driver_->Call(CallCode::kClose, fd_.Release());
+}
 
 Task<absl::StatusOr<size_t>> TcpStream::Read(std::span<std::byte> into, Timeout timeout) {
   if (shut_down_) co_return absl::CancelledError("the connection was closed on this side");

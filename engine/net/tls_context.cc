@@ -20,7 +20,9 @@ constexpr int64_t kWarnBeforeExpirySeconds = int64_t{14} * 24 * 3600;
 // AES-128-GCM first: the fastest on every CPU with AES instructions.
 constexpr char kCipherSuites[] = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
 
-absl::Status Invalid(const std::string& text) { return MakeStatus(absl::StatusCode::kInvalidArgument, text); }
+absl::Status Invalid(const std::string& text) {
+  return MakeStatus(absl::StatusCode::kInvalidArgument, text);
+}
 
 absl::Status CheckDates(const std::string& path, const CertificateInfo& info, bool refuse,
                         std::vector<std::string>* warnings) {
@@ -86,7 +88,9 @@ absl::Status Configure(SSL_CTX* context, const TlsFiles& files) {
 
 }  // namespace
 
-TlsContext::~TlsContext() { SSL_CTX_free(context_); }
+TlsContext::~TlsContext() {
+  SSL_CTX_free(context_);
+}
 
 absl::StatusOr<std::shared_ptr<const TlsContext>> TlsContext::Load(TlsFiles files, TlsLoadOptions options) {
   std::vector<std::string> warnings;

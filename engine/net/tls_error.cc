@@ -40,8 +40,7 @@ std::string DescribeVerifyFailure(const VerifyFailure& verify, const std::string
              ") than the one trusted here; both sides need certificates of one authority (--ca)";
     case X509_V_ERR_INVALID_PURPOSE:
       return whose + " may not be used for this side of TLS; issue it with: uringsync certs init";
-    default:
-      return whose + " was refused: " + X509_verify_cert_error_string(verify.code);
+    default: return whose + " was refused: " + X509_verify_cert_error_string(verify.code);
   }
 }
 
@@ -56,13 +55,10 @@ std::string DescribeAlert(int alert) {
     case SSL_AD_UNSUPPORTED_CERTIFICATE:
     case SSL_AD_CERTIFICATE_REVOKED:
       return "it does not accept our certificate (wrong host name, purpose or state); its log says why";
-    case SSL_AD_CERTIFICATE_REQUIRED:
-      return "it wants a certificate; give --cert, --key and --ca";
+    case SSL_AD_CERTIFICATE_REQUIRED: return "it wants a certificate; give --cert, --key and --ca";
     case SSL_AD_PROTOCOL_VERSION:
-    case SSL_AD_HANDSHAKE_FAILURE:
-      return "it does not speak TLS 1.3 with our cipher suites";
-    default:
-      return std::string("alert '") + SSL_alert_desc_string_long(alert) + "'";
+    case SSL_AD_HANDSHAKE_FAILURE: return "it does not speak TLS 1.3 with our cipher suites";
+    default: return std::string("alert '") + SSL_alert_desc_string_long(alert) + "'";
   }
 }
 

@@ -82,7 +82,9 @@ absl::StatusOr<FilePtr> OpenForReading(const std::string& path) {
 }
 
 // PEM readers would ask on the terminal otherwise.
-int RefusePassphrase(char*, int, int, void*) { return -1; }
+int RefusePassphrase(char*, int, int, void*) {
+  return -1;
+}
 
 }  // namespace
 

@@ -10,7 +10,9 @@
 namespace uringsync {
 namespace {
 
-ConstBytes AsBytes(const std::string& text) { return std::as_bytes(std::span<const char>(text.data(), text.size())); }
+ConstBytes AsBytes(const std::string& text) {
+  return std::as_bytes(std::span<const char>(text.data(), text.size()));
+}
 
 void CheckRequests(ConstBytes header) {
   const absl::StatusOr<RequestMessage> message = DecodeRequests(header);
@@ -51,17 +53,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const ConstBytes header = std::as_bytes(std::span<const uint8_t>(data + 1, size - 1));
   switch (data[0] % 4) {
-    case 0:
-      (void)DecodeDataHello(header);
-      break;
-    case 1:
-      (void)DecodeDataHelloReply(header);
-      break;
-    case 2:
-      CheckRequests(header);
-      break;
-    default:
-      CheckReplies(header);
+    case 0: (void)DecodeDataHello(header); break;
+    case 1: (void)DecodeDataHelloReply(header); break;
+    case 2: CheckRequests(header); break;
+    default: CheckReplies(header);
   }
   return 0;
 }

@@ -193,7 +193,9 @@ Task<void> Conversation(Pair* pair) {
   EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
   EXPECT_GT(pair->requests->wire_bytes(), 500'000u);
 }
-TEST_P(DataChannelTest, RequestsAreAnsweredAndBothSidesEndOrderly) { Run(Conversation); }
+TEST_P(DataChannelTest, RequestsAreAnsweredAndBothSidesEndOrderly) {
+  Run(Conversation);
+}
 
 Task<void> SendPieces(ReplyChannel* channel, uint64_t id, size_t pieces) {
   for (size_t i = 0; i < pieces; ++i) {
@@ -238,7 +240,9 @@ Task<void> ManySenders(Pair* pair) {
   co_await scope.Join();
   EXPECT_EQ(pieces, 20u);
 }
-TEST_P(DataChannelTest, RepliesOfManyCoroutinesDoNotInterleave) { Run(ManySenders); }
+TEST_P(DataChannelTest, RepliesOfManyCoroutinesDoNotInterleave) {
+  Run(ManySenders);
+}
 
 Task<void> StoreReceive(RequestChannel* channel, absl::Status* out) {
   absl::StatusOr<ReplyMessage> message = co_await channel->Receive();
@@ -259,7 +263,9 @@ Task<void> CloseUnderReceive(Pair* pair) {
   EXPECT_TRUE(absl::IsOutOfRange(there.status()) || absl::IsUnavailable(there.status()))
       << std::string(there.status().ToString());
 }
-TEST_P(DataChannelTest, CloseEndsAWaitingReceiveAndIsSeenByThePeer) { Run(CloseUnderReceive); }
+TEST_P(DataChannelTest, CloseEndsAWaitingReceiveAndIsSeenByThePeer) {
+  Run(CloseUnderReceive);
+}
 
 Task<void> BadMessages(Pair* pair) {
   ReplyMessage wrong;
@@ -274,7 +280,9 @@ Task<void> BadMessages(Pair* pair) {
   EXPECT_OK(seen);
   if (seen.ok()) EXPECT_EQ(seen->items[0].id, 77u);
 }
-TEST_P(DataChannelTest, AMessageThatIsRefusedBeforeItIsSentHarmsNothing) { Run(BadMessages); }
+TEST_P(DataChannelTest, AMessageThatIsRefusedBeforeItIsSentHarmsNothing) {
+  Run(BadMessages);
+}
 
 std::vector<Where> Everywhere() {
   std::vector<Where> all;

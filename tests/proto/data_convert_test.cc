@@ -12,7 +12,9 @@ namespace {
 
 using testing::HasSubstr;
 
-ConstBytes AsBytes(const std::string& text) { return std::as_bytes(std::span<const char>(text.data(), text.size())); }
+ConstBytes AsBytes(const std::string& text) {
+  return std::as_bytes(std::span<const char>(text.data(), text.size()));
+}
 
 FileRequest Request(uint64_t id, const std::string& path) {
   FileRequest request;

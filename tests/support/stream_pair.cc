@@ -51,14 +51,10 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectOne(Driver* driver, std::st
 
 std::string StreamKindName(StreamKind kind) {
   switch (kind) {
-    case StreamKind::kMemory:
-      return "Memory";
-    case StreamKind::kTcp:
-      return "Tcp";
-    case StreamKind::kUnix:
-      return "Unix";
-    case StreamKind::kTls:
-      return "Tls";
+    case StreamKind::kMemory: return "Memory";
+    case StreamKind::kTcp: return "Tcp";
+    case StreamKind::kUnix: return "Unix";
+    case StreamKind::kTls: return "Tls";
   }
   return "";
 }

@@ -105,7 +105,9 @@ Task<void> ExchangeBothWays(StreamPair* pair) {
   EXPECT_GE(pair->client->bytes_written(), all_forth.size());
   EXPECT_GE(pair->client->bytes_read(), all_back.size());
 }
-TEST_P(StreamConformanceTest, BytesArriveWholeAndInOrderBothWaysAtOnce) { Run(ExchangeBothWays); }
+TEST_P(StreamConformanceTest, BytesArriveWholeAndInOrderBothWaysAtOnce) {
+  Run(ExchangeBothWays);
+}
 
 Task<void> EndOneWay(StreamPair* pair) {
   EXPECT_OK(co_await pair->client->EndWrites(kPatience));
@@ -121,7 +123,9 @@ Task<void> EndOneWay(StreamPair* pair) {
   EXPECT_OK(co_await ReadExactly(pair->client.get(), got, Deadline(kPatience)));
   EXPECT_EQ(got, answer);
 }
-TEST_P(StreamConformanceTest, AnEndedWriterCanStillRead) { Run(EndOneWay); }
+TEST_P(StreamConformanceTest, AnEndedWriterCanStillRead) {
+  Run(EndOneWay);
+}
 
 Task<void> StoreRead(Stream* stream, absl::StatusOr<size_t>* out) {
   std::array<std::byte, 16> buffer{};
@@ -143,7 +147,9 @@ Task<void> ShutdownUnderRead(StreamPair* pair) {
   const absl::StatusOr<size_t> again = co_await pair->client->Read({&byte, 1}, kPatience);
   EXPECT_THAT(again, StatusIs(absl::StatusCode::kCancelled));
 }
-TEST_P(StreamConformanceTest, ShutdownEndsAWaitingReadAndEverythingAfterIt) { Run(ShutdownUnderRead); }
+TEST_P(StreamConformanceTest, ShutdownEndsAWaitingReadAndEverythingAfterIt) {
+  Run(ShutdownUnderRead);
+}
 
 Task<void> StoreWrite(Stream* stream, absl::Status* out) {
   const std::vector<std::byte> much(size_t{64} << 20);
@@ -162,7 +168,9 @@ Task<void> ShutdownUnderWrite(StreamPair* pair) {
   co_await scope.Join();
   EXPECT_THAT(written, StatusIs(absl::StatusCode::kCancelled));
 }
-TEST_P(StreamConformanceTest, ShutdownEndsAWriterThatNobodyReads) { Run(ShutdownUnderWrite); }
+TEST_P(StreamConformanceTest, ShutdownEndsAWriterThatNobodyReads) {
+  Run(ShutdownUnderWrite);
+}
 
 Task<void> PeerVanishes(StreamPair* pair) {
   pair->server->Shutdown();
@@ -175,7 +183,9 @@ Task<void> PeerVanishes(StreamPair* pair) {
   }
   EXPECT_THAT(written, StatusIs(absl::StatusCode::kUnavailable));
 }
-TEST_P(StreamConformanceTest, WritingToAPeerThatIsGoneFails) { Run(PeerVanishes); }
+TEST_P(StreamConformanceTest, WritingToAPeerThatIsGoneFails) {
+  Run(PeerVanishes);
+}
 
 Task<void> ReadTimesOut(StreamPair* pair) {
   std::byte byte{};
