@@ -51,6 +51,12 @@ Task<absl::StatusOr<size_t>> ReadAtFull(Driver* driver, int fd, void* buffer, si
 Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_t length, uint64_t offset,
                                int registered_buffer) {
   size_t done = 0;
+  if (length <= kInlineWriteBytes) {
+    const long n = driver->Call(CallCode::kPwrite, fd, reinterpret_cast<long>(buffer), static_cast<long>(length),
+                                static_cast<long>(offset));
+    if (n < 0) co_return ErrnoStatus(static_cast<int>(-n), At("write", offset));
+    done = static_cast<size_t>(n);  // the rest of a short write goes the long way
+  }
   while (done < length) {
     Op op;
     // Op has one pointer for both directions; a write does not change what it points to.

@@ -22,6 +22,9 @@ namespace uringsync {
 // file. `registered_buffer` as in Op.
 Task<absl::StatusOr<size_t>> ReadAtFull(Driver* driver, int fd, void* buffer, size_t length, uint64_t offset,
                                         int registered_buffer = -1);
+// A buffered write up to this size runs inline: ext4 and tmpfs take no buffered write without blocking, so the ring would hand each
+// to an io-wq worker, which costs more than the copy (docs/engine.md, "Small writes").
+constexpr size_t kInlineWriteBytes = 64 << 10;
 // Writes all of it, looping over short results; ResourceExhausted (ENOSPC, EDQUOT), DataLoss (EIO), ...
 Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_t length, uint64_t offset,
                                int registered_buffer = -1);

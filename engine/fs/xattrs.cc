@@ -135,7 +135,8 @@ long XattrAccess::ListNames(ObjectHandle object) {
     bytes = List(object, list_buffer_.data(), list_buffer_.size());
   }
   // A file system without attributes has objects without attributes.
-  return bytes == -EOPNOTSUPP || bytes == -ENOSYS ? 0 : bytes;
+  unsupported_ = bytes == -EOPNOTSUPP || bytes == -ENOSYS;
+  return unsupported_ ? 0 : bytes;
 }
 
 int XattrAccess::GetValue(ObjectHandle object, const char* name, std::string* value) {

@@ -68,6 +68,9 @@ class XattrAccess {
   int Set(ObjectHandle object, const char* name, std::string_view value);
   int Remove(ObjectHandle object, const char* name);
 
+  // The last object that Read or Digest looked at lies on a file system that keeps no attributes.
+  bool unsupported() const { return unsupported_; }
+
   static constexpr size_t kMaxXattrs = 4096;              // per object
   static constexpr size_t kMaxXattrBytes = size_t{1} << 20;  // names and values of one object
 
@@ -79,6 +82,7 @@ class XattrAccess {
 
   Driver* driver_;
   bool has_xattrat_ = true;  // until the kernel says ENOSYS
+  bool unsupported_ = false;
   std::vector<char> list_buffer_;
   std::vector<char> value_buffer_;
 };

@@ -170,8 +170,8 @@ void EntryReader::ReadDirectory(const Directory& directory, struct statx* stat, 
   if (!reads_xattrs_) return;
   // O_PATH descriptors refuse attribute calls; "." below one does not.
   const ObjectHandle self = directory.readable() ? ObjectHandle::OfFd(fd) : ObjectHandle::At(fd, ".");
-  file_system_has_xattrs_ = xattrs_.List(self, nullptr, 0) != -EOPNOTSUPP;
-  if (file_system_has_xattrs_) ReadAttributes(self, entry);
+  ReadAttributes(self, entry);
+  file_system_has_xattrs_ = !xattrs_.unsupported();
 }
 
 bool IsMountRoot(Driver* driver, int fd, const struct statx& stat) {

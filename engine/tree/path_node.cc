@@ -4,6 +4,8 @@
 #include <utility>
 #include <vector>
 
+#include "engine/base/errno_status.h"
+
 namespace uringsync {
 
 PathNode::PathNode(PathNodePtr parent, std::string name)
@@ -51,8 +53,14 @@ absl::StatusOr<DirectoryPtr> OpenDirectories::Open(Driver* driver, const PathNod
     while (base->depth_ > 0 && base->directory_ == nullptr) base = base->parent_.get();
     from = base->depth_ > 0 ? base->directory_ : root_;
   }
-  const RelPath below = node->PathBelow(base);
-  return OpenBeneath(driver, *from, below, access);
+  if (node->depth() - base->depth() > 2 * kAnchorDistance) {
+    // Coming back up a deep tree, every sibling would be resolved from far above: leave a descriptor on the way for the next ones.
+    const PathNodePtr anchor = PathNode::AncestorAt(node, node->depth() - kAnchorDistance);
+    US_ASSIGN_OR_RETURN(from, OpenBeneath(driver, *from, anchor->PathBelow(base), DirectoryAccess::kPath));
+    Keep(anchor, from);
+    base = anchor.get();
+  }
+  return OpenBeneath(driver, *from, node->PathBelow(base), access);
 }
 
 void OpenDirectories::Keep(const PathNodePtr& node, DirectoryPtr directory) {

@@ -53,6 +53,7 @@ class PathNode {
 class OpenDirectories {
  public:
   static constexpr size_t kDefaultCapacity = 96;
+  static constexpr uint32_t kAnchorDistance = 32;  // levels
   explicit OpenDirectories(DirectoryPtr root, size_t capacity = kDefaultCapacity)
       : root_(std::move(root)), capacity_(capacity) {}
 
