@@ -1,6 +1,6 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/impl/preprocessor.h>
-// toml++ 3.3 assumes here what malformed files break ("[[" and an odd byte): an abort with assertions, undefined behaviour without. Its code
+// toml++ 3.3 assumes what malformed files break ("[[" and an odd byte): an abort with assertions, undefined without. Its code
 // right after reports these cases as errors, so the assumptions can go.
 #undef TOML_ASSERT_ASSUME
 #define TOML_ASSERT_ASSUME(expr) static_cast<void>(0)

@@ -21,6 +21,8 @@ constexpr char kSessionMethod[] = "/uringsync.v1.Agent/Session";
 // A connection that is cut without a word is noticed after kKeepaliveTimeMs + kKeepaliveTimeoutMs at the latest.
 constexpr int kKeepaliveTimeMs = 10'000;
 constexpr int kKeepaliveTimeoutMs = 10'000;
+// How long a stranger may take for the TLS handshake.
+constexpr int kHandshakeTimeoutMs = 15'000;
 // What HTTP/2 lets a sender have under way on one stream, and so what a receiver that does not read holds at most.
 constexpr int kStreamWindowBytes = 1 << 20;
 

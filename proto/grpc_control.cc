@@ -19,6 +19,7 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/net/address.h"
 #include "proto/grpc_bytes.h"
 #include "proto/tls_files.h"
 
@@ -181,20 +182,41 @@ absl::Status WaitUntilReady(grpc::Channel* channel, std::chrono::system_clock::t
   return absl::OkStatus();
 }
 
+// Every address of the agent as a gRPC target. The system's resolver is asked, as everywhere else in this program; IPv4 addresses
+// stand in their mapped form, because a target has one family.
+absl::StatusOr<std::string> TargetOf(const ChannelSpec& spec) {
+  const absl::StatusOr<std::vector<SocketAddress>> addresses = ResolveBlocking(spec.host, spec.port);
+  if (!addresses.ok()) {
+    return MakeStatus(absl::StatusCode::kUnavailable, "cannot " + std::string(addresses.status().message()));
+  }
+  std::string target;
+  for (const SocketAddress& address : *addresses) {
+    const std::string text = address.ToString();
+    if (address.family() != AF_INET && address.family() != AF_INET6) continue;
+    const std::string port = ":" + std::to_string(spec.port);
+    target += target.empty() ? "ipv6:" : ",";
+    target += address.family() == AF_INET6 ? text : "[::ffff:" + text.substr(0, text.size() - port.size()) + "]" + port;
+  }
+  if (target.empty()) return MakeStatus(absl::StatusCode::kUnavailable, EscapeName(spec.host) + " has no network address");
+  return target;
+}
+
 absl::StatusOr<std::unique_ptr<ControlChannel>> ConnectOverNetwork(const ChannelSpec& spec) {
   US_ASSIGN_OR_RETURN(TlsTexts texts, LoadTlsTexts(spec.tls));
-  const bool is_ipv6 = spec.host.find(':') != std::string::npos;
-  const std::string target = (is_ipv6 ? "[" + spec.host + "]" : spec.host) + ":" + std::to_string(spec.port);
+  US_ASSIGN_OR_RETURN(const std::string target, TargetOf(spec));
+  const std::string name = "agent " + EscapeName(HostPort{spec.host, spec.port}.ToString());
+  grpc::ChannelArguments arguments = MakeArguments();
+  arguments.SetSslTargetNameOverride(spec.host);  // the name that the certificate must have: the one that was asked for
   const std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::SslCredentials(
       {.pem_root_certs = std::move(texts.ca), .pem_private_key = std::move(texts.key), .pem_cert_chain = std::move(texts.cert)});
-  std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(target, credentials, MakeArguments());
+  std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(target, credentials, arguments);
   const absl::Status ready = WaitUntilReady(channel.get(), std::chrono::system_clock::now() + spec.connect_timeout);
-  if (ready.ok()) return std::make_unique<GrpcControlChannel>(std::move(channel), "agent " + EscapeName(target));
+  if (ready.ok()) return std::make_unique<GrpcControlChannel>(std::move(channel), name);
   // A deadline has passed without a word: asking again for as long would double the wait.
   const auto patience = absl::IsDeadlineExceeded(ready) ? std::min(spec.connect_timeout, std::chrono::milliseconds(1000))
                                                         : spec.connect_timeout;
   US_RETURN_IF_ERROR(DiagnoseConnection(spec.host, spec.port, spec.tls, *texts.context, patience));
-  return WithContext(ready, "agent " + EscapeName(target));
+  return WithContext(ready, name);
 }
 
 }  // namespace

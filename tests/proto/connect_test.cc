@@ -107,7 +107,7 @@ TEST_F(ConnectTest, APortThatNeverAnswersEndsWithTheDeadline) {
 TEST_F(ConnectTest, AnUnknownHostIsNamed) {
   port_ = 7440;
   EXPECT_THAT(Connect(Files(ours_, "cli", ours_), "no-such-host.invalid", std::chrono::seconds(5)),
-              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot resolve no-such-host.invalid")));
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("cannot resolve 'no-such-host.invalid'")));
 }
 
 TEST_F(ConnectTest, AnAgentOfAnotherAuthorityIsRefused) {
