@@ -27,7 +27,8 @@ class DeferredActions {
   absl::Status AddLink(const PlannedAction& planned, bool late);
   absl::Status AddLateCreate(const PlannedAction& planned);
 
-  // A delete of an entry of the directory with number `parent`. Children are recorded after their directory.
+  // A delete of an entry of the directory with number `parent`. What is in a directory is recorded after it; it is all deleted before
+  // whatever was recorded earlier.
   absl::Status AddDelete(uint64_t parent, const RelPath& path, const Entry& entry);
   // Takes back every delete recorded with `parent`; to be called after the last of them, before any other directory's.
   absl::Status VoidDeletes(uint64_t parent);

@@ -53,6 +53,10 @@ absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPat
   pending_.PushLevel(current_.number);
   US_RETURN_IF_ERROR(EnterBoth(directory));
   if (current_.plan == DirectoryPlan::kMakeWay) US_RETURN_IF_ERROR(MakeWay(directory));
+  // Number 0: no listing takes this delete back, the proof was there before (or the source has another object of that name).
+  if (current_.plan == DirectoryPlan::kExtraneous) {
+    US_RETURN_IF_ERROR(deferred_.AddDelete(0, current_.path, destination_.self()));
+  }
   if (current_.plan == DirectoryPlan::kMerge && current_.has_source && current_.has_destination &&
       destination_.listing_error() != 0) {
     // Nothing can be said of what is there, so nothing below is tried; its own metadata may be what has to be repaired.
@@ -223,8 +227,6 @@ absl::Status TreeMerge::MakeWay(const PendingDirectory& directory) {
   }
   current_.plan = DirectoryPlan::kExtraneous;
   US_RETURN_IF_ERROR(deferred_.Touch(current_.parent));
-  // Number 0: no listing of the source can take this delete back, the source has another object of that name.
-  US_RETURN_IF_ERROR(deferred_.AddDelete(0, current_.path, destination_.self()));
   Differences differences = Differences::FromMask(static_cast<uint32_t>(Attribute::kType));
   if (options_.preserve_hard_links && wanted.nlink > 1) {
     return links_.Add({current_.parent, current_.path, std::move(wanted), std::nullopt, differences, true});

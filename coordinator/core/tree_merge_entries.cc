@@ -61,8 +61,9 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
     return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
   }
   current_.recorded_delete = true;
-  US_RETURN_IF_ERROR(deferred_.AddDelete(current_.number, path, destination));
-  return VisitIgnored(nullptr, &destination, DirectoryPlan::kExtraneous);
+  // A directory is recorded when its own batch comes, so that it is removed right after what is in it.
+  if (IsDirectory(&destination)) return VisitIgnored(nullptr, &destination, DirectoryPlan::kExtraneous);
+  return deferred_.AddDelete(current_.number, path, destination);
 }
 
 absl::Status TreeMerge::VisitNew(Entry& source) {
