@@ -197,37 +197,44 @@ class Crash(harness.Case):
         self.assertNoTemporaries(self.path("b"))
         self.check_wreck(src)
 
-    def test_a_second_run_into_the_same_destination_is_refused_while_one_runs(self):
+    def lock_of_a_run(self, *path):
+        """Locks as a running agent does: its destination exclusively, everything above it shared. Returns what lets go."""
+        held = []
+        for depth in range(len(path)):
+            held.append(os.open(self.path("b", *path[:depth + 1]), os.O_RDONLY | os.O_DIRECTORY))
+            fcntl.flock(held[-1], (fcntl.LOCK_EX if depth == len(path) - 1 else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+
+        def release():
+            while held:
+                os.close(held.pop())
+        self.addCleanup(release)
+        return release
+
+    def second_run_is_refused(self, *held):
         os.makedirs(self.path("a", "tree"))
         os.makedirs(self.path("b", "copy", "below"))
-        for held in ("copy", "copy/below"):
-            with self.subTest(held=held):
-                fd = os.open(self.path("b", *held.split("/")), os.O_RDONLY | os.O_DIRECTORY)
-                # A running agent holds its destination exclusively, and everything above it shared.
-                fcntl.flock(fd, fcntl.LOCK_EX)
-                above = os.open(self.path("b", "copy"), os.O_RDONLY | os.O_DIRECTORY) if held != "copy" else None
-                if above is not None:
-                    fcntl.flock(above, fcntl.LOCK_SH)
-                refused = self.sync(self.path("a", "tree"), self.path("b", "copy"), code=harness.FILE_IO)
-                self.assertIn("another run", refused.stderr)
-                self.assertIn("--wait", refused.stderr)
-                self.cli("plan", self.path("a", "tree"), self.path("b", "copy"))  # looking is free
-                waiting = self.start("sync", "--wait", self.path("a", "tree"), self.path("b", "copy"))
-                time.sleep(0.3)
-                self.assertIsNone(waiting.poll(), "did not wait")
-                for descriptor in (fd, above):
-                    if descriptor is not None:
-                        os.close(descriptor)
-                self.assertEqual(0, self.finish(waiting, 20).code)
+        release = self.lock_of_a_run(*held)
+        refused = self.sync(self.path("a", "tree"), self.path("b", "copy"), code=harness.FILE_IO)
+        self.assertIn("in use by another session (process %d" % os.getpid(), refused.stderr)
+        self.cli("plan", self.path("a", "tree"), self.path("b", "copy"))  # looking is free
+        waiting = self.start("sync", "--wait", self.path("a", "tree"), self.path("b", "copy"))
+        time.sleep(0.3)
+        self.assertIsNone(waiting.poll(), "did not wait")
+        release()
+        self.assertEqual(0, self.finish(waiting, 20).code)
+
+    def test_a_second_run_into_the_same_destination_is_refused_while_one_runs(self):
+        self.second_run_is_refused("copy")
+
+    def test_a_run_above_a_running_one_is_refused(self):
+        self.second_run_is_refused("copy", "below")
 
     def test_a_run_beside_a_running_one_is_not_disturbed(self):
         os.makedirs(self.path("a", "tree"))
         os.makedirs(self.path("b", "one"))
         os.makedirs(self.path("b", "two"))
-        fd = os.open(self.path("b", "one"), os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        self.lock_of_a_run("one")
         self.sync(self.path("a", "tree"), self.path("b", "two"))
-        os.close(fd)
 
 
 if __name__ == "__main__":

@@ -63,7 +63,7 @@ class Errors(harness.Case):
         self.fails(harness.SELECTION, "sync", self.src, self.path("occupied"), mentions=["occupied"])
         with open(self.path("occupied")) as file:
             self.assertEqual("precious", file.read())
-        self.fails(harness.SELECTION, "sync", self.src, self.path("no", "such", "parent"), mentions=["No such file"])
+        self.fails(harness.SELECTION, "sync", self.src, self.path("no", "such", "parent"), mentions=["does not exist"])
 
     def test_source_and_destination_that_overlap(self):
         os.makedirs(os.path.join(self.src, "inside"))
@@ -98,7 +98,7 @@ class Errors(harness.Case):
         self.fails(harness.SELECTION, "sync", self.src, agent.endpoint("nope"), mentions=["nope"])
         self.fails(harness.SELECTION, "sync", agent.endpoint("nope"), self.dst, mentions=["nope"])
         self.fails(harness.SELECTION, "sync", self.path("pool"), agent.endpoint("data"), mentions=["read-only"])
-        self.fails(harness.SELECTION, "sync", agent.endpoint("pool", "missing"), self.dst, mentions=["No such file"])
+        self.fails(harness.SELECTION, "sync", agent.endpoint("pool", "missing"), self.dst, mentions=["does not exist"])
         self.fails(harness.SELECTION, "sync", agent.endpoint("data", "file"), self.dst)
         self.assertEqual(["file"], os.listdir(self.src))
         self.assertFalse(os.path.exists(self.dst))

@@ -215,13 +215,19 @@ class Case(unittest.TestCase):
         return agent
 
     def _end_agents(self):
+        failures = []
         for agent in self._agents:
-            agent.stop()
+            try:
+                agent.stop()
+            except AssertionError as error:
+                failures.append(str(error))
+        self.assertEqual([], failures)
 
     def cli(self, *arguments, code=OK, prefix=(), **options):
         """Runs `uringsync` and checks the exit code; certificates are passed along when an endpoint is a running agent."""
         command = list(prefix) + [options.pop("program", None) or CLI] + [str(a) for a in arguments]
-        if any(str(a).startswith("agent://") for a in arguments) and "--cert" not in command and options.pop("tls", True):
+        with_tls = options.pop("tls", True) and "--cert" not in command
+        if with_tls and any(str(a).startswith("agent://") for a in arguments):
             command += self.certificates().client
         result = run(command, **options)
         wanted = code if isinstance(code, (tuple, list, set)) else (code,)
