@@ -17,7 +17,7 @@ namespace {
 
 constexpr size_t kConnectionsPerShard = 2;
 constexpr size_t kMaxConnections = 64;
-constexpr int kMaxDialTries = 8;
+constexpr int kMaxDialTries = 6;
 
 Task<void> JoinScope(Scope* scope) { co_await scope->Join(); }
 
@@ -202,14 +202,26 @@ absl::Status DestinationSession::Submit(ActionBatch batch) {
 }
 
 absl::Status DestinationSession::Finish() {
-  US_RETURN_IF_ERROR(StartOnce());
+  if (!opened() || !writes_) return absl::FailedPreconditionError("FinishApply for a session that does not write");
   if (finish_asked_.exchange(true)) return absl::FailedPreconditionError("FinishApply twice");
-  engine_->Finish();
+  if (engine_ != nullptr) {
+    engine_->Finish();
+  } else {
+    // Nothing to do: nobody is connected to for that.
+    nothing_to_do_.store(true, std::memory_order_release);
+    outbox_->Notify();
+  }
   return absl::OkStatus();
 }
 
 bool DestinationSession::Poll(bool tick, AgentMessage* message) {
-  if (!engine_ready_.load(std::memory_order_acquire) || done_told_) return false;
+  if (done_told_) return false;
+  if (nothing_to_do_.load(std::memory_order_acquire)) {
+    done_told_ = true;
+    *message = ApplyDone{{}, open_.durability};
+    return true;
+  }
+  if (!engine_ready_.load(std::memory_order_acquire)) return false;
   if (tick) WatchConnections();
   const bool finished = engine_->finished();
   if (!tick && !finished && !engine_->shared().report.has_credit()) return false;

@@ -80,6 +80,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   Scope running_;
   std::atomic<bool> opened_{false};
   std::atomic<bool> finish_asked_{false};
+  std::atomic<bool> nothing_to_do_{false};  // FinishApply came without a batch
   // Of the outbox's thread.
   bool done_told_ = false;
   uint64_t told_sequence_ = 0;

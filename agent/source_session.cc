@@ -23,7 +23,7 @@ Task<void> CloseChannel(ReplyChannel* channel) {
 constexpr size_t kConnectionsPerShard = 2;
 constexpr size_t kMaxConnections = 64;
 // Tries in a row that one connection makes before it gives up.
-constexpr int kMaxDialTries = 8;
+constexpr int kMaxDialTries = 6;
 
 }  // namespace
 

@@ -255,7 +255,9 @@ TEST_P(ReceiverTest, VanishedFileLeavesNothing) {
 TEST_P(ReceiverTest, FullFileSystemStopsEverythingThatFollows) {
   WriteFile(source_ / "f", "x");
   WriteFile(source_ / "g", "y");
+  // Whichever way small writes go.
   plan_->Fail(OpCode::kWrite, 1, ENOSPC);
+  plan_->Fail(CallCode::kPwrite, 1, ENOSPC);
   std::optional<TransferFailure> failure = Put("f");
   ASSERT_TRUE(failure.has_value());
   EXPECT_EQ(failure->kind, FailureKind::kNoSpace);
