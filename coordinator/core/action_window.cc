@@ -85,7 +85,8 @@ void ActionWindow::Report(std::vector<ActionsEvent> events) {
 
 void ActionWindow::Mark(uint64_t id, ActionOutcome outcome) {
   for (Batch& batch : under_way_) {
-    if (id >= batch.first_id && id - batch.first_id < batch.outcomes.size()) batch.outcomes[id - batch.first_id] = outcome;
+    if (id >= batch.first_id && id - batch.first_id < batch.outcomes.size())
+      batch.outcomes[id - batch.first_id] = outcome;
   }
 }
 

@@ -1,10 +1,11 @@
-// ActionWindow: sends the plan in batches, keeps what is under way bounded, and tells the outcome of each action truthfully.
+// ActionWindow: sends the plan in batches, keeps what is under way bounded, and tells the outcome of each action
+// truthfully.
 //
-// An action is "done" when the destination has returned its batch and no problem named it; never earlier. What is under way is
-// bounded by kMaxBatches batches; the planning thread waits for room, the receiving thread makes it.
+// An action is "done" when the destination has returned its batch and no problem named it; never earlier. What is under
+// way is bounded by kMaxBatches batches; the planning thread waits for room, the receiving thread makes it.
 //
-// Thread rule: Add, Flush, Finish on the planning thread; OnProgress, OnDone on the thread that receives from the destination;
-// Stop on any.
+// Thread rule: Add, Flush, Finish on the planning thread; OnProgress, OnDone on the thread that receives from the
+// destination; Stop on any.
 #pragma once
 
 #include <condition_variable>
@@ -28,7 +29,7 @@ struct ActionTotals {
 
 class ActionWindow {
  public:
-  static constexpr size_t kMaxBatches = 32;    // sent and not returned
+  static constexpr size_t kMaxBatches = 32;     // sent and not returned
   static constexpr size_t kBatchActions = 256;  // of one batch, at most
 
   // `send` sends to the destination agent.
@@ -53,9 +54,9 @@ class ActionWindow {
   struct Batch {
     uint64_t sequence = 0;
     uint64_t first_id = 0;
-    std::vector<PlannedAction> actions;      // there once `filled`
-    std::vector<ActionOutcome> outcomes;     // one for each action
-    bool filled = false;                     // Send has returned
+    std::vector<PlannedAction> actions;   // there once `filled`
+    std::vector<ActionOutcome> outcomes;  // one for each action
+    bool filled = false;                  // Send has returned
   };
   // Removes what has come back, oldest first, and counts it. Under the lock.
   std::vector<ActionsEvent> TakeReturned();

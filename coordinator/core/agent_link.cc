@@ -14,7 +14,9 @@ constexpr absl::Duration kLastWords = absl::Seconds(2);
 // HelloReply and SessionOpened come once each.
 constexpr size_t kMaxReplies = 2;
 
-absl::Status Stopped() { return absl::CancelledError("the run has ended"); }
+absl::Status Stopped() {
+  return absl::CancelledError("the run has ended");
+}
 
 }  // namespace
 
@@ -80,15 +82,14 @@ void AgentLink::OnStreamError(const absl::Status& status) {
     case absl::StatusCode::kOutOfRange: FailProtocol("ended the session before it was done"); return;
     case absl::StatusCode::kInvalidArgument: FailProtocol("sent a malformed message: " + text); return;
     case absl::StatusCode::kUnavailable: FailProtocol("the connection broke or the agent died: " + text); return;
-    default:
-      events_->Fail({ExitCodeForStatus(status), side_, std::string(name()) + ": " + text});
-      return;
+    default: events_->Fail({ExitCodeForStatus(status), side_, std::string(name()) + ": " + text}); return;
   }
 }
 
 bool AgentLink::Handle(AgentMessage message) {
   if (const auto* error = std::get_if<SessionError>(&message)) {
-    events_->Fail({ExitCodeForSessionError(error->kind), side_, std::string(name()) + ": " + EscapeName(error->message)});
+    events_->Fail(
+        {ExitCodeForSessionError(error->kind), side_, std::string(name()) + ": " + EscapeName(error->message)});
     return false;
   }
   if (std::holds_alternative<ApplyProgress>(message) || std::holds_alternative<ApplyDone>(message)) {
@@ -138,8 +139,12 @@ absl::StatusOr<Reply> AgentLink::AwaitReply(const char* what) {
   return Stopped();
 }
 
-absl::StatusOr<HelloReply> AgentLink::AwaitHello() { return AwaitReply<HelloReply>("a hello"); }
-absl::StatusOr<SessionOpened> AgentLink::AwaitOpened() { return AwaitReply<SessionOpened>("an open session"); }
+absl::StatusOr<HelloReply> AgentLink::AwaitHello() {
+  return AwaitReply<HelloReply>("a hello");
+}
+absl::StatusOr<SessionOpened> AgentLink::AwaitOpened() {
+  return AwaitReply<SessionOpened>("an open session");
+}
 
 absl::Status AgentLink::StartManifest() {
   US_RETURN_IF_ERROR(Send(uringsync::StartManifest{}));

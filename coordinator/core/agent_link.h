@@ -1,9 +1,11 @@
-// AgentLink: one agent as a run sees it. Owns the thread that receives, sorts what arrives, and hands manifests out under credit.
+// AgentLink: one agent as a run sees it. Owns the thread that receives, sorts what arrives, and hands manifests out
+// under credit.
 //
-// The receiving thread never sends and waits for nothing but the observer's queue, so no agent can stall the other one. What it
-// holds is bounded by the credit: a batch beyond it is a protocol error.
+// The receiving thread never sends and waits for nothing but the observer's queue, so no agent can stall the other one.
+// What it holds is bounded by the credit: a batch beyond it is a protocol error.
 //
-// Thread rule: Start and the destructor on the thread that runs; Send, the Await calls and Next on the one planning thread.
+// Thread rule: Start and the destructor on the thread that runs; Send, the Await calls and Next on the one planning
+// thread.
 #pragma once
 
 #include <condition_variable>
@@ -21,12 +23,14 @@ namespace uringsync {
 
 class AgentLink final : public ManifestStream {
  public:
-  // Credit in batches: few while batches are large, more while they are small, so that neither memory nor round trips hurt.
+  // Credit in batches: few while batches are large, more while they are small, so that neither memory nor round trips
+  // hurt.
   static constexpr uint32_t kMinCredit = 8;
   static constexpr uint32_t kMaxCredit = 128;
   static constexpr uint32_t kCreditEntries = 16384;  // aimed at
 
-  // `on_apply` gets ApplyProgress and ApplyDone on the receiving thread (null: they are protocol errors); not OK is one too.
+  // `on_apply` gets ApplyProgress and ApplyDone on the receiving thread (null: they are protocol errors); not OK is one
+  // too.
   using ApplyHandler = std::function<absl::Status(AgentMessage)>;
   AgentLink(Side side, ClientStream* stream, RunEvents* events, ApplyHandler on_apply)
       : side_(side), stream_(stream), events_(events), on_apply_(std::move(on_apply)) {}
@@ -79,10 +83,10 @@ class AgentLink final : public ManifestStream {
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<AgentMessage> replies_;        // HelloReply, SessionOpened: one each
+  std::deque<AgentMessage> replies_;  // HelloReply, SessionOpened: one each
   std::deque<DirectoryBatch> batches_;
   std::optional<ManifestEnd> end_;
-  uint64_t granted_ = 0;    // batches the agent may have sent
+  uint64_t granted_ = 0;  // batches the agent may have sent
   uint64_t received_ = 0;
   bool stopped_ = false;
   bool end_expected_ = false;

@@ -11,7 +11,9 @@ constexpr uint32_t kSetuid = 04000;
 constexpr uint32_t kSetgid = 02000;
 constexpr uint32_t kAllModeBits = 07777;
 
-constexpr uint32_t Bit(Attribute attribute) { return static_cast<uint32_t>(attribute); }
+constexpr uint32_t Bit(Attribute attribute) {
+  return static_cast<uint32_t>(attribute);
+}
 
 constexpr std::pair<Attribute, const char*> kNames[] = {
     {Attribute::kExistence, "new"},       {Attribute::kType, "type"},
@@ -24,7 +26,9 @@ constexpr std::pair<Attribute, const char*> kNames[] = {
     {Attribute::kHardLink, "hardlink"},   {Attribute::kExtraneous, "extraneous"},
 };
 
-bool IsDevice(FileType type) { return type == FileType::kBlockDevice || type == FileType::kCharDevice; }
+bool IsDevice(FileType type) {
+  return type == FileType::kBlockDevice || type == FileType::kCharDevice;
+}
 
 bool AnyXattrSelected(const MetadataSelection& selection) {
   return selection.xattrs || selection.acls || selection.selinux || !selection.extra_xattrs.empty();
@@ -42,13 +46,14 @@ FileTime Truncate(const FileTime& time, uint32_t granularity_ns) {
   return {time.seconds - rest, 0};
 }
 
-void CompareFileContents(const Entry& source, const Entry& destination, const ComparePolicy& policy, Differences* result) {
+void CompareFileContents(const Entry& source, const Entry& destination, const ComparePolicy& policy,
+                         Differences* result) {
   const bool same_time = SameTime(source.mtime, destination.mtime, policy.time_granularity_ns);
   if (source.size_bytes != destination.size_bytes) result->Add(Attribute::kSize);
   if (policy.checksum) {
     // A file without a digest is one that nobody could vouch for: it is copied rather than believed.
-    const bool same_digest = source.content_digest && destination.content_digest &&
-                             *source.content_digest == *destination.content_digest;
+    const bool same_digest =
+        source.content_digest && destination.content_digest && *source.content_digest == *destination.content_digest;
     if (!same_digest) result->Add(Attribute::kContent);
     if (!same_time && policy.selection.mtime) result->Add(Attribute::kMtime);
   } else if (!same_time) {
@@ -80,7 +85,8 @@ void CompareOwnership(const Entry& source, const Entry& destination, const Compa
 }
 
 void CompareXattrs(const Entry& source, const Entry& destination, const ComparePolicy& policy, Differences* result) {
-  if (AnyXattrSelected(policy.selection) && source.xattr_digest != destination.xattr_digest) result->Add(Attribute::kXattrs);
+  if (AnyXattrSelected(policy.selection) && source.xattr_digest != destination.xattr_digest)
+    result->Add(Attribute::kXattrs);
   if (!policy.selection.xattrs) return;
   if (source.capability_digest != destination.capability_digest) {
     if (policy.CapabilitiesAsked()) {
@@ -114,8 +120,7 @@ bool Differences::NeedsObject() const {
 }
 
 bool Differences::NeedsXattrs() const {
-  constexpr uint32_t kAttributes =
-      Bit(Attribute::kXattrs) | Bit(Attribute::kCapabilities) | Bit(Attribute::kTrusted);
+  constexpr uint32_t kAttributes = Bit(Attribute::kXattrs) | Bit(Attribute::kCapabilities) | Bit(Attribute::kTrusted);
   return (mask_ & kAttributes) != 0;
 }
 

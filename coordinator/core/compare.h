@@ -1,7 +1,7 @@
 // Compare: which attributes of a source object its destination object lacks.
 //
-// Pure functions over values: no I/O, no clock, any thread. What the destination cannot set (no CAP_CHOWN, ...) is left out of
-// the difference unless an option named it, and reported as "skipped" where it would have differed.
+// Pure functions over values: no I/O, no clock, any thread. What the destination cannot set (no CAP_CHOWN, ...) is left
+// out of the difference unless an option named it, and reported as "skipped" where it would have differed.
 //
 // Use:  ComparePolicy policy = ComparePolicy::For(selection, checksum, destination_opened);
 //       Differences d = Compare(source_entry, destination_entry, policy);
@@ -19,7 +19,7 @@ namespace uringsync {
 
 // One attribute in which two objects differ. Values are bits of a Differences mask.
 enum class Attribute : uint32_t {
-  kExistence = 1u << 0,     // nothing of that name at the destination
+  kExistence = 1u << 0,  // nothing of that name at the destination
   kType = 1u << 1,
   kSize = 1u << 2,          // regular files
   kMtime = 1u << 3,         // for a regular file without content digests also the sign of changed contents
@@ -30,12 +30,13 @@ enum class Attribute : uint32_t {
   kOwner = 1u << 8,
   kGroup = 1u << 9,
   kAtime = 1u << 10,
-  kXattrs = 1u << 11,       // user.*, ACLs and attributes named by an option
+  kXattrs = 1u << 11,  // user.*, ACLs and attributes named by an option
   kCapabilities = 1u << 12,
-  kTrusted = 1u << 13,      // trusted.* and other security.*
-  kHardLink = 1u << 14,     // the object is not the hard link that it is at the source (or is one that it is not there)
-  kExtraneous = 1u << 15,   // only at the destination
-  kAssumed = 1u << 16,      // with kMtime: contents are taken as changed, because nothing but the time was compared. Has no name
+  kTrusted = 1u << 13,     // trusted.* and other security.*
+  kHardLink = 1u << 14,    // the object is not the hard link that it is at the source (or is one that it is not there)
+  kExtraneous = 1u << 15,  // only at the destination
+  kAssumed =
+      1u << 16,  // with kMtime: contents are taken as changed, because nothing but the time was compared. Has no name
 };
 
 class Differences {
@@ -51,7 +52,8 @@ class Differences {
   // xattrs, ACLs, capabilities or trusted attributes differ.
   bool NeedsXattrs() const;
 
-  // Would differ, but the destination cannot set it and no option named it: no part of the asked state. Not in the mask.
+  // Would differ, but the destination cannot set it and no option named it: no part of the asked state. Not in the
+  // mask.
   bool skipped_owner = false;   // owner or group, and the setuid/setgid bits that hang on them
   bool skipped_xattrs = false;  // capabilities or trusted attributes
 
@@ -85,10 +87,11 @@ struct ComparePolicy {
   bool TrustedAsked() const { return selection.xattrs && (can_set_trusted || selection.explicit_privileged_xattrs); }
 };
 
-// Mode bits of `source` that are part of the asked state of `destination`: all of 07777, but setuid only where the object will
-// belong to the source's owner, setgid only where it will have the source's group (the rule of GrantableMode, engine/fs/metadata.h: a
-// copy hands out no rights that nobody granted). Directories keep setgid unless the kernel would drop it (a group that the process
-// is not in, without CAP_CHOWN). Bits that are not asked for are not compared.
+// Mode bits of `source` that are part of the asked state of `destination`: all of 07777, but setuid only where the
+// object will belong to the source's owner, setgid only where it will have the source's group (the rule of
+// GrantableMode, engine/fs/metadata.h: a copy hands out no rights that nobody granted). Directories keep setgid unless
+// the kernel would drop it (a group that the process is not in, without CAP_CHOWN). Bits that are not asked for are not
+// compared.
 uint32_t AskedModeBits(const Entry& source, const Entry& destination, const ComparePolicy& policy);
 
 // Times are equal when they agree after both are cut to multiples of `granularity_ns` (at least 1).
@@ -100,8 +103,8 @@ Differences Compare(const Entry& source, const Entry& destination, const Compare
 // Differences of a source object that has nothing at the destination: kExistence alone, and what will be skipped.
 Differences CompareMissing(const Entry& source, const ComparePolicy& policy);
 
-// Machine-readable names of the differences, in a fixed order: "new", "type", "size", "mtime", "content", "target", "device",
-// "mode", "owner", "group", "atime", "xattrs", "capabilities", "trusted", "hardlink", "extraneous".
+// Machine-readable names of the differences, in a fixed order: "new", "type", "size", "mtime", "content", "target",
+// "device", "mode", "owner", "group", "atime", "xattrs", "capabilities", "trusted", "hardlink", "extraneous".
 std::vector<std::string> DifferenceNames(const Differences& differences);
 
 }  // namespace uringsync

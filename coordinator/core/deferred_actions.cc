@@ -12,9 +12,13 @@ enum DeleteRecord : uint8_t { kDeleteEntry = 1, kVoid, kKeep };
 
 constexpr size_t kTouchedMemoryBytes = size_t{1} << 20;
 
-SpoolOptions Options(const std::string& directory) { return {DeferredActions::kSpoolMemoryBytes, directory}; }
+SpoolOptions Options(const std::string& directory) {
+  return {DeferredActions::kSpoolMemoryBytes, directory};
+}
 
-bool KeyLess(std::string_view a, std::string_view b) { return a < b; }
+bool KeyLess(std::string_view a, std::string_view b) {
+  return a < b;
+}
 
 }  // namespace
 

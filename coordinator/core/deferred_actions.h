@@ -1,7 +1,7 @@
 // DeferredActions: what has to wait until both trees are known, in spools, and the order in which it is emitted then.
 //
-//   links → deletes (read backwards: a directory's contents were recorded after it) → creations that a delete makes room for →
-//   links to those → directory metadata (backwards: deepest first).
+//   links → deletes (read backwards: a directory's contents were recorded after it) → creations that a delete makes
+//   room for → links to those → directory metadata (backwards: deepest first).
 //
 // Thread rule: one thread, the owner of `driver`.
 #pragma once
@@ -27,16 +27,16 @@ class DeferredActions {
   absl::Status AddLink(const PlannedAction& planned, bool late);
   absl::Status AddLateCreate(const PlannedAction& planned);
 
-  // A delete of an entry of the directory with number `parent`. What is in a directory is recorded after it; it is all deleted before
-  // whatever was recorded earlier.
+  // A delete of an entry of the directory with number `parent`. What is in a directory is recorded after it; it is all
+  // deleted before whatever was recorded earlier.
   absl::Status AddDelete(uint64_t parent, const RelPath& path, const Entry& entry);
   // Takes back every delete recorded with `parent`; to be called after the last of them, before any other directory's.
   absl::Status VoidDeletes(uint64_t parent);
   // The directory `path`, recorded for deletion before, holds something that stays: it and what is above it stay too.
   absl::Status KeepDirectory(const RelPath& path);
 
-  // Metadata of the directory with number `directory` (numbers ascend in the order of the calls, parents before children).
-  // Unless `always`, it is emitted only when Touch(directory) is called.
+  // Metadata of the directory with number `directory` (numbers ascend in the order of the calls, parents before
+  // children). Unless `always`, it is emitted only when Touch(directory) is called.
   absl::Status AddDirectory(uint64_t directory, const PlannedAction& planned, bool always);
   // An entry of the directory changes. Directories may be named in any order.
   absl::Status Touch(uint64_t directory);

@@ -11,24 +11,24 @@
 namespace uringsync {
 
 enum class ExitCode : int {
-  kOk = 0,           // every object reached the asked state
+  kOk = 0,  // every object reached the asked state
   kUsage = 1,
   kVersion = 2,
-  kSelection = 3,    // no such root, missing source, read-only root
-  kFileIo = 11,      // also: the destination is locked by another run
-  kProtocol = 12,    // also: an agent died or the connection broke
+  kSelection = 3,  // no such root, missing source, read-only root
+  kFileIo = 11,    // also: the destination is locked by another run
+  kProtocol = 12,  // also: an agent died or the connection broke
   kInterrupted = 20,
-  kPartial = 23,     // some objects failed, differ (verify), or stayed unstable
-  kVanished = 24,    // some source objects vanished, nothing worse
+  kPartial = 23,   // some objects failed, differ (verify), or stayed unstable
+  kVanished = 24,  // some source objects vanished, nothing worse
   kDeleteLimit = 25,
   kTimeout = 30,
 };
 
 // Objects that did not reach the asked state, by what became of them.
 struct ProblemTally {
-  uint64_t failed = 0;    // every kind but vanished
+  uint64_t failed = 0;  // every kind but vanished
   uint64_t vanished = 0;
-  uint64_t differing = 0; // verify only
+  uint64_t differing = 0;  // verify only
   void Add(const Problem& problem);
 };
 
@@ -36,8 +36,8 @@ struct ProblemTally {
 ExitCode ExitCodeForProblems(const ProblemTally& tally);
 // Exit code of a session that an agent refused or gave up.
 ExitCode ExitCodeForSessionError(ErrorKind kind);
-// Exit code of a failed call of a stream or of the planner: InvalidArgument and Unavailable and OutOfRange are protocol errors,
-// DeadlineExceeded a time-out, Cancelled an interruption, everything else file I/O.
+// Exit code of a failed call of a stream or of the planner: InvalidArgument and Unavailable and OutOfRange are protocol
+// errors, DeadlineExceeded a time-out, Cancelled an interruption, everything else file I/O.
 ExitCode ExitCodeForStatus(const absl::Status& status);
 
 }  // namespace uringsync

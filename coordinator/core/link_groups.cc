@@ -42,8 +42,9 @@ absl::StatusOr<LinkMember> GetMember(std::string_view record, size_t key_bytes) 
   return member;
 }
 
-// The time of an inode that several names share is never changed: by its time an action on another name recognises the object it
-// was planned against. The name gets a new inode instead. (Mode, owner and the rest are no part of that identity.)
+// The time of an inode that several names share is never changed: by its time an action on another name recognises the
+// object it was planned against. The name gets a new inode instead. (Mode, owner and the rest are no part of that
+// identity.)
 bool ChangesSharedTime(const LinkMember& member) {
   return member.destination->nlink > 1 && member.differences.Has(Attribute::kMtime);
 }

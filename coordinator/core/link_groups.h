@@ -1,12 +1,14 @@
 // LinkGroups: hard links, planned once all their names are known.
 //
 // Two rules, each over an external sort, in memory that does not grow with the tree:
-//  1. an inode of the destination that several names share belongs to one inode of the source; names of other source inodes that
+//  1. an inode of the destination that several names share belongs to one inode of the source; names of other source
+//  inodes that
 //     share it are broken off (made anew);
-//  2. the names of one source inode become links of one leader: the first name whose destination object already matches, else
+//  2. the names of one source inode become links of one leader: the first name whose destination object already
+//  matches, else
 //     the first. Names that share the leader's destination inode already need nothing.
-// A group with one name inside the tree is a plain object. Leaders are complete, times included, before any link is made: a link is
-// made only to an object that looks like the source's.
+// A group with one name inside the tree is a plain object. Leaders are complete, times included, before any link is
+// made: a link is made only to an object that looks like the source's.
 //
 // Thread rule: one thread, the owner of `driver`. Use:  groups.Add(member) ...;  groups.Resolve(plan);
 #pragma once

@@ -8,13 +8,16 @@
 namespace uringsync {
 namespace {
 
-std::string Show(const RelPath& path) { return path.is_root() ? "the root" : "\"" + EscapeName(path.text()) + "\""; }
+std::string Show(const RelPath& path) {
+  return path.is_root() ? "the root" : "\"" + EscapeName(path.text()) + "\"";
+}
 
 }  // namespace
 
 absl::Status ManifestCursor::Broken(const std::string& what) const {
-  return MakeStatus(absl::StatusCode::kInvalidArgument,
-                    std::string(side_ == Side::kSource ? "manifest of the source: " : "manifest of the destination: ") + what);
+  return MakeStatus(
+      absl::StatusCode::kInvalidArgument,
+      std::string(side_ == Side::kSource ? "manifest of the source: " : "manifest of the destination: ") + what);
 }
 
 absl::Status ManifestCursor::Load() {
@@ -32,7 +35,8 @@ absl::Status ManifestCursor::CheckEntries() {
   const std::string* previous = last_name_.empty() ? nullptr : &last_name_;
   for (const Entry& entry : batch_->entries) {
     if (entry.name.empty() || (previous != nullptr && !(*previous < entry.name))) {
-      return Broken("entries of " + Show(batch_->directory) + " are not in order at \"" + EscapeName(entry.name) + "\"");
+      return Broken("entries of " + Show(batch_->directory) + " are not in order at \"" + EscapeName(entry.name) +
+                    "\"");
     }
     previous = &entry.name;
   }

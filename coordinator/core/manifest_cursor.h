@@ -1,9 +1,9 @@
 // ManifestCursor: walks one manifest and believes nothing of it.
 //
-// Gives the entries of one directory after the other, whatever batches they came in, and fails with InvalidArgument (a protocol error)
-// for everything that breaks the order: entries unsorted or twice, a directory that changes before its last batch, a
-// directory whose own entry is none. Which directories may come is the planner's to check: Enter() answers only whether the next one
-// is the one asked for.
+// Gives the entries of one directory after the other, whatever batches they came in, and fails with InvalidArgument (a
+// protocol error) for everything that breaks the order: entries unsorted or twice, a directory that changes before its
+// last batch, a directory whose own entry is none. Which directories may come is the planner's to check: Enter()
+// answers only whether the next one is the one asked for.
 //
 // Memory: one batch. Thread rule: one thread. Use:
 //   US_ASSIGN_OR_RETURN(bool there, cursor.Enter(path));
@@ -23,8 +23,8 @@ class ManifestCursor {
   ManifestCursor(const ManifestCursor&) = delete;
   ManifestCursor& operator=(const ManifestCursor&) = delete;
 
-  // Begins the directory `path` when it is the next one; false when another one is, or none. Every entry of the one before must
-  // have been taken.
+  // Begins the directory `path` when it is the next one; false when another one is, or none. Every entry of the one
+  // before must have been taken.
   absl::StatusOr<bool> Enter(const RelPath& path);
   // The directory's own entry; to be read from Enter() (true) to the next Enter().
   const Entry& self() const { return batch_->self; }
@@ -54,7 +54,7 @@ class ManifestCursor {
   bool inside_ = false;
   size_t next_ = 0;
   int listing_error_ = 0;
-  std::string last_name_;                // of the batches before this one, of the same directory
+  std::string last_name_;  // of the batches before this one, of the same directory
 };
 
 }  // namespace uringsync

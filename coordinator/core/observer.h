@@ -1,7 +1,7 @@
 // Observer: what a run tells while it goes on.
 //
-// Every call comes from the thread that called RunSync, one at a time. Names and texts that came from a peer are raw: escape
-// before printing. A slow observer slows the run down, it never loses or reorders an event.
+// Every call comes from the thread that called RunSync, one at a time. Names and texts that came from a peer are raw:
+// escape before printing. A slow observer slows the run down, it never loses or reorders an event.
 #pragma once
 
 #include <cstdint>
@@ -16,17 +16,17 @@ namespace uringsync {
 enum class ActionOutcome : uint8_t {
   kPlanned = 1,  // plan and verify: nothing was tried
   kDone,
-  kSkipped,      // no part of the asked state (a device without CAP_MKNOD); nothing changed
-  kFailed,       // a problem with this action's id was reported just before
+  kSkipped,  // no part of the asked state (a device without CAP_MKNOD); nothing changed
+  kFailed,   // a problem with this action's id was reported just before
 };
 
 // Totals so far. "found" grows until `discovering` is false.
 struct SyncProgress {
   PlanCounters plan;
   ApplyCounters apply;
-  uint64_t actions_ended = 0;         // of plan.actions: done, skipped or failed
-  bool discovering = true;            // manifests still arrive
-  RelPath current_file;               // a large file being moved, or the root
+  uint64_t actions_ended = 0;  // of plan.actions: done, skipped or failed
+  bool discovering = true;     // manifests still arrive
+  RelPath current_file;        // a large file being moved, or the root
   uint64_t current_bytes = 0;
   uint64_t current_size = 0;
 };
@@ -37,8 +37,8 @@ class Observer {
   // Both sessions are open: who answers, what the destination can do. Called once, before anything of the plan.
   virtual void OnOpened(const HelloReply& source, const SessionOpened& source_session, const HelloReply& destination,
                         const SessionOpened& destination_session) = 0;
-  // `differences` is empty for housekeeping that is no change to list: the metadata of a directory that was made or whose entries
-  // changed in this run.
+  // `differences` is empty for housekeeping that is no change to list: the metadata of a directory that was made or
+  // whose entries changed in this run.
   virtual void OnAction(const Action& action, const Differences& differences, ActionOutcome outcome) = 0;
   virtual void OnProblem(const Problem& problem) = 0;
   // Not more often than SyncRequest::progress_interval, and once at the end.

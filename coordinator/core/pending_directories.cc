@@ -72,8 +72,8 @@ absl::Status PendingDirectories::Add(const PendingDirectory& directory) {
   writer_.Clear();
   writer_.PutBytes(directory.name);
   writer_.PutByte(static_cast<uint8_t>(directory.plan));
-  writer_.PutByte(static_cast<uint8_t>(static_cast<uint8_t>(directory.source) << 4 |
-                                       static_cast<uint8_t>(directory.destination)));
+  writer_.PutByte(
+      static_cast<uint8_t>(static_cast<uint8_t>(directory.source) << 4 | static_cast<uint8_t>(directory.destination)));
   writer_.PutOptionalEntry(directory.source_entry);
   writer_.PutOptionalEntry(directory.destination_entry);
   const auto length = static_cast<uint32_t>(writer_.bytes().size());

@@ -1,8 +1,9 @@
-// PendingDirectories: the subdirectories that were listed and whose own batches are still to come, in the order in which they come.
+// PendingDirectories: the subdirectories that were listed and whose own batches are still to come, in the order in
+// which they come.
 //
-// A stack of queues: one level for each directory on the way from the root to where the merge is, holding the subdirectories of that
-// directory in name order. The records lie one after the other in a SpillStack, so that neither a huge directory nor a deep
-// tree costs memory beyond its fixed cache.
+// A stack of queues: one level for each directory on the way from the root to where the merge is, holding the
+// subdirectories of that directory in name order. The records lie one after the other in a SpillStack, so that neither
+// a huge directory nor a deep tree costs memory beyond its fixed cache.
 //
 // Thread rule: one thread, the owner of `driver`. Use:
 //   pending.PushLevel(number);  pending.Add(directory) ...;   // for the directory just merged
@@ -41,20 +42,20 @@ class SpillStack {
   const std::string directory_;
   const size_t memory_bytes_;
   UniqueFd file_;
-  uint64_t base_ = 0;      // bytes of the stack that lie in the file
-  std::string memory_;     // the rest
-  std::string window_;     // read-ahead of the file, at window_offset_
+  uint64_t base_ = 0;   // bytes of the stack that lie in the file
+  std::string memory_;  // the rest
+  std::string window_;  // read-ahead of the file, at window_offset_
   uint64_t window_offset_ = 0;
 };
 
 // What the merge does with a directory and all below it.
 enum class DirectoryPlan : uint8_t {
-  kMerge = 1,    // on both sides: compare
-  kCreate,       // only at the source: everything in it is new
-  kExtraneous,   // only at the destination, to be deleted
-  kLeave,        // read past it: protected, not entered, or not to be deleted
-  kMakeWay,      // a destination directory where the source has something else
-  kBlocked,      // at the source, but the destination directory cannot be used
+  kMerge = 1,   // on both sides: compare
+  kCreate,      // only at the source: everything in it is new
+  kExtraneous,  // only at the destination, to be deleted
+  kLeave,       // read past it: protected, not entered, or not to be deleted
+  kMakeWay,     // a destination directory where the source has something else
+  kBlocked,     // at the source, but the destination directory cannot be used
 };
 
 // Whether a side's manifest will have this directory.
@@ -74,11 +75,11 @@ class PendingDirectories {
  public:
   // One directory whose subdirectories are being worked off.
   struct Level {
-    uint64_t begin = 0;         // of its records in the stack
-    uint64_t position = 0;      // next record
+    uint64_t begin = 0;     // of its records in the stack
+    uint64_t position = 0;  // next record
     uint64_t end = 0;
-    uint64_t number = 0;        // of the directory
-    bool may_delete = false;    // extraneous subdirectories go
+    uint64_t number = 0;      // of the directory
+    bool may_delete = false;  // extraneous subdirectories go
   };
   static constexpr size_t kMemoryBytes = size_t{4} << 20;
 

@@ -5,7 +5,8 @@
 namespace uringsync {
 namespace {
 
-PlannedAction Make(ActionKind kind, RelPath path, Entry wanted, std::optional<Entry> existing, Differences differences) {
+PlannedAction Make(ActionKind kind, RelPath path, Entry wanted, std::optional<Entry> existing,
+                   Differences differences) {
   PlannedAction planned;
   planned.differences = differences;
   planned.action.kind = kind;
@@ -18,7 +19,8 @@ PlannedAction Make(ActionKind kind, RelPath path, Entry wanted, std::optional<En
 
 }  // namespace
 
-PlannedAction PlanEmitter::MakeDirectory(RelPath path, Entry source, std::optional<Entry> existing, Differences differences) {
+PlannedAction PlanEmitter::MakeDirectory(RelPath path, Entry source, std::optional<Entry> existing,
+                                         Differences differences) {
   return Make(ActionKind::kMakeDirectory, std::move(path), std::move(source), std::move(existing), differences);
 }
 
@@ -36,7 +38,8 @@ PlannedAction PlanEmitter::Link(RelPath path, Entry source, std::optional<Entry>
   return planned;
 }
 
-PlannedAction PlanEmitter::SetMetadata(RelPath path, Entry source, std::optional<Entry> existing, Differences differences) {
+PlannedAction PlanEmitter::SetMetadata(RelPath path, Entry source, std::optional<Entry> existing,
+                                       Differences differences) {
   return Make(ActionKind::kSetMetadata, std::move(path), std::move(source), std::move(existing), differences);
 }
 

@@ -1,6 +1,7 @@
 // PlanEmitter: makes actions from decisions, numbers and counts them, and hands them to the sink.
 //
-// Thread rule: one thread. Use:  emitter.Emit({Phase::kCreate, emitter.Put(path, source, existing, differences), differences});
+// Thread rule: one thread. Use:  emitter.Emit({Phase::kCreate, emitter.Put(path, source, existing, differences),
+// differences});
 #pragma once
 
 #include <optional>
@@ -17,10 +18,12 @@ class PlanEmitter {
   void SetSink(PlanSink* sink) { sink_ = sink; }
 
   // Actions without an id yet. `source` and `existing` are taken over.
-  static PlannedAction MakeDirectory(RelPath path, Entry source, std::optional<Entry> existing, Differences differences);
+  static PlannedAction MakeDirectory(RelPath path, Entry source, std::optional<Entry> existing,
+                                     Differences differences);
   // The object itself: file, symlink or special.
   static PlannedAction Put(RelPath path, Entry source, std::optional<Entry> existing, Differences differences);
-  static PlannedAction Link(RelPath path, Entry source, std::optional<Entry> existing, RelPath leader, Differences differences);
+  static PlannedAction Link(RelPath path, Entry source, std::optional<Entry> existing, RelPath leader,
+                            Differences differences);
   static PlannedAction SetMetadata(RelPath path, Entry source, std::optional<Entry> existing, Differences differences);
   static PlannedAction Delete(RelPath path, Entry existing);
 

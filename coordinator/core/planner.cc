@@ -19,7 +19,8 @@ PlanOptions PlanOptions::For(const MetadataSelection& selection, bool checksum, 
   return options;
 }
 
-// Stands between the decisions about hard links and the phases: objects are made and completed before anything links to them.
+// Stands between the decisions about hard links and the phases: objects are made and completed before anything links to
+// them.
 class Planner::Impl : public LinkPlan {
  public:
   Impl(PlanOptions options, Driver* driver, std::string spool_directory)
@@ -33,7 +34,8 @@ class Planner::Impl : public LinkPlan {
     ManifestCursor source_cursor(Side::kSource, &source);
     ManifestCursor destination_cursor(Side::kDestination, &destination);
     {
-      TreeMerge merge({options_, source_cursor, destination_cursor, emitter_, links, deferred}, driver_, spool_directory_);
+      TreeMerge merge({options_, source_cursor, destination_cursor, emitter_, links, deferred}, driver_,
+                      spool_directory_);
       US_RETURN_IF_ERROR(merge.Run());
     }
     US_RETURN_IF_ERROR(links.Resolve(*this));
@@ -42,8 +44,8 @@ class Planner::Impl : public LinkPlan {
 
   absl::Status PutMember(LinkMember member) override {
     US_RETURN_IF_ERROR(deferred_->Touch(member.directory));
-    PlannedAction planned = PlanEmitter::Put(std::move(member.path), std::move(member.source), std::move(member.destination),
-                                             member.differences);
+    PlannedAction planned = PlanEmitter::Put(std::move(member.path), std::move(member.source),
+                                             std::move(member.destination), member.differences);
     if (member.waits) return deferred_->AddLateCreate(planned);
     return emitter_.Emit(Phase::kCreate, std::move(planned));
   }
@@ -82,6 +84,8 @@ absl::Status Planner::Run(ManifestStream& source, ManifestStream& destination, P
   return impl_->Run(source, destination, sink);
 }
 
-const PlanCounters& Planner::counters() const { return impl_->counters(); }
+const PlanCounters& Planner::counters() const {
+  return impl_->counters();
+}
 
 }  // namespace uringsync

@@ -1,13 +1,14 @@
 // Planner: two ordered manifests in, an ordered stream of actions out. The decision core of a sync.
 //
-// Pure but for its spool (unlinked temporary files in which everything that grows with the tree waits). Memory is bounded by the
-// batch size and a fixed spool cache, whatever the trees hold. It trusts neither stream: a directory out of order, twice, never
-// listed or listed and missing, entries out of order, a directory that its parent called a file: InvalidArgument (a protocol
-// error, exit 12), and no delete is ever emitted, because deletes come after both streams have ended well.
+// Pure but for its spool (unlinked temporary files in which everything that grows with the tree waits). Memory is
+// bounded by the batch size and a fixed spool cache, whatever the trees hold. It trusts neither stream: a directory out
+// of order, twice, never listed or listed and missing, entries out of order, a directory that its parent called a file:
+// InvalidArgument (a protocol error, exit 12), and no delete is ever emitted, because deletes come after both streams
+// have ended well.
 //
-// Order of what it emits: kCreate (parents before children) → kLink (hard-link groups) → kDelete (children before parents) →
-// kCreate and kLink again (objects whose name a directory held until the deletes) →
-// kDirectoryMetadata (deepest first). docs/consistency.md says what each rule is for.
+// Order of what it emits: kCreate (parents before children) → kLink (hard-link groups) → kDelete (children before
+// parents) → kCreate and kLink again (objects whose name a directory held until the deletes) → kDirectoryMetadata
+// (deepest first). docs/consistency.md says what each rule is for.
 //
 // Thread rule: one thread. Use:
 //   Planner planner(options, driver, spool_directory);
@@ -29,23 +30,25 @@ namespace uringsync {
 
 struct PlanOptions {
   ComparePolicy policy;
-  bool delete_extraneous = false;    // remove what the source does not have
-  bool force_delete = false;         // a non-empty directory may make way for another type, even without delete_extraneous
-  bool preserve_hard_links = true;   // false: every name becomes its own file
-  // Kinds that are not selected are skipped and counted; a destination object of that name is left alone, as rsync does.
+  bool delete_extraneous = false;  // remove what the source does not have
+  bool force_delete = false;  // a non-empty directory may make way for another type, even without delete_extraneous
+  bool preserve_hard_links = true;  // false: every name becomes its own file
+  // Kinds that are not selected are skipped and counted; a destination object of that name is left alone, as rsync
+  // does.
   bool symlinks = true;
-  bool devices = true;               // block and character devices
-  bool specials = true;              // FIFOs and sockets
-  bool explicit_devices = false;     // devices were named by an option: try them even without CAP_MKNOD
-  bool can_mknod = false;            // of the destination
-  bool omit_root_metadata = false;   // leave owner, mode, times and xattrs of the destination's root alone
-  bool destination_exists = true;    // false (dry run): the whole tree is new, no destination manifest is read
+  bool devices = true;              // block and character devices
+  bool specials = true;             // FIFOs and sockets
+  bool explicit_devices = false;    // devices were named by an option: try them even without CAP_MKNOD
+  bool can_mknod = false;           // of the destination
+  bool omit_root_metadata = false;  // leave owner, mode, times and xattrs of the destination's root alone
+  bool destination_exists = true;   // false (dry run): the whole tree is new, no destination manifest is read
 
   // Takes abilities and existence from the destination's answer; the switches keep their defaults.
   static PlanOptions For(const MetadataSelection& selection, bool checksum, const SessionOpened& destination);
 };
 
-// One side's manifest, in order. Next() blocks; nullopt at the complete end. An error ends the planning with that error.
+// One side's manifest, in order. Next() blocks; nullopt at the complete end. An error ends the planning with that
+// error.
 class ManifestStream {
  public:
   virtual ~ManifestStream() = default;
@@ -54,12 +57,12 @@ class ManifestStream {
 
 // Why an object of the source is not acted upon.
 enum class SkipReason : uint8_t {
-  kSymlinkOff = 1,    // switched off by an option
+  kSymlinkOff = 1,  // switched off by an option
   kDeviceOff,
   kSpecialOff,
-  kNoMknod,           // a device, and the destination may not make devices: no part of the asked state
-  kBelowProblem,      // below a destination directory that could not be read or made
-  kMountPoint,        // only at the destination and not entered (--one-file-system): never deleted
+  kNoMknod,       // a device, and the destination may not make devices: no part of the asked state
+  kBelowProblem,  // below a destination directory that could not be read or made
+  kMountPoint,    // only at the destination and not entered (--one-file-system): never deleted
 };
 
 // An action as planned, with the reasons.
@@ -72,7 +75,8 @@ struct PlannedAction {
 class PlanSink {
  public:
   virtual ~PlanSink() = default;
-  // Ids count 1, 2, 3, ... in the order of emission; phases never go back but for the second kCreate and kLink. May block.
+  // Ids count 1, 2, 3, ... in the order of emission; phases never go back but for the second kCreate and kLink. May
+  // block.
   virtual absl::Status OnAction(PlannedAction planned) = 0;
   virtual absl::Status OnProblem(Problem problem) = 0;
   virtual absl::Status OnSkipped(SkipReason reason, const RelPath& path, FileType type) = 0;
@@ -81,24 +85,24 @@ class PlanSink {
 // Totals of a plan. Entries count the objects below the roots and the roots.
 struct PlanCounters {
   uint64_t source_entries = 0;
-  uint64_t source_files = 0;         // regular files
-  uint64_t source_bytes = 0;         // their sizes
+  uint64_t source_files = 0;  // regular files
+  uint64_t source_bytes = 0;  // their sizes
   uint64_t destination_entries = 0;
-  uint64_t unchanged = 0;            // source objects that need nothing
+  uint64_t unchanged = 0;  // source objects that need nothing
   uint64_t actions = 0;
-  uint64_t creates = 0;              // objects that were not there
-  uint64_t updates = 0;              // objects made anew in place of one
+  uint64_t creates = 0;  // objects that were not there
+  uint64_t updates = 0;  // objects made anew in place of one
   uint64_t metadata_only = 0;
   uint64_t links = 0;
   uint64_t deletes = 0;
-  uint64_t transfer_files = 0;       // regular files whose contents move
-  uint64_t transfer_bytes = 0;       // their sizes
+  uint64_t transfer_files = 0;  // regular files whose contents move
+  uint64_t transfer_bytes = 0;  // their sizes
   uint64_t problems = 0;
-  uint64_t skipped_options = 0;      // kinds switched off by an option
-  uint64_t skipped_devices = 0;      // kNoMknod
+  uint64_t skipped_options = 0;  // kinds switched off by an option
+  uint64_t skipped_devices = 0;  // kNoMknod
   uint64_t skipped_below_problem = 0;
-  // Objects whose source state differs in what the destination cannot set and nobody named (compare.h). The agent counts the
-  // attributes that it leaves out itself; these here are the numbers to report.
+  // Objects whose source state differs in what the destination cannot set and nobody named (compare.h). The agent
+  // counts the attributes that it leaves out itself; these here are the numbers to report.
   uint64_t skipped_owner = 0;
   uint64_t skipped_xattrs = 0;
 };
@@ -106,15 +110,15 @@ struct PlanCounters {
 class Planner {
  public:
   // `driver` belongs to the planning thread; only its inline calls are used, for the spool. Spool files are made in
-  // `spool_directory` ($TMPDIR, else /tmp, when empty) and unlinked at once: room for about 200 bytes per action that has to wait;
-  // small trees write nothing.
+  // `spool_directory` ($TMPDIR, else /tmp, when empty) and unlinked at once: room for about 200 bytes per action that
+  // has to wait; small trees write nothing.
   Planner(PlanOptions options, Driver* driver, std::string spool_directory);
   ~Planner();
   Planner(const Planner&) = delete;
   Planner& operator=(const Planner&) = delete;
 
-  // Plans the whole of both trees. InvalidArgument: a manifest breaks the protocol (the message names side and object); other
-  // codes: the streams', the sink's, or the spool's own. To be called once.
+  // Plans the whole of both trees. InvalidArgument: a manifest breaks the protocol (the message names side and object);
+  // other codes: the streams', the sink's, or the spool's own. To be called once.
   absl::Status Run(ManifestStream& source, ManifestStream& destination, PlanSink& sink);
 
   // Running totals; to be read on the planning thread (from the sink's calls too).

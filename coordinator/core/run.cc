@@ -63,7 +63,8 @@ class EmptyManifest final : public ManifestStream {
   absl::StatusOr<std::optional<DirectoryBatch>> Next() override { return std::optional<DirectoryBatch>(); }
 };
 
-// One run. The calling thread observes (Observe), a second one drives both sessions (Drive), each agent has one that receives.
+// One run. The calling thread observes (Observe), a second one drives both sessions (Drive), each agent has one that
+// receives.
 class Run final : public PlanSink {
  public:
   Run(const SyncRequest& request, ClientStream& source, ClientStream& destination, Observer& observer)
@@ -188,12 +189,13 @@ absl::Status Run::SayHello() {
   US_RETURN_IF_ERROR(destination_.Send(hello));
   US_ASSIGN_OR_RETURN(source_hello_, source_.AwaitHello());
   US_ASSIGN_OR_RETURN(destination_hello_, destination_.AwaitHello());
-  for (const auto& [link, reply] : {std::pair(&source_, &source_hello_), std::pair(&destination_, &destination_hello_)}) {
+  for (const auto& [link, reply] :
+       {std::pair(&source_, &source_hello_), std::pair(&destination_, &destination_hello_)}) {
     if (reply->version >= kMinProtocolVersion && reply->version <= kProtocolVersion) continue;
     events_.Fail({ExitCode::kVersion, link == &source_ ? Side::kSource : Side::kDestination,
-                  std::string(link->name()) + " speaks protocol versions " + std::to_string(reply->min_version) + " to " +
-                      std::to_string(reply->max_version) + ", this program " + std::to_string(kMinProtocolVersion) + " to " +
-                      std::to_string(kProtocolVersion)});
+                  std::string(link->name()) + " speaks protocol versions " + std::to_string(reply->min_version) +
+                      " to " + std::to_string(reply->max_version) + ", this program " +
+                      std::to_string(kMinProtocolVersion) + " to " + std::to_string(kProtocolVersion)});
     return absl::CancelledError("no version in common");
   }
   return absl::OkStatus();
@@ -209,7 +211,8 @@ absl::Status Run::OpenSessions() {
   US_RETURN_IF_ERROR(destination_.Send(destination));
   US_ASSIGN_OR_RETURN(destination_opened_, destination_.AwaitOpened());
   if (!destination_opened_.exists && request_.mode == SyncMode::kSync) {
-    events_.Fail({ExitCode::kSelection, Side::kDestination, "destination agent: the destination directory does not exist"});
+    events_.Fail(
+        {ExitCode::kSelection, Side::kDestination, "destination agent: the destination directory does not exist"});
     return absl::CancelledError("no destination");
   }
   US_RETURN_IF_ERROR(source_.Send(MakeOpenSession(request_, Role::kSource)));
@@ -317,8 +320,8 @@ void Run::CheckLimits() {
   if (cancelled_) {
     events_.Fail({ExitCode::kInterrupted, std::nullopt, "interrupted"});
   } else if (now >= started_ + request_.total_timeout) {
-    events_.Fail({ExitCode::kTimeout, std::nullopt,
-                  "the run took longer than " + absl::FormatDuration(request_.total_timeout)});
+    events_.Fail(
+        {ExitCode::kTimeout, std::nullopt, "the run took longer than " + absl::FormatDuration(request_.total_timeout)});
   } else if (now >= events_.last_activity() + request_.idle_timeout) {
     events_.Fail({ExitCode::kTimeout, std::nullopt,
                   "no agent sent anything for " + absl::FormatDuration(request_.idle_timeout)});

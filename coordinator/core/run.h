@@ -1,9 +1,10 @@
 // RunSync: drives one source session and one destination session from hello to the exit code.
 //
-// Blocks the calling thread until the run has ended; every Observer call comes from it. Starts three threads of its own (one that
-// receives from each agent, one that plans and sends) and joins them. Receiving never waits for sending, every queue is bounded.
-// The first thing that goes wrong for the whole run (an agent dies, refuses, breaks the protocol, is silent too long, Ctrl-C)
-// closes both streams and decides the exit code; an object that fails is a Problem and the run goes on.
+// Blocks the calling thread until the run has ended; every Observer call comes from it. Starts three threads of its own
+// (one that receives from each agent, one that plans and sends) and joins them. Receiving never waits for sending,
+// every queue is bounded. The first thing that goes wrong for the whole run (an agent dies, refuses, breaks the
+// protocol, is silent too long, Ctrl-C) closes both streams and decides the exit code; an object that fails is a
+// Problem and the run goes on.
 //
 // Use:
 //   SyncRequest request;  request.source.root = ...;  request.choose_route = ...;
@@ -41,7 +42,7 @@ struct SessionTarget {
 
 // How contents will move, decided by coordinator/link once both agents have said hello.
 struct RouteChoice {
-  DataRoute route;                         // goes to the destination
+  DataRoute route;                             // goes to the destination
   std::optional<ConnectData> source_connects;  // kAccept: what the source is told after both sessions are open
 };
 
@@ -52,7 +53,7 @@ struct SyncRequest {
   std::function<absl::StatusOr<RouteChoice>(const HelloReply& source, const HelloReply& destination)> choose_route;
 
   MetadataSelection selection;
-  bool checksum = false;             // kVerify always compares by digest
+  bool checksum = false;  // kVerify always compares by digest
   bool one_file_system = false;
   bool sparse = true;
   bool create_root = true;
@@ -70,19 +71,19 @@ struct SyncRequest {
   bool explicit_devices = false;
   bool omit_root_metadata = false;
 
-  std::string software;              // of this program, for the hellos
-  std::string spool_directory;       // of the planner; $TMPDIR, else /tmp, when empty
+  std::string software;                                     // of this program, for the hellos
+  std::string spool_directory;                              // of the planner; $TMPDIR, else /tmp, when empty
   absl::Duration idle_timeout = absl::InfiniteDuration();   // no message from either agent for so long: exit 30
   absl::Duration total_timeout = absl::InfiniteDuration();  // the whole run: exit 30
   absl::Duration progress_interval = absl::Milliseconds(100);
-  CancelToken cancel;                // Ctrl-C: exit 20
+  CancelToken cancel;  // Ctrl-C: exit 20
 };
 
 struct SyncOutcome {
   ExitCode exit_code = ExitCode::kOk;
-  std::string error;                 // why the run as a whole ended early; empty otherwise. Escaped, one line
-  std::optional<Side> error_side;    // the agent it concerns
-  bool complete = false;             // every action was answered (sync) or listed (plan, verify)
+  std::string error;               // why the run as a whole ended early; empty otherwise. Escaped, one line
+  std::optional<Side> error_side;  // the agent it concerns
+  bool complete = false;           // every action was answered (sync) or listed (plan, verify)
   PlanCounters plan;
   ApplyCounters apply;
   uint64_t actions_done = 0;

@@ -1,5 +1,5 @@
-// RunEvents: the bounded way from the threads of a run to the thread that calls the Observer, and the place where the run's first
-// failure is kept.
+// RunEvents: the bounded way from the threads of a run to the thread that calls the Observer, and the place where the
+// run's first failure is kept.
 //
 // Thread rule: every method from any thread, but Take only from the thread that observes.
 #pragma once
@@ -56,7 +56,8 @@ class RunEvents {
 
   // Waits for room. Never lost: the observing thread takes until every producer has ended.
   void Push(RunEvent event);
-  // The next event; nullopt at `deadline`, when all producers have ended and nothing is queued, or when woken by Wake().
+  // The next event; nullopt at `deadline`, when all producers have ended and nothing is queued, or when woken by
+  // Wake().
   std::optional<RunEvent> Take(absl::Time deadline);
   void Wake();
 

@@ -1,7 +1,5 @@
 #include "coordinator/core/spool_record.h"
 
-
-
 namespace uringsync {
 namespace {
 
@@ -51,7 +49,8 @@ void RecordWriter::PutDigest(const Digest128& digest) {
 void RecordWriter::PutEntry(const Entry& entry) {
   const bool device = entry.rdev_major != 0 || entry.rdev_minor != 0;
   PutByte(static_cast<uint8_t>(entry.type));
-  PutNumber((entry.atime ? kHasAtime : 0) | (device ? kHasDevice : 0) | (entry.xattr_digest.is_zero() ? 0 : kHasXattrs) |
+  PutNumber((entry.atime ? kHasAtime : 0) | (device ? kHasDevice : 0) |
+            (entry.xattr_digest.is_zero() ? 0 : kHasXattrs) |
             (entry.capability_digest.is_zero() ? 0 : kHasCapabilities) |
             (entry.trusted_digest.is_zero() ? 0 : kHasTrusted) | (entry.content_digest ? kHasContent : 0) |
             (entry.not_entered ? kNotEntered : 0) | (entry.error != 0 ? kHasError : 0));
@@ -215,6 +214,8 @@ Action RecordReader::GetAction() {
   return action;
 }
 
-absl::Status DamagedSpool() { return absl::DataLossError("a temporary file of the planner was damaged"); }
+absl::Status DamagedSpool() {
+  return absl::DataLossError("a temporary file of the planner was damaged");
+}
 
 }  // namespace uringsync

@@ -1,7 +1,7 @@
 // Spool records: values of the planner as bytes, for its own temporary files.
 //
-// Compact (variable-length integers, absent fields cost a bit), never leaves the process, so it has no version. A reader that meets
-// anything else than what a writer made says so through ok(); it never reads beyond its bytes.
+// Compact (variable-length integers, absent fields cost a bit), never leaves the process, so it has no version. A
+// reader that meets anything else than what a writer made says so through ok(); it never reads beyond its bytes.
 //
 // Thread rule: values. Use:
 //   RecordWriter writer;  writer.PutEntry(entry);  spool.Append(writer.bytes());

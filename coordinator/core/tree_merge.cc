@@ -8,7 +8,9 @@
 namespace uringsync {
 namespace {
 
-std::string Show(const RelPath& path) { return path.is_root() ? "the root" : "\"" + EscapeName(path.text()) + "\""; }
+std::string Show(const RelPath& path) {
+  return path.is_root() ? "the root" : "\"" + EscapeName(path.text()) + "\"";
+}
 
 }  // namespace
 
@@ -53,7 +55,8 @@ absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPat
   pending_.PushLevel(current_.number);
   US_RETURN_IF_ERROR(EnterBoth(directory));
   if (current_.plan == DirectoryPlan::kMakeWay) US_RETURN_IF_ERROR(MakeWay(directory));
-  // Number 0: no listing takes this delete back, the proof was there before (or the source has another object of that name).
+  // Number 0: no listing takes this delete back, the proof was there before (or the source has another object of that
+  // name).
   if (current_.plan == DirectoryPlan::kExtraneous) {
     US_RETURN_IF_ERROR(deferred_.AddDelete(0, current_.path, destination_.self()));
   }
@@ -79,12 +82,14 @@ absl::Status TreeMerge::EnterBoth(const PendingDirectory& directory) {
       return destination_.Broken("the batch of " + Show(current_.path) + " is missing or out of order");
     }
   }
-  if (current_.path.is_root()) CountEntries(current_.has_source ? &source_.self() : nullptr,
-                                            current_.has_destination ? &destination_.self() : nullptr);
+  if (current_.path.is_root())
+    CountEntries(current_.has_source ? &source_.self() : nullptr,
+                 current_.has_destination ? &destination_.self() : nullptr);
   if (current_.path.is_root() && !options_.destination_exists) {
     Entry root = source_.self();
     const Differences differences = CompareMissing(root, options_.policy);
-    return emitter_.Emit(Phase::kCreate, PlanEmitter::MakeDirectory(RelPath(), std::move(root), std::nullopt, differences));
+    return emitter_.Emit(Phase::kCreate,
+                         PlanEmitter::MakeDirectory(RelPath(), std::move(root), std::nullopt, differences));
   }
   return absl::OkStatus();
 }
@@ -193,8 +198,8 @@ absl::Status TreeMerge::PlanDirectoryMetadata(const PendingDirectory& directory)
   if (current_.plan == DirectoryPlan::kBlocked && (!existing || existing->error != 0)) return absl::OkStatus();
   if (current_.plan == DirectoryPlan::kCreate) {
     // Made in this run; its differences were told with it.
-    const bool has_xattrs = !source.xattr_digest.is_zero() || !source.capability_digest.is_zero() ||
-                            !source.trusted_digest.is_zero();
+    const bool has_xattrs =
+        !source.xattr_digest.is_zero() || !source.capability_digest.is_zero() || !source.trusted_digest.is_zero();
     PlannedAction planned = PlanEmitter::SetMetadata(current_.path, std::move(source), std::nullopt, Differences());
     planned.action.xattrs_differ = has_xattrs;
     return deferred_.AddDirectory(current_.number, planned, true);
@@ -208,7 +213,8 @@ absl::Status TreeMerge::PlanDirectoryMetadata(const PendingDirectory& directory)
     return absl::OkStatus();
   }
   return deferred_.AddDirectory(
-      current_.number, PlanEmitter::SetMetadata(current_.path, std::move(source), std::move(existing), differences), always);
+      current_.number, PlanEmitter::SetMetadata(current_.path, std::move(source), std::move(existing), differences),
+      always);
 }
 
 absl::Status TreeMerge::MakeWay(const PendingDirectory& directory) {
@@ -221,8 +227,8 @@ absl::Status TreeMerge::MakeWay(const PendingDirectory& directory) {
   }
   if (first != nullptr && !remove_all) {
     return emitter_.Problem(Side::kDestination, 0, current_.path, "replace",
-                            std::string("a directory that is not empty is in the way of a ") + FileTypeName(wanted.type) +
-                                "; --delete or --force removes it",
+                            std::string("a directory that is not empty is in the way of a ") +
+                                FileTypeName(wanted.type) + "; --delete or --force removes it",
                             ProblemKind::kConflict);
   }
   current_.plan = DirectoryPlan::kExtraneous;

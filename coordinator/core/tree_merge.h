@@ -1,11 +1,11 @@
 // TreeMerge: walks both manifests together and decides for each name.
 //
-// The walk is driven by what was listed: every directory that either side listed must come next in that side's manifest, in order,
-// or the manifest is a lie and the walk ends with InvalidArgument. So nothing that a manifest says can make the walk take an
-// object for absent that is merely missing from the stream.
+// The walk is driven by what was listed: every directory that either side listed must come next in that side's
+// manifest, in order, or the manifest is a lie and the walk ends with InvalidArgument. So nothing that a manifest says
+// can make the walk take an object for absent that is merely missing from the stream.
 //
-// Creations and changes are emitted at once; links, deletes and directory metadata go to LinkGroups and DeferredActions.
-// Thread rule: one thread. Use:  TreeMerge merge(...);  US_RETURN_IF_ERROR(merge.Run());
+// Creations and changes are emitted at once; links, deletes and directory metadata go to LinkGroups and
+// DeferredActions. Thread rule: one thread. Use:  TreeMerge merge(...);  US_RETURN_IF_ERROR(merge.Run());
 #pragma once
 
 #include <string>
@@ -39,12 +39,12 @@ class TreeMerge {
   struct Current {
     RelPath path;
     uint64_t number = 0;
-    uint64_t parent = 0;           // number of the directory above
+    uint64_t parent = 0;  // number of the directory above
     DirectoryPlan plan = DirectoryPlan::kMerge;
     bool has_source = false;
     bool has_destination = false;
-    bool touched = false;          // an entry of it changes: its times will move
-    bool maybe_touched = false;    // ... if a hard link or a type change turns out to need something
+    bool touched = false;        // an entry of it changes: its times will move
+    bool maybe_touched = false;  // ... if a hard link or a type change turns out to need something
     bool recorded_delete = false;
   };
 

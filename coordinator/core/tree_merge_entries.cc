@@ -7,7 +7,9 @@
 namespace uringsync {
 namespace {
 
-bool IsDirectory(const Entry* entry) { return entry != nullptr && entry->type == FileType::kDirectory; }
+bool IsDirectory(const Entry* entry) {
+  return entry != nullptr && entry->type == FileType::kDirectory;
+}
 
 Expect ExpectationOf(const Entry* entry) {
   if (!IsDirectory(entry) || entry->not_entered) return Expect::kAbsent;
@@ -55,9 +57,8 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
   RelPath path = PathOf(destination);
   if (destination.error != 0 || destination.not_entered) {
     if (current_.plan == DirectoryPlan::kExtraneous) US_RETURN_IF_ERROR(deferred_.KeepDirectory(current_.path));
-    US_RETURN_IF_ERROR(destination.error != 0
-                           ? emitter_.Problem(Side::kDestination, destination.error, path, "stat")
-                           : emitter_.Skip(SkipReason::kMountPoint, path, destination.type));
+    US_RETURN_IF_ERROR(destination.error != 0 ? emitter_.Problem(Side::kDestination, destination.error, path, "stat")
+                                              : emitter_.Skip(SkipReason::kMountPoint, path, destination.type));
     return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
   }
   current_.recorded_delete = true;
@@ -113,8 +114,8 @@ absl::Status TreeMerge::PairDirectories(Entry& source, Entry& destination) {
   directory.source = ExpectationOf(&source);
   directory.destination = ExpectationOf(&destination);
   if (source.not_entered) {
-    // Like an empty directory, but nothing of it says what should be inside: only its metadata is compared. A kMerge without a
-    // source listing deletes nothing.
+    // Like an empty directory, but nothing of it says what should be inside: only its metadata is compared. A kMerge
+    // without a source listing deletes nothing.
     directory.source_entry = source;
     directory.destination_entry = destination;
   } else if (destination.not_entered) {
@@ -136,7 +137,8 @@ absl::Status TreeMerge::PairSameType(Entry& source, Entry& destination) {
       current_.maybe_touched = true;
     }
     RelPath path = PathOf(source);
-    return links_.Add({current_.number, std::move(path), std::move(source), std::move(destination), differences, false});
+    return links_.Add(
+        {current_.number, std::move(path), std::move(source), std::move(destination), differences, false});
   }
   if (differences.empty()) {
     ++emitter_.counters().unchanged;
@@ -149,8 +151,8 @@ absl::Status TreeMerge::PairSameType(Entry& source, Entry& destination) {
     return emitter_.Emit(Phase::kCreate,
                          PlanEmitter::Put(std::move(path), std::move(source), std::move(destination), differences));
   }
-  return emitter_.Emit(Phase::kCreate,
-                       PlanEmitter::SetMetadata(std::move(path), std::move(source), std::move(destination), differences));
+  return emitter_.Emit(Phase::kCreate, PlanEmitter::SetMetadata(std::move(path), std::move(source),
+                                                                std::move(destination), differences));
 }
 
 absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
@@ -187,10 +189,12 @@ absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
   return pending_.Add(directory);
 }
 
-absl::Status TreeMerge::PutOrJoinGroup(Entry& source, std::optional<Entry> destination, Differences differences, bool waits) {
+absl::Status TreeMerge::PutOrJoinGroup(Entry& source, std::optional<Entry> destination, Differences differences,
+                                       bool waits) {
   RelPath path = PathOf(source);
   if (options_.preserve_hard_links && source.nlink > 1) {
-    return links_.Add({current_.number, std::move(path), std::move(source), std::move(destination), differences, waits});
+    return links_.Add(
+        {current_.number, std::move(path), std::move(source), std::move(destination), differences, waits});
   }
   return emitter_.Emit(Phase::kCreate,
                        PlanEmitter::Put(std::move(path), std::move(source), std::move(destination), differences));

@@ -10,7 +10,9 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-ComparePolicy Privileged() { return AllAbilities().policy; }
+ComparePolicy Privileged() {
+  return AllAbilities().policy;
+}
 ComparePolicy Unprivileged() {
   ComparePolicy policy;
   policy.uid = 1000;

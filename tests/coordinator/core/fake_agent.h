@@ -1,4 +1,5 @@
-// FakeAgent: an agent for RunSync's tests, honest unless told otherwise. Runs on a thread of its own over an in-memory stream.
+// FakeAgent: an agent for RunSync's tests, honest unless told otherwise. Runs on a thread of its own over an in-memory
+// stream.
 #pragma once
 
 #include <atomic>
@@ -17,7 +18,8 @@ class FakeAgent {
  public:
   // What goes wrong. Hooks run on the agent's thread.
   struct Behaviour {
-    HelloReply hello{.version = kProtocolVersion, .min_version = 1, .max_version = kProtocolVersion, .software = "fake"};
+    HelloReply hello{
+        .version = kProtocolVersion, .min_version = 1, .max_version = kProtocolVersion, .software = "fake"};
     SessionOpened opened{.exists = true, .can_chown = true, .can_mknod = true};
     std::optional<SessionError> refuse_open;
     std::vector<DirectoryBatch> manifest;

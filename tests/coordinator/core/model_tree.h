@@ -25,8 +25,8 @@ struct ModelInode {
 
 // Errors to put into a manifest.
 struct ModelErrors {
-  std::set<std::string> unlistable;      // directories: listing fails after some entries
-  std::set<std::string> unreadable;      // objects: cannot be looked at
+  std::set<std::string> unlistable;  // directories: listing fails after some entries
+  std::set<std::string> unreadable;  // objects: cannot be looked at
 };
 
 class ModelTree {
@@ -83,7 +83,8 @@ class ModelTree {
   }
 
   // The manifest, every directory in batches of one to `max_batch` entries.
-  std::vector<DirectoryBatch> Manifest(std::mt19937_64& random, size_t max_batch, const ModelErrors& errors = {}) const {
+  std::vector<DirectoryBatch> Manifest(std::mt19937_64& random, size_t max_batch,
+                                       const ModelErrors& errors = {}) const {
     std::vector<DirectoryBatch> batches;
     AddDirectory(RelPath(), root_, random, max_batch, errors, &batches);
     return batches;

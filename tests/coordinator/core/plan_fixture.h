@@ -22,7 +22,9 @@ inline std::unique_ptr<Driver> MakePlanDriver() {
   return choice.ok() ? std::move(choice->driver) : nullptr;
 }
 
-inline RelPath PathOf(std::string_view text) { return RelPath::Parse(text).value(); }
+inline RelPath PathOf(std::string_view text) {
+  return RelPath::Parse(text).value();
+}
 
 // Every entry of a side gets an inode of its own unless told otherwise.
 inline Entry MakeEntry(std::string name, FileType type, uint64_t inode) {
@@ -41,8 +43,12 @@ inline Entry MakeEntry(std::string name, FileType type, uint64_t inode) {
   }
   return entry;
 }
-inline Entry File(std::string name, uint64_t inode) { return MakeEntry(std::move(name), FileType::kRegular, inode); }
-inline Entry Dir(std::string name, uint64_t inode) { return MakeEntry(std::move(name), FileType::kDirectory, inode); }
+inline Entry File(std::string name, uint64_t inode) {
+  return MakeEntry(std::move(name), FileType::kRegular, inode);
+}
+inline Entry Dir(std::string name, uint64_t inode) {
+  return MakeEntry(std::move(name), FileType::kDirectory, inode);
+}
 
 inline DirectoryBatch Batch(std::string_view path, std::vector<Entry> entries, uint64_t inode = 500) {
   DirectoryBatch batch;

@@ -1,5 +1,5 @@
-// A million objects through the planner, each case in a process of its own: its peak memory must not depend on the tree.
-// Prints nanoseconds per object (meaningful in an optimised build only).
+// A million objects through the planner, each case in a process of its own: its peak memory must not depend on the
+// tree. Prints nanoseconds per object (meaningful in an optimised build only).
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,9 +27,9 @@ constexpr long kLimitKib = 60 * 1024;
 #endif
 
 struct Shape {
-  uint64_t directories = 1000;      // below the root; 0: everything lies in the root
-  bool empty = false;               // the root alone
-  uint64_t links = 1;               // names of each inode
+  uint64_t directories = 1000;  // below the root; 0: everything lies in the root
+  bool empty = false;           // the root alone
+  uint64_t links = 1;           // names of each inode
   uint64_t first_inode = 1'000'000;
 };
 
@@ -122,7 +122,8 @@ int PlanOnce(Shape source_shape, Shape destination_shape, uint64_t actions) {
   const auto start = std::chrono::steady_clock::now();
   const absl::Status status = planner.Run(source, destination, sink);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() - generating;
-  std::cout << "  " << seconds * 1e9 / static_cast<double>(kObjects) << " ns per object, " << sink.actions << " actions";
+  std::cout << "  " << seconds * 1e9 / static_cast<double>(kObjects) << " ns per object, " << sink.actions
+            << " actions";
   if (!status.ok()) std::cout << ", " << status.ToString();
   std::cout << std::endl;
   return status.ok() && sink.actions == actions ? 0 : 1;
@@ -143,16 +144,24 @@ void ExpectBounded(Shape source, Shape destination, uint64_t actions) {
   EXPECT_LT(usage.ru_maxrss, kLimitKib);
 }
 
-TEST(PlannerMemoryTest, MillionUnchangedFiles) { ExpectBounded({}, {.first_inode = 5'000'000}, 0); }
-TEST(PlannerMemoryTest, MillionNewFiles) { ExpectBounded({}, {.empty = true}, kObjects + 2001); }
-TEST(PlannerMemoryTest, MillionFilesToDelete) { ExpectBounded({.empty = true}, {}, kObjects + 1001); }
+TEST(PlannerMemoryTest, MillionUnchangedFiles) {
+  ExpectBounded({}, {.first_inode = 5'000'000}, 0);
+}
+TEST(PlannerMemoryTest, MillionNewFiles) {
+  ExpectBounded({}, {.empty = true}, kObjects + 2001);
+}
+TEST(PlannerMemoryTest, MillionFilesToDelete) {
+  ExpectBounded({.empty = true}, {}, kObjects + 1001);
+}
 TEST(PlannerMemoryTest, MillionNamesOfHalfAMillionInodesNew) {
   ExpectBounded({.links = 2}, {.empty = true}, kObjects + 2001);
 }
 TEST(PlannerMemoryTest, MillionNamesOfOneInodeUnchanged) {
   ExpectBounded({.links = kObjects}, {.links = kObjects, .first_inode = 5'000'000}, 0);
 }
-TEST(PlannerMemoryTest, MillionNewFilesInOneDirectory) { ExpectBounded({.directories = 0}, {.empty = true}, kObjects + 1); }
+TEST(PlannerMemoryTest, MillionNewFilesInOneDirectory) {
+  ExpectBounded({.directories = 0}, {.empty = true}, kObjects + 1);
+}
 TEST(PlannerMemoryTest, MillionFilesToDeleteInOneDirectory) {
   ExpectBounded({.empty = true}, {.directories = 0}, kObjects + 1);
 }

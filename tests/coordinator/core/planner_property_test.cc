@@ -1,5 +1,6 @@
-// The planner against a reference model: random small trees, the plan applied in order by an applier that checks every assumption of
-// every action, and the result compared with what was asked for. Seeds are printed; URINGSYNC_SEED repeats one.
+// The planner against a reference model: random small trees, the plan applied in order by an applier that checks every
+// assumption of every action, and the result compared with what was asked for. Seeds are printed; URINGSYNC_SEED
+// repeats one.
 #include <cstdlib>
 #include <sstream>
 
@@ -28,7 +29,8 @@ class Applier {
     const bool made_in_run = action.kind == ActionKind::kSetMetadata && action.wanted.type == FileType::kDirectory;
     if (action.existing && (there == 0 || there != action.existing->id.inode)) return "existing object is another one";
     if (!action.existing && there != 0 && !made_in_run) return "something is in the way";
-    if (action.existing && destination_.at(there).type != action.existing->type) return "existing object has another type";
+    if (action.existing && destination_.at(there).type != action.existing->type)
+      return "existing object has another type";
     // What an agent recognises an object by, directories excepted: their time moves with their entries.
     if (action.existing && action.existing->type != FileType::kDirectory &&
         destination_.at(there).mtime != action.existing->mtime) {
@@ -48,8 +50,8 @@ class Applier {
 
  private:
   std::string CheckPhase(Phase phase) {
-    static constexpr Phase kOrder[] = {Phase::kCreate, Phase::kLink, Phase::kDelete, Phase::kCreate, Phase::kLink,
-                                       Phase::kDirectoryMetadata};
+    static constexpr Phase kOrder[] = {Phase::kCreate, Phase::kLink, Phase::kDelete,
+                                       Phase::kCreate, Phase::kLink, Phase::kDirectoryMetadata};
     while (phase_ < std::size(kOrder) && kOrder[phase_] != phase) ++phase_;
     return phase_ < std::size(kOrder) ? "" : "phases go back";
   }
@@ -118,9 +120,9 @@ class RandomTrees {
   bool OneIn(uint64_t n) { return random_() % n == 0; }
 
   ModelInode RandomInode() {
-    static constexpr FileType kTypes[] = {FileType::kRegular, FileType::kRegular,  FileType::kRegular, FileType::kSymlink,
-                                          FileType::kFifo,    FileType::kCharDevice, FileType::kDirectory,
-                                          FileType::kDirectory};
+    static constexpr FileType kTypes[] = {FileType::kRegular,   FileType::kRegular,  FileType::kRegular,
+                                          FileType::kSymlink,   FileType::kFifo,     FileType::kCharDevice,
+                                          FileType::kDirectory, FileType::kDirectory};
     ModelInode inode;
     inode.type = kTypes[random_() % std::size(kTypes)];
     inode.mode = inode.type == FileType::kSymlink ? 0777 : (OneIn(3) ? 0600 : 0644);
@@ -278,7 +280,8 @@ void MakeTrees(RandomTrees* random, Trees* trees) {
 std::string Listing(const PlanResult& plan) {
   std::string text;
   for (const std::string& line : plan.sink.Lines()) text += line + "\n";
-  for (const Problem& problem : plan.sink.problems) text += "problem " + problem.path.text() + " " + problem.operation + "\n";
+  for (const Problem& problem : plan.sink.problems)
+    text += "problem " + problem.path.text() + " " + problem.operation + "\n";
   return text;
 }
 
@@ -295,7 +298,8 @@ bool PlanAndApply(const PlanOptions& options, Trees* trees, std::mt19937_64& ran
     const std::string wrong = applier.Apply(planned);
     if (!wrong.empty()) {
       ADD_FAILURE() << ActionKindName(planned.action.kind) << " " << planned.action.path.text() << ": " << wrong
-                    << "\nplan:\n" << Listing(*plan);
+                    << "\nplan:\n"
+                    << Listing(*plan);
       return false;
     }
   }
@@ -343,7 +347,8 @@ TEST(PlannerPropertyTest, WithoutDeleteEverythingOfTheSourceArrivesOrIsAProblem)
   for (uint64_t seed = first; seed < end && !::testing::Test::HasFailure(); ++seed) CheckConverges(seed, false);
 }
 
-// A delete is right only where the source's listing proved the absence: of the object itself or of a directory above it.
+// A delete is right only where the source's listing proved the absence: of the object itself or of a directory above
+// it.
 bool DeleteIsProven(const RelPath& path, const ModelTree& source, const ModelErrors& errors) {
   for (RelPath at = path; !at.is_root(); at = at.Parent()) {
     if (errors.unreadable.contains(at.text())) return false;
@@ -388,8 +393,8 @@ void CheckDeletesUnderErrors(uint64_t seed) {
   if (!PlanAndApply(options, &trees, random.random(), errors, &plan)) return;
   for (const PlannedAction& planned : plan.sink.actions) {
     if (planned.action.kind != ActionKind::kDelete) continue;
-    ASSERT_TRUE(DeleteIsProven(planned.action.path, trees.source, errors))
-        << planned.action.path.text() << "\n" << Listing(plan);
+    ASSERT_TRUE(DeleteIsProven(planned.action.path, trees.source, errors)) << planned.action.path.text() << "\n"
+                                                                           << Listing(plan);
   }
   if (!errors.unlistable.empty() && errors.unlistable.contains("")) EXPECT_FALSE(plan.sink.problems.empty());
 }
@@ -419,7 +424,8 @@ TEST(PlannerPropertyTest, ManifestsWithPiecesMissingTwiceOrMovedNeverLeadToAWron
     options.delete_extraneous = true;
     const PlanResult plan = PlanTrees(options, std::move(batches), trees.destination.Manifest(random.random(), 3));
     if (plan.status.ok()) {
-      // Swapping a batch with itself, or the like: then everything must still be proven, as far as batches could be told apart.
+      // Swapping a batch with itself, or the like: then everything must still be proven, as far as batches could be
+      // told apart.
       continue;
     }
     ASSERT_EQ(plan.status.code(), absl::StatusCode::kInvalidArgument) << plan.status.ToString();

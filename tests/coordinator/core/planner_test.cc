@@ -38,11 +38,12 @@ TEST(PlannerTest, EqualTreesNeedNothing) {
 }
 
 TEST(PlannerTest, NewTreeIsMadeFromTheTopAndGivenMetadataFromTheBottom) {
-  const PlanResult plan = PlanTrees(
-      AllAbilities(), {Batch("", {Dir("a", 2), File("a.b", 3)}), Batch("a", {Dir("b", 4)}), Batch("a/b", {File("x", 5)})},
-      {Batch("", {})});
-  EXPECT_THAT(plan.sink.Lines(), ElementsAre("mkdir a", "put a.b", "mkdir a/b", "put a/b/x", "metadata a/b", "metadata a",
-                                             "metadata ."));
+  const PlanResult plan =
+      PlanTrees(AllAbilities(),
+                {Batch("", {Dir("a", 2), File("a.b", 3)}), Batch("a", {Dir("b", 4)}), Batch("a/b", {File("x", 5)})},
+                {Batch("", {})});
+  EXPECT_THAT(plan.sink.Lines(),
+              ElementsAre("mkdir a", "put a.b", "mkdir a/b", "put a/b/x", "metadata a/b", "metadata a", "metadata ."));
   EXPECT_EQ(plan.counters.creates, 4u);
   EXPECT_EQ(plan.counters.metadata_only, 0u);
   EXPECT_EQ(plan.counters.transfer_bytes, 20u);
@@ -75,8 +76,8 @@ TEST(PlannerTest, HugeDirectoryMayComeInDifferentPiecesOnBothSides) {
 
 TEST(PlannerTest, ExtraneousObjectsStayWithoutDeleteAndGoChildrenFirstWithIt) {
   const std::vector<DirectoryBatch> source = {Batch("", {})};
-  const std::vector<DirectoryBatch> destination = {Batch("", {Dir("a", 2), File("b", 3)}), Batch("a", {Dir("c", 4), File("d", 5)}),
-                                                   Batch("a/c", {File("e", 6)})};
+  const std::vector<DirectoryBatch> destination = {
+      Batch("", {Dir("a", 2), File("b", 3)}), Batch("a", {Dir("c", 4), File("d", 5)}), Batch("a/c", {File("e", 6)})};
   EXPECT_THAT(PlanTrees(AllAbilities(), source, destination).sink.Lines(), IsEmpty());
   const PlanResult plan = PlanTrees(Deleting(), source, destination);
   EXPECT_THAT(plan.sink.Lines(),
@@ -87,9 +88,9 @@ TEST(PlannerTest, ExtraneousObjectsStayWithoutDeleteAndGoChildrenFirstWithIt) {
 TEST(PlannerTest, UnreadableSourceDirectoryProtectsEverythingOfThatName) {
   DirectoryBatch broken = Batch("a", {File("seen", 5)});
   broken.error = EACCES;
-  const PlanResult plan =
-      PlanTrees(Deleting(), {Batch("", {Dir("a", 2)}), broken},
-                {Batch("", {Dir("a", 2), File("gone", 3)}), Batch("a", {Dir("d", 6), File("x", 4)}), Batch("a/d", {File("y", 7)})});
+  const PlanResult plan = PlanTrees(Deleting(), {Batch("", {Dir("a", 2)}), broken},
+                                    {Batch("", {Dir("a", 2), File("gone", 3)}), Batch("a", {Dir("d", 6), File("x", 4)}),
+                                     Batch("a/d", {File("y", 7)})});
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("put a/seen", "delete gone", "metadata a", "metadata ."));
   ASSERT_EQ(plan.sink.problems.size(), 1u);
   EXPECT_EQ(plan.sink.problems[0].path.text(), "a");
@@ -102,7 +103,8 @@ TEST(PlannerTest, ErrorInTheLastPieceTakesBackTheDeletesOfTheFirst) {
   first.last = false;
   DirectoryBatch second = Batch("", {});
   second.error = EIO;
-  const PlanResult plan = PlanTrees(Deleting(), {first, second}, {Batch("", {File("a", 3), Dir("b", 4), File("m", 5)}), Batch("b", {File("x", 6)})});
+  const PlanResult plan = PlanTrees(Deleting(), {first, second},
+                                    {Batch("", {File("a", 3), Dir("b", 4), File("m", 5)}), Batch("b", {File("x", 6)})});
   ASSERT_TRUE(plan.status.ok());
   EXPECT_THAT(plan.sink.Lines(), IsEmpty());
   EXPECT_EQ(plan.sink.problems.size(), 1u);
@@ -133,20 +135,22 @@ TEST(PlannerTest, NothingIsTriedInADestinationDirectoryThatCannotBeRead) {
   DirectoryBatch closed = Batch("a", {});
   closed.error = EACCES;
   closed.self.mode = 0;
-  const PlanResult plan = PlanTrees(Deleting(), {Batch("", {Dir("a", 2)}), Batch("a", {Dir("d", 5), File("x", 3)}), Batch("a/d", {})},
-                                    {Batch("", {Dir("a", 4)}), closed});
+  const PlanResult plan =
+      PlanTrees(Deleting(), {Batch("", {Dir("a", 2)}), Batch("a", {Dir("d", 5), File("x", 3)}), Batch("a/d", {})},
+                {Batch("", {Dir("a", 4)}), closed});
   // Its metadata is what may open it for the next run.
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("metadata a"));
   EXPECT_EQ(plan.sink.problems.size(), 1u);
-  EXPECT_THAT(plan.sink.skipped, ElementsAre(Pair(SkipReason::kBelowProblem, "a/d"), Pair(SkipReason::kBelowProblem, "a/x")));
+  EXPECT_THAT(plan.sink.skipped,
+              ElementsAre(Pair(SkipReason::kBelowProblem, "a/d"), Pair(SkipReason::kBelowProblem, "a/x")));
 }
 
 TEST(PlannerTest, ExtraneousDirectoryWithAnUnreadablePartStaysUpToTheTop) {
   DirectoryBatch closed = Batch("a/b", {});
   closed.error = EACCES;
-  const PlanResult plan =
-      PlanTrees(Deleting(), {Batch("", {})},
-                {Batch("", {Dir("a", 2)}), Batch("a", {Dir("b", 3), Dir("c", 4), File("x", 5)}), closed, Batch("a/c", {})});
+  const PlanResult plan = PlanTrees(
+      Deleting(), {Batch("", {})},
+      {Batch("", {Dir("a", 2)}), Batch("a", {Dir("b", 3), Dir("c", 4), File("x", 5)}), closed, Batch("a/c", {})});
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("delete a/c", "delete a/x", "metadata ."));
   EXPECT_EQ(plan.sink.problems.size(), 1u);
 }
@@ -180,7 +184,8 @@ TEST(PlannerTest, MetadataAloneMovesNoData) {
 }
 
 TEST(PlannerTest, FileBecomesDirectoryInPlace) {
-  const PlanResult plan = PlanTrees(AllAbilities(), {Batch("", {Dir("a", 2)}), Batch("a", {File("x", 3)})}, {Batch("", {File("a", 4)})});
+  const PlanResult plan =
+      PlanTrees(AllAbilities(), {Batch("", {Dir("a", 2)}), Batch("a", {File("x", 3)})}, {Batch("", {File("a", 4)})});
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("mkdir a", "put a/x", "metadata a", "metadata ."));
   EXPECT_EQ(plan.sink.actions[0].action.existing->id.inode, 4u);
 }
@@ -213,7 +218,8 @@ TEST(PlannerTest, OtherTypesAreReplacedInOneStep) {
 
 TEST(PlannerTest, NewGroupHasOneLeaderAndLinks) {
   const PlanResult plan = PlanTrees(
-      AllAbilities(), {Batch("", {Linked("a", 7, 3), Dir("d", 2), Linked("z", 7, 3)}), Batch("d", {Linked("b", 7, 3)})}, {Batch("", {})});
+      AllAbilities(), {Batch("", {Linked("a", 7, 3), Dir("d", 2), Linked("z", 7, 3)}), Batch("d", {Linked("b", 7, 3)})},
+      {Batch("", {})});
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("mkdir d", "put a", "link z=a", "link d/b=a", "metadata d", "metadata ."));
   EXPECT_EQ(plan.counters.transfer_files, 1u);
 }
@@ -232,12 +238,15 @@ TEST(PlannerTest, CompleteGroupNeedsNothingAndSeparateCopiesAreJoined) {
 }
 
 TEST(PlannerTest, GroupPartlyOutsideOfTheTreeIsAPlainFile) {
-  EXPECT_THAT(PlanTrees(AllAbilities(), {Batch("", {Linked("a", 7, 5)})}, {Batch("", {})}).sink.Lines(), ElementsAre("put a", "metadata ."));
-  EXPECT_THAT(PlanTrees(AllAbilities(), {Batch("", {Linked("a", 7, 5)})}, {Batch("", {File("a", 1)})}).sink.Lines(), IsEmpty());
+  EXPECT_THAT(PlanTrees(AllAbilities(), {Batch("", {Linked("a", 7, 5)})}, {Batch("", {})}).sink.Lines(),
+              ElementsAre("put a", "metadata ."));
+  EXPECT_THAT(PlanTrees(AllAbilities(), {Batch("", {Linked("a", 7, 5)})}, {Batch("", {File("a", 1)})}).sink.Lines(),
+              IsEmpty());
 }
 
 TEST(PlannerTest, SharedInodeThatTheSourceDoesNotShareIsBrokenUp) {
-  const PlanResult plan = PlanTrees(AllAbilities(), {Batch("", {File("a", 1), File("b", 2)})}, {Batch("", {Linked("a", 9), Linked("b", 9)})});
+  const PlanResult plan = PlanTrees(AllAbilities(), {Batch("", {File("a", 1), File("b", 2)})},
+                                    {Batch("", {Linked("a", 9), Linked("b", 9)})});
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("put b", "metadata ."));
   EXPECT_TRUE(plan.sink.actions[0].differences.Has(Attribute::kHardLink));
 }
@@ -247,7 +256,8 @@ TEST(PlannerTest, MetadataOfASharedInodeIsSetOnceBeforeTheLinks) {
   Entry b = Linked("b", 7, 3);
   Entry c = Linked("c", 7, 3);
   a.mode = b.mode = c.mode = 0600;
-  const PlanResult plan = PlanTrees(AllAbilities(), {Batch("", {a, b, c})}, {Batch("", {Linked("a", 3), Linked("b", 3)})});
+  const PlanResult plan =
+      PlanTrees(AllAbilities(), {Batch("", {a, b, c})}, {Batch("", {Linked("a", 3), Linked("b", 3)})});
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("metadata a", "link c=a", "metadata ."));
 }
 
@@ -270,7 +280,8 @@ TEST(PlannerTest, WithoutHardLinksEveryNameIsAFileOfItsOwn) {
   // Metadata is not changed through an inode that another name shares.
   Entry changed = File("a", 7);
   changed.mode = 0600;
-  EXPECT_THAT(PlanTrees(options, {Batch("", {changed})}, {Batch("", {Linked("a", 3)})}).sink.Lines(), ElementsAre("put a", "metadata ."));
+  EXPECT_THAT(PlanTrees(options, {Batch("", {changed})}, {Batch("", {Linked("a", 3)})}).sink.Lines(),
+              ElementsAre("put a", "metadata ."));
 }
 
 TEST(PlannerTest, SymlinksAndSpecialsAreLinkedToo) {
@@ -279,21 +290,24 @@ TEST(PlannerTest, SymlinksAndSpecialsAreLinkedToo) {
     Entry b = MakeEntry("b", type, 7);
     a.nlink = b.nlink = 2;
     const PlanResult plan = PlanTrees(AllAbilities(), {Batch("", {a, b})}, {Batch("", {})});
-    EXPECT_THAT(plan.sink.Lines(), ElementsAre(type == FileType::kSymlink ? "symlink a" : "special a", "link b=a", "metadata ."));
+    EXPECT_THAT(plan.sink.Lines(),
+                ElementsAre(type == FileType::kSymlink ? "symlink a" : "special a", "link b=a", "metadata ."));
   }
 }
 
 TEST(PlannerTest, LinkWaitsForADirectoryInItsPlace) {
-  const PlanResult plan = PlanTrees(Deleting(), {Batch("", {Linked("a", 7), Linked("b", 7)})},
-                                    {Batch("", {Dir("a", 3), Dir("b", 5)}), Batch("a", {File("x", 4)}), Batch("b", {})});
+  const PlanResult plan =
+      PlanTrees(Deleting(), {Batch("", {Linked("a", 7), Linked("b", 7)})},
+                {Batch("", {Dir("a", 3), Dir("b", 5)}), Batch("a", {File("x", 4)}), Batch("b", {})});
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("delete b", "delete a/x", "delete a", "put a", "link b=a", "metadata ."));
 }
 
 TEST(PlannerTest, KindsThatAreSwitchedOffAreSkippedAndTheirNamesProtected) {
   PlanOptions options = Deleting();
   options.symlinks = options.devices = options.specials = false;
-  const std::vector<DirectoryBatch> source = {Batch("", {MakeEntry("d", FileType::kCharDevice, 2), MakeEntry("f", FileType::kFifo, 3),
-                                                         MakeEntry("l", FileType::kSymlink, 4), MakeEntry("m", FileType::kSymlink, 5)})};
+  const std::vector<DirectoryBatch> source = {
+      Batch("", {MakeEntry("d", FileType::kCharDevice, 2), MakeEntry("f", FileType::kFifo, 3),
+                 MakeEntry("l", FileType::kSymlink, 4), MakeEntry("m", FileType::kSymlink, 5)})};
   const PlanResult plan =
       PlanTrees(options, source, {Batch("", {Dir("l", 7), File("m", 8)}), Batch("l", {File("inside", 9)})});
   EXPECT_THAT(plan.sink.Lines(), IsEmpty());
@@ -303,15 +317,17 @@ TEST(PlannerTest, KindsThatAreSwitchedOffAreSkippedAndTheirNamesProtected) {
 TEST(PlannerTest, DevicesWithoutTheRightToMakeThemAreNoPartOfTheAskedState) {
   PlanOptions options = Deleting();
   options.can_mknod = false;
-  const std::vector<DirectoryBatch> source = {Batch("", {MakeEntry("d", FileType::kCharDevice, 2), MakeEntry("f", FileType::kFifo, 3),
-                                                         MakeEntry("s", FileType::kSocket, 4)})};
+  const std::vector<DirectoryBatch> source = {
+      Batch("", {MakeEntry("d", FileType::kCharDevice, 2), MakeEntry("f", FileType::kFifo, 3),
+                 MakeEntry("s", FileType::kSocket, 4)})};
   PlanResult plan = PlanTrees(options, source, {Batch("", {})});
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("special f", "special s", "metadata ."));
   EXPECT_EQ(plan.counters.skipped_devices, 1u);
   // One that is there keeps being looked after.
   Entry there = MakeEntry("d", FileType::kCharDevice, 9);
   there.mode = 0600;
-  plan = PlanTrees(options, source, {Batch("", {there, MakeEntry("f", FileType::kFifo, 10), MakeEntry("s", FileType::kSocket, 11)})});
+  plan = PlanTrees(options, source,
+                   {Batch("", {there, MakeEntry("f", FileType::kFifo, 10), MakeEntry("s", FileType::kSocket, 11)})});
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("metadata d"));
   options.explicit_devices = true;
   plan = PlanTrees(options, source, {Batch("", {})});
@@ -363,7 +379,8 @@ TEST(PlannerHostileTest, EveryLieOfAManifestIsAProtocolErrorAndDeletesNothing) {
   ExpectBroken({Batch("", {}), Batch("a", {})}, "never listed");
   ExpectBroken({Batch("", {File("a", 1)}), Batch("a", {})}, "never listed");
   ExpectBroken({Batch("", {}), Batch("", {})}, "comes out of order, twice");
-  ExpectBroken({Batch("", {Dir("a", 1), Dir("b", 2)}), Batch("b", {}), Batch("a", {})}, "\"a\" is missing or out of order");
+  ExpectBroken({Batch("", {Dir("a", 1), Dir("b", 2)}), Batch("b", {}), Batch("a", {})},
+               "\"a\" is missing or out of order");
   ExpectBroken({Batch("", {Dir("a", 1)}), Batch("a", {}), Batch("a", {})}, "comes out of order, twice");
   Entry mount = Dir("a", 1);
   mount.not_entered = true;

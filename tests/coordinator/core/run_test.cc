@@ -17,10 +17,13 @@ constexpr size_t kWindow = 4;
 
 class RecordingObserver final : public Observer {
  public:
-  void OnOpened(const HelloReply&, const SessionOpened&, const HelloReply&, const SessionOpened&) override { Call("opened"); }
+  void OnOpened(const HelloReply&, const SessionOpened&, const HelloReply&, const SessionOpened&) override {
+    Call("opened");
+  }
   void OnAction(const Action& action, const Differences& differences, ActionOutcome outcome) override {
     const char* const outcomes[] = {"", "planned", "done", "skipped", "failed"};
-    Call(std::string(outcomes[static_cast<int>(outcome)]) + " " + Itemize(action, differences) + " " + action.path.text());
+    Call(std::string(outcomes[static_cast<int>(outcome)]) + " " + Itemize(action, differences) + " " +
+         action.path.text());
   }
   void OnProblem(const Problem& problem) override { Call("problem " + problem.path.text() + " " + problem.operation); }
   void OnProgress(const SyncProgress& progress) override {
@@ -45,7 +48,9 @@ struct Fixture {
   Fixture() {
     source.manifest = {Batch("", {Dir("d", 2), File("f", 3)}, 1), Batch("d", {File("x", 4)}, 2)};
     destination.manifest = {Batch("", {File("old", 9)}, 1)};
-    request.choose_route = [](const HelloReply&, const HelloReply&) { return absl::StatusOr<RouteChoice>(RouteChoice{}); };
+    request.choose_route = [](const HelloReply&, const HelloReply&) {
+      return absl::StatusOr<RouteChoice>(RouteChoice{});
+    };
     request.software = "test";
     request.source.root = request.destination.root = "data";
     request.source.session[0] = 1;
@@ -76,8 +81,8 @@ TEST(RunSyncTest, SyncsAndTellsEveryActionOnce) {
   EXPECT_EQ(outcome.exit_code, ExitCode::kOk) << outcome.error;
   EXPECT_TRUE(outcome.complete);
   EXPECT_THAT(f.observer.calls,
-              ElementsAre("opened", "done cd+++++++++ d", "done >f+++++++++ f", "done >f+++++++++ d/x", "done *deleting old",
-                          "done .d......... d", "done .d......... "));
+              ElementsAre("opened", "done cd+++++++++ d", "done >f+++++++++ f", "done >f+++++++++ d/x",
+                          "done *deleting old", "done .d......... d", "done .d......... "));
   EXPECT_EQ(outcome.actions_done, 6u);
   EXPECT_EQ(outcome.durability, Durability::kBatch);
   EXPECT_TRUE(f.destination_agent->finished);
@@ -239,10 +244,11 @@ TEST(RunSyncTest, DestinationThatDiesWhileApplyingIsNamed) {
 }
 
 TEST(RunSyncTest, RefusalsDecideTheExitCode) {
-  const std::pair<ErrorKind, ExitCode> cases[] = {
-      {ErrorKind::kSelection, ExitCode::kSelection}, {ErrorKind::kLocked, ExitCode::kFileIo},
-      {ErrorKind::kUsage, ExitCode::kUsage},         {ErrorKind::kVersion, ExitCode::kVersion},
-      {ErrorKind::kInterrupted, ExitCode::kInterrupted}};
+  const std::pair<ErrorKind, ExitCode> cases[] = {{ErrorKind::kSelection, ExitCode::kSelection},
+                                                  {ErrorKind::kLocked, ExitCode::kFileIo},
+                                                  {ErrorKind::kUsage, ExitCode::kUsage},
+                                                  {ErrorKind::kVersion, ExitCode::kVersion},
+                                                  {ErrorKind::kInterrupted, ExitCode::kInterrupted}};
   for (const auto& [kind, code] : cases) {
     Fixture f;
     f.destination.refuse_open = SessionError{kind, "because\n"};
@@ -352,12 +358,14 @@ TEST(RunSyncTest, NoticesOfBothSidesAreTold) {
   EXPECT_EQ(f.observer.calls.at(2), "notice no exchange");
 }
 
-// Thousands of batches in every direction through windows of four messages: would hang if receiving ever waited for sending.
+// Thousands of batches in every direction through windows of four messages: would hang if receiving ever waited for
+// sending.
 TEST(RunSyncTest, ManySmallMessagesThroughSmallWindowsDoNotDeadlock) {
   Fixture f;
   f.source.manifest.clear();
   DirectoryBatch root = Batch("", {});
-  for (int i = 0; i < 3000; ++i) root.entries.push_back(Dir("d" + std::to_string(10000 + i), 10 + static_cast<uint64_t>(i)));
+  for (int i = 0; i < 3000; ++i)
+    root.entries.push_back(Dir("d" + std::to_string(10000 + i), 10 + static_cast<uint64_t>(i)));
   f.source.manifest.push_back(root);
   for (const Entry& entry : root.entries) {
     DirectoryBatch batch = Batch(entry.name, {File("x", entry.id.inode + 100000), File("y", entry.id.inode + 200000)});
