@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "proto/wire_size.h"
 
 namespace uringsync {
 namespace {
@@ -16,6 +17,29 @@ Task<void> JoinScope(Scope* scope) { co_await scope->Join(); }
 ManifestSender::ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions options, SessionOutbox* outbox)
     : runtime_(runtime), root_(std::move(root)), options_(std::move(options)), outbox_(outbox) {
   options_.cancel = cancel_.token();
+}
+
+std::vector<DirectoryBatch> SplitForWire(DirectoryBatch batch) {
+  std::vector<DirectoryBatch> parts;
+  size_t total = 0;
+  for (const Entry& entry : batch.entries) total += WireBytesBound(entry);
+  if (total <= kTargetBatchBytes) {
+    parts.push_back(std::move(batch));
+    return parts;
+  }
+  size_t bytes = kTargetBatchBytes;
+  for (Entry& entry : batch.entries) {
+    const size_t more = WireBytesBound(entry);
+    if (parts.empty() || bytes + more > kTargetBatchBytes) {
+      DirectoryBatch part{batch.directory, batch.self, {}, false, batch.error};
+      parts.push_back(std::move(part));
+      bytes = 0;
+    }
+    parts.back().entries.push_back(std::move(entry));
+    bytes += more;
+  }
+  parts.back().last = batch.last;
+  return parts;
 }
 
 ManifestSender::~ManifestSender() { Stop(); }
@@ -72,7 +96,6 @@ Task<void> ManifestSender::Run() {
 
 Task<void> ManifestSender::Send(ManifestScanner* scanner) {
   while (true) {
-    co_await CreditAwaiter{this};
     absl::StatusOr<std::optional<DirectoryBatch>> batch = co_await scanner->Next();
     if (options_.cancel.cancelled()) co_return;
     if (!batch.ok()) {
@@ -80,8 +103,13 @@ Task<void> ManifestSender::Send(ManifestScanner* scanner) {
       co_return;
     }
     if (!batch->has_value()) break;
-    SemaphoreUnits slot = co_await outbox_->manifest_slots()->Acquire(1);
-    outbox_->PushManifest(**std::move(batch), std::move(slot));
+    std::vector<DirectoryBatch> parts = SplitForWire(**std::move(batch));
+    for (DirectoryBatch& part : parts) {
+      co_await CreditAwaiter{this};
+      SemaphoreUnits slot = co_await outbox_->manifest_slots()->Acquire(1);
+      if (options_.cancel.cancelled()) co_return;
+      outbox_->PushManifest(std::move(part), std::move(slot));
+    }
   }
   const ScanTotals& totals = scanner->totals();
   outbox_->Push(ManifestEnd{totals.directories, totals.entries, totals.errors, totals.strays_removed});

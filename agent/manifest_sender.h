@@ -7,6 +7,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <mutex>
+#include <vector>
 
 #include "agent/session_outbox.h"
 #include "engine/coro/cancel.h"
@@ -16,6 +17,10 @@
 #include "engine/tree/scanner.h"
 
 namespace uringsync {
+
+// `batch` in parts of at most kTargetBatchBytes on the wire (long link targets make big entries), in order; only the last one
+// keeps `last`.
+std::vector<DirectoryBatch> SplitForWire(DirectoryBatch batch);
 
 class ManifestSender {
  public:

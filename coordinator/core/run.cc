@@ -202,6 +202,13 @@ absl::Status Run::SayHello() {
 }
 
 absl::Status Run::OpenSessions() {
+  // The source first: where there is none, no destination directory is made.
+  US_RETURN_IF_ERROR(source_.Send(MakeOpenSession(request_, Role::kSource)));
+  US_ASSIGN_OR_RETURN(source_opened_, source_.AwaitOpened());
+  if (!source_opened_.exists) {
+    events_.Fail({ExitCode::kSelection, Side::kSource, "source agent: the source directory does not exist"});
+    return absl::CancelledError("no source");
+  }
   OpenSession destination = MakeOpenSession(request_, Role::kDestination);
   RouteChoice choice;
   if (request_.mode == SyncMode::kSync && request_.choose_route) {
@@ -214,12 +221,6 @@ absl::Status Run::OpenSessions() {
     events_.Fail(
         {ExitCode::kSelection, Side::kDestination, "destination agent: the destination directory does not exist"});
     return absl::CancelledError("no destination");
-  }
-  US_RETURN_IF_ERROR(source_.Send(MakeOpenSession(request_, Role::kSource)));
-  US_ASSIGN_OR_RETURN(source_opened_, source_.AwaitOpened());
-  if (!source_opened_.exists) {
-    events_.Fail({ExitCode::kSelection, Side::kSource, "source agent: the source directory does not exist"});
-    return absl::CancelledError("no source");
   }
   if (choice.source_connects) US_RETURN_IF_ERROR(source_.Send(*choice.source_connects));
   events_.Push(OpenedEvent{source_hello_, source_opened_, destination_hello_, destination_opened_});

@@ -68,6 +68,8 @@ class TreeMerge {
   absl::Status PutOrJoinGroup(Entry& source, std::optional<Entry> destination, Differences differences, bool waits);
   // The reason to leave out `source`, if there is one; `destination` is null or what has that name.
   std::optional<SkipReason> SkipReasonFor(const Entry& source, const Entry* destination) const;
+  // Tells that `source` is left out, or that it should not have been.
+  absl::Status LeaveOut(SkipReason reason, const Entry& source);
 
   RelPath PathOf(const Entry& entry) const { return current_.path.Child(entry.name); }
   void CountEntries(const Entry* source, const Entry* destination);

@@ -2,6 +2,8 @@
 #include <utility>
 
 #include "coordinator/core/tree_merge.h"
+
+#include <cerrno>
 #include "engine/base/errno_status.h"
 
 namespace uringsync {
@@ -30,11 +32,19 @@ std::optional<SkipReason> TreeMerge::SkipReasonFor(const Entry& source, const En
     case FileType::kCharDevice: break;
   }
   if (!options_.devices) return SkipReason::kDeviceOff;
-  if (options_.can_mknod || options_.explicit_devices) return std::nullopt;
+  if (options_.can_mknod) return std::nullopt;
   // One that is there already can still be given its metadata.
   const bool there = destination != nullptr && destination->type == source.type &&
                      destination->rdev_major == source.rdev_major && destination->rdev_minor == source.rdev_minor;
   return there ? std::nullopt : std::optional(SkipReason::kNoMknod);
+}
+
+absl::Status TreeMerge::LeaveOut(SkipReason reason, const Entry& source) {
+  // A device that was asked for by name and cannot be made did not reach the asked state.
+  if (reason == SkipReason::kNoMknod && options_.explicit_devices) {
+    return emitter_.Problem(Side::kDestination, EPERM, PathOf(source), "mknod");
+  }
+  return emitter_.Skip(reason, PathOf(source), source.type);
 }
 
 absl::Status TreeMerge::VisitIgnored(const Entry* source, const Entry* destination, DirectoryPlan plan) {
@@ -73,7 +83,7 @@ absl::Status TreeMerge::VisitNew(Entry& source) {
     return VisitIgnored(&source, nullptr, DirectoryPlan::kLeave);
   }
   if (const std::optional<SkipReason> reason = SkipReasonFor(source, nullptr)) {
-    return emitter_.Skip(*reason, PathOf(source), source.type);
+    return LeaveOut(*reason, source);
   }
   const Differences differences = CompareMissing(source, options_.policy);
   emitter_.CountLeftOut(differences);
@@ -96,7 +106,7 @@ absl::Status TreeMerge::VisitPair(Entry& source, Entry& destination) {
     return VisitIgnored(&source, &destination, DirectoryPlan::kLeave);
   }
   if (const std::optional<SkipReason> reason = SkipReasonFor(source, &destination)) {
-    US_RETURN_IF_ERROR(emitter_.Skip(*reason, PathOf(source), source.type));
+    US_RETURN_IF_ERROR(LeaveOut(*reason, source));
     return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
   }
   if (destination.error != 0) {

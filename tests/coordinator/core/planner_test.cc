@@ -331,7 +331,11 @@ TEST(PlannerTest, DevicesWithoutTheRightToMakeThemAreNoPartOfTheAskedState) {
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("metadata d"));
   options.explicit_devices = true;
   plan = PlanTrees(options, source, {Batch("", {})});
-  EXPECT_THAT(plan.sink.Lines(), ElementsAre("special d", "special f", "special s", "metadata ."));
+  EXPECT_THAT(plan.sink.Lines(), ElementsAre("special f", "special s", "metadata ."));
+  // Named by an option, it is a problem that it cannot be made.
+  ASSERT_EQ(plan.sink.problems.size(), 1u);
+  EXPECT_EQ(plan.sink.problems[0].operation, "mknod");
+  EXPECT_EQ(plan.sink.problems[0].error, EPERM);
 }
 
 TEST(PlannerTest, RootMetadataCanBeLeftAlone) {

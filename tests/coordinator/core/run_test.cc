@@ -92,7 +92,7 @@ TEST(RunSyncTest, SyncsAndTellsEveryActionOnce) {
   EXPECT_FALSE(f.observer.last.discovering);
 }
 
-TEST(RunSyncTest, OpensTheDestinationBeforeTheSourceWithTheRouteThatWasChosen) {
+TEST(RunSyncTest, OpensTheSourceFirstAndTheDestinationWithTheRouteThatWasChosen) {
   Fixture f;
   std::atomic<int> opened{0};
   int destination_turn = 0;
@@ -110,8 +110,8 @@ TEST(RunSyncTest, OpensTheDestinationBeforeTheSourceWithTheRouteThatWasChosen) {
     return choice;
   };
   EXPECT_EQ(f.Run().exit_code, ExitCode::kOk);
-  EXPECT_EQ(destination_turn, 1);
-  EXPECT_EQ(source_turn, 2);
+  EXPECT_EQ(source_turn, 1);
+  EXPECT_EQ(destination_turn, 2);
   EXPECT_EQ(f.destination_agent->opens.at(0).route.port, 77);
   EXPECT_EQ(f.destination_agent->opens.at(0).role, Role::kDestination);
   EXPECT_EQ(f.source_agent->opens.at(0).role, Role::kSource);
