@@ -7,7 +7,9 @@
 namespace uringsync {
 namespace {
 
-Task<void> JoinScope(Scope* scope) { co_await scope->Join(); }
+Task<void> JoinScope(Scope* scope) {
+  co_await scope->Join();
+}
 
 }  // namespace
 
@@ -24,11 +26,14 @@ ApplyEngine::ApplyEngine(Runtime* runtime, DirectoryPtr root, ApplyOptions optio
   for (const std::unique_ptr<ApplyWorker>& worker : workers_) worker->receiver()->SetPeers(receivers);
 }
 
-ApplyEngine::~ApplyEngine() { Stop(); }
+ApplyEngine::~ApplyEngine() {
+  Stop();
+}
 
 void ApplyEngine::Start() {
   started_ = true;
-  for (const std::unique_ptr<ApplyWorker>& worker : workers_) running_.SpawnOn(worker->shard(), RunWorker(worker.get()));
+  for (const std::unique_ptr<ApplyWorker>& worker : workers_)
+    running_.SpawnOn(worker->shard(), RunWorker(worker.get()));
 }
 
 absl::Status ApplyEngine::Submit(ActionBatch batch) {
@@ -123,7 +128,8 @@ Task<void> ApplyEngine::EndWithoutParent(const Action* action, BatchPtr batch) {
   co_return;
 }
 
-// Runs the kMakeDirectory actions and takes them, and what lies in a directory that could not be made, out of `actions`.
+// Runs the kMakeDirectory actions and takes them, and what lies in a directory that could not be made, out of
+// `actions`.
 Task<void> ApplyEngine::MakeDirectories(std::vector<Action>* actions, BatchPtr batch, ApplyWorker* home) {
   size_t kept = 0;
   for (size_t i = 0; i < actions->size(); ++i) {

@@ -1,12 +1,11 @@
 // ApplyEngine: carries out the batches of one destination session, phase by phase, on all shards.
 //
-// Batches come in by Submit in order. Directories are made first, in order, by one coroutine; everything else is cut into chunks of one
-// directory and taken by the shards' workers. A batch of another phase begins when everything before it has ended and is durable.
-// Deletes run in their order (children before parents).
+// Batches come in by Submit in order. Directories are made first, in order, by one coroutine; everything else is cut
+// into chunks of one directory and taken by the shards' workers. A batch of another phase begins when everything before
+// it has ended and is durable. Deletes run in their order (children before parents).
 //
-// Thread rule: Start, Submit, Finish, Stop and the destructor on one thread that is no shard (Stop on any); results come through
-// shared().report.
-// Use:  ApplyEngine engine(runtime, root, options, sources, on_news);   engine.Start();
+// Thread rule: Start, Submit, Finish, Stop and the destructor on one thread that is no shard (Stop on any); results
+// come through shared().report. Use:  ApplyEngine engine(runtime, root, options, sources, on_news);   engine.Start();
 //       engine.Submit(batch); ...; engine.Finish();   ... until finished();   engine.Stop();
 #pragma once
 
@@ -32,10 +31,12 @@ class ApplyEngine {
  public:
   // Batches received and not begun; more are a violation of the credit.
   static constexpr size_t kMaxQueuedBatches = 4096;
-  // Actions of one chunk: small enough to spread one directory over all shards, big enough to keep a shard at one directory.
+  // Actions of one chunk: small enough to spread one directory over all shards, big enough to keep a shard at one
+  // directory.
   static constexpr size_t kChunkActions = 64;
 
-  // `sources`: one for each shard, outliving the engine. `on_news` as in ApplyReport; also called once when the engine has finished.
+  // `sources`: one for each shard, outliving the engine. `on_news` as in ApplyReport; also called once when the engine
+  // has finished.
   ApplyEngine(Runtime* runtime, DirectoryPtr root, ApplyOptions options, std::vector<ContentSource*> sources,
               std::function<void()> on_news);
   // Stops if that was not done.
@@ -48,8 +49,8 @@ class ApplyEngine {
   void Finish();
   // Everything submitted has ended and is as durable as it gets.
   bool finished() const { return finished_.load(); }
-  // Ends everything soon: what is staged is removed, actions under way end without a result. Blocks until all coroutines have
-  // ended. Idempotent.
+  // Ends everything soon: what is staged is removed, actions under way end without a result. Blocks until all
+  // coroutines have ended. Idempotent.
   void Stop();
 
   // What is new, with totals. True when more is waiting.

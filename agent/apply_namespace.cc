@@ -79,7 +79,7 @@ absl::StatusOr<DirectoryPtr> ParentOf(const NamespaceContext& context, const Rel
 }
 
 bool MakeWritable(const NamespaceContext& context, const Directory& directory) {
-  struct statx stat {};
+  struct statx stat{};
   if (!StatDescriptor(context.driver, directory.fd(), &stat).ok()) return false;
   uint32_t mode = stat.stx_mode & 07777;
   if ((mode & kOwnerWriteSearch) == kOwnerWriteSearch) return false;
@@ -98,10 +98,9 @@ std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& contex
         context, **parent, [&] { return RemoveObject(context.driver, dirfd, name, *action.existing); });
     if (!removed.ok()) return DestinationFailure(removed, "unlink", context.shared);
   }
-  absl::Status made =
-      WithWritableParent(context, **parent, [&] { return MakeDirectory(context.driver, dirfd, name); });
+  absl::Status made = WithWritableParent(context, **parent, [&] { return MakeDirectory(context.driver, dirfd, name); });
   if (absl::IsAlreadyExists(made)) {
-    struct statx found {};
+    struct statx found{};
     if (StatAt(context.driver, dirfd, name, &found).ok() && FileTypeFromMode(found.stx_mode) == FileType::kDirectory)
       return std::nullopt;
     return TransferFailure{FailureKind::kConflict, false, "mkdir", EEXIST, {}};
@@ -120,9 +119,8 @@ std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, cons
   bool is_directory = doomed.type == FileType::kDirectory;
   // A cached descriptor would keep naming the directory that is gone.
   if (is_directory) context.directories->Invalidate(action.path);
-  absl::Status removed = WithWritableParent(context, **parent, [&] {
-    return RemoveObject(context.driver, (*parent)->fd(), LeafName(action.path), doomed);
-  });
+  absl::Status removed = WithWritableParent(
+      context, **parent, [&] { return RemoveObject(context.driver, (*parent)->fd(), LeafName(action.path), doomed); });
   if (removed.ok() || absl::IsNotFound(removed)) return std::nullopt;
   return DestinationFailure(removed, is_directory ? "rmdir" : "unlink", context.shared);
 }
@@ -133,27 +131,30 @@ std::optional<TransferFailure> StageLink(const NamespaceContext& context, const 
   absl::StatusOr<DirectoryPtr> target_parent = ParentOf(context, action.link_target);
   if (!target_parent.ok()) return DestinationFailure(target_parent.status(), "open", context.shared);
   const char* target_name = LeafName(action.link_target);
-  struct statx target {};
+  struct statx target{};
   absl::Status found = StatAt(context.driver, (*target_parent)->fd(), target_name, &target);
   if (!found.ok()) return DestinationFailure(found, "link", context.shared);
   if (!IsWantedTarget(target, action.wanted, context.shared->options)) {
-    TransferFailure failure{FailureKind::kConflict, false, "link", 0, "the first name of the link group is not in place"};
+    TransferFailure failure{FailureKind::kConflict, false, "link", 0,
+                            "the first name of the link group is not in place"};
     return failure;
   }
-  struct statx present {};
+  struct statx present{};
   // rename(2) of one name of an inode over another does nothing: the link is there already.
   if (StatAt(context.driver, (*parent)->fd(), LeafName(action.path), &present).ok() && SameObject(present, target))
     return std::nullopt;
   absl::StatusOr<StagedObject> linked;
   absl::Status made = WithWritableParent(context, **parent, [&] {
-    linked = StagedObject::CreateLink(context.driver, *parent, context.shared->receive.namer(), **target_parent, target_name);
+    linked = StagedObject::CreateLink(context.driver, *parent, context.shared->receive.namer(), **target_parent,
+                                      target_name);
     return linked.status();
   });
   if (!made.ok()) return DestinationFailure(made, "link", context.shared);
-  struct statx linked_stat {};
+  struct statx linked_stat{};
   found = StatAt(context.driver, (*parent)->fd(), linked->temporary_name().c_str(), &linked_stat);
   if (!found.ok() || !SameObject(linked_stat, target))
-    return TransferFailure{FailureKind::kConflict, false, "link", 0, "the first name of the link group was replaced meanwhile"};
+    return TransferFailure{FailureKind::kConflict, false, "link", 0,
+                           "the first name of the link group was replaced meanwhile"};
   *staged = *std::move(linked);
   return std::nullopt;
 }

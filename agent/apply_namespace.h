@@ -1,7 +1,7 @@
 // Changes of the destination's name space, one function each: directories, links, special files, deletes.
 //
-// Everything below the root goes through pinned parent directories; nothing follows a link. Objects get their final name whole, by a
-// rename of a temporary; what is in the way must be what the plan was made against.
+// Everything below the root goes through pinned parent directories; nothing follows a link. Objects get their final
+// name whole, by a rename of a temporary; what is in the way must be what the plan was made against.
 //
 // Thread rule: the shard of `context`.
 #pragma once
@@ -27,16 +27,16 @@ TransferFailure DestinationFailure(const absl::Status& status, std::string opera
 
 // The pinned directory that holds `path`.
 absl::StatusOr<DirectoryPtr> ParentOf(const NamespaceContext& context, const RelPath& path);
-// Gives the owner write and search permission on a directory that refused us (EACCES). Its planned metadata is set again in the last
-// phase, because its mtime moves anyway. False when it was writable already or cannot be changed.
+// Gives the owner write and search permission on a directory that refused us (EACCES). Its planned metadata is set
+// again in the last phase, because its mtime moves anyway. False when it was writable already or cannot be changed.
 bool MakeWritable(const NamespaceContext& context, const Directory& directory);
 
 // mkdir 0700; a planned object of another type makes way first. A directory that is there already is fine.
 std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& context, const Action& action);
 // Removes the planned object; nothing there is fine.
 std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, const Action& action);
-// A staged hard link of action.link_target, whose identity (type, size, mtime) must be that of action.wanted. Left invalid, without a
-// failure, when the name is that very inode already.
+// A staged hard link of action.link_target, whose identity (type, size, mtime) must be that of action.wanted. Left
+// invalid, without a failure, when the name is that very inode already.
 std::optional<TransferFailure> StageLink(const NamespaceContext& context, const Action& action, StagedObject* staged);
 
 }  // namespace uringsync

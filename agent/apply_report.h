@@ -1,7 +1,7 @@
 // ApplyReport: what the applying coroutines of all shards tell, and what the control stream's writer takes.
 //
-// Results are never held back by the stream: they collect here and leave in ApplyProgress messages. What collects is bounded by the
-// actions that are outstanding, and those by the credit of the coordinator.
+// Results are never held back by the stream: they collect here and leave in ApplyProgress messages. What collects is
+// bounded by the actions that are outstanding, and those by the credit of the coordinator.
 //
 // Thread rule: every method from any thread.
 #pragma once

@@ -201,7 +201,7 @@ Task<ApplyWorker::Failure> ApplyWorker::SetMetadata(const Action& action) {
     if (!parent.ok()) co_return DestinationFailure(parent.status(), "open", shared_);
     holder = *parent;
     name = LeafName(action.path);
-    struct statx found {};
+    struct statx found{};
     absl::Status stated = StatAt(context_.driver, holder->fd(), name, &found);
     if (!stated.ok()) co_return DestinationFailure(stated, "stat", shared_);
     // A directory's own mtime and inode may be new in this very run; any other object must be the one planned against.
@@ -233,7 +233,8 @@ Task<void> ApplyWorker::SyncDirectory(std::string path, [[maybe_unused]] Semapho
   // Removed since: its parent is synced too.
   if (!directory.ok() && StatusErrno(directory.status()) == ENOENT) co_return;
   absl::Status synced = directory.status();
-  if (synced.ok() && !(*directory)->readable()) synced = absl::PermissionDeniedError("the directory cannot be opened for reading");
+  if (synced.ok() && !(*directory)->readable())
+    synced = absl::PermissionDeniedError("the directory cannot be opened for reading");
   if (synced.ok()) synced = co_await SyncFile(context_.driver, (*directory)->fd());
   if (synced.ok()) co_return;
   shared_->sync_incomplete = true;

@@ -1,7 +1,8 @@
 // ApplyWorker: carries out actions on one shard.
 //
-// Chunks come from the session's shared queue; each action is a coroutine of its own, many at once, so that one io_uring_enter submits
-// the reads and writes of many files. Every action ends with exactly one ActionDone, with a Problem when it failed.
+// Chunks come from the session's shared queue; each action is a coroutine of its own, many at once, so that one
+// io_uring_enter submits the reads and writes of many files. Every action ends with exactly one ActionDone, with a
+// Problem when it failed.
 //
 // Thread rule: one shard.
 #pragma once

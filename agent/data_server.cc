@@ -42,7 +42,8 @@ Task<void> DataServer::State::Handle(AcceptedSocket socket) {
   // Whom it does not concern is told nothing more than the handshake did.
   if (!data.ok()) co_return;
   if (data->reply_channel != nullptr) {
-    absl::StatusOr<std::shared_ptr<LiveSource>> source = options.table->FindSource(data->hello.session, data->hello.token);
+    absl::StatusOr<std::shared_ptr<LiveSource>> source =
+        options.table->FindSource(data->hello.session, data->hello.token);
     if (source.ok()) static_cast<void>(co_await (*source)->Serve(std::move(data->reply_channel)));
   } else {
     absl::StatusOr<std::shared_ptr<LiveDestination>> destination =
@@ -86,9 +87,13 @@ absl::StatusOr<std::unique_ptr<DataServer>> DataServer::Start(DataServerOptions 
   return std::unique_ptr<DataServer>(new DataServer(std::move(state)));
 }
 
-DataServer::~DataServer() { Stop(); }
+DataServer::~DataServer() {
+  Stop();
+}
 
-uint16_t DataServer::port() const { return state_->listener->port(); }
+uint16_t DataServer::port() const {
+  return state_->listener->port();
+}
 
 void DataServer::Stop() {
   if (state_->stopped) return;

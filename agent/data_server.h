@@ -1,10 +1,11 @@
 // DataServer: the agent's data-plane port.
 //
-// Every connection is accepted on shard 0, handed to a shard (round robin), secured there, and must say within a deadline which
-// session it belongs to; then the session uses it. A private agent has none.
+// Every connection is accepted on shard 0, handed to a shard (round robin), secured there, and must say within a
+// deadline which session it belongs to; then the session uses it. A private agent has none.
 //
 // Thread rule: Start, Stop and destruction on one thread that is no shard.
-// Use:  US_ASSIGN_OR_RETURN(std::unique_ptr<DataServer> server, DataServer::Start({.runtime = &runtime, .table = &table, .tls = tls,
+// Use:  US_ASSIGN_OR_RETURN(std::unique_ptr<DataServer> server, DataServer::Start({.runtime = &runtime, .table =
+// &table, .tls = tls,
 //                                                                                  .host = "0.0.0.0", .port = 7441}));
 #pragma once
 
@@ -24,8 +25,8 @@ struct DataServerOptions {
   Runtime* runtime = nullptr;
   SessionTable* table = nullptr;
   std::shared_ptr<const TlsContext> tls;  // server side, asks for a client certificate
-  std::string host;                 // address to listen on
-  uint16_t port = 0;                // 0: any free one
+  std::string host;                       // address to listen on
+  uint16_t port = 0;                      // 0: any free one
 };
 
 class DataServer {

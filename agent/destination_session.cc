@@ -19,9 +19,13 @@ constexpr size_t kConnectionsPerShard = 2;
 constexpr size_t kMaxConnections = 64;
 constexpr int kMaxDialTries = 6;
 
-Task<void> JoinScope(Scope* scope) { co_await scope->Join(); }
+Task<void> JoinScope(Scope* scope) {
+  co_await scope->Join();
+}
 
-Task<void> EndOrderly(RemoteContentSource* source) { co_await source->End(); }
+Task<void> EndOrderly(RemoteContentSource* source) {
+  co_await source->End();
+}
 
 Task<void> SleepOnShard(std::chrono::nanoseconds time, CancelToken cancel) {
   co_await SleepUnlessCancelled(Shard::Current()->driver(), time, std::move(cancel));
@@ -57,7 +61,9 @@ Task<absl::Status> DestinationSession::Lock() {
   co_return absl::OkStatus();
 }
 
-void DestinationSession::Start() { opening_.SpawnOn(&context_.runtime->shard(0), Open()); }
+void DestinationSession::Start() {
+  opening_.SpawnOn(&context_.runtime->shard(0), Open());
+}
 
 Task<void> DestinationSession::Open() {
   Driver* driver = Shard::Current()->driver();
@@ -90,7 +96,8 @@ Task<void> DestinationSession::Open() {
 }
 
 absl::Status DestinationSession::AwaitSource() {
-  if (context_.data_port == 0) return absl::FailedPreconditionError("this agent has no data port to accept connections on");
+  if (context_.data_port == 0)
+    return absl::FailedPreconditionError("this agent has no data port to accept connections on");
   MakeRemoteSources();
   US_RETURN_IF_ERROR(context_.table->AddDestination(open_.session, shared_from_this()));
   registered_ = true;
@@ -186,7 +193,8 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
   // The last one of this shard gave up: the others carry on, if there are any.
   std::string text = "data connection to " + open_.route.host + ": " + std::string(ToStd(last.message()));
   remote_[shard]->Close(MakeStatus(absl::StatusCode::kUnavailable, text));
-  bool any = std::any_of(dialers_.begin(), dialers_.end(), [](const std::atomic<int>& live) { return live.load() > 0; });
+  bool any =
+      std::any_of(dialers_.begin(), dialers_.end(), [](const std::atomic<int>& live) { return live.load() > 0; });
   if (!any) outbox_->Fail(ErrorKind::kProtocol, "destination: " + text);
 }
 
@@ -271,7 +279,8 @@ void DestinationSession::Stop() {
     if (orderly) {
       running_.SpawnOn(&context_.runtime->shard(i), EndOrderly(remote_[i]));
     } else {
-      running_.SpawnOn(&context_.runtime->shard(i), CloseSource(remote_[i], absl::CancelledError("the session is over")));
+      running_.SpawnOn(&context_.runtime->shard(i),
+                       CloseSource(remote_[i], absl::CancelledError("the session is over")));
     }
   }
   if (engine_ != nullptr) engine_->Stop();

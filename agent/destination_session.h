@@ -50,8 +50,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   Task<absl::Status> Lock();
   // kAccept: lets the data server hand over connections of the source.
   absl::Status AwaitSource();
-  // At the first batch, or the end without one: the coordinator opens the destination before the source, so the source session
-  // can be found only now.
+  // At the first batch, or the end without one: the coordinator opens the destination before the source, so the source
+  // session can be found only now.
   absl::Status StartOnce();
   absl::Status UseLocalSource();
   void DialSource();
@@ -72,8 +72,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   std::vector<std::unique_ptr<ContentSource>> sources_;
   std::vector<RemoteContentSource*> remote_;  // of sources_, empty for a local route
   std::vector<std::atomic<int>> dialers_;     // live dial loops of each shard
-  bool writes_ = false;         // written before opened_
-  SessionOpened destination_;   // likewise
+  bool writes_ = false;                       // written before opened_
+  SessionOpened destination_;                 // likewise
   std::unique_ptr<ApplyEngine> engine_;
   std::atomic<bool> engine_ready_{false};  // lets the outbox's thread look at engine_
   Scope opening_;

@@ -1,7 +1,7 @@
 // SessionRunner: one control stream from Hello to its end; the agent's side of a sync.
 //
-// A stream carries one session, source or destination (agent/source_session.h, agent/destination_session.h). This class does what
-// both share: handshake, the root, the order of messages, the writer thread, and the end.
+// A stream carries one session, source or destination (agent/source_session.h, agent/destination_session.h). This class
+// does what both share: handshake, the root, the order of messages, the writer thread, and the end.
 //
 // Thread rule: Run blocks its calling thread (never a shard's); many at once.
 #pragma once

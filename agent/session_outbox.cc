@@ -4,7 +4,9 @@
 
 namespace uringsync {
 
-SessionOutbox::~SessionOutbox() { Close(); }
+SessionOutbox::~SessionOutbox() {
+  Close();
+}
 
 void SessionOutbox::Start() {
   thread_ = std::thread([this] { Loop(); });

@@ -1,8 +1,8 @@
 // SessionOutbox: everything that one session says on its control stream, written by one thread.
 //
-// Messages queue here from any thread; progress is asked for, not queued: after each notification and at most every kTick, `poll` says
-// what there is to tell. So results always flow, and a slow coordinator makes messages rarer, not the queue longer. Manifest batches
-// wait for a slot, which bounds the queue.
+// Messages queue here from any thread; progress is asked for, not queued: after each notification and at most every
+// kTick, `poll` says what there is to tell. So results always flow, and a slow coordinator makes messages rarer, not
+// the queue longer. Manifest batches wait for a slot, which bounds the queue.
 //
 // Thread rule: Push, Notify and slots() from any thread; Start, Close on the session's thread.
 // Use:  SessionOutbox outbox(stream, poll);  outbox.Start();  outbox.Push(message);  ...  outbox.Close();
@@ -30,8 +30,8 @@ class SessionOutbox {
   // How long Close waits for what is queued.
   static constexpr std::chrono::milliseconds kFlush{500};
 
-  // `poll(tick, &message)`: the next message to be made from the session's state, false for none. `tick`: kTick has passed since the
-  // last one that was made. Called on the writer's thread.
+  // `poll(tick, &message)`: the next message to be made from the session's state, false for none. `tick`: kTick has
+  // passed since the last one that was made. Called on the writer's thread.
   using Poll = std::function<bool(bool tick, AgentMessage* message)>;
   explicit SessionOutbox(AgentStream* stream) : stream_(stream) {}
   ~SessionOutbox();
@@ -47,7 +47,8 @@ class SessionOutbox {
   bool failed() const;
   // poll may have something to say.
   void Notify();
-  // Ends the writer when it has sent what is queued, or at once where the stream has ended. `poll` is not called afterwards.
+  // Ends the writer when it has sent what is queued, or at once where the stream has ended. `poll` is not called
+  // afterwards.
   void Close();
 
   // One unit for each manifest batch that waits to be sent; given back here.

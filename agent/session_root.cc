@@ -24,7 +24,7 @@ std::string FullPath(const Root& root, const RelPath& path) {
 // What is there instead of a directory, for the message.
 std::string WhatIsThere(Driver* driver, const Directory& base, const RelPath& path) {
   absl::StatusOr<DirectoryPtr> parent = OpenBeneath(driver, base, path.Parent(), DirectoryAccess::kPath);
-  struct statx found {};
+  struct statx found{};
   if (!parent.ok() || !StatAt(driver, (*parent)->fd(), LeafName(path), &found).ok()) return "not a directory";
   std::optional<FileType> type = FileTypeFromMode(found.stx_mode);
   return type.has_value() ? std::string("a ") + FileTypeName(*type) : "not a directory";
@@ -42,7 +42,8 @@ absl::StatusOr<DirectoryPtr> CreateRoot(Driver* driver, const Directory& base, c
 
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open) {
   const bool writes = open.role == Role::kDestination && !open.dry_run;
-  US_ASSIGN_OR_RETURN(const Root* root, context.roots->FindForRole(open.root, writes ? Role::kDestination : Role::kSource));
+  US_ASSIGN_OR_RETURN(const Root* root,
+                      context.roots->FindForRole(open.root, writes ? Role::kDestination : Role::kSource));
   const DirectoryPtr& base = root->directory;
   SessionRoot result;
   result.full_path = FullPath(*root, open.path);
@@ -81,7 +82,7 @@ absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSes
   if (root.directory == nullptr) return absl::OkStatus();
   US_ASSIGN_OR_RETURN(opened->file_system, FileSystemTypeName(driver, root.directory->fd()));
   if (open.role == Role::kDestination) opened->time_granularity_ns = ProbeTimeGranularity(driver, *root.directory);
-  struct statx stat {};
+  struct statx stat{};
   US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &stat), root.full_path));
   if (!EntryFromStatx(stat, open.selection.atime, &opened->root)) return absl::InternalError("no type for the root");
   XattrAccess xattrs(driver);
@@ -95,7 +96,9 @@ absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSes
   return absl::OkStatus();
 }
 
-bool IsVolatileFileSystem(const std::string& file_system) { return file_system == "tmpfs" || file_system == "ramfs"; }
+bool IsVolatileFileSystem(const std::string& file_system) {
+  return file_system == "tmpfs" || file_system == "ramfs";
+}
 
 uint64_t DigestSeedOf(const SessionToken& token) {
   return Xxh128(std::string_view(reinterpret_cast<const char*>(token.data()), token.size())).low;

@@ -19,8 +19,9 @@ struct SessionRoot {
   std::string full_path;  // of this host, for messages
 };
 
-// Finds `open.path` below the named root. NotFound, PermissionDenied (read-only root) and FailedPrecondition (no directory) say what and
-// where. A destination's missing directory is made when `create_root` says so and its parent exists; in a dry run it stays missing.
+// Finds `open.path` below the named root. NotFound, PermissionDenied (read-only root) and FailedPrecondition (no
+// directory) say what and where. A destination's missing directory is made when `create_root` says so and its parent
+// exists; in a dry run it stays missing.
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open);
 
 // Fills exists, created, root, file_system, time_granularity_ns and what this process may set.

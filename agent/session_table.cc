@@ -13,7 +13,8 @@ bool EqualInConstantTime(const SessionToken& a, const SessionToken& b) {
 
 template <typename T>
 absl::Status Add(std::map<SessionId, std::shared_ptr<T>>* sessions, const SessionId& id, std::shared_ptr<T> session) {
-  if (sessions->size() >= SessionTable::kMaxSessions) return absl::ResourceExhaustedError("this agent serves too many sessions");
+  if (sessions->size() >= SessionTable::kMaxSessions)
+    return absl::ResourceExhaustedError("this agent serves too many sessions");
   if (!sessions->emplace(id, std::move(session)).second) return absl::AlreadyExistsError("the session id is in use");
   return absl::OkStatus();
 }
@@ -49,13 +50,14 @@ void SessionTable::RemoveDestination(const SessionId& id) {
   destinations_.erase(id);
 }
 
-absl::StatusOr<std::shared_ptr<LiveSource>> SessionTable::FindSource(const SessionId& id, const SessionToken& token) const {
+absl::StatusOr<std::shared_ptr<LiveSource>> SessionTable::FindSource(const SessionId& id,
+                                                                     const SessionToken& token) const {
   std::lock_guard lock(mutex_);
   return Find(sources_, id, token);
 }
 
 absl::StatusOr<std::shared_ptr<LiveDestination>> SessionTable::FindDestination(const SessionId& id,
-                                                                              const SessionToken& token) const {
+                                                                               const SessionToken& token) const {
   std::lock_guard lock(mutex_);
   return Find(destinations_, id, token);
 }

@@ -53,10 +53,11 @@ class SessionTable {
   void RemoveSource(const SessionId& id);
   void RemoveDestination(const SessionId& id);
 
-  // PermissionDenied for an unknown session and for a wrong token alike: a stranger learns nothing. The token is compared in
-  // constant time.
+  // PermissionDenied for an unknown session and for a wrong token alike: a stranger learns nothing. The token is
+  // compared in constant time.
   absl::StatusOr<std::shared_ptr<LiveSource>> FindSource(const SessionId& id, const SessionToken& token) const;
-  absl::StatusOr<std::shared_ptr<LiveDestination>> FindDestination(const SessionId& id, const SessionToken& token) const;
+  absl::StatusOr<std::shared_ptr<LiveDestination>> FindDestination(const SessionId& id,
+                                                                   const SessionToken& token) const;
 
  private:
   mutable std::mutex mutex_;

@@ -12,7 +12,9 @@
 namespace uringsync {
 namespace {
 
-Task<void> JoinScope(Scope* scope) { co_await scope->Join(); }
+Task<void> JoinScope(Scope* scope) {
+  co_await scope->Join();
+}
 
 Task<void> CloseChannel(ReplyChannel* channel) {
   channel->Close();
@@ -30,7 +32,9 @@ constexpr int kMaxDialTries = 6;
 SourceSession::SourceSession(const AgentContext& context, OpenSession open, SessionOutbox* outbox)
     : context_(context), open_(std::move(open)), outbox_(outbox) {}
 
-void SourceSession::Start() { opening_.SpawnOn(&context_.runtime->shard(0), Open()); }
+void SourceSession::Start() {
+  opening_.SpawnOn(&context_.runtime->shard(0), Open());
+}
 
 Task<void> SourceSession::Open() {
   Driver* driver = Shard::Current()->driver();
@@ -120,7 +124,8 @@ Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
   }
   // Once there was a connection, the destination judges what it is missing.
   if (!last.ok() && !cancel.cancelled() && !ever_served_.load())
-    outbox_->Fail(ErrorKind::kProtocol, "source: data connection to " + host + ": " + std::string(ToStd(last.message())));
+    outbox_->Fail(ErrorKind::kProtocol,
+                  "source: data connection to " + host + ": " + std::string(ToStd(last.message())));
 }
 
 void SourceSession::Stop() {

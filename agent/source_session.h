@@ -1,7 +1,7 @@
 // SourceSession: the agent's side of a source: its manifest, and contents for whoever holds the session's token.
 //
-// Thread rule: the session's thread, but for what LiveSource says. Held by shared_ptr: a destination in the same agent may outlive the
-// control stream by the moment it needs to notice.
+// Thread rule: the session's thread, but for what LiveSource says. Held by shared_ptr: a destination in the same agent
+// may outlive the control stream by the moment it needs to notice.
 #pragma once
 
 #include <memory>

@@ -8,6 +8,8 @@ Task<absl::Status> LocalContentSource::Fetch(FileRequest request, ReplySink* sin
   return reader_->Serve(std::move(request), sink);
 }
 
-Task<absl::Status> LocalContentSource::WaitUsable() { co_return absl::OkStatus(); }
+Task<absl::Status> LocalContentSource::WaitUsable() {
+  co_return absl::OkStatus();
+}
 
 }  // namespace uringsync

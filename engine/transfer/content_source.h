@@ -1,7 +1,7 @@
 // ContentSource: how a destination gets contents, whether the source is this very process or a peer.
 //
-// One object per shard. LocalContentSource calls a SourceReader on the same shard: no socket, no copy. RemoteContentSource spreads
-// requests over the data connections of its shard (remote_source.h).
+// One object per shard. LocalContentSource calls a SourceReader on the same shard: no socket, no copy.
+// RemoteContentSource spreads requests over the data connections of its shard (remote_source.h).
 //
 // Thread rule: one shard, except where a method says otherwise.
 // Use:  absl::Status status = co_await source->Fetch(request, &sink);
@@ -21,9 +21,9 @@ namespace uringsync {
 class ContentSource {
  public:
   virtual ~ContentSource() = default;
-  // Answers `request` into `sink` (its id is chosen here). OK: the item with `end` was delivered, whatever its status says.
-  // Unavailable: the connection broke midway; asking again is harmless. Cancelled: the session is over. Any other status is
-  // the sink's own.
+  // Answers `request` into `sink` (its id is chosen here). OK: the item with `end` was delivered, whatever its status
+  // says. Unavailable: the connection broke midway; asking again is harmless. Cancelled: the session is over. Any other
+  // status is the sink's own.
   virtual Task<absl::Status> Fetch(FileRequest request, ReplySink* sink) = 0;
   // Suspends until Fetch can work (at once for a local source); not OK when it never will.
   virtual Task<absl::Status> WaitUsable() = 0;

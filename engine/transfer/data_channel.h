@@ -1,7 +1,8 @@
 // Data plane as values: what a destination asks of a source, and what comes back.
 //
-// The destination pulls: it sends requests and bounds what is outstanding (that bound is the credit). The source is stateless: it
-// opens, checks identity, reads, hashes, sends. Wire forms live in proto/ and docs/protocol.md; engine knows only this.
+// The destination pulls: it sends requests and bounds what is outstanding (that bound is the credit). The source is
+// stateless: it opens, checks identity, reads, hashes, sends. Wire forms live in proto/ and docs/protocol.md; engine
+// knows only this.
 #pragma once
 
 #include <cstdint>
@@ -48,17 +49,18 @@ struct CurrentFile {
   FileTime mtime;
 };
 
-// Part of an answer. `bytes` of file content at `offset`, or a hole of `hole_length` bytes there; `end` closes the request.
+// Part of an answer. `bytes` of file content at `offset`, or a hole of `hole_length` bytes there; `end` closes the
+// request.
 struct ReplyItem {
   uint64_t id = 0;
   ReplyStatus status = ReplyStatus::kOk;
-  int error = 0;                // errno of a failure, with `operation`
+  int error = 0;  // errno of a failure, with `operation`
   std::string operation;
   uint64_t offset = 0;
-  uint32_t data_length = 0;     // bytes in the message's payload, in item order
+  uint32_t data_length = 0;  // bytes in the message's payload, in item order
   uint64_t hole_length = 0;
-  Digest128 digest;             // XXH3-128 of those bytes with the session's seed
-  bool end = false;             // request complete: data and holes cover the asked range exactly (or status is not kOk)
+  Digest128 digest;  // XXH3-128 of those bytes with the session's seed
+  bool end = false;  // request complete: data and holes cover the asked range exactly (or status is not kOk)
   std::optional<XattrList> xattrs;  // with the first item of a request that wanted them
   // With kChanged, where a regular file is still there under that name.
   std::optional<CurrentFile> current;
@@ -79,8 +81,8 @@ class RequestChannel {
   virtual Task<absl::Status> Send(RequestMessage message) = 0;
   // OutOfRange at the peer's orderly end, Unavailable for a broken connection, InvalidArgument for malformed input.
   virtual Task<absl::StatusOr<ReplyMessage>> Receive() = 0;
-  // Says that nothing more will be sent: the peer's Receive gives OutOfRange once it has taken everything. Counts as a Send.
-  // A Close() without it may look like a broken connection to the peer.
+  // Says that nothing more will be sent: the peer's Receive gives OutOfRange once it has taken everything. Counts as a
+  // Send. A Close() without it may look like a broken connection to the peer.
   virtual Task<absl::Status> End() { co_return absl::OkStatus(); }
   // Ends both directions; waiting calls return soon. On the channel's shard.
   virtual void Close() = 0;

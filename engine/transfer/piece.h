@@ -1,6 +1,8 @@
-// Piece: bytes of one reply item together with whatever owns them, so that contents move from reader to writer uncopied.
+// Piece: bytes of one reply item together with whatever owns them, so that contents move from reader to writer
+// uncopied.
 //
-// Thread rule: a piece over a pool buffer lives and dies on the shard of that pool; the others are plain values of one thread.
+// Thread rule: a piece over a pool buffer lives and dies on the shard of that pool; the others are plain values of one
+// thread.
 #pragma once
 
 #include <cstddef>
@@ -63,8 +65,9 @@ class Piece {
 class ReplySink {
  public:
   virtual ~ReplySink() = default;
-  // Takes the next item of a request; `piece` holds item.data_length bytes. Items of one request come in order of offset, the last
-  // one has `end`. A status that is not OK says that the sink wants no more of this request: the caller stops with that status.
+  // Takes the next item of a request; `piece` holds item.data_length bytes. Items of one request come in order of
+  // offset, the last one has `end`. A status that is not OK says that the sink wants no more of this request: the
+  // caller stops with that status.
   virtual Task<absl::Status> OnItem(ReplyItem item, Piece piece) = 0;
 };
 

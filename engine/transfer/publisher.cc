@@ -82,6 +82,8 @@ Task<void> Publisher::Flush(Batch batch) {
   }
 }
 
-Task<void> Publisher::Drain() { co_await flushes_.Join(); }
+Task<void> Publisher::Drain() {
+  co_await flushes_.Join();
+}
 
 }  // namespace uringsync

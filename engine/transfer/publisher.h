@@ -1,13 +1,14 @@
 // Publisher: gives staged files their final names, made durable in batches before that.
 //
-// With sync, files wait until a batch is full or nothing more is coming; then all of them are fsynced in parallel over the ring, and
-// renamed. A failed fsync invalidates the batch: what it covers must be staged again (the pages count as clean afterwards, so a second
-// fsync would lie). Without sync each file is published at once.
+// With sync, files wait until a batch is full or nothing more is coming; then all of them are fsynced in parallel over
+// the ring, and renamed. A failed fsync invalidates the batch: what it covers must be staged again (the pages count as
+// clean afterwards, so a second fsync would lie). Without sync each file is published at once.
 //
 // Thread rule: one shard.
 // Use:  publisher.Begin();                                  // one object is being staged
 //       ... fill ...
-//       PublishResult result = co_await publisher.Commit(&staged, name, existing, bytes, alone);   // or publisher.Abandon()
+//       PublishResult result = co_await publisher.Commit(&staged, name, existing, bytes, alone);   // or
+//       publisher.Abandon()
 #pragma once
 
 #include <cstdint>
@@ -43,10 +44,10 @@ class Publisher {
   // More objects will be begun (true), or none for now: then what waits is published once nothing is being staged.
   void SetMoreComing(bool more);
 
-  // Ends Begin(). Waits for the batch and publishes `object` as `name`; `bytes` is its weight. `alone`: in a batch of its own (after a
-  // batch was invalidated). The object lives until the task ends.
-  Task<PublishResult> Commit(StagedObject* object, const char* name, const std::optional<Entry>* existing, uint64_t bytes,
-                             bool alone);
+  // Ends Begin(). Waits for the batch and publishes `object` as `name`; `bytes` is its weight. `alone`: in a batch of
+  // its own (after a batch was invalidated). The object lives until the task ends.
+  Task<PublishResult> Commit(StagedObject* object, const char* name, const std::optional<Entry>* existing,
+                             uint64_t bytes, bool alone);
   // Joins the flushes under way; nothing may be waiting.
   Task<void> Drain();
 

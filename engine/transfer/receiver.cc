@@ -40,7 +40,8 @@ std::string OperationOf(const absl::Status& status) {
 
 TransferFailure UnknownFailure(const absl::Status& fetched) {
   TransferFailure failure;
-  failure.kind = absl::IsUnavailable(fetched) || absl::IsCancelled(fetched) ? FailureKind::kConnection : FailureKind::kFailed;
+  failure.kind =
+      absl::IsUnavailable(fetched) || absl::IsCancelled(fetched) ? FailureKind::kConnection : FailureKind::kFailed;
   failure.at_source = true;
   failure.operation = "fetch";
   failure.error = StatusErrno(fetched);
@@ -264,8 +265,8 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
       filled.failure = co_await FetchXattrs(file->path, file->wanted, &*filled.xattrs);
     }
     if (!filled.failure.has_value()) break;
-    bool again = filled.failure->kind == FailureKind::kChanged && filled.current.has_value() && tries < kMaxContentTries &&
-                 !shared_->stopped();
+    bool again = filled.failure->kind == FailureKind::kChanged && filled.current.has_value() &&
+                 tries < kMaxContentTries && !shared_->stopped();
     if (!again) co_return filled.failure;
     shared_->counters().retries.fetch_add(1, std::memory_order_relaxed);
     Refresh(*filled.current, &file->wanted);

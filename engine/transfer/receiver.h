@@ -1,10 +1,12 @@
 // Receiver: fills a staged file with its contents and its metadata; one object per shard.
 //
-// A small file is one request and one write. A large file is cut into ranges that workers of all shards take: each shard works on its
-// own files first and helps the others when it has none, so two writers meet on one inode only at the end, and there is no long tail.
+// A small file is one request and one write. A large file is cut into ranges that workers of all shards take: each
+// shard works on its own files first and helps the others when it has none, so two writers meet on one inode only at
+// the end, and there is no long tail.
 //
-// What can be repeated is repeated here, a bounded number of times: a file that changed is asked for again with its fresh identity, a
-// piece with a wrong digest is fetched again, and so is what a broken connection left open (the source waits for a new connection).
+// What can be repeated is repeated here, a bounded number of times: a file that changed is asked for again with its
+// fresh identity, a piece with a wrong digest is fetched again, and so is what a broken connection left open (the
+// source waits for a new connection).
 //
 // Thread rule: one shard, except where noted; the fd of a staged file is written by all shards while Fill runs.
 // Use:  std::optional<TransferFailure> failure = co_await receiver.Fill(&staged, &file);
@@ -57,7 +59,8 @@ class Receiver {
   // The selected attributes of any object of the source, identity checked.
   Task<std::optional<TransferFailure>> FetchXattrs(RelPath path, Entry wanted, XattrList* xattrs);
   // Metadata of `wanted` onto `object`; counts what may not be set. `xattrs` null: those stay.
-  std::optional<TransferFailure> SetMetadata(ObjectHandle object, const Entry& wanted, const XattrList* xattrs, bool fresh);
+  std::optional<TransferFailure> SetMetadata(ObjectHandle object, const Entry& wanted, const XattrList* xattrs,
+                                             bool fresh);
 
   ContentSource* source() { return source_; }
   Shard* shard() { return shard_; }
@@ -76,7 +79,8 @@ class Receiver {
     std::optional<XattrList> xattrs;
   };
   // True: the request that ended like this is worth repeating. False: `failure` says why not.
-  bool MayRepeat(const absl::Status& fetched, const PieceWriter& writer, Tries* tries, std::optional<TransferFailure>* failure);
+  bool MayRepeat(const absl::Status& fetched, const PieceWriter& writer, Tries* tries,
+                 std::optional<TransferFailure>* failure);
   Task<FillResult> FillSmall(int fd, const IncomingFile& file);
   Task<FillResult> FillLarge(int fd, const IncomingFile& file);
   Task<void> RangeWorker(LargeFile* file);

@@ -106,9 +106,10 @@ void RemoteContentSource::Break(Connection* connection, absl::Status reason) {
   std::erase(connections_, connection);
   live_channels_.fetch_sub(1);
   for (auto& [id, pending] : connection->pending) {
-    pending->broken = is_closed_ ? closed_
-                                 : MakeStatus(absl::StatusCode::kUnavailable,
-                                              "data connection lost: " + std::string(ToStd(connection->broken.message())));
+    pending->broken = is_closed_
+                          ? closed_
+                          : MakeStatus(absl::StatusCode::kUnavailable,
+                                       "data connection lost: " + std::string(ToStd(connection->broken.message())));
     Wake(shard_, &pending->waiter);
   }
   connection->pending.clear();
@@ -230,6 +231,8 @@ Task<absl::Status> RemoteContentSource::Fetch(FileRequest request, ReplySink* si
   }
 }
 
-uint64_t RemoteContentSource::wire_bytes() const { return finished_wire_bytes_.load() + live_wire_bytes_.load(); }
+uint64_t RemoteContentSource::wire_bytes() const {
+  return finished_wire_bytes_.load() + live_wire_bytes_.load();
+}
 
 }  // namespace uringsync

@@ -1,8 +1,9 @@
 // RemoteContentSource: contents from a peer, over the data connections of one shard.
 //
-// Requests of all callers are coalesced: while one RequestMessage is being sent, the next one fills. One receiver coroutine per connection
-// hands replies to the waiting requests. What is outstanding is bounded in bytes (the credit of the data plane): replies are small next
-// to it, so a receiver never has to stop reading, and one slow file does not hold up the others.
+// Requests of all callers are coalesced: while one RequestMessage is being sent, the next one fills. One receiver
+// coroutine per connection hands replies to the waiting requests. What is outstanding is bounded in bytes (the credit
+// of the data plane): replies are small next to it, so a receiver never has to stop reading, and one slow file does not
+// hold up the others.
 //
 // Thread rule: one shard.
 #pragma once
@@ -34,8 +35,8 @@ class RemoteContentSource final : public ContentSource {
   // CHECKs that Run has ended.
   ~RemoteContentSource() override;
 
-  // Uses `channel` until it ends; returns why. OK or Cancelled after Close(). Requests that were under way on it end as Unavailable.
-  // May run several times at once, one for each connection. On the shard.
+  // Uses `channel` until it ends; returns why. OK or Cancelled after Close(). Requests that were under way on it end as
+  // Unavailable. May run several times at once, one for each connection. On the shard.
   Task<absl::Status> Run(std::unique_ptr<RequestChannel> channel);
   // No (further) connection will come: waiting and later calls end with `reason`. On the shard.
   void Close(absl::Status reason);

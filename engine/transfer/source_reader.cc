@@ -35,10 +35,14 @@ void EndChanged(ReplyItem* item, const struct statx& found) {
   item->current = CurrentFile{now.id, now.mode, now.uid, now.gid, now.size_bytes, now.mtime};
 }
 
-bool SameTime(const statx_timestamp& a, const statx_timestamp& b) { return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec; }
+bool SameTime(const statx_timestamp& a, const statx_timestamp& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
 
 // Whether the file may hold a hole: fewer blocks than bytes. Compressed files seem to; SEEK_HOLE tells.
-bool MayHaveHoles(const struct statx& stat) { return stat.stx_blocks * 512 < stat.stx_size; }
+bool MayHaveHoles(const struct statx& stat) {
+  return stat.stx_blocks * 512 < stat.stx_size;
+}
 
 }  // namespace
 
@@ -114,8 +118,8 @@ bool SourceReader::ReadAttributes(Work* work) {
     list = xattrs_.Read(ObjectHandle::At(directories_.root()->fd(), "."), options_.selection);
   } else {
     absl::StatusOr<DirectoryPtr> parent = directories_.Get(request.path.Parent());
-    absl::Status found = parent.ok() ? StatAt(driver_, (*parent)->fd(), LeafName(request.path), &work->before)
-                                     : parent.status();
+    absl::Status found =
+        parent.ok() ? StatAt(driver_, (*parent)->fd(), LeafName(request.path), &work->before) : parent.status();
     if (!found.ok()) {
       EndWithError(&work->next, found, "stat");
       return false;
@@ -132,7 +136,7 @@ bool SourceReader::ReadAttributes(Work* work) {
 }
 
 bool SourceReader::EndUnlessMoved(Work* work) {
-  struct statx now {};
+  struct statx now{};
   work->next.end = true;
   work->ended = true;
   absl::Status stated = StatDescriptor(driver_, work->file->fd.get(), &now);

@@ -1,8 +1,8 @@
 // SourceReader: answers FileRequests from the tree below one root.
 //
-// It opens beneath the root, checks that the object is the one asked for, reads data extents in pieces, hashes each, and looks
-// again at the end whether the file moved meanwhile. Nothing is remembered between requests but open descriptors of a few big
-// files, so that ranges of one file do not open it each time.
+// It opens beneath the root, checks that the object is the one asked for, reads data extents in pieces, hashes each,
+// and looks again at the end whether the file moved meanwhile. Nothing is remembered between requests but open
+// descriptors of a few big files, so that ranges of one file do not open it each time.
 //
 // Thread rule: one shard; several Serve at once.
 // Use:  SourceReader reader(driver, shard->buffers(), root, {.digest_seed = seed});
@@ -39,8 +39,8 @@ class SourceReader {
  public:
   SourceReader(Driver* driver, BufferPool* buffers, DirectoryPtr root, SourceReaderOptions options);
 
-  // Gives `sink` the answer to `request`, the last item with `end`. What goes wrong with the object is an item (kVanished, kChanged,
-  // kFailed), not a status; the status is the sink's own refusal, else OK.
+  // Gives `sink` the answer to `request`, the last item with `end`. What goes wrong with the object is an item
+  // (kVanished, kChanged, kFailed), not a status; the status is the sink's own refusal, else OK.
   Task<absl::Status> Serve(FileRequest request, ReplySink* sink);
 
  private:
@@ -53,15 +53,16 @@ class SourceReader {
     const FileRequest* request;
     ReplySink* sink;
     std::shared_ptr<SourceFile> file;
-    struct statx before {};  // the file when the request began to read
-    ReplyItem next;          // the item to be sent next; starts with the xattrs
+    struct statx before{};  // the file when the request began to read
+    ReplyItem next;         // the item to be sent next; starts with the xattrs
     bool ended = false;
   };
   // Fill work->file and ->before, or work->next with the item that ends the request; false then.
   bool OpenFor(Work* work);
   bool ReadAttributes(Work* work);
   bool CheckIdentity(Work* work);
-  // Marks work->next as the last item; turns it into kChanged when the file moved since `before`. True when all is well.
+  // Marks work->next as the last item; turns it into kChanged when the file moved since `before`. True when all is
+  // well.
   bool EndUnlessMoved(Work* work);
   Task<absl::Status> SendHole(Work* work, uint64_t offset, uint64_t length);
   Task<absl::Status> SendData(Work* work, uint64_t offset, uint64_t length);

@@ -11,7 +11,8 @@
 namespace uringsync {
 namespace {
 
-// Packs reply items into messages. While the sender sends one message the next one fills; a reply that does not fit waits.
+// Packs reply items into messages. While the sender sends one message the next one fills; a reply that does not fit
+// waits.
 class Packer final : public ReplySink {
  public:
   Packer(ReplyChannel* channel, SourceServerLimits limits) : channel_(channel), limits_(limits) {}

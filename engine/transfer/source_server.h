@@ -1,7 +1,8 @@
 // SourceServer: answers the requests of one data connection.
 //
-// It receives RequestMessages, runs a SourceReader with bounded concurrency, and packs what comes out: while one ReplyMessage is on
-// its way the next one fills, so many small files ride together and a large piece goes as it is, without a copy.
+// It receives RequestMessages, runs a SourceReader with bounded concurrency, and packs what comes out: while one
+// ReplyMessage is on its way the next one fills, so many small files ride together and a large piece goes as it is,
+// without a copy.
 //
 // Thread rule: one shard.
 // Use:  absl::Status end = co_await ServeReplies(&channel, &reader, limits);
@@ -23,8 +24,9 @@ struct SourceServerLimits {
   size_t message_items = 512;
 };
 
-// Serves until the peer ends the connection in order (OK), the connection breaks or the peer is malformed (the channel's status), or
-// the channel is closed on this side. Everything it started has ended when it returns; the channel is closed then.
+// Serves until the peer ends the connection in order (OK), the connection breaks or the peer is malformed (the
+// channel's status), or the channel is closed on this side. Everything it started has ended when it returns; the
+// channel is closed then.
 Task<absl::Status> ServeReplies(ReplyChannel* channel, SourceReader* reader, SourceServerLimits limits);
 
 }  // namespace uringsync

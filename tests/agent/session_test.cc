@@ -84,7 +84,7 @@ class SessionTest : public testing::Test {
     return Finish();
   }
   bool Exists(const std::string& name) {
-    struct stat found {};
+    struct stat found{};
     return ::lstat((dir_ / name).c_str(), &found) == 0;
   }
   std::vector<std::string> ReadDestinationNames() {
@@ -140,10 +140,9 @@ TEST_F(SessionTest, TreeIsCopiedWithinOneAgent) {
   EXPECT_EQ(done.counters.actions_done, last_action_);
   EXPECT_EQ(done.counters.bytes_received, done.counters.bytes_written);
   EXPECT_EQ(destination_->completed, last_sequence_);
-  for (int f = 0; f < 40; ++f)
-    EXPECT_EQ(ReadFile(dir_ / ("dst/d3/f" + std::to_string(f))), std::string(f * 100, 'd'));
+  for (int f = 0; f < 40; ++f) EXPECT_EQ(ReadFile(dir_ / ("dst/d3/f" + std::to_string(f))), std::string(f * 100, 'd'));
   EXPECT_EQ(ReadFile(dir_ / "dst/big"), std::string(20 << 20, 'B'));
-  struct stat found {};
+  struct stat found{};
   ASSERT_EQ(::lstat((dir_ / "dst/pipe").c_str(), &found), 0);
   EXPECT_EQ(found.st_mode, static_cast<mode_t>(S_IFIFO | 0604));
   ASSERT_EQ(::stat((dir_ / "dst/d2").c_str(), &found), 0);
@@ -172,8 +171,8 @@ TEST_F(SessionTest, HardLinksDeletesAndMetadataAreApplied) {
   Submit(Phase::kDirectoryMetadata, {Add(ActionKind::kSetMetadata, "", root)});
   Finish();
   EXPECT_TRUE(destination_->problems.empty());
-  struct stat a {};
-  struct stat b {};
+  struct stat a{};
+  struct stat b{};
   ASSERT_EQ(::stat((dir_ / "dst/a").c_str(), &a), 0);
   ASSERT_EQ(::stat((dir_ / "dst/b").c_str(), &b), 0);
   EXPECT_EQ(a.st_ino, b.st_ino);

@@ -43,9 +43,7 @@ Task<void> PublishAll(DirectoryPtr into, bool sync, bool alone, std::vector<Publ
 class PublisherTest : public testing::TestWithParam<IoBackend> {
  protected:
   PublisherTest() : runtime_(StartFaultyRuntime(plan_, GetParam(), 1)), into_(OpenTestRoot(dir_.path())) {}
-  void Publish(bool sync, bool alone = false) {
-    BlockOn(&runtime_->shard(0), PublishAll(into_, sync, alone, &files_));
-  }
+  void Publish(bool sync, bool alone = false) { BlockOn(&runtime_->shard(0), PublishAll(into_, sync, alone, &files_)); }
   bool Exists(const std::string& name) { return ::access((dir_ / name).c_str(), F_OK) == 0; }
   TempDir dir_;
   std::shared_ptr<FaultPlan> plan_ = std::make_shared<FaultPlan>();

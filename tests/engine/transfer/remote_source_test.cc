@@ -32,7 +32,8 @@ Task<void> RunChannel(RemoteContentSource* source, std::unique_ptr<RequestChanne
 }
 
 // Fetches everything over `connections` in-memory connections of one shard.
-Task<void> FetchAll(DirectoryPtr root, size_t connections, std::vector<std::unique_ptr<Fetched>>* all, absl::Status* end) {
+Task<void> FetchAll(DirectoryPtr root, size_t connections, std::vector<std::unique_ptr<Fetched>>* all,
+                    absl::Status* end) {
   RemoteContentSource source(Executor::Current());
   Scope channels;
   std::vector<std::unique_ptr<ReplyChannel>> served;

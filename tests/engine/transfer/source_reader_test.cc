@@ -128,7 +128,8 @@ TEST_P(SourceReaderTest, ReadErrorIsAFailureOfThatFile) {
 
 TEST_P(SourceReaderTest, AttributesOfADirectoryComeWithoutContents) {
   MakeDirectories(dir_ / "d");
-  if (::setxattr((dir_ / "d").c_str(), "user.color", "red", 3, 0) != 0) GTEST_SKIP() << "no user xattrs here: errno " << errno;
+  if (::setxattr((dir_ / "d").c_str(), "user.color", "red", 3, 0) != 0)
+    GTEST_SKIP() << "no user xattrs here: errno " << errno;
   FileRequest request = WholeFile("d", EntryOf(dir_ / "d"));
   request.want_xattrs = true;
   ASSERT_OK(Serve(request));

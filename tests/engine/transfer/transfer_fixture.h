@@ -43,7 +43,7 @@ inline DirectoryPtr OpenTestRoot(const std::string& path) {
 
 // The manifest's view of an object.
 inline Entry EntryOf(const std::string& path) {
-  struct statx found {};
+  struct statx found{};
   ::syscall(332, AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, kEntryStatxMask, &found);
   Entry entry;
   EntryFromStatx(found, false, &entry);
@@ -71,13 +71,15 @@ inline std::string Pattern(size_t bytes) {
     state ^= state << 13;
     state ^= state >> 7;
     state ^= state << 17;
-    text.replace(i, std::min<size_t>(8, bytes - i), reinterpret_cast<const char*>(&state), std::min<size_t>(8, bytes - i));
+    text.replace(i, std::min<size_t>(8, bytes - i), reinterpret_cast<const char*>(&state),
+                 std::min<size_t>(8, bytes - i));
   }
   return text;
 }
 
 // A runtime whose drivers inject the faults of `plan`.
-inline std::unique_ptr<Runtime> StartFaultyRuntime(const std::shared_ptr<FaultPlan>& plan, IoBackend backend, size_t shards) {
+inline std::unique_ptr<Runtime> StartFaultyRuntime(const std::shared_ptr<FaultPlan>& plan, IoBackend backend,
+                                                   size_t shards) {
   RuntimeOptions options;
   options.shards = shards;
   options.driver.backend = backend;
