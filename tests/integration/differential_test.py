@@ -16,9 +16,11 @@ SEED = int(os.environ.get("URINGSYNC_TEST_SEED", random.SystemRandom().randrange
 
 @harness.unittest.skipUnless(harness.has_rsync(), "rsync is not installed")
 class Differential(harness.Case):
-    def rsync(self, src, dst, *options, code=(0,)):
-        result = harness.run(["rsync", "-aHAXS", "--numeric-ids", *options, src + "/", dst + "/"])
-        self.assertIn(result.code, code, str(result))
+    def rsync(self, src, dst, *options):
+        """Whether rsync could do it; 23 where it refuses some objects. --modify-window=-1: times in nanoseconds."""
+        result = harness.run(["timeout", "--kill-after=5", "60", "rsync", "-aHAXS", "--numeric-ids", "--modify-window=-1", *options,
+                              src + "/", dst + "/"])
+        return result.code in (0, 23)
 
     def rounds(self):
         for seed in range(SEED, SEED + ROUNDS):
@@ -34,11 +36,10 @@ class Differential(harness.Case):
             for step in range(3):
                 options = random.Random(seed + step).sample(["--checksum", "--durability=none", "--io-backend=threads"], 1)
                 self.sync(at("src"), at("ours"), "--delete", *options)
-                self.rsync(at("src"), at("theirs"), "--delete")
+                self.assertTrue(self.rsync(at("src"), at("theirs"), "--delete"))
                 source, ours, theirs = (treecmp.snapshot(at(n)) for n in ("src", "ours", "theirs"))
                 self.assertSame(treecmp.compare(source, ours), "step %d, %s" % (step, options))
-                # rsync leaves the time of a directory, FIFO or device alone that differs by less than a second.
-                self.assertSame(treecmp.compare(theirs, ours, holes=False, times=False), "step %d, against rsync" % step)
+                self.assertSame(treecmp.compare(theirs, ours, holes=False), "step %d, against rsync" % step)
                 self.assertEqual([], harness.rsync_differences(at("src"), at("ours"), "-c"))
                 again = self.sync(at("src"), at("ours"), "--delete", "--json", *options).summary
                 self.assertEqual(0, again["plan"]["actions"])
@@ -57,13 +58,14 @@ class Differential(harness.Case):
             zoo.random_tree(at("ours"), seed)
             zoo.mutate(at("src"), seed + 1)
             zoo.mutate(at("ours"), seed + 2)
-            self.rsync(at("ours"), at("theirs"))
-            self.rsync(at("src"), at("theirs"), code=(0, 23))
+            self.assertTrue(self.rsync(at("ours"), at("theirs")))
+            if not self.rsync(at("src"), at("theirs")):
+                continue  # rsync 3.5 hangs or dies on some trees where a directory would have to make way
             self.sync(at("src"), at("ours"), code=(harness.OK, harness.PARTIAL))
             ours, theirs = treecmp.snapshot(at("ours")), treecmp.snapshot(at("theirs"))
             source = treecmp.snapshot(at("src"))
             self.assertEqual(set(theirs), set(ours))
-            self.assertSame(treecmp.compare(theirs, ours, links=False, holes=False, times=False, ignore=lambda path: path not in source))
+            self.assertSame(treecmp.compare(theirs, ours, links=False, holes=False, ignore=lambda path: path not in source))
 
     def test_two_agents_agree_with_rsync(self):
         os.makedirs(self.path("a"))

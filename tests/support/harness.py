@@ -221,6 +221,7 @@ class Case(unittest.TestCase):
                 agent.stop()
             except AssertionError as error:
                 failures.append(str(error))
+            agent.log.close()
         self.assertEqual([], failures)
 
     def cli(self, *arguments, code=OK, prefix=(), **options):
@@ -273,7 +274,7 @@ class Case(unittest.TestCase):
 
     def assertNoTemporaries(self, root):
         found = temporaries(root)
-        self.assertEqual([], found, "stray temporaries")
+        self.assertEqual([], found[:3], "%d stray temporaries" % len(found))
 
     def loop_mount(self, kind, megabytes, name):
         """A fresh file system in a file, mounted for the test; skips where that is not permitted."""
@@ -326,7 +327,8 @@ def has_rsync():
 
 def rsync_differences(src, dst, *options):
     """What rsync would still do after a sync: an empty list where it agrees that the trees are equal."""
-    result = run(["rsync", "-aHAXSn", "--numeric-ids", "--delete", "-i", *options, os.path.join(src, ""), os.path.join(dst, "")])
+    # --modify-window=-1: times in nanoseconds.
+    result = run(["rsync", "-aHAXSn", "--numeric-ids", "--modify-window=-1", "--delete", "-i", *options, os.path.join(src, ""), os.path.join(dst, "")])
     if result.code not in (0, 23):
         raise AssertionError(str(result))
     return [line for line in result.stdout.splitlines() if line.strip()]

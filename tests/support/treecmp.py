@@ -110,7 +110,8 @@ def _record(dir_fd, name, content):
     path = b"/proc/self/fd/%d/%s" % (dir_fd, name)
     try:
         for key in os.listxattr(path, follow_symlinks=False):
-            if not key.startswith("security.selinux"):
+            # xfs shows ACLs a second time, as trusted.SGI_ACL_*.
+            if not key.startswith(("security.selinux", "trusted.SGI_ACL_")):
                 record.xattrs[key] = os.getxattr(path, key, follow_symlinks=False)
         if record.type == stat.S_IFLNK:
             record.target = os.readlink(name, dir_fd=dir_fd)
