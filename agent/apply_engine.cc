@@ -55,6 +55,8 @@ void ApplyEngine::Stop() {
   shared_.receive.Stop();
   inbox_.Close();
   shared_.work.Close();
+  // Workers whose source is gone for good take no more chunks.
+  while (std::optional<WorkChunk> chunk = shared_.work.TryReceive()) Abandon(chunk->batch, chunk->actions.size());
   if (started_) BlockOn(&runtime_->shard(0), JoinScope(&running_));
   // Directory descriptors and staged objects belong to their shards, which have let go of them by now.
   workers_.clear();
@@ -177,8 +179,11 @@ Task<void> ApplyEngine::HandOut(WorkChunk chunk) {
   BatchPtr batch = chunk.batch;
   size_t actions = chunk.actions.size();
   bool taken = co_await shared_.work.Send(std::move(chunk));
-  if (taken) co_return;
-  // The session is stopping: nobody will carry them out, but whoever waits for them must not wait for ever.
+  if (!taken) Abandon(batch, actions);
+}
+
+// The session is stopping: nobody will carry them out, but whoever waits for them must not wait for ever.
+void ApplyEngine::Abandon(const BatchPtr& batch, size_t actions) {
   for (size_t i = 0; i < actions; ++i) {
     shared_.report.ActionDone(batch);
     shared_.barrier.Done();

@@ -66,6 +66,7 @@ class ApplyEngine {
   Task<void> RunInOrder(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home);
   Task<void> Spread(std::vector<Action> actions, BatchPtr batch);
   Task<void> HandOut(WorkChunk chunk);
+  void Abandon(const BatchPtr& batch, size_t actions);
   // Waits for everything handed out and makes it durable.
   Task<void> EndPhase();
   Task<void> RunWorker(ApplyWorker* worker);
