@@ -26,6 +26,8 @@ class Unprivileged(harness.Case):
         self.dst = self.path("home", "dst")
 
     def as_nobody(self, *arguments, **options):
+        # An instrumented program would complain that it cannot write its counts where root's are.
+        options["env"] = dict(os.environ, LLVM_PROFILE_FILE=self.path("home", "%m.profraw"))
         return self.cli(*arguments, prefix=self.prefix, program=self.program, cwd=self.path("home"), **options)
 
     def make_privileged_tree(self):
