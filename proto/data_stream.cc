@@ -8,6 +8,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/coro/semaphore.h"
+#include "engine/net/cancel_watch.h"
 #include "engine/net/connect.h"
 #include "engine/net/frame.h"
 #include "engine/net/memory_stream.h"
@@ -172,7 +173,7 @@ absl::Status CheckVersion(const DataHello& hello) {
 
 // The acceptor's half. An error was told to the peer.
 Task<absl::StatusOr<DataHello>> AnswerHello(DataLink* link, DataAdmission admit, Timeout timeout) {
-  US_CO_ASSIGN_OR_RETURN(const Frame frame, co_await link->reader.Read(timeout, timeout));
+  US_CO_ASSIGN_OR_RETURN(const Frame frame, co_await link->reader.Read(timeout, kHelloRest));
   US_CO_RETURN_IF_ERROR(ExpectType(frame, DataFrameType::kHello));
   absl::StatusOr<DataHello> hello = DecodeDataHello(frame.header);
   absl::Status admitted = hello.ok() ? CheckVersion(*hello) : hello.status();
@@ -190,14 +191,21 @@ Task<absl::StatusOr<DataHello>> AnswerHello(DataLink* link, DataAdmission admit,
   co_return hello;
 }
 
-Task<absl::StatusOr<std::unique_ptr<Stream>>> Dial(Driver* driver, const DataDial& dial) {
+// `watch` watches the stream that is returned.
+Task<absl::StatusOr<std::unique_ptr<Stream>>> Dial(Driver* driver, const DataDial& dial, CancelWatch* watch) {
   ConnectOptions options;
   options.host = dial.host;
   options.port = dial.port;
+  options.cancel = dial.cancel;
   US_CO_ASSIGN_OR_RETURN(std::unique_ptr<Stream> stream, co_await Connect(driver, std::move(options)));
+  // The socket's stream lives as long as the TLS stream that owns it.
+  watch->Watch(stream.get());
   if (!dial.tls) co_return std::move(stream);
   const std::string& name = dial.tls_host.empty() ? dial.host : dial.tls_host;
-  co_return co_await TlsConnect(std::move(stream), dial.tls, name, dial.timeouts.handshake);
+  absl::StatusOr<std::unique_ptr<Stream>> secured =
+      co_await TlsConnect(std::move(stream), dial.tls, name, dial.timeouts.handshake);
+  if (!secured.ok()) watch->Rest();
+  co_return secured;
 }
 
 }  // namespace
@@ -223,29 +231,52 @@ Task<absl::StatusOr<std::unique_ptr<ReplyChannel>>> OpenReplyChannel(std::unique
 }
 
 Task<absl::StatusOr<std::unique_ptr<RequestChannel>>> DialRequestChannel(Driver* driver, DataDial dial) {
-  US_CO_ASSIGN_OR_RETURN(std::unique_ptr<Stream> stream, co_await Dial(driver, dial));
-  co_return co_await OpenRequestChannel(std::move(stream), dial.hello, dial.timeouts);
+  CancelWatch watch(dial.cancel);
+  absl::StatusOr<std::unique_ptr<RequestChannel>> channel = absl::UnavailableError("no connection");
+  absl::StatusOr<std::unique_ptr<Stream>> stream = co_await Dial(driver, dial, &watch);
+  if (stream.ok()) {
+    channel = co_await OpenRequestChannel(*std::move(stream), dial.hello, dial.timeouts);
+  } else {
+    channel = stream.status();
+  }
+  watch.Rest();
+  if (!channel.ok()) channel = watch.Blame(channel.status());
+  co_await watch.End();
+  co_return channel;
 }
 
 Task<absl::StatusOr<std::unique_ptr<ReplyChannel>>> DialReplyChannel(Driver* driver, DataDial dial) {
-  US_CO_ASSIGN_OR_RETURN(std::unique_ptr<Stream> stream, co_await Dial(driver, dial));
-  co_return co_await OpenReplyChannel(std::move(stream), dial.hello, dial.timeouts);
+  CancelWatch watch(dial.cancel);
+  absl::StatusOr<std::unique_ptr<ReplyChannel>> channel = absl::UnavailableError("no connection");
+  absl::StatusOr<std::unique_ptr<Stream>> stream = co_await Dial(driver, dial, &watch);
+  if (stream.ok()) {
+    channel = co_await OpenReplyChannel(*std::move(stream), dial.hello, dial.timeouts);
+  } else {
+    channel = stream.status();
+  }
+  watch.Rest();
+  if (!channel.ok()) channel = watch.Blame(channel.status());
+  co_await watch.End();
+  co_return channel;
 }
 
-Task<absl::StatusOr<AcceptedData>> AcceptDataConnection(std::unique_ptr<Stream> stream,
-                                                        std::shared_ptr<const TlsContext> tls, DataAdmission admit,
-                                                        DataTimeouts timeouts) {
+namespace {
+
+Task<absl::StatusOr<AcceptedData>> AcceptWatched(std::unique_ptr<Stream> stream, std::shared_ptr<const TlsContext> tls,
+                                                 DataAdmission admit, DataTimeouts timeouts, CancelWatch* watch) {
+  const Deadline deadline(timeouts.handshake);
+  watch->Watch(stream.get());
   AcceptedData accepted;
   accepted.peer_address = stream->peer_address();
   const std::string context = "data connection from " + accepted.peer_address;
   if (tls) {
     absl::StatusOr<std::unique_ptr<Stream>> secured =
-        co_await TlsAccept(std::move(stream), std::move(tls), timeouts.handshake);
+        co_await TlsAccept(std::move(stream), std::move(tls), deadline.remaining());
     if (!secured.ok()) co_return WithContext(secured.status(), context);
     stream = *std::move(secured);
   }
   auto link = std::make_unique<DataLink>(std::move(stream), kDataHelloLimits);
-  absl::StatusOr<DataHello> hello = co_await AnswerHello(link.get(), std::move(admit), timeouts.handshake);
+  absl::StatusOr<DataHello> hello = co_await AnswerHello(link.get(), std::move(admit), deadline.remaining());
   if (!hello.ok()) {
     link->stream->Shutdown();
     co_return WithContext(hello.status(), context);
@@ -257,6 +288,20 @@ Task<absl::StatusOr<AcceptedData>> AcceptDataConnection(std::unique_ptr<Stream> 
     accepted.request_channel = std::make_unique<StreamRequestChannel>(std::move(link), timeouts);
   }
   co_return std::move(accepted);
+}
+
+}  // namespace
+
+Task<absl::StatusOr<AcceptedData>> AcceptDataConnection(std::unique_ptr<Stream> stream,
+                                                        std::shared_ptr<const TlsContext> tls, DataAdmission admit,
+                                                        DataTimeouts timeouts, CancelToken cancel) {
+  CancelWatch watch(cancel);
+  absl::StatusOr<AcceptedData> accepted =
+      co_await AcceptWatched(std::move(stream), std::move(tls), std::move(admit), timeouts, &watch);
+  watch.Rest();
+  if (!accepted.ok()) accepted = watch.Blame(accepted.status());
+  co_await watch.End();
+  co_return accepted;
 }
 
 std::pair<std::unique_ptr<RequestChannel>, std::unique_ptr<ReplyChannel>> MakeInMemoryDataPair() {

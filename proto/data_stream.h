@@ -21,6 +21,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/coro/cancel.h"
 #include "engine/coro/task.h"
 #include "engine/net/stream.h"
 #include "engine/net/tls.h"
@@ -59,6 +60,8 @@ struct DataDial {
   std::string tls_host;                   // name that the certificate must have; empty: `host`
   DataHello hello;
   DataTimeouts timeouts;
+  // Ends the dial soon, with the token's reason, whatever it waits for. The channel does not listen to it.
+  CancelToken cancel;
 };
 Task<absl::StatusOr<std::unique_ptr<RequestChannel>>> DialRequestChannel(Driver* driver, DataDial dial);
 Task<absl::StatusOr<std::unique_ptr<ReplyChannel>>> DialReplyChannel(Driver* driver, DataDial dial);
@@ -77,10 +80,12 @@ struct AcceptedData {
   std::unique_ptr<ReplyChannel> reply_channel;      // the destination connected: serve it
   std::unique_ptr<RequestChannel> request_channel;  // the source connected: request from it
 };
-// The acceptor's half of the handshake. With `tls` it does TlsAccept first.
+// The acceptor's half of the handshake. With `tls` it does TlsAccept first. `cancel` ends it soon, as in DataDial.
+// timeouts.handshake covers all of it (but for a hello that is under way then, which gets kHelloRest more).
+constexpr Timeout kHelloRest = std::chrono::seconds(2);
 Task<absl::StatusOr<AcceptedData>> AcceptDataConnection(std::unique_ptr<Stream> stream,
                                                         std::shared_ptr<const TlsContext> tls, DataAdmission admit,
-                                                        DataTimeouts timeouts = {});
+                                                        DataTimeouts timeouts = {}, CancelToken cancel = {});
 
 // A connected pair in memory, past the handshake, over the same code (memory_stream.h). Both ends may be on one shard
 // or on two, or on a ManualExecutor.

@@ -9,7 +9,10 @@
 #include <charconv>
 #include <cstddef>
 #include <cstring>
+#include <memory>
+#include <mutex>
 #include <thread>
+#include <utility>
 
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
@@ -72,33 +75,53 @@ bool NeedsNoNameService(const std::string& host) {
   return host.empty() || host.starts_with(kUnixPrefix) || IsIpLiteral(host);
 }
 
-// Runs the look-up on a thread of its own and resumes the coroutine where it was. The thread's last act is the Post, so
-// the join in await_resume is short.
+// Runs the look-up on a thread of its own and resumes the coroutine where it was: with the answer, or without it when
+// the call is cancelled. The thread shares what it needs, because the name service cannot be interrupted.
 class LookupAwaiter {
  public:
-  LookupAwaiter(std::string host, uint16_t port, ResolvePurpose purpose)
-      : host_(std::move(host)), port_(port), purpose_(purpose), result_(absl::UnknownError("not resolved")) {}
+  LookupAwaiter(std::string host, uint16_t port, ResolvePurpose purpose, CancelToken cancel)
+      : lookup_(std::make_shared<Shared>()), cancel_(std::move(cancel)) {
+    lookup_->host = std::move(host);
+    lookup_->port = port;
+    lookup_->purpose = purpose;
+  }
   LookupAwaiter(const LookupAwaiter&) = delete;
   LookupAwaiter& operator=(const LookupAwaiter&) = delete;
   bool await_ready() const noexcept { return false; }
   void await_suspend(std::coroutine_handle<> handle) {
-    Executor* executor = Executor::Current();
-    thread_ = std::thread([this, handle, executor] {
-      result_ = Lookup(host_, port_, purpose_, AI_ADDRCONFIG);
-      executor->Post(handle);
-    });
+    lookup_->waiter = handle;
+    lookup_->executor = Executor::Current();
+    std::thread([lookup = lookup_] {
+      lookup->End(Lookup(lookup->host, lookup->port, lookup->purpose, AI_ADDRCONFIG));
+    }).detach();
+    registration_ = cancel_.OnCancel([lookup = lookup_, cancel = cancel_] { lookup->End(cancel.status()); });
   }
   absl::StatusOr<std::vector<SocketAddress>> await_resume() {
-    thread_.join();
-    return std::move(result_);
+    registration_ = CancelToken::Registration();
+    return std::move(lookup_->result);
   }
 
  private:
-  const std::string host_;
-  const uint16_t port_;
-  const ResolvePurpose purpose_;
-  absl::StatusOr<std::vector<SocketAddress>> result_;
-  std::thread thread_;
+  struct Shared {
+    std::string host;
+    uint16_t port = 0;
+    ResolvePurpose purpose = ResolvePurpose::kConnect;
+    Executor* executor = nullptr;
+    std::mutex mutex;
+    std::coroutine_handle<> waiter;  // null once there is a result
+    absl::StatusOr<std::vector<SocketAddress>> result{absl::UnknownError("not resolved")};
+
+    // The first end counts. Nothing of the executor is touched after a later one.
+    void End(absl::StatusOr<std::vector<SocketAddress>> outcome) {
+      std::lock_guard lock(mutex);
+      if (!waiter) return;
+      result = std::move(outcome);
+      executor->Post(std::exchange(waiter, nullptr));
+    }
+  };
+  const std::shared_ptr<Shared> lookup_;
+  const CancelToken cancel_;
+  CancelToken::Registration registration_;
 };
 
 }  // namespace
@@ -206,9 +229,10 @@ absl::StatusOr<std::vector<SocketAddress>> ResolveBlocking(const std::string& ho
   return Lookup(host, port, purpose, AI_ADDRCONFIG);
 }
 
-Task<absl::StatusOr<std::vector<SocketAddress>>> Resolve(std::string host, uint16_t port, ResolvePurpose purpose) {
+Task<absl::StatusOr<std::vector<SocketAddress>>> Resolve(std::string host, uint16_t port, ResolvePurpose purpose,
+                                                         CancelToken cancel) {
   if (NeedsNoNameService(host) || host.find('\0') != std::string::npos) co_return ResolveBlocking(host, port, purpose);
-  LookupAwaiter lookup(std::move(host), port, purpose);
+  LookupAwaiter lookup(std::move(host), port, purpose, std::move(cancel));
   absl::StatusOr<std::vector<SocketAddress>> addresses = co_await lookup;
   co_return addresses;
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/coro/cancel.h"
 #include "engine/coro/task.h"
 
 namespace uringsync {
@@ -61,9 +62,10 @@ enum class ResolvePurpose : uint8_t { kConnect, kListen };
 absl::StatusOr<std::vector<SocketAddress>> ResolveBlocking(const std::string& host, uint16_t port,
                                                            ResolvePurpose purpose = ResolvePurpose::kConnect);
 
-// The same without blocking the shard: literals and unix paths inline, names on a helper thread that ends with the
-// call.
+// The same without blocking the shard: literals and unix paths inline, names on a helper thread. A cancelled call
+// returns `cancel`'s reason at once; its helper thread ends when the name service has answered.
 Task<absl::StatusOr<std::vector<SocketAddress>>> Resolve(std::string host, uint16_t port,
-                                                         ResolvePurpose purpose = ResolvePurpose::kConnect);
+                                                         ResolvePurpose purpose = ResolvePurpose::kConnect,
+                                                         CancelToken cancel = {});
 
 }  // namespace uringsync

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/coro/cancel.h"
 #include "engine/net/address.h"
 #include "engine/net/stream.h"
 #include "engine/ring/driver.h"
@@ -25,6 +26,8 @@ struct ConnectOptions {
   Timeout timeout = kDefaultConnectTimeout;  // over all addresses; the resolver's own limits come on top
   // Completed for the user on a refusal, e.g. "is uringsync-agent running there?"; may be empty.
   std::string hint = "is uringsync-agent running there, and is this its port?";
+  // Ends the call soon, with the token's reason.
+  CancelToken cancel;
 };
 
 // Errors: NotFound (unknown name), Unavailable (refused, unreachable: every address tried is named), DeadlineExceeded.
@@ -32,6 +35,6 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> Connect(Driver* driver, ConnectOpt
 
 // The same for addresses that were resolved before; `name` is for messages.
 Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectTo(Driver* driver, std::vector<SocketAddress> addresses,
-                                                        std::string name, Timeout timeout);
+                                                        std::string name, Timeout timeout, CancelToken cancel = {});
 
 }  // namespace uringsync
