@@ -92,8 +92,10 @@ Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreU
     case ActionKind::kSetMetadata: co_return co_await SetMetadata(action);
     case ActionKind::kDelete: {
       Failure failure = ApplyDelete(context_, action);
-      if (!failure.has_value()) NoteTouched(action.path.Parent());
-      co_return failure;
+      if (failure.has_value()) co_return failure;
+      NoteTouched(action.path.Parent());
+      ForgetTouched(action.path);
+      co_return std::nullopt;
     }
   }
   co_return TransferFailure{FailureKind::kFailed, false, "action", EINVAL, {}};
@@ -223,6 +225,11 @@ void ApplyWorker::NoteTouched(const RelPath& directory) {
   if (!shared_->options.sync() || last_touched_ == directory.text()) return;
   last_touched_ = directory.text();
   touched_.insert(directory.text());
+}
+
+void ApplyWorker::ForgetTouched(const RelPath& directory) {
+  if (!shared_->options.sync() || directory.is_root()) return;
+  touched_.erase(directory.text());
 }
 
 Task<void> ApplyWorker::SyncDirectory(std::string path, [[maybe_unused]] SemaphoreUnits slot) {

@@ -47,6 +47,8 @@ class ApplyWorker {
   Shard* shard() { return receiver_.shard(); }
   const NamespaceContext& context() const { return context_; }
   void NoteTouched(const RelPath& directory);
+  // `directory` is gone: what happened in it need not be durable, only that it is gone.
+  void ForgetTouched(const RelPath& directory);
 
  private:
   using Failure = std::optional<TransferFailure>;

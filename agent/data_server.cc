@@ -1,10 +1,12 @@
 #include "agent/data_server.h"
 
+#include <list>
 #include <mutex>
 #include <utility>
 
 #include "agent/session_table.h"
 #include "engine/base/errno_status.h"
+#include "engine/coro/cancel.h"
 #include "engine/coro/scope.h"
 #include "engine/net/listener.h"
 #include "engine/net/tcp_stream.h"
@@ -13,8 +15,55 @@
 
 namespace uringsync {
 
+namespace {
+
+// The connections in their handshake, oldest first. Any thread.
+class Handshakes {
+ public:
+  using Place = std::list<CancelSource>::iterator;
+  explicit Handshakes(size_t limit) : limit_(limit) {}
+
+  Place Enter() {
+    std::lock_guard lock(mutex_);
+    if (stopping_ || running_.size() >= limit_) EndOldest();
+    Place place = running_.emplace(running_.end());
+    if (stopping_) place->Cancel(absl::CancelledError("the agent is stopping"));
+    return place;
+  }
+  void Leave(Place place) {
+    std::lock_guard lock(mutex_);
+    running_.erase(place);
+  }
+  void Stop() {
+    std::lock_guard lock(mutex_);
+    stopping_ = true;
+    for (CancelSource& handshake : running_) handshake.Cancel(absl::CancelledError("the agent is stopping"));
+  }
+
+ private:
+  // Those that were told to end already leave the list soon.
+  void EndOldest() {
+    for (CancelSource& handshake : running_) {
+      if (handshake.token().cancelled()) continue;
+      handshake.Cancel(absl::ResourceExhaustedError("too many connections that say nothing"));
+      return;
+    }
+  }
+
+  const size_t limit_;
+  std::mutex mutex_;
+  std::list<CancelSource> running_;
+  bool stopping_ = false;
+};
+
+}  // namespace
+
 struct DataServer::State {
-  DataServerOptions options;
+  explicit State(DataServerOptions data_options)
+      : options(std::move(data_options)), handshakes(options.max_handshakes) {}
+
+  const DataServerOptions options;
+  Handshakes handshakes;
   std::unique_ptr<Listener> listener;
   Scope running;
   absl::Status started;
@@ -23,6 +72,7 @@ struct DataServer::State {
   absl::Status Admit(const DataHello& hello) const;
   Task<void> Listen();
   Task<void> Serve();
+  Task<absl::StatusOr<AcceptedData>> Shake(AcceptedSocket socket);
   Task<void> Handle(AcceptedSocket socket);
   Task<void> CloseListener();
 };
@@ -33,12 +83,21 @@ absl::Status DataServer::State::Admit(const DataHello& hello) const {
   return options.table->FindDestination(hello.session, hello.token).status();
 }
 
-Task<void> DataServer::State::Handle(AcceptedSocket socket) {
+Task<absl::StatusOr<AcceptedData>> DataServer::State::Shake(AcceptedSocket socket) {
   std::unique_ptr<Stream> stream = TcpStream::Adopt(Shard::Current()->driver(), std::move(socket));
   State* self = this;
-  absl::StatusOr<AcceptedData> data =
-      co_await AcceptDataConnection(std::move(stream), options.tls,
-                                    [self](const DataHello& hello, const PeerIdentity*) { return self->Admit(hello); });
+  DataTimeouts timeouts;
+  timeouts.handshake = kHandshakeLimit;
+  const Handshakes::Place place = handshakes.Enter();
+  absl::StatusOr<AcceptedData> data = co_await AcceptDataConnection(
+      std::move(stream), options.tls,
+      [self](const DataHello& hello, const PeerIdentity*) { return self->Admit(hello); }, timeouts, place->token());
+  handshakes.Leave(place);
+  co_return data;
+}
+
+Task<void> DataServer::State::Handle(AcceptedSocket socket) {
+  absl::StatusOr<AcceptedData> data = co_await Shake(std::move(socket));
   // Whom it does not concern is told nothing more than the handshake did.
   if (!data.ok()) co_return;
   if (data->reply_channel != nullptr) {
@@ -71,6 +130,7 @@ Task<void> DataServer::State::Serve() {
 
 Task<void> DataServer::State::CloseListener() {
   listener->Close();
+  handshakes.Stop();
   co_await running.Join();
   listener.reset();
 }
@@ -78,8 +138,7 @@ Task<void> DataServer::State::CloseListener() {
 DataServer::DataServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
 
 absl::StatusOr<std::unique_ptr<DataServer>> DataServer::Start(DataServerOptions options) {
-  auto state = std::make_unique<State>();
-  state->options = std::move(options);
+  auto state = std::make_unique<State>(std::move(options));
   Shard* home = &state->options.runtime->shard(0);
   BlockOn(home, state->Listen());
   if (!state->started.ok()) return state->started;

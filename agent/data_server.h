@@ -9,6 +9,7 @@
 //                                                                                  .host = "0.0.0.0", .port = 7441}));
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -27,12 +28,17 @@ struct DataServerOptions {
   std::shared_ptr<const TlsContext> tls;  // server side, asks for a client certificate
   std::string host;                       // address to listen on
   uint16_t port = 0;                      // 0: any free one
+  // Connections that have not said yet which session they belong to. One more makes the oldest of them end: silent
+  // strangers cannot keep the agent's own peers out.
+  size_t max_handshakes = 128;
 };
 
 class DataServer {
  public:
   // Connections that are served or being opened at once; further ones are closed at once.
   static constexpr size_t kMaxConnections = 1024;
+  // How long a connection may take to say which session it belongs to.
+  static constexpr std::chrono::seconds kHandshakeLimit{10};
   // Unavailable or PermissionDenied with the address when it cannot listen there.
   static absl::StatusOr<std::unique_ptr<DataServer>> Start(DataServerOptions options);
   ~DataServer();
@@ -40,7 +46,8 @@ class DataServer {
   DataServer& operator=(const DataServer&) = delete;
 
   uint16_t port() const;
-  // Closes the listener and every connection, and waits for their coroutines. Idempotent.
+  // Closes the listener and every connection that no session uses yet, and waits for all coroutines: sessions have
+  // ended before. Idempotent.
   void Stop();
 
  private:

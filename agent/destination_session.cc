@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "agent/backoff.h"
@@ -78,7 +79,8 @@ Task<void> DestinationSession::Open() {
   if (writes) {
     absl::Status locked = co_await Lock();
     if (!locked.ok()) {
-      outbox_->Fail(ErrorKind::kLocked, "destination: " + std::string(ToStd(locked.message())));
+      const char* way_out = StatusErrno(locked) == EWOULDBLOCK ? "; --wait waits for it to end" : "";
+      outbox_->Fail(ErrorKind::kLocked, "destination: " + std::string(ToStd(locked.message())) + way_out);
       co_return;
     }
     opened.notices = lock_.notices();
@@ -105,8 +107,10 @@ absl::Status DestinationSession::AwaitSource() {
 }
 
 void DestinationSession::MakeRemoteSources() {
+  // A shard without a connection fetches over those of the others: connections land on shards as they come.
+  auto group = std::make_shared<RemoteSourceGroup>();
   for (size_t i = 0; i < context_.runtime->size(); ++i) {
-    auto remote = std::make_unique<RemoteContentSource>(&context_.runtime->shard(i));
+    auto remote = std::make_unique<RemoteContentSource>(&context_.runtime->shard(i), group);
     remote_.push_back(remote.get());
     sources_.push_back(std::move(remote));
   }
@@ -174,6 +178,7 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
     dial.host = open_.route.host;
     dial.port = open_.route.port;
     dial.tls = context_.data_client_tls;
+    dial.cancel = cancel;
     dial.hello = DataHello{kProtocolVersion, open_.session, open_.token, Role::kDestination};
     if (open_.route.peer_session != SessionId{}) dial.hello.session = open_.route.peer_session;
     absl::StatusOr<std::unique_ptr<RequestChannel>> channel = co_await DialRequestChannel(driver, std::move(dial));

@@ -7,6 +7,7 @@
 
 #include "agent/destination_session.h"
 #include "agent/manifest_sender.h"
+#include "agent/opening_watch.h"
 #include "agent/session_outbox.h"
 #include "agent/source_session.h"
 #include "engine/base/errno_status.h"
@@ -56,11 +57,10 @@ class StreamSession {
       if (!message.ok()) {
         if (absl::IsInvalidArgument(message.status()))
           outbox_.Fail(ErrorKind::kProtocol, std::string(ToStd(message.status().message())));
-        if (outbox_.failed()) return absl::AbortedError("the session failed");
+        US_RETURN_IF_ERROR(outbox_.failure());
         return absl::IsOutOfRange(message.status()) ? absl::OkStatus() : message.status();
       }
-      if (std::holds_alternative<CloseSession>(*message))
-        return outbox_.failed() ? absl::AbortedError("the session failed") : absl::OkStatus();
+      if (std::holds_alternative<CloseSession>(*message)) return outbox_.failure();
       // After a failure only the end of the stream is waited for.
       if (outbox_.failed()) continue;
       absl::Status handled = Handle(*std::move(message));
@@ -131,8 +131,13 @@ absl::Status SessionRunner::Run(AgentStream* stream, const ControlPeer& peer, Ca
   reply.io_backend = std::string(context_.runtime->backend());
   reply.fallback_reason = context_.runtime->fallback_reason();
   reply.data_port = context_.data_port;
-  US_RETURN_IF_ERROR(AgentHandshake(stream, std::move(reply)).status());
+  OpeningWatch watch(stream, limits_);
+  absl::Status greeted = AgentHandshake(stream, std::move(reply)).status();
+  US_RETURN_IF_ERROR(watch.Passed(std::move(greeted), "OpenSession"));
   absl::StatusOr<ClientMessage> first = stream->Receive();
+  absl::Status opening = watch.Passed(first.status(), "");
+  if (absl::IsDeadlineExceeded(opening)) return opening;
+  watch.Stop();
   if (!first.ok()) return absl::IsOutOfRange(first.status()) ? absl::OkStatus() : first.status();
   if (std::holds_alternative<CloseSession>(*first)) return absl::OkStatus();
   auto* open = std::get_if<OpenSession>(&*first);

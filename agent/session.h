@@ -6,17 +6,20 @@
 // Thread rule: Run blocks its calling thread (never a shard's); many at once.
 #pragma once
 
+#include "agent/opening_watch.h"
 #include "agent/session_handler.h"
 
 namespace uringsync {
 
 class SessionRunner final : public SessionHandler {
  public:
-  explicit SessionRunner(AgentContext context) : context_(std::move(context)) {}
+  explicit SessionRunner(AgentContext context, OpeningLimits limits = {})
+      : context_(std::move(context)), limits_(limits) {}
   absl::Status Run(AgentStream* stream, const ControlPeer& peer, CancelToken shutdown) override;
 
  private:
   const AgentContext context_;
+  const OpeningLimits limits_;
 };
 
 }  // namespace uringsync

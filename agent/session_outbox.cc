@@ -35,6 +35,7 @@ void SessionOutbox::Fail(ErrorKind kind, std::string text) {
   std::lock_guard lock(mutex_);
   if (failing_ || closing_) return;
   failing_ = true;
+  failure_ = absl::AbortedError(text);
   queue_.push_back({SessionError{kind, std::move(text)}, {}, true});
   changed_.notify_all();
 }
@@ -42,6 +43,11 @@ void SessionOutbox::Fail(ErrorKind kind, std::string text) {
 bool SessionOutbox::failed() const {
   std::lock_guard lock(mutex_);
   return failing_;
+}
+
+absl::Status SessionOutbox::failure() const {
+  std::lock_guard lock(mutex_);
+  return failure_;
 }
 
 void SessionOutbox::Notify() {

@@ -45,6 +45,8 @@ class SessionOutbox {
   // The last message: nothing follows it. The first call counts.
   void Fail(ErrorKind kind, std::string text);
   bool failed() const;
+  // What Fail was told, as the session's outcome; OK without it.
+  absl::Status failure() const;
   // poll may have something to say.
   void Notify();
   // Ends the writer when it has sent what is queued, or at once where the stream has ended. `poll` is not called
@@ -73,6 +75,7 @@ class SessionOutbox {
   Poll poll_;
   bool notified_ = false;
   bool failing_ = false;
+  absl::Status failure_;
   bool closing_ = false;
   bool ended_ = false;
   std::chrono::steady_clock::time_point last_poll_{};

@@ -106,6 +106,7 @@ Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
     dial.host = host;
     dial.port = port;
     dial.tls = context_.data_client_tls;
+    dial.cancel = cancel;
     dial.hello = DataHello{kProtocolVersion, open_.session, open_.token, Role::kSource};
     absl::StatusOr<std::unique_ptr<ReplyChannel>> channel = co_await DialReplyChannel(driver, std::move(dial));
     last = channel.status();

@@ -78,6 +78,7 @@ struct ReplyMessage {
 class RequestChannel {
  public:
   virtual ~RequestChannel() = default;
+  // InvalidArgument: the message cannot be said; nothing of it was sent, and the channel is as good as before.
   virtual Task<absl::Status> Send(RequestMessage message) = 0;
   // OutOfRange at the peer's orderly end, Unavailable for a broken connection, InvalidArgument for malformed input.
   virtual Task<absl::StatusOr<ReplyMessage>> Receive() = 0;

@@ -26,6 +26,23 @@ void Wake(Executor* shard, std::coroutine_handle<>* slot) {
 // A request takes at least this much credit, so that the number of outstanding ones is bounded too.
 constexpr uint64_t kMinCredit = 4 << 10;
 
+// Takes the answers to a request that another shard makes over to the shard that wants them.
+class HomeSink final : public ReplySink {
+ public:
+  HomeSink(Executor* home, ReplySink* sink) : home_(home), sink_(sink) {}
+  Task<absl::Status> OnItem(ReplyItem item, Piece piece) override {
+    Executor* here = Executor::Current();
+    co_await SwitchTo{home_};
+    absl::Status taken = co_await sink_->OnItem(std::move(item), std::move(piece));
+    co_await SwitchTo{here};
+    co_return taken;
+  }
+
+ private:
+  Executor* const home_;
+  ReplySink* const sink_;
+};
+
 }  // namespace
 
 // One request under way. Shared by the Fetch that waits and the connection that will answer.
@@ -43,15 +60,54 @@ struct RemoteContentSource::Connection {
   std::unique_ptr<RequestChannel> channel;
   std::unordered_map<uint64_t, std::shared_ptr<Pending>> pending;
   std::deque<FileRequest> queue;
+  std::deque<FileRequest> alone;  // of a message that could not be sent: one a message
   std::coroutine_handle<> sender;
   absl::Status broken;
   uint64_t outstanding_bytes = 0;
   uint64_t reported_wire_bytes = 0;
 };
 
-RemoteContentSource::RemoteContentSource(Executor* shard) : shard_(shard) {}
+void RemoteSourceGroup::Add(RemoteContentSource* source) {
+  std::lock_guard lock(mutex_);
+  sources_.push_back(source);
+}
+
+void RemoteSourceGroup::Remove(RemoteContentSource* source) {
+  std::lock_guard lock(mutex_);
+  std::erase(sources_, source);
+}
+
+RemoteContentSource* RemoteSourceGroup::AnyUsable() const {
+  std::lock_guard lock(mutex_);
+  return AnyUsableLocked();
+}
+
+RemoteContentSource* RemoteSourceGroup::AnyUsableLocked() const {
+  for (RemoteContentSource* source : sources_)
+    if (source->usable()) return source;
+  return nullptr;
+}
+
+bool RemoteSourceGroup::ChangeAwaiter::await_suspend(std::coroutine_handle<> handle) {
+  std::lock_guard lock(group->mutex_);
+  if (group->AnyUsableLocked() != nullptr) return false;
+  group->waiters_.emplace_back(source->shard_, handle);
+  return true;
+}
+
+void RemoteSourceGroup::WakeAll() {
+  std::lock_guard lock(mutex_);
+  for (auto& [executor, handle] : waiters_) executor->Post(handle);
+  waiters_.clear();
+}
+
+RemoteContentSource::RemoteContentSource(Executor* shard, std::shared_ptr<RemoteSourceGroup> group)
+    : shard_(shard), group_(group != nullptr ? std::move(group) : std::make_shared<RemoteSourceGroup>()) {
+  group_->Add(this);
+}
 
 RemoteContentSource::~RemoteContentSource() {
+  group_->Remove(this);
   if (connections_.empty()) return;
   std::fputs("uringsync: a RemoteContentSource was destroyed with connections in use\n", stderr);
   std::abort();
@@ -67,8 +123,7 @@ Task<absl::Status> RemoteContentSource::Run(std::unique_ptr<RequestChannel> chan
   ++running_;
   connections_.push_back(&connection);
   live_channels_.fetch_add(1);
-  for (std::coroutine_handle<>& waiter : usable_waiters_) shard_->Post(waiter);
-  usable_waiters_.clear();
+  group_->WakeAll();
   Scope scope;
   scope.Spawn(SendLoop(&connection));
   absl::Status end = co_await ReceiveLoop(&connection);
@@ -123,24 +178,51 @@ void RemoteContentSource::Close(absl::Status reason) {
   if (closed_.ok()) closed_ = absl::CancelledError("the session is over");
   std::vector<Connection*> open = connections_;
   for (Connection* connection : open) Break(connection, closed_);
-  for (std::coroutine_handle<>& waiter : usable_waiters_) shard_->Post(waiter);
-  usable_waiters_.clear();
+  group_->WakeAll();
 }
 
 Task<void> RemoteContentSource::SendLoop(Connection* connection) {
   while (connection->broken.ok()) {
-    if (connection->queue.empty()) {
+    if (connection->queue.empty() && connection->alone.empty()) {
       co_await SuspendIn{&connection->sender};
       continue;
     }
     RequestMessage message;
-    while (!connection->queue.empty() && message.requests.size() < kMaxRequestsPerMessage) {
-      message.requests.push_back(std::move(connection->queue.front()));
-      connection->queue.pop_front();
+    if (!connection->alone.empty()) {
+      message.requests.push_back(std::move(connection->alone.front()));
+      connection->alone.pop_front();
+    } else {
+      const size_t count = std::min(connection->queue.size(), kMaxRequestsPerMessage);
+      for (size_t i = 0; i < count; ++i) {
+        message.requests.push_back(std::move(connection->queue.front()));
+        connection->queue.pop_front();
+      }
     }
+    // Kept until it is known whether the channel can say it at all.
+    RequestMessage kept = message;
     absl::Status sent = co_await connection->channel->Send(std::move(message));
-    if (!sent.ok()) Break(connection, std::move(sent));
+    if (absl::IsInvalidArgument(sent)) {
+      RefuseUnsendable(connection, std::move(kept), sent);
+    } else if (!sent.ok()) {
+      Break(connection, std::move(sent));
+    }
   }
+}
+
+// Nothing of `message` was sent, and the connection is as good as before. A request that was alone in it fails for
+// good; several go again one by one.
+void RemoteContentSource::RefuseUnsendable(Connection* connection, RequestMessage message, const absl::Status& reason) {
+  if (message.requests.size() > 1) {
+    for (FileRequest& request : message.requests) connection->alone.push_back(std::move(request));
+    return;
+  }
+  auto found = connection->pending.find(message.requests.front().id);
+  if (found == connection->pending.end()) return;
+  std::shared_ptr<Pending> pending = found->second;
+  connection->outstanding_bytes -= pending->length;
+  connection->pending.erase(found);
+  pending->broken = reason;
+  Wake(shard_, &pending->waiter);
 }
 
 Task<absl::Status> RemoteContentSource::ReceiveLoop(Connection* connection) {
@@ -186,10 +268,7 @@ absl::Status RemoteContentSource::Deliver(Connection* connection, std::shared_pt
 }
 
 Task<absl::Status> RemoteContentSource::WaitUsable() {
-  while (!is_closed_ && connections_.empty()) {
-    std::coroutine_handle<>* slot = &usable_waiters_.emplace_back();
-    co_await SuspendIn{slot};
-  }
+  while (!is_closed_ && group_->AnyUsable() == nullptr) co_await group_->Changed(this);
   co_return closed_;
 }
 
@@ -203,9 +282,32 @@ RemoteContentSource::Connection* RemoteContentSource::Pick() {
 
 Task<absl::Status> RemoteContentSource::Fetch(FileRequest request, ReplySink* sink) {
   SemaphoreUnits credit = co_await credit_.Acquire(std::max(request.length, kMinCredit));
-  US_CO_RETURN_IF_ERROR(co_await WaitUsable());
+  while (true) {
+    US_CO_RETURN_IF_ERROR(co_await WaitUsable());
+    RemoteContentSource* source = usable() ? this : group_->AnyUsable();
+    if (source == nullptr) continue;
+    std::optional<absl::Status> fetched;
+    if (source == this) {
+      fetched = co_await FetchHere(request, sink);
+    } else {
+      fetched = co_await FetchThrough(source, request, sink);
+    }
+    if (fetched.has_value()) co_return *std::move(fetched);
+  }
+}
+
+Task<std::optional<absl::Status>> RemoteContentSource::FetchThrough(RemoteContentSource* peer, FileRequest request,
+                                                                    ReplySink* sink) {
+  HomeSink home(shard_, sink);
+  co_await SwitchTo{peer->shard_};
+  std::optional<absl::Status> fetched = co_await peer->FetchHere(std::move(request), &home);
+  co_await SwitchTo{shard_};
+  co_return fetched;
+}
+
+Task<std::optional<absl::Status>> RemoteContentSource::FetchHere(FileRequest request, ReplySink* sink) {
   Connection* connection = Pick();
-  if (connection == nullptr) co_return absl::UnavailableError("no data connection");
+  if (connection == nullptr) co_return std::nullopt;
   auto pending = std::make_shared<Pending>();
   pending->begin = request.offset;
   pending->length = request.length;

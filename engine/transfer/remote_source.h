@@ -5,6 +5,9 @@
 // of the data plane): replies are small next to it, so a receiver never has to stop reading, and one slow file does not
 // hold up the others.
 //
+// Connections land on shards as they come. A shard that has none at the moment fetches over a connection of another
+// shard of its group: the request travels there, the answers come back to the sink's shard.
+//
 // Thread rule: one shard.
 #pragma once
 
@@ -12,6 +15,8 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <vector>
 
 #include "engine/coro/channel.h"
@@ -27,11 +32,41 @@ constexpr size_t kOutstandingBytesPerShard = size_t{12} << 20;
 // Small files in flight per shard for a remote source: covers a round trip as well as the disk.
 constexpr size_t kRemoteConcurrency = 192;
 // Connections that one shard will use.
-constexpr size_t kMaxChannelsPerShard = 16;
+constexpr size_t kMaxChannelsPerShard = 64;
+
+class RemoteContentSource;
+
+// The sources of one session, one a shard. Thread rule: every method from any thread.
+class RemoteSourceGroup {
+ public:
+  void Add(RemoteContentSource* source);
+  void Remove(RemoteContentSource* source);
+  // A source that has a connection; nullptr when none has. All sources of a group live until no fetch is under way.
+  RemoteContentSource* AnyUsable() const;
+  // Resumes when a source gets a connection or is closed; at once where one has a connection by now.
+  struct ChangeAwaiter {
+    RemoteSourceGroup* group;
+    const RemoteContentSource* source;
+    bool await_ready() const noexcept { return false; }
+    bool await_suspend(std::coroutine_handle<> handle);
+    void await_resume() const noexcept {}
+  };
+  // For `source`, which is not usable and not closed, on its shard.
+  ChangeAwaiter Changed(const RemoteContentSource* source) { return ChangeAwaiter{this, source}; }
+  void WakeAll();
+
+ private:
+  RemoteContentSource* AnyUsableLocked() const;
+
+  mutable std::mutex mutex_;
+  std::vector<RemoteContentSource*> sources_;
+  std::vector<std::pair<Executor*, std::coroutine_handle<>>> waiters_;
+};
 
 class RemoteContentSource final : public ContentSource {
  public:
-  explicit RemoteContentSource(Executor* shard);
+  // Without `group` it is alone.
+  explicit RemoteContentSource(Executor* shard, std::shared_ptr<RemoteSourceGroup> group = nullptr);
   // CHECKs that Run has ended.
   ~RemoteContentSource() override;
 
@@ -47,6 +82,7 @@ class RemoteContentSource final : public ContentSource {
 
   Task<absl::Status> Fetch(FileRequest request, ReplySink* sink) override;
   Task<absl::Status> WaitUsable() override;
+  // Of its own connections: WaitUsable also returns where another source of the group has one.
   bool usable() const override { return live_channels_.load(std::memory_order_relaxed) > 0; }
   size_t concurrency() const override { return kRemoteConcurrency; }
   uint64_t wire_bytes() const override;
@@ -54,13 +90,20 @@ class RemoteContentSource final : public ContentSource {
  private:
   struct Pending;
   struct Connection;
+  friend class RemoteSourceGroup;
   Connection* Pick();
+  // Over a connection of this source; nullopt when it has none. On its shard.
+  Task<std::optional<absl::Status>> FetchHere(FileRequest request, ReplySink* sink);
+  // Over a connection of `peer`; ends on this shard. nullopt as above.
+  Task<std::optional<absl::Status>> FetchThrough(RemoteContentSource* peer, FileRequest request, ReplySink* sink);
+  void RefuseUnsendable(Connection* connection, RequestMessage message, const absl::Status& reason);
   Task<void> SendLoop(Connection* connection);
   Task<absl::Status> ReceiveLoop(Connection* connection);
   absl::Status Deliver(Connection* connection, std::shared_ptr<ReplyMessage> message);
   void Break(Connection* connection, absl::Status reason);
 
   Executor* const shard_;
+  const std::shared_ptr<RemoteSourceGroup> group_;
   std::vector<Connection*> connections_;
   std::atomic<size_t> live_channels_{0};
   std::atomic<uint64_t> finished_wire_bytes_{0};
@@ -69,7 +112,6 @@ class RemoteContentSource final : public ContentSource {
   Semaphore credit_{kOutstandingBytesPerShard};
   absl::Status closed_;  // not OK: no connection will come
   bool is_closed_ = false;
-  std::vector<std::coroutine_handle<>> usable_waiters_;
   size_t running_ = 0;  // calls of Run
   std::vector<std::coroutine_handle<>> drain_waiters_;
 };

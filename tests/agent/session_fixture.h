@@ -58,14 +58,14 @@ class TestAgent {
 // The coordinator's end of one control stream, and the thread that serves the agent's.
 class TestSession {
  public:
-  explicit TestSession(TestAgent* agent) {
+  explicit TestSession(TestAgent* agent, OpeningLimits limits = {}) {
     auto pair = MakeInMemoryControlPair(64);
     client_ = std::move(pair.first);
     server_ = std::move(pair.second);
-    thread_ = std::thread([this, context = agent->context()] {
+    thread_ = std::thread([this, limits, context = agent->context()] {
       ControlPeer peer;
       peer.is_private = true;
-      outcome_ = SessionRunner(context).Run(server_.get(), peer, shutdown_.token());
+      outcome_ = SessionRunner(context, limits).Run(server_.get(), peer, shutdown_.token());
       server_->Close();
     });
   }

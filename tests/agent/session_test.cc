@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -258,6 +260,10 @@ TEST_F(SessionTest, SecondSessionIntoTheSameDirectoryIsRefused) {
   second.Send(OpenFor(Role::kDestination, 3, "dst"));
   SessionError error = second.Expect<SessionError>();
   EXPECT_EQ(error.kind, ErrorKind::kLocked);
+  EXPECT_THAT(error.message, testing::HasSubstr("in use by another session (process " + std::to_string(::getpid())));
+  EXPECT_THAT(error.message, testing::HasSubstr("; --wait waits for it to end"));
+  // The audit line says the same.
+  EXPECT_EQ(ToStd(second.End().message()), error.message);
 }
 
 TEST_F(SessionTest, MissingSourceAndFileInPlaceOfADirectoryAreNamed) {
@@ -347,6 +353,65 @@ TEST_F(SessionTest, MessagesOutOfOrderAreAProtocolError) {
   EXPECT_EQ(source.Expect<SessionError>().kind, ErrorKind::kProtocol);
 }
 
+TEST_F(SessionTest, RemovedDirectoriesAreNotSynced) {
+  for (int d = 0; d < 20; ++d) WriteFile(dir_ / ("dst/top/d" + std::to_string(d) + "/x"), "x");
+  OpenBoth();
+  if (opened_.file_system == "tmpfs") GTEST_SKIP() << "tmpfs is never synced";
+  std::vector<Action> actions;
+  for (int d = 0; d < 20; ++d) {
+    const std::string name = "d" + std::to_string(d);
+    actions.push_back(Add(ActionKind::kDelete, "top/" + name + "/x", DestinationEntry("top/" + name, "x")));
+    actions.push_back(Add(ActionKind::kDelete, "top/" + name, DestinationEntry("top", name)));
+  }
+  actions.push_back(Add(ActionKind::kDelete, "top", DestinationEntry("", "top")));
+  auto syncs = std::make_shared<std::atomic<int>>(0);
+  plan_->FilterOps([syncs](const Op& op) {
+    if (op.code == OpCode::kFsync) syncs->fetch_add(1);
+    return 0;
+  });
+  Submit(Phase::kDelete, std::move(actions));
+  Finish();
+  EXPECT_TRUE(destination_->problems.empty());
+  EXPECT_TRUE(ReadDestinationNames().empty());
+  EXPECT_EQ(syncs->load(), 1);  // of the root
+}
+
+TEST_F(SessionTest, PeerThatDoesNotOpenASessionInTimeIsToldSo) {
+  StartAgent();
+  OpeningLimits limits;
+  limits.message = std::chrono::milliseconds(20);
+  TestSession silent(agent_.get(), limits);
+  SessionError error = silent.Expect<SessionError>();
+  EXPECT_EQ(error.kind, ErrorKind::kTimeout);
+  EXPECT_THAT(error.message, testing::HasSubstr("Hello did not come"));
+  EXPECT_TRUE(absl::IsDeadlineExceeded(silent.End()));
+  limits.message = std::chrono::milliseconds(300);
+  TestSession idle(agent_.get(), limits);
+  ASSERT_OK(idle.Handshake());
+  EXPECT_THAT(idle.Expect<SessionError>().message, testing::HasSubstr("OpenSession did not come"));
+}
+
+TEST_F(SessionTest, LatePeerThatDoesNotHangUpIsCutOff) {
+  StartAgent();
+  OpeningLimits limits{std::chrono::milliseconds(10), std::chrono::milliseconds(10)};
+  TestSession silent(agent_.get(), limits);
+  silent.Expect<SessionError>();
+  EXPECT_FALSE(silent.stream()->Receive().ok());
+}
+
+TEST_F(SessionTest, OpenedSessionMayBeIdle) {
+  StartAgent();
+  OpeningLimits limits;
+  limits.message = std::chrono::milliseconds(300);
+  TestSession session(agent_.get(), limits);
+  ASSERT_OK(session.Handshake());
+  session.Send(OpenFor(Role::kSource, 1, "src"));
+  session.Expect<SessionOpened>();
+  pollfd nothing{-1, 0, 0};
+  ::poll(&nothing, 1, 400);  // the time that would be too long before
+  EXPECT_FALSE(ReadManifest(&session).empty());
+}
+
 // Two agents; the data plane over loopback TCP without certificates.
 class TwoAgentsTest : public SessionTest {
  protected:
@@ -357,7 +422,7 @@ class TwoAgentsTest : public SessionTest {
     servers_.clear();
   }
   void StartBoth() {
-    far_ = std::make_unique<TestAgent>(dir_ / "src");
+    far_ = std::make_unique<TestAgent>(dir_ / "src", far_plan_);
     near_ = std::make_unique<TestAgent>(dir_ / "dst", plan_);
     for (TestAgent* agent : {far_.get(), near_.get()}) {
       DataServerOptions options;
@@ -374,7 +439,9 @@ class TwoAgentsTest : public SessionTest {
     StartBoth();
     source_ = std::make_unique<TestSession>(far_.get());
     ASSERT_OK(source_->Handshake());
-    source_->Send(OpenFor(Role::kSource, 1, ""));
+    OpenSession source = OpenFor(Role::kSource, 1, "");
+    source.data_connections = source_connections_;
+    source_->Send(source);
     source_opened_ = source_->Expect<SessionOpened>();
     destination_ = std::make_unique<TestSession>(near_.get());
     ASSERT_OK(destination_->Handshake());
@@ -401,6 +468,8 @@ class TwoAgentsTest : public SessionTest {
   std::unique_ptr<TestAgent> far_;
   std::unique_ptr<TestAgent> near_;
   std::vector<std::unique_ptr<DataServer>> servers_;
+  std::shared_ptr<FaultPlan> far_plan_ = std::make_shared<FaultPlan>();
+  uint32_t source_connections_ = 0;
 };
 
 TEST_F(TwoAgentsTest, DestinationConnectsAndPulls) {
@@ -437,6 +506,16 @@ TEST_F(TwoAgentsTest, SourceThatIsGoneEndsTheSessionWithAnError) {
   SessionError error = destination_->Expect<SessionError>();
   EXPECT_EQ(error.kind, ErrorKind::kProtocol);
   EXPECT_THAT(error.message, testing::HasSubstr("data connection"));
+}
+
+TEST_F(TwoAgentsTest, RequestsAreServedOverAConnectionThatCameBackOnAnotherShard) {
+  FillSource();
+  source_connections_ = 1;
+  OpenTwo(DataRoute::Kind::kAccept);
+  // The only connection breaks again and again; the data server gives each new one to the next shard.
+  for (uint64_t nth : {4, 7, 10}) far_plan_->Fail(OpCode::kRecv, nth, ECONNRESET);
+  CheckDestination(CopyAll());
+  EXPECT_GE(far_plan_->injected(), 1u);
 }
 
 }  // namespace

@@ -72,6 +72,37 @@ Task<void> FetchOverBrokenConnection(DirectoryPtr root, Fetched* first, Fetched*
   co_await channels.Join();
 }
 
+// Serves one connection of `far`, on its shard, until it ends.
+Task<void> RunFarChannel(RemoteContentSource* far, DirectoryPtr root) {
+  auto pair = MakeInMemoryDataPair();
+  Scope scope;
+  absl::Status end;
+  scope.Spawn(RunChannel(far, std::move(pair.first)));
+  scope.Spawn(ServeChannel(pair.second.get(), std::move(root), &end));
+  co_await scope.Join();
+}
+
+Task<void> EndSource(RemoteContentSource* source) {
+  co_await source->End();
+  co_await source->Drained();
+}
+
+Task<void> FetchFromAfar(Shard* far_shard, DirectoryPtr root, std::vector<std::unique_ptr<Fetched>>* all) {
+  auto group = std::make_shared<RemoteSourceGroup>();
+  RemoteContentSource near(Executor::Current(), group);
+  RemoteContentSource far(far_shard, group);
+  Scope requests;
+  // They wait before there is any connection at all.
+  for (auto& fetched : *all) requests.Spawn(FetchOne(&near, fetched.get()));
+  co_await Yield();
+  Scope channels;
+  channels.SpawnOn(far_shard, RunFarChannel(&far, std::move(root)));
+  co_await requests.Join();
+  channels.SpawnOn(far_shard, EndSource(&far));
+  co_await channels.Join();
+  near.Close(absl::CancelledError("over"));
+}
+
 class RemoteSourceTest : public testing::Test {
  protected:
   RemoteSourceTest() : runtime_(StartTestRuntime(1)), root_(OpenTestRoot(dir_.path())) {}
@@ -102,6 +133,42 @@ TEST_F(RemoteSourceTest, ManySmallFilesAndALargeOneArriveOverSeveralConnections)
     EXPECT_EQ(all[i]->sink.content, std::string(i, 'a' + i % 26));
   }
   EXPECT_EQ(all.back()->sink.content, big);
+}
+
+TEST_F(RemoteSourceTest, ShardWithoutAConnectionFetchesOverThatOfAnother) {
+  std::unique_ptr<Runtime> two = StartTestRuntime(2);
+  std::vector<std::unique_ptr<Fetched>> all;
+  for (int i = 0; i < 100; ++i) {
+    WriteFile(dir_ / ("f" + std::to_string(i)), std::string(i * 11, 'a' + i % 26));
+    all.push_back(Wanted("f" + std::to_string(i)));
+  }
+  std::string big = Pattern(5 << 20);
+  WriteFile(dir_ / "big", big);
+  all.push_back(Wanted("big"));
+  BlockOn(&two->shard(0), FetchFromAfar(&two->shard(1), root_, &all));
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_OK(all[i]->status);
+    EXPECT_EQ(all[i]->sink.content, std::string(i * 11, 'a' + i % 26));
+  }
+  EXPECT_EQ(all.back()->sink.content, big);
+}
+
+TEST_F(RemoteSourceTest, RequestThatNoFrameCanHoldFailsAloneAndForGood) {
+  std::vector<std::unique_ptr<Fetched>> all;
+  for (int i = 0; i < 20; ++i) {
+    WriteFile(dir_ / ("f" + std::to_string(i)), std::string(i, 'x'));
+    all.push_back(Wanted("f" + std::to_string(i)));
+  }
+  std::string deep = "f";
+  for (int i = 0; i < 65'537; ++i) deep += "/f";
+  all[7]->request.path = *RelPath::Parse(deep);
+  absl::Status end = absl::UnknownError("not ended");
+  BlockOn(&runtime_->shard(0), FetchAll(root_, 1, &all, &end));
+  EXPECT_OK(end);  // the connection served to its orderly end
+  for (int i = 0; i < 20; ++i) {
+    if (i != 7) EXPECT_OK(all[i]->status);
+  }
+  EXPECT_THAT(all[7]->status, StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST_F(RemoteSourceTest, VanishedFileIsToldAmongOthers) {
