@@ -1,6 +1,7 @@
 #include "coordinator/cli/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <string_view>
@@ -177,6 +178,12 @@ absl::Status ExplainExtra(const CLI::App* command, std::string word) {
   std::string text = wants_command ? "unknown command '" : is_option ? "unknown option '" : "unexpected argument '";
   text += EscapeName(word) + "'";
   const std::vector<std::string> known = is_option ? OptionNames(command) : commands;
+  // The command has it, so it stood before the command's name: nothing else is left over.
+  if (is_option && std::find(known.begin(), known.end(), word) != known.end()) {
+    const std::string name = FullName(command);
+    return Usage(command, "option '" + EscapeName(word) + "' must come after the command: '" + name + " " +
+                              EscapeName(word) + " ...'");
+  }
   if (const std::optional<std::string> nearest = NearestWord(word, known)) text += "; did you mean '" + *nearest + "'?";
   return Usage(command, text);
 }

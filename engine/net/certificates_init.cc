@@ -31,6 +31,14 @@ std::vector<std::string> SplitNames(const std::string& list) {
   return names;
 }
 
+// Whoever is asked for as "localhost" is reached by the loopback's addresses as well.
+void AddLoopback(std::vector<std::string>* names) {
+  if (std::find(names->begin(), names->end(), "localhost") == names->end()) return;
+  for (const char* address : {"127.0.0.1", "::1"}) {
+    if (std::find(names->begin(), names->end(), address) == names->end()) names->push_back(address);
+  }
+}
+
 bool Covers(X509* certificate, const std::vector<std::string>& names) {
   return std::all_of(names.begin(), names.end(), [certificate](const std::string& name) {
     return X509_check_host(certificate, name.c_str(), name.size(), X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, nullptr) == 1 ||
@@ -99,6 +107,7 @@ absl::StatusOr<InitResult> InitCertificates(const InitOptions& options) {
   std::vector<std::vector<std::string>> wanted = {{kClientStem}};
   for (const std::string& host : options.hosts) {
     wanted.push_back(SplitNames(host));
+    AddLoopback(&wanted.back());
     for (const std::string& name : wanted.back()) US_RETURN_IF_ERROR(openssl::CheckHostName(name));
     if (wanted.back().front() == openssl::kAuthorityStem || wanted.back().front() == kClientStem) {
       return MakeStatus(absl::StatusCode::kInvalidArgument,

@@ -184,6 +184,12 @@ TEST(OptionsTest, UnknownOptionIsAnsweredWithTheNearestOne) {
   EXPECT_THAT(far, HasSubstr("uringsync sync --help"));
 }
 
+TEST(OptionsTest, OptionBeforeItsCommandIsToldWhereItBelongs) {
+  const std::string early = Refusal({"-q", "sync", "/a", "/b"});
+  EXPECT_THAT(early, HasSubstr("option '-q' must come after the command: 'uringsync sync -q ...'"));
+  EXPECT_THAT(early, testing::Not(HasSubstr("did you mean")));
+}
+
 TEST(OptionsTest, UnknownCommandIsAnsweredWithTheNearestOne) {
   EXPECT_THAT(Refusal({"snyc", "/a", "/b"}), HasSubstr("unknown command 'snyc'; did you mean 'sync'?"));
   EXPECT_THAT(Refusal({"certs", "inti", "d"}), HasSubstr("did you mean 'init'?"));

@@ -47,6 +47,16 @@ TEST(CertificatesTest, InitMakesAnAuthorityAClientAndOneCertificateForEachHost) 
   EXPECT_TRUE(host.expired(now + int64_t{kDefaultCertificateDays + 1} * 86400));
 }
 
+TEST(CertificatesTest, CertificateOfLocalhostIsGoodForTheLoopbackAddresses) {
+  TempDir dir;
+  ASSERT_OK(InitCertificates({.directory = dir.path(), .hosts = {"localhost"}}));
+  ASSERT_OK_AND_ASSIGN(CertificateInfo host, ReadCertificateInfo(dir / "localhost.crt"));
+  EXPECT_THAT(host.dns_names, ElementsAre("localhost"));
+  EXPECT_THAT(host.ip_addresses, ElementsAre("127.0.0.1", "::1"));
+  ASSERT_OK_AND_ASSIGN(InitResult again, InitCertificates({.directory = dir.path(), .hosts = {"localhost,127.0.0.1"}}));
+  EXPECT_TRUE(again.issued.empty());
+}
+
 TEST(CertificatesTest, InitAgainKeepsWhatIsGoodAndAddsWhatIsMissing) {
   TempDir dir;
   ASSERT_OK(InitCertificates({.directory = dir.path(), .hosts = {"a.example"}}));
