@@ -1,7 +1,11 @@
 #include "agent/session_root.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
+#include <fstream>
 #include <utility>
+#include <vector>
 
 #include "agent/roots.h"
 #include "engine/base/digest.h"
@@ -13,6 +17,7 @@
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/syscalls.h"
 #include "engine/fs/xattrs.h"
+#include "proto/convert.h"
 
 namespace uringsync {
 namespace {
@@ -36,6 +41,33 @@ absl::StatusOr<DirectoryPtr> CreateRoot(Driver* driver, const Directory& base, c
   int made = sys::Mkdirat(driver, parent->fd(), LeafName(path), 0777);
   if (made < 0 && made != -EEXIST) return ErrnoStatus(-made, "mkdir");
   return OpenChild(driver, *parent, std::string(path.name()));
+}
+
+// Every directory above `root` that can be climbed to, nearest first: up to the root of this process, where ".." is itself.
+std::vector<FileId> AncestorsOf(Driver* driver, const Directory& root, FileId id) {
+  std::vector<FileId> ancestors;
+  UniqueFd below;
+  int fd = root.fd();
+  while (ancestors.size() < kMaxAncestors) {
+    UniqueFd above(static_cast<int>(
+        driver->Call(CallCode::kOpenat, fd, reinterpret_cast<long>(".."), O_PATH | O_DIRECTORY | O_CLOEXEC)));
+    struct statx stat{};
+    Entry entry;
+    if (!above.valid() || !StatDescriptor(driver, above.get(), &stat).ok() || !EntryFromStatx(stat, false, &entry)) break;
+    if (entry.id == id) break;
+    id = entry.id;
+    ancestors.push_back(id);
+    below = std::move(above);
+    fd = below.get();
+  }
+  return ancestors;
+}
+
+std::string HostId() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  std::getline(file, id);
+  return id;
 }
 
 }  // namespace
@@ -85,6 +117,8 @@ absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSes
   struct statx stat{};
   US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &stat), root.full_path));
   if (!EntryFromStatx(stat, open.selection.atime, &opened->root)) return absl::InternalError("no type for the root");
+  opened->host_id = HostId();
+  opened->ancestors = AncestorsOf(driver, *root.directory, opened->root.id);
   XattrAccess xattrs(driver);
   XattrDigests digests;
   if (SelectsXattrs(open.selection)) {

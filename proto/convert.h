@@ -40,6 +40,7 @@ constexpr size_t kMaxOperationBytes = 256;
 constexpr size_t kMaxNotices = 64;
 constexpr size_t kMaxLineBytes = 4096;       // a notice, a fallback reason
 constexpr size_t kMaxTextBytes = 65536;      // error texts and details of problems
+constexpr size_t kMaxAncestors = 4096;      // of a session's root
 constexpr size_t kMaxGroups = 65537;         // NGROUPS_MAX and the effective one
 constexpr size_t kMaxProblemsPerMessage = 4096;
 constexpr size_t kMaxSkippedPerMessage = 65536;

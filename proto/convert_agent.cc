@@ -39,6 +39,12 @@ absl::Status Encode(const SessionOpened& opened, v1::SessionOpened* wire) {
   US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "groups"}, opened.groups.size(), kMaxGroups, "groups"));
   wire->mutable_groups()->Add(opened.groups.begin(), opened.groups.end());
   wire->set_time_granularity_ns(opened.time_granularity_ns);
+  wire->set_host_id(std::string(Clip(opened.host_id, kMaxShortTextBytes)));
+  US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "ancestors"}, opened.ancestors.size(), kMaxAncestors, "directories"));
+  for (const FileId& ancestor : opened.ancestors) {
+    wire->add_ancestor_devices(ancestor.device);
+    wire->add_ancestor_inodes(ancestor.inode);
+  }
   return EncodeList({"SessionOpened", "notices"}, opened.notices, kMaxNotices, kMaxLineBytes, wire->mutable_notices());
 }
 
@@ -122,6 +128,15 @@ absl::StatusOr<AgentMessage> Decode(const v1::SessionOpened& wire) {
   opened.time_granularity_ns = wire.time_granularity_ns();
   if (opened.time_granularity_ns == 0 || opened.time_granularity_ns > kMaxTimeGranularityNs) {
     return Bad({"SessionOpened", "time_granularity_ns"}, kNoRow, std::to_string(opened.time_granularity_ns) + " is out of range");
+  }
+  US_ASSIGN_OR_RETURN(opened.host_id, DecodeText({"SessionOpened", "host_id"}, wire.host_id(), kMaxShortTextBytes));
+  const auto ancestors = static_cast<size_t>(wire.ancestor_devices_size());
+  US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "ancestors"}, ancestors, kMaxAncestors, "directories"));
+  if (wire.ancestor_inodes_size() != wire.ancestor_devices_size()) {
+    return Bad({"SessionOpened", "ancestor_inodes"}, kNoRow, "not as many as ancestor_devices");
+  }
+  for (int i = 0; i < wire.ancestor_devices_size(); ++i) {
+    opened.ancestors.push_back({wire.ancestor_devices(i), wire.ancestor_inodes(i)});
   }
   US_ASSIGN_OR_RETURN(opened.notices,
                       DecodeList({"SessionOpened", "notices"}, wire.notices(), kMaxNotices, kMaxLineBytes, /*labels=*/false));

@@ -153,6 +153,10 @@ struct SessionOpened {
   std::vector<uint32_t> groups;    // effective and supplementary: groups it may set on its own files
   uint32_t time_granularity_ns = 1;  // of the destination's file system; 1e9 where it keeps whole seconds
   std::vector<std::string> notices;  // what this destination cannot promise, a line each
+  // Where the root lies, so that a run into itself is seen whatever the roots are called: the kernel (its boot id; empty when
+  // unknown) and every directory above the root, nearest first. Equal host and FileId: the same directory.
+  std::string host_id;
+  std::vector<FileId> ancestors;
 };
 
 // Why an agent refuses or gives up: a category that decides the exit code, and the text.

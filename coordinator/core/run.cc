@@ -7,6 +7,7 @@
 
 #include "coordinator/core/action_window.h"
 #include "coordinator/core/agent_link.h"
+#include "coordinator/core/overlap.h"
 #include "coordinator/core/run_events.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
@@ -221,6 +222,11 @@ absl::Status Run::OpenSessions() {
     events_.Fail(
         {ExitCode::kSelection, Side::kDestination, "destination agent: the destination directory does not exist"});
     return absl::CancelledError("no destination");
+  }
+  if (std::optional<std::string> overlap =
+          DescribeOverlap(source_opened_, destination_opened_, request_.delete_extraneous)) {
+    events_.Fail({ExitCode::kSelection, Side::kDestination, *std::move(overlap)});
+    return absl::CancelledError("source and destination overlap");
   }
   if (choice.source_connects) US_RETURN_IF_ERROR(source_.Send(*choice.source_connects));
   events_.Push(OpenedEvent{source_hello_, source_opened_, destination_hello_, destination_opened_});

@@ -1,0 +1,29 @@
+#include "coordinator/core/overlap.h"
+
+#include <algorithm>
+
+namespace uringsync {
+namespace {
+
+bool IsBelow(const SessionOpened& inner, const SessionOpened& outer) {
+  return std::find(inner.ancestors.begin(), inner.ancestors.end(), outer.root.id) != inner.ancestors.end();
+}
+
+}  // namespace
+
+std::optional<std::string> DescribeOverlap(const SessionOpened& source, const SessionOpened& destination,
+                                           bool deletes) {
+  if (!source.exists || !destination.exists || source.host_id.empty() || source.host_id != destination.host_id) {
+    return std::nullopt;
+  }
+  if (source.root.id == destination.root.id) return "source and destination are the same directory";
+  if (IsBelow(destination, source)) {
+    return "the destination lies inside the source: every run would copy the copy; choose a destination outside of it";
+  }
+  if (deletes && IsBelow(source, destination)) {
+    return "the source lies inside the destination: --delete would remove it; leave out --delete or choose another destination";
+  }
+  return std::nullopt;
+}
+
+}  // namespace uringsync
