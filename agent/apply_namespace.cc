@@ -1,5 +1,8 @@
 #include "agent/apply_namespace.h"
 
+#include <fcntl.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -18,6 +21,13 @@ absl::Status WithWritableParent(const NamespaceContext& context, const Directory
   absl::Status status = step();
   if (StatusErrno(status) == EACCES && MakeWritable(context, parent)) status = step();
   return status;
+}
+
+absl::Status Pin(Driver* driver, int dirfd, const char* name, UniqueFd* pinned, struct statx* found) {
+  const int fd = sys::Openat(driver, dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(-fd, "open");
+  pinned->Reset(fd);
+  return StatDescriptor(driver, fd, found);
 }
 
 bool SameObject(const struct statx& a, const struct statx& b) {
@@ -86,6 +96,28 @@ bool MakeWritable(const NamespaceContext& context, const Directory& directory) {
   // The magic link of a descriptor that we pinned: fchmod refuses O_PATH descriptors.
   std::string self = "/proc/self/fd/" + std::to_string(directory.fd());
   return sys::Fchmodat(context.driver, AT_FDCWD, self.c_str(), mode | kOwnerWriteSearch) >= 0;
+}
+
+absl::Status PinObject(Driver* driver, int dirfd, const char* name, const Action& action, UniqueFd* pinned) {
+  struct statx found{};
+  US_RETURN_IF_ERROR(Pin(driver, dirfd, name, pinned, &found));
+  if (action.wanted.type != FileType::kDirectory && action.existing.has_value()) {
+    switch (CompareIdentity(IdentityOf(*action.existing), found)) {
+      case IdentityMatch::kSame: return absl::OkStatus();
+      case IdentityMatch::kModified: return absl::AbortedError("was modified since it was planned");
+      case IdentityMatch::kOther: break;
+    }
+    return absl::AbortedError("was replaced since it was planned");
+  }
+  if (FileTypeFromMode(found.stx_mode) == action.wanted.type) return absl::OkStatus();
+  return absl::AbortedError("another type of object is there");
+}
+
+absl::Status PinStaged(Driver* driver, const StagedObject& staged, const Entry& wanted, UniqueFd* pinned) {
+  struct statx found{};
+  US_RETURN_IF_ERROR(Pin(driver, staged.parent()->fd(), staged.temporary_name().c_str(), pinned, &found));
+  if (FileTypeFromMode(found.stx_mode) == wanted.type && found.stx_nlink == 1) return absl::OkStatus();
+  return absl::AbortedError("the temporary was replaced meanwhile");
 }
 
 std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& context, const Action& action) {

@@ -31,6 +31,12 @@ absl::StatusOr<DirectoryPtr> ParentOf(const NamespaceContext& context, const Rel
 // again in the last phase, because its mtime moves anyway. False when it was writable already or cannot be changed.
 bool MakeWritable(const NamespaceContext& context, const Directory& directory);
 
+// Opens `name` in `dirfd` as a descriptor that only names it, and checks on it that it is what the action was planned against: a
+// directory's own mtime and inode may be new in this very run, any other object must have the planned identity (else Aborted).
+absl::Status PinObject(Driver* driver, int dirfd, const char* name, const Action& action, UniqueFd* pinned);
+// The same for a staged object: it must be of the wanted type and have no other name.
+absl::Status PinStaged(Driver* driver, const StagedObject& staged, const Entry& wanted, UniqueFd* pinned);
+
 // mkdir 0700; a planned object of another type makes way first. A directory that is there already is fine.
 std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& context, const Action& action);
 // Removes the planned object; nothing there is fine.

@@ -122,7 +122,9 @@ ApplyWorker::Failure ApplyWorker::CreateStaged(const Action& action, StagedObjec
 }
 
 Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreUnits* slot) {
-  IncomingFile file{action.path, action.wanted, HasXattrs(action.wanted) || action.xattrs_differ};
+  IncomingFile file{action.path, action.wanted, HasXattrs(action.wanted) || action.xattrs_differ, std::nullopt};
+  if (action.existing.has_value() && action.existing->type == FileType::kRegular)
+    file.replaced_mode = action.existing->mode;
   SemaphoreUnits large_slot;
   if (file.wanted.size_bytes > kSmallFileBytes) large_slot = co_await large_slots_.Acquire(1);
   PublishResult published;
@@ -177,7 +179,12 @@ Task<ApplyWorker::Failure> ApplyWorker::PutOther(const Action& action) {
     failure = co_await receiver_.FetchXattrs(action.path, action.wanted, &xattrs);
     if (failure.has_value()) co_return failure;
   }
-  failure = receiver_.SetMetadata(staged.handle(), action.wanted, with_xattrs ? &xattrs : nullptr, true);
+  // By name anybody who may write the directory could put an object of their own in its place.
+  UniqueFd pinned;
+  absl::Status same = PinStaged(context_.driver, staged, action.wanted, &pinned);
+  if (!same.ok()) co_return DestinationFailure(same, "stat", shared_);
+  failure = receiver_.SetMetadata(ObjectHandle::Pinned(pinned.get()), action.wanted, with_xattrs ? &xattrs : nullptr,
+                                  {.parent = staged.parent().get(), .replaced_mode = std::nullopt});
   if (failure.has_value()) co_return failure;
   co_return PublishNow(action, &staged);
 }
@@ -196,27 +203,22 @@ Task<ApplyWorker::Failure> ApplyWorker::SetMetadata(const Action& action) {
     if (fetched.has_value()) co_return fetched;
   }
   const bool directory = action.wanted.type == FileType::kDirectory;
-  DirectoryPtr holder = shared_->root;
-  const char* name = ".";
+  // Pinned before it is looked at: what is changed below is what was found to be the planned object.
+  UniqueFd pinned;
+  DirectoryPtr parent = shared_->root;
+  ObjectHandle object = ObjectHandle::Pinned(parent->fd());
   if (!action.path.is_root()) {
-    absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, action.path);
-    if (!parent.ok()) co_return DestinationFailure(parent.status(), "open", shared_);
-    holder = *parent;
-    name = LeafName(action.path);
-    struct statx found{};
-    absl::Status stated = StatAt(context_.driver, holder->fd(), name, &found);
-    if (!stated.ok()) co_return DestinationFailure(stated, "stat", shared_);
-    // A directory's own mtime and inode may be new in this very run; any other object must be the one planned against.
-    absl::Status same = absl::OkStatus();
-    if (!directory && action.existing.has_value()) {
-      same = VerifyExisting(context_.driver, holder->fd(), name, *action.existing);
-    } else if (FileTypeFromMode(found.stx_mode) != action.wanted.type) {
-      same = absl::AbortedError("another type of object is there");
-    }
-    if (!same.ok()) co_return DestinationFailure(same, "stat", shared_);
+    absl::StatusOr<DirectoryPtr> opened = ParentOf(context_, action.path);
+    if (!opened.ok()) co_return DestinationFailure(opened.status(), "open", shared_);
+    parent = *opened;
+    absl::Status found = PinObject(context_.driver, parent->fd(), LeafName(action.path), action, &pinned);
+    if (!found.ok()) co_return DestinationFailure(found, "stat", shared_);
+    object = ObjectHandle::Pinned(pinned.get());
   }
-  Failure failure = receiver_.SetMetadata(ObjectHandle::At(holder->fd(), name), action.wanted,
-                                          action.xattrs_differ ? &xattrs : nullptr, false);
+  // Only a directory that this run made has nothing that it was planned against.
+  const bool made = directory && !action.existing.has_value();
+  Failure failure = receiver_.SetMetadata(object, action.wanted, action.xattrs_differ ? &xattrs : nullptr,
+                                          {.parent = made ? parent.get() : nullptr, .replaced_mode = std::nullopt});
   if (!failure.has_value()) NoteTouched(directory ? action.path : action.path.Parent());
   co_return failure;
 }

@@ -1,11 +1,13 @@
 #include "engine/fs/metadata.h"
 
+#include <endian.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <string>
 
 #include "engine/base/errno_status.h"
@@ -29,7 +31,33 @@ int StatObject(Driver* driver, ObjectHandle object, struct statx* out) {
   return sys::Statx(driver, object.dirfd, object.name, AT_SYMLINK_NOFOLLOW, kEntryStatxMask, out);
 }
 
+// Permissions that a POSIX ACL in the kernel's form (linux/posix_acl_xattr.h) gives an entry of `tag`; nullopt without one.
+std::optional<uint32_t> AclPermissions(const std::string& acl, uint16_t tag) {
+  constexpr size_t kHeaderBytes = 4;
+  constexpr size_t kEntryBytes = 8;
+  for (size_t at = kHeaderBytes; at + kEntryBytes <= acl.size(); at += kEntryBytes) {
+    uint16_t fields[2];
+    std::memcpy(fields, acl.data() + at, sizeof(fields));
+    if (le16toh(fields[0]) == tag) return le16toh(fields[1]) & 07;
+  }
+  return std::nullopt;
+}
+constexpr uint16_t kAclOwner = 0x01;
+constexpr uint16_t kAclGroup = 0x04;
+constexpr uint16_t kAclMask = 0x10;
+constexpr uint16_t kAclOther = 0x20;
+
+// The rwx bits that an object with this ACL has.
+uint32_t ModeOfAcl(const std::string& acl) {
+  const std::optional<uint32_t> mask = AclPermissions(acl, kAclMask);
+  const uint32_t group = mask.has_value() ? *mask : AclPermissions(acl, kAclGroup).value_or(0);
+  return AclPermissions(acl, kAclOwner).value_or(0) << 6 | group << 3 | AclPermissions(acl, kAclOther).value_or(0);
+}
+constexpr char kAccessAcl[] = "system.posix_acl_access";
+constexpr char kCapability[] = "security.capability";
+
 int SetTimes(Driver* driver, ObjectHandle object, const timespec times[2]) {
+  if (object.path_only) return sys::Utimensat(driver, AT_FDCWD, object.MagicLink().c_str(), times, 0);
   if (object.is_fd()) return sys::Utimensat(driver, object.fd, nullptr, times, 0);
   return sys::Utimensat(driver, object.dirfd, object.name, times, AT_SYMLINK_NOFOLLOW);
 }
@@ -56,6 +84,7 @@ class Applier {
     ReadPresentXattrs();
     ApplyXattrs(XattrClass::kOrdinary);
     ApplyMode();
+    RestoreCapability();
     ApplyXattrs(XattrClass::kCapability);
     ApplyXattrs(XattrClass::kTrusted);
     ApplyTimes();
@@ -84,10 +113,13 @@ class Applier {
     uint32_t gid = gid_differs && may_gid ? wanted_.gid : kKeep;
     bool skipped = (uid_differs && !may_uid) || (gid_differs && !may_gid);
     if (uid != kKeep || gid != kKeep) {
+      ReadCapability();
       const int result = Chown(uid, gid);
       if (result == 0) {
-        if (uid != kKeep) now_.uid = uid;
-        if (gid != kKeep) now_.gid = gid;
+        uid_changed_ = uid != kKeep;
+        gid_changed_ = gid != kKeep;
+        if (uid_changed_) now_.uid = uid;
+        if (gid_changed_) now_.gid = gid;
         owner_changed_ = true;
       } else if ((result == -EPERM || result == -EINVAL) && !selection_.explicit_owner) {
         // EINVAL: an id that this user namespace does not map: it may not be set either.
@@ -97,6 +129,19 @@ class Applier {
       }
     }
     if (skipped) ++counters_->skipped_owner;
+  }
+
+  // The kernel drops a file's capabilities with its owner. Where the attributes are not part of this request they were found equal
+  // to the source's, so that they stay; a session that does not keep attributes gives no capability to a new owner.
+  void ReadCapability() {
+    if (request_.xattrs != nullptr || request_.fresh || !selection_.xattrs || now_.type != FileType::kRegular) return;
+    char value[64];  // the kernel knows forms of up to 24 bytes
+    const long bytes = xattrs_->Get(object_, kCapability, value, sizeof(value));
+    if (bytes > 0) capability_.emplace(value, static_cast<size_t>(bytes));
+  }
+
+  void RestoreCapability() {
+    if (owner_changed_ && capability_.has_value()) Change(XattrClass::kCapability, kCapability, &*capability_);
   }
 
   void ReadPresentXattrs() {
@@ -136,7 +181,10 @@ class Applier {
       const bool there = at != present_.end() && at->name == xattr.name;
       // A change of owner has dropped the file's capabilities.
       const bool dropped = owner_changed_ && xattr_class == XattrClass::kCapability;
-      if (there && at->value == xattr.value && !dropped) continue;
+      if (there && at->value == xattr.value && !dropped) {
+        mode_is_of_acl_ = mode_is_of_acl_ || xattr.name == kAccessAcl;
+        continue;
+      }
       Change(xattr_class, xattr.name, &xattr.value);
     }
     for (const Xattr& xattr : present_) {
@@ -166,7 +214,24 @@ class Applier {
     }
     if (name == "security.selinux" && value == nullptr) return;  // a label cannot be removed, only replaced
     Record(result, (value != nullptr ? "setxattr " : "removexattr ") + name);
-    if (name == "system.posix_acl_access") mode_unknown_ = true;
+    if (name == kAccessAcl && result >= 0) NoteAclChange(value);
+  }
+
+  void NoteAclChange(const std::string* value) {
+    mode_unknown_ = true;
+    if (selection_.mode) return;
+    if (value != nullptr) {
+      // It is the mode, too; a chmod would only damage its mask.
+      mode_is_of_acl_ = true;
+      now_.mode = (now_.mode & ~uint32_t{0777}) | ModeOfAcl(*value);
+      restore_mode_.reset();
+      return;
+    }
+    // The bits of the group class are still those of the mask, which the owning group need not have had.
+    const auto old = std::find_if(present_.begin(), present_.end(), [](const Xattr& x) { return x.name == kAccessAcl; });
+    if (old == present_.end()) return;
+    const uint32_t group = AclPermissions(old->value, kAclGroup).value_or(0) & AclPermissions(old->value, kAclMask).value_or(07);
+    restore_mode_ = (restore_mode_.value_or(now_.mode) & ~uint32_t{S_IRWXG}) | group << 3;
   }
 
   // user.* attributes want write permission, which the owner of a read-only object has to give itself first.
@@ -179,27 +244,40 @@ class Applier {
   }
 
   int Chmod(uint32_t mode) {
+    if (object_.path_only) return sys::Fchmodat(driver_, AT_FDCWD, object_.MagicLink().c_str(), mode);
     if (object_.is_fd()) return sys::Fchmod(driver_, object_.fd, mode);
     // fchmodat follows links, and O_PATH descriptors refuse fchmod: pin the object, then go through /proc.
     UniqueFd pinned(sys::Openat(driver_, object_.dirfd, object_.name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!pinned.valid()) return -ENOENT;
-    const std::string path = "/proc/self/fd/" + std::to_string(pinned.get());
-    return sys::Fchmodat(driver_, AT_FDCWD, path.c_str(), mode);
+    return sys::Fchmodat(driver_, AT_FDCWD, ObjectHandle::Pinned(pinned.get()).MagicLink().c_str(), mode);
   }
 
   void ApplyMode() {
     if (is_symlink()) return;
-    uint32_t mode = restore_mode_.value_or(now_.mode);
-    if (selection_.mode) {
-      mode = GrantableMode(wanted_, now_.uid, now_.gid);
-    } else if (request_.fresh) {
-      mode = request_.unselected_mode.value_or(wanted_.mode & 0777 & ~kUnselectedModeMask);
-    }
     // chown takes setuid and setgid away from anything but directories.
-    if (owner_changed_ && ((now_.mode | mode) & kSpecialBits) != 0) mode_unknown_ = true;
-    if (mode == now_.mode && !mode_unknown_) return;
-    if (!selection_.mode && !request_.fresh && !restore_mode_.has_value()) return;
+    const bool bits_dropped = owner_changed_ && (now_.mode & kSpecialBits) != 0;
+    if (!selection_.mode) return ApplyUnselectedMode(bits_dropped);
+    const uint32_t mode = GrantableMode(wanted_, now_.uid, now_.gid);
+    if (mode == now_.mode && !mode_unknown_ && !bits_dropped && !restore_mode_.has_value()) return;
     Record(Chmod(mode), "fchmod");
+  }
+
+  void ApplyUnselectedMode(bool bits_dropped) {
+    std::optional<uint32_t> mode = restore_mode_;
+    if (request_.fresh && !mode_is_of_acl_) {
+      mode = wanted_.mode & 0777 & request_.creation_mask;
+      if (request_.unselected_mode.has_value()) mode = *request_.unselected_mode & ~kSpecialBits & kPermissionMask;
+    } else if (bits_dropped && !mode.has_value()) {
+      mode = now_.mode;
+    }
+    if (!mode.has_value()) return;
+    // What nobody granted to the new owner or group does not pass to them.
+    if (now_.type != FileType::kDirectory) {
+      if (uid_changed_) *mode &= ~uint32_t{S_ISUID};
+      if (gid_changed_) *mode &= ~uint32_t{S_ISGID};
+    }
+    if (mode == now_.mode && !mode_unknown_ && !bits_dropped) return;
+    Record(Chmod(*mode), "fchmod");
   }
 
   void ApplyTimes() {
@@ -222,8 +300,12 @@ class Applier {
   XattrList present_;         // its selected attributes at the start
   bool compare_xattrs_ = false;
   bool owner_changed_ = false;
+  bool uid_changed_ = false;
+  bool gid_changed_ = false;
   bool mode_unknown_ = false;  // a step may have moved mode bits behind our back
+  bool mode_is_of_acl_ = false;  // the object has the source's ACL
   std::optional<uint32_t> restore_mode_;
+  std::optional<std::string> capability_;  // that the change of owner dropped
   absl::Status first_error_;
 };
 
@@ -256,6 +338,15 @@ uint32_t GrantableMode(const Entry& wanted, uint32_t uid, uint32_t gid) {
   if (wanted.uid != uid) mode &= ~uint32_t{S_ISUID};
   if (wanted.gid != gid) mode &= ~uint32_t{S_ISGID};
   return mode;
+}
+
+uint32_t CreationMask(XattrAccess* xattrs, int parent_fd, const MetadataSelection& selection, uint32_t umask) {
+  const uint32_t plain = 0777 & ~umask;
+  if (selection.acls) return plain;
+  char value[4096];
+  const long bytes = xattrs->Get(ObjectHandle::Pinned(parent_fd), "system.posix_acl_default", value, sizeof(value));
+  if (bytes <= 0) return plain;  // none, or a file system without ACLs
+  return ModeOfAcl(std::string(value, static_cast<size_t>(bytes)));
 }
 
 absl::Status ApplyMetadata(XattrAccess* xattrs, ObjectHandle object, const MetadataRequest& request,

@@ -51,14 +51,20 @@ struct MetadataRequest {
   // The object was made by us, under a private name, just now: with `xattrs` null only inherited ACLs are removed (a fresh object
   // has no other attribute).
   bool fresh = false;
-  // Mode of a fresh object when the session does not keep modes: the replaced object's. Unset: the source's, less the bits of
-  // kUnselectedModeMask and setuid, setgid, sticky.
+  // Mode of a fresh object when the session does not keep modes: the replaced object's (setuid and setgid are not taken over:
+  // the contents are new). Unset: what a plain creation would give, which is the source's rwx bits as far as `creation_mask`
+  // lets them through. An ACL of the source decides the mode of a fresh object instead.
   std::optional<uint32_t> unselected_mode;
+  uint32_t creation_mask = 0755;
 };
-constexpr uint32_t kUnselectedModeMask = 022;
+
+// Permission bits that creating an object in `parent` leaves: all but the umask's, or what the default ACL there gives when ACLs
+// are inherited (not selected: a session that keeps ACLs removes inherited ones).
+uint32_t CreationMask(XattrAccess* xattrs, int parent_fd, const MetadataSelection& selection, uint32_t umask);
 
 // Makes `object`'s selected metadata equal to request.wanted, changing only what differs from its present state (one statx and, where
-// attributes are involved, one list). Goes on after a failure and returns the first one, its message led by the name of the call
+// attributes are involved, one list). What a change of owner takes away although it is to stay (security.capability, setuid,
+// setgid), is put back. Goes on after a failure and returns the first one, its message led by the name of the call
 // ("fchownat: Operation not permitted"); OK where everything that could be asked for is set. Ownership before contents are readable:
 // call it while the object has a private name and mode 0600, or 0700.
 absl::Status ApplyMetadata(XattrAccess* xattrs, ObjectHandle object, const MetadataRequest& request,

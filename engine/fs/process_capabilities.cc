@@ -5,8 +5,23 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
+#include <string>
 
 namespace uringsync {
+namespace {
+
+// The only way to ask umask(2) is to set it, for all threads at once: /proc tells it (since Linux 4.7).
+uint32_t ReadUmask(uint32_t otherwise) {
+  std::ifstream status("/proc/self/status");
+  for (std::string key; status >> key;) {
+    uint32_t value = 0;
+    if (key == "Umask:" && status >> std::oct >> value) return value & 0777;
+  }
+  return otherwise;
+}
+
+}  // namespace
 
 bool ProcessCapabilities::InGroup(uint32_t gid) const {
   return std::binary_search(groups.begin(), groups.end(), gid);
@@ -15,6 +30,7 @@ bool ProcessCapabilities::InGroup(uint32_t gid) const {
 ProcessCapabilities ReadProcessCapabilities() {
   ProcessCapabilities result;
   result.uid = ::geteuid();
+  result.umask = ReadUmask(result.umask);
   __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
   // Credentials of the process, no call of a session: not the driver's business.

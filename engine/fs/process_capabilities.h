@@ -1,4 +1,4 @@
-// What this process may set, from its effective capabilities and groups: the can_* fields of SessionOpened.
+// What this process may set, from its effective capabilities and groups: the can_* fields of SessionOpened; and its umask.
 //
 // Thread rule: reads the calling thread's credentials; a value afterwards.
 #pragma once
@@ -15,6 +15,7 @@ struct ProcessCapabilities {
   bool can_set_trusted = false;       // CAP_SYS_ADMIN: trusted.* and other security.*
   bool can_override_owner = false;    // CAP_FOWNER: mode, times, ACLs of files of others
   uint32_t uid = 0;                   // effective
+  uint32_t umask = 022;               // what a plain creation leaves out
   std::vector<uint32_t> groups;       // effective and supplementary, sorted, unique
 
   bool InGroup(uint32_t gid) const;

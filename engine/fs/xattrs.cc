@@ -70,6 +70,10 @@ std::string XattrAccess::ProcPath(ObjectHandle object) const {
 }
 
 long XattrAccess::List(ObjectHandle object, char* buffer, size_t bytes) {
+  if (object.path_only) {
+    const std::string link = object.MagicLink();
+    return driver_->Call(CallCode::kListxattr, sys::Arg(link.c_str()), sys::Arg(buffer), static_cast<long>(bytes));
+  }
   if (object.is_fd())
     return driver_->Call(CallCode::kFlistxattr, object.fd, sys::Arg(buffer), static_cast<long>(bytes));
   if (has_xattrat_) {
@@ -84,6 +88,11 @@ long XattrAccess::List(ObjectHandle object, char* buffer, size_t bytes) {
 }
 
 long XattrAccess::Get(ObjectHandle object, const char* name, void* buffer, size_t bytes) {
+  if (object.path_only) {
+    const std::string link = object.MagicLink();
+    return driver_->Call(CallCode::kGetxattr, sys::Arg(link.c_str()), sys::Arg(name), sys::Arg(buffer),
+                         static_cast<long>(bytes));
+  }
   if (object.is_fd())
     return driver_->Call(CallCode::kFgetxattr, object.fd, sys::Arg(name), sys::Arg(buffer), static_cast<long>(bytes));
   if (has_xattrat_) {
@@ -100,6 +109,11 @@ long XattrAccess::Get(ObjectHandle object, const char* name, void* buffer, size_
 
 int XattrAccess::Set(ObjectHandle object, const char* name, std::string_view value) {
   const long size = static_cast<long>(value.size());
+  if (object.path_only) {
+    const std::string link = object.MagicLink();
+    return static_cast<int>(driver_->Call(CallCode::kSetxattr, sys::Arg(link.c_str()), sys::Arg(name),
+                                          sys::Arg(value.data()), size, 0));
+  }
   if (object.is_fd())
     return static_cast<int>(
         driver_->Call(CallCode::kFsetxattr, object.fd, sys::Arg(name), sys::Arg(value.data()), size, 0));
@@ -116,6 +130,10 @@ int XattrAccess::Set(ObjectHandle object, const char* name, std::string_view val
 }
 
 int XattrAccess::Remove(ObjectHandle object, const char* name) {
+  if (object.path_only) {
+    const std::string link = object.MagicLink();
+    return static_cast<int>(driver_->Call(CallCode::kRemovexattr, sys::Arg(link.c_str()), sys::Arg(name)));
+  }
   if (object.is_fd()) return static_cast<int>(driver_->Call(CallCode::kFremovexattr, object.fd, sys::Arg(name)));
   if (has_xattrat_) {
     const long result = driver_->Call(CallCode::kRemovexattrat, object.dirfd, sys::Arg(object.name),

@@ -20,14 +20,19 @@
 
 namespace uringsync {
 
-// An object of the file system: an open descriptor (not O_PATH), or a name in a directory that is not followed. Borrows both.
+// An object of the file system: an open descriptor, a descriptor that only names it (O_PATH: nobody can put another object in its
+// place), or a name in a directory that is not followed. Borrows what it names.
 struct ObjectHandle {
   int fd = -1;
   int dirfd = -1;
   const char* name = nullptr;
+  bool path_only = false;  // `fd` is O_PATH: attributes and mode go through /proc/self/fd
   static ObjectHandle OfFd(int fd) { return {.fd = fd}; }
+  static ObjectHandle Pinned(int path_fd) { return {.fd = path_fd, .path_only = true}; }
   static ObjectHandle At(int dirfd, const char* name) { return {.dirfd = dirfd, .name = name}; }
   bool is_fd() const { return fd >= 0; }
+  // The magic link of a descriptor leads to its object and no further, even where that is a symlink.
+  std::string MagicLink() const { return "/proc/self/fd/" + std::to_string(fd); }
 };
 
 // By the privilege that setting an attribute needs; one digest of Entry each.

@@ -220,13 +220,18 @@ Task<Receiver::FillResult> Receiver::FillLarge(int fd, const IncomingFile& file)
 }
 
 std::optional<TransferFailure> Receiver::SetMetadata(ObjectHandle object, const Entry& wanted, const XattrList* xattrs,
-                                                     bool fresh) {
+                                                     const Made& made) {
   MetadataRequest request;
   request.wanted = &wanted;
   request.xattrs = xattrs;
   request.selection = &shared_->options().selection;
   request.capabilities = &shared_->options().capabilities;
-  request.fresh = fresh;
+  request.fresh = made.parent != nullptr;
+  if (request.fresh && !request.selection->mode) {
+    request.unselected_mode = made.replaced_mode;
+    request.creation_mask =
+        CreationMask(&xattrs_, made.parent->fd(), *request.selection, request.capabilities->umask);
+  }
   MetadataCounters skipped;
   absl::Status applied = ApplyMetadata(&xattrs_, object, request, &skipped);
   shared_->counters().AddSkipped(skipped);
@@ -277,7 +282,8 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
     absl::Status sized = TruncateTo(driver, staged->fd(), file->wanted.size_bytes);
     if (!sized.ok()) co_return WriteFailure(StatusErrno(sized), "ftruncate");
   }
-  co_return SetMetadata(staged->handle(), file->wanted, filled.xattrs.has_value() ? &*filled.xattrs : nullptr, true);
+  const Made made{.parent = staged->parent().get(), .replaced_mode = file->replaced_mode};
+  co_return SetMetadata(staged->handle(), file->wanted, filled.xattrs.has_value() ? &*filled.xattrs : nullptr, made);
 }
 
 }  // namespace uringsync

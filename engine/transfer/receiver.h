@@ -45,6 +45,8 @@ struct IncomingFile {
   // Updated when the source says that the file is another one by now.
   Entry wanted;
   bool want_xattrs = false;
+  // Mode of the regular file that is replaced: a session that does not keep modes leaves it as it is.
+  std::optional<uint32_t> replaced_mode;
 };
 
 class Receiver {
@@ -58,9 +60,14 @@ class Receiver {
   Task<std::optional<TransferFailure>> Fill(StagedObject* staged, IncomingFile* file);
   // The selected attributes of any object of the source, identity checked.
   Task<std::optional<TransferFailure>> FetchXattrs(RelPath path, Entry wanted, XattrList* xattrs);
+  // How an object was made, for SetMetadata.
+  struct Made {
+    const Directory* parent = nullptr;      // in which it was made just now; null: the object was there before
+    std::optional<uint32_t> replaced_mode;  // as in IncomingFile
+  };
   // Metadata of `wanted` onto `object`; counts what may not be set. `xattrs` null: those stay.
   std::optional<TransferFailure> SetMetadata(ObjectHandle object, const Entry& wanted, const XattrList* xattrs,
-                                             bool fresh);
+                                             const Made& made);
 
   ContentSource* source() { return source_; }
   Shard* shard() { return shard_; }
