@@ -62,6 +62,8 @@ struct RemoteContentSource::Connection {
   std::deque<FileRequest> queue;
   std::deque<FileRequest> alone;  // of a message that could not be sent: one a message
   std::coroutine_handle<> sender;
+  bool ending = false;  // SendLoop tells the peer of the orderly end once it has nothing else to send
+  bool ended = false;   // it has
   absl::Status broken;
   uint64_t outstanding_bytes = 0;
   uint64_t reported_wire_bytes = 0;
@@ -139,14 +141,13 @@ Task<absl::Status> RemoteContentSource::Run(std::unique_ptr<RequestChannel> chan
 }
 
 Task<void> RemoteContentSource::End() {
-  std::vector<Connection*> open = connections_;
-  for (Connection* connection : open) {
-    // It may have broken while another one was told.
-    bool alive = std::find(connections_.begin(), connections_.end(), connection) != connections_.end();
-    if (!alive) continue;
-    absl::Status told = co_await connection->channel->End();
-    if (!told.ok()) Break(connection, told);
+  // Told by each connection's own sender: Run joins it, so the channel outlives what is being written.
+  for (Connection* connection : connections_) {
+    connection->ending = true;
+    Wake(shard_, &connection->sender);
   }
+  const auto told = [](const Connection* connection) { return connection->ended; };
+  while (!std::all_of(connections_.begin(), connections_.end(), told)) co_await SuspendIn{&end_waiter_};
   Close(absl::CancelledError("the session is over"));
 }
 
@@ -159,6 +160,7 @@ void RemoteContentSource::Break(Connection* connection, absl::Status reason) {
   connection->broken = std::move(reason);
   connection->channel->Close();
   std::erase(connections_, connection);
+  Wake(shard_, &end_waiter_);
   live_channels_.fetch_sub(1);
   for (auto& [id, pending] : connection->pending) {
     pending->broken = is_closed_
@@ -184,7 +186,14 @@ void RemoteContentSource::Close(absl::Status reason) {
 Task<void> RemoteContentSource::SendLoop(Connection* connection) {
   while (connection->broken.ok()) {
     if (connection->queue.empty() && connection->alone.empty()) {
-      co_await SuspendIn{&connection->sender};
+      if (!connection->ending || connection->ended) {
+        co_await SuspendIn{&connection->sender};
+        continue;
+      }
+      absl::Status told = co_await connection->channel->End();
+      connection->ended = true;
+      Wake(shard_, &end_waiter_);
+      if (!told.ok()) Break(connection, std::move(told));
       continue;
     }
     RequestMessage message;

@@ -112,7 +112,8 @@ class RemoteContentSource final : public ContentSource {
   Semaphore credit_{kOutstandingBytesPerShard};
   absl::Status closed_;  // not OK: no connection will come
   bool is_closed_ = false;
-  size_t running_ = 0;  // calls of Run
+  std::coroutine_handle<> end_waiter_;  // of End
+  size_t running_ = 0;                  // calls of Run
   std::vector<std::coroutine_handle<>> drain_waiters_;
 };
 
