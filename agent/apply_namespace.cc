@@ -40,12 +40,13 @@ bool IsWantedTarget(const struct statx& found, const Entry& wanted, const ApplyO
   if (wanted.type == FileType::kRegular && found.stx_size != wanted.size_bytes) return false;
   if (!options.selection.mtime) return true;
   uint32_t step = std::max<uint32_t>(options.time_granularity_ns, 1);
-  auto rounded = [step](int64_t seconds, uint32_t nanoseconds) {
-    __int128 whole = static_cast<__int128>(seconds) * 1'000'000'000 + nanoseconds;
+  auto rounded = [step, &options](FileTime time) {
+    time = options.time_range.Clamp(time);
+    __int128 whole = static_cast<__int128>(time.seconds) * 1'000'000'000 + time.nanoseconds;
     return whole / step;
   };
-  __int128 difference = rounded(found.stx_mtime.tv_sec, found.stx_mtime.tv_nsec) -
-                        rounded(wanted.mtime.seconds, wanted.mtime.nanoseconds);
+  __int128 difference =
+      rounded({found.stx_mtime.tv_sec, static_cast<uint32_t>(found.stx_mtime.tv_nsec)}) - rounded(wanted.mtime);
   return difference >= -1 && difference <= 1 && (step > 1 || difference == 0);
 }
 

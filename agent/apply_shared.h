@@ -27,6 +27,7 @@ struct ApplyOptions {
   // The file system keeps nothing over a power cut (tmpfs, ramfs): syncing it would only cost.
   bool volatile_file_system = false;
   uint32_t time_granularity_ns = 1;
+  TimeRange time_range;
   uint64_t digest_seed = 0;
   uint64_t session_tag = 0;
   ProcessCapabilities capabilities;

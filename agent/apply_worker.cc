@@ -22,13 +22,14 @@ constexpr int kMaxStagings = 2;
 
 ApplyWorker::ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* source, size_t shards)
     : shared_(shared),
-      directories_(shard->driver(), shared->root, &shared->directory_epoch),
+      budget_(DescriptorBudget::OfProcess(shards)),
+      directories_(shard->driver(), shared->root, &shared->directory_epoch, budget_.cached_directories),
       context_{shard->driver(), shared, &directories_},
       receiver_(shard, &shared->receive, source),
       publisher_(shard->driver(), shared->options.sync(),
-                 std::clamp(shared->options.staged_descriptors / std::max<size_t>(shards, 1), size_t{1},
-                            Publisher::kBatchFiles)),
-      slots_(source->concurrency()) {}
+                 std::clamp(std::min(shared->options.staged_descriptors / std::max<size_t>(shards, 1), budget_.staged),
+                            size_t{1}, Publisher::kBatchFiles)),
+      slots_(std::min(source->concurrency(), budget_.files)) {}
 
 Task<void> ApplyWorker::Run() {
   Scope running;
@@ -102,7 +103,7 @@ Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreU
 }
 
 // The temporary of a file, symlink or special object, in a directory that is made writable if need be.
-ApplyWorker::Failure ApplyWorker::CreateStaged(const Action& action, StagedObject* staged) {
+ApplyWorker::Failure ApplyWorker::TryCreateStaged(const Action& action, StagedObject* staged) {
   absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, action.path);
   if (!parent.ok()) return DestinationFailure(parent.status(), "open", shared_);
   StateNamer* namer = shared_->receive.namer();
@@ -121,6 +122,22 @@ ApplyWorker::Failure ApplyWorker::CreateStaged(const Action& action, StagedObjec
   return std::nullopt;
 }
 
+Task<ApplyWorker::Failure> ApplyWorker::CreateStaged(const Action* action, StagedObject* staged) {
+  Failure failure = TryCreateStaged(*action, staged);
+  for (int tries = 1; failure.has_value() && IsOutOfDescriptors(failure->error); ++tries) {
+    if (tries > kMaxDescriptorTries || shared_->receive.stopped()) break;
+    directories_.Clear();
+    // What is staged need not wait for company that cannot come.
+    publisher_.SetMoreComing(false);
+    Op pause;
+    pause.code = OpCode::kTimeout;
+    pause.timeout = kDescriptorPause;
+    co_await Await(context_.driver, &pause);
+    failure = TryCreateStaged(*action, staged);
+  }
+  co_return failure;
+}
+
 Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreUnits* slot) {
   IncomingFile file{action.path, action.wanted, HasXattrs(action.wanted) || action.xattrs_differ, std::nullopt};
   if (action.existing.has_value() && action.existing->type == FileType::kRegular)
@@ -133,7 +150,7 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
     if (int full = shared_->receive.full(); full != 0) co_return WriteFailure(full, "write");
     publisher_.Begin();
     StagedObject staged;
-    Failure failure = CreateStaged(action, &staged);
+    Failure failure = co_await CreateStaged(&action, &staged);
     if (!failure.has_value()) failure = co_await receiver_.Fill(&staged, &file);
     if (failure.has_value()) {
       publisher_.Abandon();
@@ -165,7 +182,7 @@ ApplyWorker::Failure ApplyWorker::PublishNow(const Action& action, StagedObject*
 
 Task<ApplyWorker::Failure> ApplyWorker::PutOther(const Action& action) {
   StagedObject staged;
-  Failure failure = CreateStaged(action, &staged);
+  Failure failure = co_await CreateStaged(&action, &staged);
   const bool device = action.wanted.type == FileType::kBlockDevice || action.wanted.type == FileType::kCharDevice;
   if (failure.has_value() && device && failure->error == EPERM && !shared_->options.capabilities.can_mknod) {
     shared_->skipped_devices.fetch_add(1, std::memory_order_relaxed);

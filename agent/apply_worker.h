@@ -17,6 +17,7 @@
 #include "engine/coro/scope.h"
 #include "engine/coro/semaphore.h"
 #include "engine/coro/task.h"
+#include "engine/fs/descriptor_budget.h"
 #include "engine/ring/runtime.h"
 #include "engine/transfer/content_source.h"
 #include "engine/transfer/publisher.h"
@@ -58,12 +59,15 @@ class ApplyWorker {
   Task<Failure> PutOther(const Action& action);
   Task<Failure> SetMetadata(const Action& action);
   Failure Link(const Action& action);
-  Failure CreateStaged(const Action& action, StagedObject* staged);
+  // Tries again while the process is out of descriptors.
+  Task<Failure> CreateStaged(const Action* action, StagedObject* staged);
+  Failure TryCreateStaged(const Action& action, StagedObject* staged);
   Failure PublishNow(const Action& action, StagedObject* staged);
   void End(const Action& action, const BatchPtr& batch, Failure failure);
   Task<void> SyncDirectory(std::string path, SemaphoreUnits slot);
 
   ApplyShared* const shared_;
+  const DescriptorBudget budget_;
   DirectoryCache directories_;
   const NamespaceContext context_;
   Receiver receiver_;

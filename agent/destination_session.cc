@@ -70,7 +70,8 @@ Task<void> DestinationSession::Open() {
   Driver* driver = Shard::Current()->driver();
   absl::StatusOr<SessionRoot> root = OpenSessionRoot(driver, context_, open_);
   if (!root.ok()) {
-    outbox_->Fail(ErrorKind::kSelection, "destination: " + std::string(ToStd(root.status().message())));
+    const bool no_descriptor = StatusErrno(root.status()) == EMFILE || StatusErrno(root.status()) == ENFILE;
+    outbox_->Fail(no_descriptor ? ErrorKind::kFileIo : ErrorKind::kSelection, "destination: " + std::string(ToStd(root.status().message())));
     co_return;
   }
   root_ = *std::move(root);
@@ -157,6 +158,7 @@ void DestinationSession::MakeEngine() {
   options.sparse = open_.sparse;
   options.volatile_file_system = IsVolatileFileSystem(destination_.file_system);
   options.time_granularity_ns = destination_.time_granularity_ns;
+  options.time_range = destination_.time_range;
   options.digest_seed = DigestSeedOf(open_.token);
   options.session_tag = SessionTag(open_.session);
   options.capabilities = ReadProcessCapabilities();

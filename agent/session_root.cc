@@ -113,7 +113,10 @@ absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSes
   opened->exists = root.directory != nullptr;
   if (root.directory == nullptr) return absl::OkStatus();
   US_ASSIGN_OR_RETURN(opened->file_system, FileSystemTypeName(driver, root.directory->fd()));
-  if (open.role == Role::kDestination) opened->time_granularity_ns = ProbeTimeGranularity(driver, *root.directory);
+  if (open.role == Role::kDestination) {
+    opened->time_granularity_ns = ProbeTimeGranularity(driver, *root.directory);
+    opened->time_range = ProbeTimeRange(driver, *root.directory);
+  }
   struct statx stat{};
   US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &stat), root.full_path));
   if (!EntryFromStatx(stat, open.selection.atime, &opened->root)) return absl::InternalError("no type for the root");

@@ -5,6 +5,7 @@
 
 #include "agent/backoff.h"
 #include "engine/base/errno_status.h"
+#include "engine/fs/descriptor_budget.h"
 #include "engine/ring/runtime.h"
 #include "engine/transfer/source_server.h"
 #include "proto/data_stream.h"
@@ -66,6 +67,9 @@ absl::StatusOr<std::unique_ptr<SourceReader>> SourceSession::MakeReader(Shard* s
   SourceReaderOptions options;
   options.digest_seed = DigestSeedOf(open_.token);
   options.selection = open_.selection;
+  const DescriptorBudget budget = DescriptorBudget::OfProcess(context_.runtime->size());
+  options.open_files = budget.kept_files;
+  options.directories = budget.cached_directories;
   return std::make_unique<SourceReader>(shard->driver(), shard->buffers(), root_.directory, std::move(options));
 }
 

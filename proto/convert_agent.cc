@@ -39,6 +39,8 @@ absl::Status Encode(const SessionOpened& opened, v1::SessionOpened* wire) {
   US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "groups"}, opened.groups.size(), kMaxGroups, "groups"));
   wire->mutable_groups()->Add(opened.groups.begin(), opened.groups.end());
   wire->set_time_granularity_ns(opened.time_granularity_ns);
+  wire->set_time_min_seconds(opened.time_range.min_seconds);
+  wire->set_time_max_seconds(opened.time_range.max_seconds);
   wire->set_host_id(std::string(Clip(opened.host_id, kMaxShortTextBytes)));
   US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "ancestors"}, opened.ancestors.size(), kMaxAncestors, "directories"));
   for (const FileId& ancestor : opened.ancestors) {
@@ -128,6 +130,11 @@ absl::StatusOr<AgentMessage> Decode(const v1::SessionOpened& wire) {
   opened.time_granularity_ns = wire.time_granularity_ns();
   if (opened.time_granularity_ns == 0 || opened.time_granularity_ns > kMaxTimeGranularityNs) {
     return Bad({"SessionOpened", "time_granularity_ns"}, kNoRow, std::to_string(opened.time_granularity_ns) + " is out of range");
+  }
+  if (wire.has_time_min_seconds()) opened.time_range.min_seconds = wire.time_min_seconds();
+  if (wire.has_time_max_seconds()) opened.time_range.max_seconds = wire.time_max_seconds();
+  if (opened.time_range.min_seconds >= opened.time_range.max_seconds) {
+    return Bad({"SessionOpened", "time_max_seconds"}, kNoRow, "not after time_min_seconds");
   }
   US_ASSIGN_OR_RETURN(opened.host_id, DecodeText({"SessionOpened", "host_id"}, wire.host_id(), kMaxShortTextBytes));
   const auto ancestors = static_cast<size_t>(wire.ancestor_devices_size());

@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "engine/base/entry.h"
 #include "engine/base/rel_path.h"
+#include "engine/base/time_range.h"
 
 namespace uringsync {
 
@@ -152,6 +153,7 @@ struct SessionOpened {
   uint32_t uid = 0;                // effective
   std::vector<uint32_t> groups;    // effective and supplementary: groups it may set on its own files
   uint32_t time_granularity_ns = 1;  // of the destination's file system; 1e9 where it keeps whole seconds
+  TimeRange time_range;              // that the destination's file system keeps
   std::vector<std::string> notices;  // what this destination cannot promise, a line each
   // Where the root lies, so that a run into itself is seen whatever the roots are called: the kernel (its boot id; empty when
   // unknown) and every directory above the root, nearest first. Equal host and FileId: the same directory.

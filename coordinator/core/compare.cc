@@ -48,7 +48,7 @@ FileTime Truncate(const FileTime& time, uint32_t granularity_ns) {
 
 void CompareFileContents(const Entry& source, const Entry& destination, const ComparePolicy& policy,
                          Differences* result) {
-  const bool same_time = SameTime(source.mtime, destination.mtime, policy.time_granularity_ns);
+  const bool same_time = policy.SameKeptTime(source.mtime, destination.mtime);
   if (source.size_bytes != destination.size_bytes) result->Add(Attribute::kSize);
   if (policy.checksum) {
     // A file without a digest is one that nobody could vouch for: it is copied rather than believed.
@@ -134,6 +134,7 @@ ComparePolicy ComparePolicy::For(const MetadataSelection& selection, bool checks
   policy.uid = opened.uid;
   policy.groups = opened.groups;
   std::sort(policy.groups.begin(), policy.groups.end());
+  policy.time_range = opened.time_range;
   policy.time_granularity_ns = std::max<uint32_t>(opened.time_granularity_ns, 1);
   return policy;
 }
@@ -142,6 +143,10 @@ bool ComparePolicy::GroupAsked(uint32_t source_gid, uint32_t destination_uid) co
   if (!selection.group) return false;
   if (can_chown || selection.explicit_owner) return true;
   return destination_uid == uid && std::binary_search(groups.begin(), groups.end(), source_gid);
+}
+
+bool ComparePolicy::SameKeptTime(const FileTime& a, const FileTime& b) const {
+  return SameTime(time_range.Clamp(a), time_range.Clamp(b), time_granularity_ns);
 }
 
 uint32_t AskedModeBits(const Entry& source, const Entry& destination, const ComparePolicy& policy) {
@@ -181,12 +186,12 @@ Differences Compare(const Entry& source, const Entry& destination, const Compare
         (source.rdev_major != destination.rdev_major || source.rdev_minor != destination.rdev_minor)) {
       result.Add(Attribute::kDeviceNumber);
     }
-    if (policy.selection.mtime && !SameTime(source.mtime, destination.mtime, policy.time_granularity_ns)) {
+    if (policy.selection.mtime && !policy.SameKeptTime(source.mtime, destination.mtime)) {
       result.Add(Attribute::kMtime);
     }
   }
   if (policy.selection.atime && source.atime && destination.atime &&
-      !SameTime(*source.atime, *destination.atime, policy.time_granularity_ns)) {
+      !policy.SameKeptTime(*source.atime, *destination.atime)) {
     result.Add(Attribute::kAtime);
   }
   CompareOwnership(source, destination, policy, &result);

@@ -74,10 +74,13 @@ struct ComparePolicy {
   uint32_t uid = 0;
   std::vector<uint32_t> groups;  // sorted; groups it may give to its own files
   uint32_t time_granularity_ns = 1;
+  TimeRange time_range;
 
   // The policy of a run into a destination that answered `opened`.
   static ComparePolicy For(const MetadataSelection& selection, bool checksum, const SessionOpened& opened);
 
+  // `a` and `b` are one time as far as the destination keeps times.
+  bool SameKeptTime(const FileTime& a, const FileTime& b) const;
   // Owner or group of `source` is part of the asked state for a destination object that has `destination_*` now.
   bool OwnerAsked() const { return selection.owner && (can_chown || selection.explicit_owner); }
   bool GroupAsked(uint32_t source_gid, uint32_t destination_uid) const;

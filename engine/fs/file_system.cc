@@ -138,6 +138,30 @@ uint32_t ProbeTimeGranularity(Driver* driver, const Directory& directory) {
   return GranularityOf(stat.stx_mtime);
 }
 
+TimeRange ProbeTimeRange(Driver* driver, const Directory& directory) {
+  TimeRange range;
+  const UniqueFd file(sys::Openat(driver, directory.fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!file.valid()) {
+    uint64_t magic = 0;
+    if (StatFs(driver, directory.fd(), &magic) < 0) return range;
+    // 1980-01-01 to 2107-12-31, of the local time of whoever mounted it: within a day.
+    constexpr int64_t kDay = 86'400;
+    if (magic == kMsdosMagic || magic == kExfatMagic) range = {315'532'800 + kDay, 4'354'819'198 - kDay};
+    return range;
+  }
+  const auto kept = [&](int64_t seconds) {
+    const timespec times[2] = {{.tv_sec = seconds, .tv_nsec = 0}, {.tv_sec = seconds, .tv_nsec = 0}};
+    struct statx stat;
+    if (sys::Utimensat(driver, file.get(), nullptr, times, 0) < 0 || !StatDescriptor(driver, file.get(), &stat).ok())
+      return seconds;
+    return static_cast<int64_t>(stat.stx_mtime.tv_sec);
+  };
+  const TimeRange probed = {kept(range.min_seconds), kept(range.max_seconds)};
+  // A file system that answers something else than a limit (one that wraps around) is taken as one without.
+  const int64_t now = kProbeTime.tv_sec;
+  return probed.min_seconds < now && now < probed.max_seconds ? probed : range;
+}
+
 std::vector<FeatureReport> ProbeFeatures(Driver* driver, const Directory& directory, StateNamer* namer) {
   std::vector<FeatureReport> reports;
   const int copy = sys::Fcntl(driver, directory.fd(), F_DUPFD_CLOEXEC);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/base/time_range.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/state_name.h"
 
@@ -20,6 +21,10 @@ absl::StatusOr<std::string> FileSystemTypeName(Driver* driver, int fd);
 // Smallest step of a modification time that the file system of `directory` keeps, in ns: 1, 100, 1000, ..., 1e9 or 2e9 (FAT).
 // 1 where it cannot be probed (read-only, no O_TMPFILE): times are then compared in full.
 uint32_t ProbeTimeGranularity(Driver* driver, const Directory& directory);
+
+// First and last second that the file system keeps as a modification time; by name (FAT), else without limits, where it cannot be
+// probed.
+TimeRange ProbeTimeRange(Driver* driver, const Directory& directory);
 
 enum class FeatureState : uint8_t { kYes, kNo, kUnknown };
 struct FeatureReport {

@@ -6,6 +6,7 @@
 
 #include "engine/base/digest.h"
 #include "engine/base/errno_status.h"
+#include "engine/fs/descriptor_budget.h"
 #include "engine/fs/extents.h"
 #include "engine/fs/metadata.h"
 
@@ -49,7 +50,7 @@ bool MayHaveHoles(const struct statx& stat) {
 SourceReader::SourceReader(Driver* driver, BufferPool* buffers, DirectoryPtr root, SourceReaderOptions options)
     : driver_(driver),
       buffers_(buffers),
-      directories_(driver, std::move(root)),
+      directories_(driver, std::move(root), nullptr, options.directories),
       xattrs_(driver),
       options_(std::move(options)) {}
 
@@ -105,6 +106,21 @@ bool SourceReader::OpenFor(Work* work) {
     if (open_files_.size() > options_.open_files) open_files_.pop_back();
   }
   return true;
+}
+
+Task<bool> SourceReader::Open(Work* work) {
+  bool opened = OpenFor(work);
+  for (int tries = 1; !opened && IsOutOfDescriptors(work->next.error) && tries <= kMaxDescriptorTries; ++tries) {
+    directories_.Clear();
+    open_files_.clear();
+    Op pause;
+    pause.code = OpCode::kTimeout;
+    pause.timeout = kDescriptorPause;
+    co_await Await(driver_, &pause);
+    work->next = ReplyItem{.id = work->request->id};
+    opened = OpenFor(work);
+  }
+  co_return opened;
 }
 
 // The attributes of an object of any type, by name where it is no open file.
@@ -207,7 +223,8 @@ Task<absl::Status> SourceReader::Serve(FileRequest request, ReplySink* sink) {
     EndWith(&work.next, ReplyStatus::kFailed, EINVAL, "request");
     co_return co_await sink->OnItem(std::move(work.next), Piece());
   }
-  bool ready = !wants_contents || OpenFor(&work);
+  bool ready = true;
+  if (wants_contents) ready = co_await Open(&work);
   if (ready && request.want_xattrs) ready = ReadAttributes(&work);
   if (!ready || !wants_contents) {
     work.next.end = true;

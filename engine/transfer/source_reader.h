@@ -30,6 +30,7 @@ struct SourceReaderOptions {
   uint64_t digest_seed = 0;
   MetadataSelection selection;  // which xattrs a request that wants them gets
   size_t open_files = 8;        // descriptors of big files kept
+  size_t directories = DirectoryCache::kDefaultCapacity;  // descriptors of directories kept
 };
 
 // A piece up to this size is read into memory of its own size instead of a pool buffer: small files are many at once.
@@ -57,6 +58,8 @@ class SourceReader {
     ReplyItem next;         // the item to be sent next; starts with the xattrs
     bool ended = false;
   };
+  // OpenFor, again while the process is out of descriptors.
+  Task<bool> Open(Work* work);
   // Fill work->file and ->before, or work->next with the item that ends the request; false then.
   bool OpenFor(Work* work);
   bool ReadAttributes(Work* work);

@@ -142,7 +142,7 @@ TEST(ConvertTest, SessionOpenedKeepsEveryField) {
   SessionOpened opened{.exists = true, .created = true, .root = samples.EntryOfType("", FileType::kDirectory),
                        .file_system = "xfs", .can_chown = true, .can_mknod = true, .can_set_capabilities = true,
                        .can_set_trusted = true, .uid = 1000, .groups = {1, 2}, .time_granularity_ns = 1'000'000'000,
-                       .notices = {"no ACLs here"}};
+                       .time_range = {-2147483648, 16299260424}, .notices = {"no ACLs here"}};
   const auto decoded = std::get<SessionOpened>(RoundTrip<v1::AgentMessage>(AgentMessage(opened)));
   EXPECT_TRUE(decoded.exists && decoded.created && decoded.can_chown && decoded.can_mknod && decoded.can_set_capabilities &&
               decoded.can_set_trusted);
@@ -151,6 +151,7 @@ TEST(ConvertTest, SessionOpenedKeepsEveryField) {
   EXPECT_EQ(decoded.uid, 1000u);
   EXPECT_EQ(decoded.groups, opened.groups);
   EXPECT_EQ(decoded.time_granularity_ns, opened.time_granularity_ns);
+  EXPECT_EQ(decoded.time_range, opened.time_range);
   EXPECT_EQ(decoded.notices, opened.notices);
 }
 

@@ -170,7 +170,9 @@ AgentMessage MessageSamples::AnyAgentMessage() {
                         .io_backend = "uring", .fallback_reason = Text(50), .data_port = 7441};
     case 1: {
       SessionOpened opened{.exists = Coin(), .created = Coin(), .file_system = "tmpfs", .can_chown = Coin(), .can_mknod = Coin(),
-                           .uid = static_cast<uint32_t>(Number(70000)), .groups = {0, 4, 1000}, .notices = {Text(80)},
+                           .uid = static_cast<uint32_t>(Number(70000)), .groups = {0, 4, 1000},
+                           .time_range = {-1 - static_cast<int64_t>(Number(9)), static_cast<int64_t>(Number(9))},
+                           .notices = {Text(80)},
                            .host_id = "5c2d", .ancestors = {{1, Number(99)}, {random_(), 2}}};
       if (opened.exists) opened.root = EntryOfType("", FileType::kDirectory);
       return opened;

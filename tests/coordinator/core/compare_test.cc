@@ -89,6 +89,23 @@ TEST(CompareTest, TimesAreCutToTheGranularityOfTheDestination) {
   EXPECT_TRUE(SameTime({-2, 0}, {-1, 5}, 2'000'000'000));
 }
 
+TEST(CompareTest, ATimeThatTheDestinationCannotHoldIsEqualToItsLimit) {
+  ComparePolicy policy = Privileged();
+  policy.time_range = {-2147483648, 16299260424};
+  Entry source = File("x", 1);
+  Entry destination = source;
+  source.mtime = {16725225600, 5};  // 2500
+  destination.mtime = {16299260424, 0};
+  EXPECT_THAT(Names(source, destination, policy), IsEmpty());
+  destination.mtime.seconds -= 1;
+  EXPECT_FALSE(Compare(source, destination, policy).empty());
+  source.mtime = {-3000000000, 0};
+  destination.mtime = {-2147483648, 0};
+  EXPECT_TRUE(policy.SameKeptTime(source.mtime, destination.mtime));
+  policy.time_range = {};
+  EXPECT_FALSE(policy.SameKeptTime(source.mtime, destination.mtime));
+}
+
 TEST(CompareTest, SymlinksDifferInTargetTimeAndOwnerButNotMode) {
   const Entry source = MakeEntry("l", FileType::kSymlink, 1);
   Entry destination = MakeEntry("l", FileType::kSymlink, 2);

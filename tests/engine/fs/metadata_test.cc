@@ -143,6 +143,91 @@ TEST_F(MetadataTest, AttributesTheSourceLacksAreRemovedAndUnselectedOnesStay) {
   EXPECT_EQ(GetXattr(dir_ / "a", "trusted.lov"), "x");
 }
 
+TEST_F(MetadataTest, AChangeOfOwnerAloneKeepsCapabilityAndSpecialBits) {
+  SKIP_UNLESS_ROOT();
+  WriteFile(dir_ / "a", "");
+  wanted_.mode = 06755;
+  const XattrList xattrs = {{"security.capability", CapabilityValue()}};
+  ASSERT_OK(Apply("a", &xattrs));
+  wanted_.uid = 77;
+  ASSERT_OK(Apply("a"));
+  EXPECT_EQ(GetXattr(dir_ / "a", "security.capability"), CapabilityValue());
+  EXPECT_EQ(Look("a").mode, 06755u);
+  // Without the mode, setuid does not pass to a new owner, and setgid stays with the group.
+  selection_.mode = false;
+  wanted_.uid = 78;
+  ASSERT_OK(Apply("a"));
+  EXPECT_EQ(GetXattr(dir_ / "a", "security.capability"), CapabilityValue());
+  EXPECT_EQ(Look("a").mode, 02755u);
+  // A session without attributes hands no capability to a new owner.
+  selection_.xattrs = false;
+  wanted_.uid = 79;
+  ASSERT_OK(Apply("a"));
+  EXPECT_EQ(GetXattr(dir_ / "a", "security.capability"), "<none>");
+}
+
+TEST_F(MetadataTest, WithoutModesAFreshObjectGetsWhatAPlainCreationGives) {
+  selection_.mode = false;
+  WriteFile(dir_ / "a", "", 0600);
+  MetadataRequest request{.wanted = &wanted_, .selection = &selection_, .capabilities = &capabilities_, .fresh = true};
+  wanted_.mode = 04776;
+  request.creation_mask = CreationMask(&xattrs_, root_->fd(), selection_, 027);
+  ASSERT_OK(ApplyMetadata(&xattrs_, ObjectHandle::At(root_->fd(), "a"), request, &counters_));
+  EXPECT_EQ(Look("a").mode, 0750u);
+  request.unselected_mode = 0604;
+  ASSERT_OK(ApplyMetadata(&xattrs_, ObjectHandle::At(root_->fd(), "a"), request, &counters_));
+  EXPECT_EQ(Look("a").mode, 0604u);
+  selection_.acls = false;
+  const std::string acl = NamedUserAcl(1000, 7, 5);
+  if (::setxattr(dir_.path().c_str(), "system.posix_acl_default", acl.data(), acl.size(), 0) != 0)
+    GTEST_SKIP() << "no ACLs in $TMPDIR";
+  EXPECT_EQ(CreationMask(&xattrs_, root_->fd(), selection_, 027), 0650u);
+}
+
+TEST_F(MetadataTest, WithoutModesAnAclIsSetWholeAndItsRemovalWidensNothing) {
+  selection_.mode = false;
+  WriteFile(dir_ / "a", "", 0600);
+  const XattrList xattrs = {{"system.posix_acl_access", NamedUserAcl(1000, 7, 7)}, {"user.u", "1"}};
+  const absl::Status applied = Apply("a", &xattrs, /*fresh=*/true);
+  if (absl::IsUnimplemented(applied)) GTEST_SKIP() << "no ACLs in $TMPDIR";
+  ASSERT_OK(applied);
+  EXPECT_EQ(GetXattr(dir_ / "a", "system.posix_acl_access"), NamedUserAcl(1000, 7, 7));
+  EXPECT_EQ(Look("a").mode, 0670u);
+  const XattrList none;
+  ASSERT_OK(Apply("a", &none));
+  EXPECT_EQ(GetXattr(dir_ / "a", "system.posix_acl_access"), "<none>");
+  EXPECT_EQ(Look("a").mode, 0640u) << "the owning group had no more than r";
+}
+
+TEST_F(MetadataTest, APinnedObjectIsChangedWhateverItsNameLeadsToByNow) {
+  SKIP_UNLESS_ROOT();
+  WriteFile(dir_ / "victim", "", 0600);
+  WriteFile(dir_ / "file", "");
+  ASSERT_EQ(::symlink("victim", (dir_ / "link").c_str()), 0);
+  const Entry victim = Look("victim");
+  wanted_.uid = 55;
+  wanted_.mode = 0777;
+  const XattrList xattrs = {{"trusted.t", "1"}};
+  for (const FileType type : {FileType::kRegular, FileType::kSymlink}) {
+    const std::string name = type == FileType::kRegular ? "file" : "link";
+    UniqueFd pinned(::open((dir_ / name).c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    ASSERT_EQ(::rename((dir_ / name).c_str(), (dir_ / ("moved-" + name)).c_str()), 0);
+    ASSERT_EQ(::link((dir_ / "victim").c_str(), (dir_ / name).c_str()), 0);
+    MetadataRequest request{
+        .wanted = &wanted_, .xattrs = &xattrs, .selection = &selection_, .capabilities = &capabilities_};
+    wanted_.type = type;
+    ASSERT_OK(ApplyMetadata(&xattrs_, ObjectHandle::Pinned(pinned.get()), request, &counters_));
+    const std::string moved = "moved-" + name;
+    EXPECT_EQ(Look(moved.c_str()).uid, 55u);
+    EXPECT_EQ(Look(moved.c_str()).mtime, wanted_.mtime);
+    EXPECT_EQ(GetXattr(dir_ / moved, "trusted.t"), "1");
+  }
+  EXPECT_EQ(Look("victim").uid, victim.uid);
+  EXPECT_EQ(Look("victim").mode, victim.mode);
+  EXPECT_EQ(Look("victim").mtime, victim.mtime);
+  EXPECT_EQ(GetXattr(dir_ / "victim", "trusted.t"), "<none>");
+}
+
 TEST_F(MetadataTest, AnAclAndTheModeDoNotUndoEachOther) {
   WriteFile(dir_ / "a", "");
   const XattrList xattrs = {{"system.posix_acl_access", NamedUserAcl(1000, 6, 6)}};
