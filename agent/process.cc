@@ -53,8 +53,9 @@ absl::StatusOr<StopReason> WaitForStop(int socket) {
   signalfd_siginfo info;
   const ssize_t taken = ::read(signals.get(), &info, sizeof(info));
   if (taken < 0) return ErrnoStatus(errno, "read of signalfd");
-  // From here on the signals do what they do by default.
-  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  // From here on the signals do what they do by default. Not in a private agent: the kernel sends it one SIGTERM for each
+  // thread of a killed parent, and the second must not cut the removal of temporaries short.
+  if (socket < 0) ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   return StopReason::kSignal;
 }
 

@@ -20,7 +20,7 @@ void EndWithParent();
 
 enum class StopReason : uint8_t { kSignal, kPeerGone };
 // Waits for SIGTERM or SIGINT, or for the other end of `socket` (-1: none) to hang up; nothing is read from it. After kSignal the
-// next such signal ends the process at once.
+// next such signal ends the process at once, unless there is a `socket`: a parent that dies may cause several.
 absl::StatusOr<StopReason> WaitForStop(int socket);
 
 }  // namespace uringsync
