@@ -28,6 +28,11 @@ bool IsAcl(std::string_view name) {
   return name == "system.posix_acl_access" || name == "system.posix_acl_default";
 }
 
+// xfs lists its ACLs a second time, in its own form, to whoever may see trusted.*: the POSIX form carries them.
+bool IsAclOfXfs(std::string_view name) {
+  return name == "trusted.SGI_ACL_FILE" || name == "trusted.SGI_ACL_DEFAULT";
+}
+
 }  // namespace
 
 XattrClass ClassifyXattr(std::string_view name, const MetadataSelection& selection) {
@@ -40,6 +45,7 @@ XattrClass ClassifyXattr(std::string_view name, const MetadataSelection& selecti
   if (name.starts_with("user.")) return XattrClass::kOrdinary;
   if (name == "security.capability") return XattrClass::kCapability;
   if (name == "security.evm" || name == "trusted.lov") return XattrClass::kNotSelected;
+  if (IsAclOfXfs(name)) return XattrClass::kNotSelected;
   if (name.starts_with("security.") || name.starts_with("trusted.")) return XattrClass::kTrusted;
   return XattrClass::kNotSelected;  // system.*, lustre.*, btrfs.*, ...: they mean something to one file system only
 }

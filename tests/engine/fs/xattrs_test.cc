@@ -16,7 +16,8 @@ TEST(XattrClassTest, EachNameHasItsClass) {
   EXPECT_EQ(ClassifyXattr("security.capability", s), XattrClass::kCapability);
   EXPECT_EQ(ClassifyXattr("trusted.x", s), XattrClass::kTrusted);
   EXPECT_EQ(ClassifyXattr("security.ima", s), XattrClass::kTrusted);
-  for (const char* name : {"security.selinux", "security.evm", "trusted.lov", "lustre.lov", "system.nfs4_acl", "btrfs.x"})
+  for (const char* name : {"security.selinux", "security.evm", "trusted.lov", "trusted.SGI_ACL_FILE", "lustre.lov",
+                           "system.nfs4_acl", "btrfs.x"})
     EXPECT_EQ(ClassifyXattr(name, s), XattrClass::kNotSelected) << name;
   s.selinux = true;
   s.extra_xattrs = {"trusted.lov", "system.nfs4_acl"};
