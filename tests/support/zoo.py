@@ -413,9 +413,12 @@ def mutate(root, seed, changes=60):
                     file.write(b"was something else")
         elif change == "rename":
             new = os.path.join(os.path.dirname(path), b"renamed-%d" % number)
-            os.rename(path, new)
+            if not os.path.lexists(new):  # an earlier mutation of the same tree may have taken the name
+                os.rename(path, new)
         elif change == "link" and is_file:
-            os.link(path, path[:200] + b".l%d" % number if len(os.path.basename(path)) < 200 else path + b"l")
+            new = path[:200] + b".l%d" % number if len(os.path.basename(path)) < 200 else path + b"l"
+            if not os.path.lexists(new):
+                os.link(path, new)
         elif change == "xattr" and (is_file or is_dir):
             os.setxattr(path, "user.mutated", b"%d" % number)
 
