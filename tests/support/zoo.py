@@ -412,13 +412,9 @@ def mutate(root, seed, changes=60):
                 with open(path, "wb") as file:
                     file.write(b"was something else")
         elif change == "rename":
-            new = os.path.join(os.path.dirname(path), b"renamed-%d" % number)
-            if not os.path.lexists(new):  # an earlier mutation of the same tree may have taken the name
-                os.rename(path, new)
+            os.rename(path, os.path.join(os.path.dirname(path), b"renamed-%d-%d" % (seed, number)))
         elif change == "link" and is_file:
-            new = path[:200] + b".l%d" % number if len(os.path.basename(path)) < 200 else path + b"l"
-            if not os.path.lexists(new):
-                os.link(path, new)
+            os.link(path, os.path.join(os.path.dirname(path), b"linked-%d-%d" % (seed, number)))
         elif change == "xattr" and (is_file or is_dir):
             os.setxattr(path, "user.mutated", b"%d" % number)
 
