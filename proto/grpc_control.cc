@@ -171,12 +171,22 @@ absl::StatusOr<std::unique_ptr<ControlChannel>> ConnectInherited(UniqueFd fd) {
   return std::make_unique<GrpcControlChannel>(std::move(channel), "the private agent");
 }
 
+// How long a channel that failed, though nothing was found to be wrong, may go on trying: a link that has just come up, an agent
+// that has just started.
+constexpr std::chrono::milliseconds kSecondPatience{4000};
+
+enum class OnFailure : uint8_t { kGiveUp, kTryAgain };
+
 // READY in time, or what stands in the way.
-absl::Status WaitUntilReady(grpc::Channel* channel, std::chrono::system_clock::time_point deadline) {
+absl::Status WaitUntilReady(grpc::Channel* channel, std::chrono::system_clock::time_point deadline, OnFailure on_failure) {
   grpc_connectivity_state state = channel->GetState(/*try_to_connect=*/true);
   while (state != GRPC_CHANNEL_READY) {
-    if (state == GRPC_CHANNEL_TRANSIENT_FAILURE) return absl::UnavailableError("it accepts no gRPC connection");
-    if (!channel->WaitForStateChange(state, deadline)) return absl::DeadlineExceededError("no answer in time");
+    const bool failed = state == GRPC_CHANNEL_TRANSIENT_FAILURE;
+    const absl::Status refused = absl::UnavailableError("it accepts no gRPC connection");
+    if (failed && on_failure == OnFailure::kGiveUp) return refused;
+    if (!channel->WaitForStateChange(state, deadline)) {
+      return failed ? refused : absl::DeadlineExceededError("no answer in time");
+    }
     state = channel->GetState(/*try_to_connect=*/true);
   }
   return absl::OkStatus();
@@ -210,12 +220,18 @@ absl::StatusOr<std::unique_ptr<ControlChannel>> ConnectOverNetwork(const Channel
   const std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::SslCredentials(
       {.pem_root_certs = std::move(texts.ca), .pem_private_key = std::move(texts.key), .pem_cert_chain = std::move(texts.cert)});
   std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(target, credentials, arguments);
-  const absl::Status ready = WaitUntilReady(channel.get(), std::chrono::system_clock::now() + spec.connect_timeout);
+  using std::chrono::system_clock;
+  absl::Status ready = WaitUntilReady(channel.get(), system_clock::now() + spec.connect_timeout, OnFailure::kGiveUp);
   if (ready.ok()) return std::make_unique<GrpcControlChannel>(std::move(channel), name);
   // A deadline has passed without a word: asking again for as long would double the wait.
   const auto patience = absl::IsDeadlineExceeded(ready) ? std::min(spec.connect_timeout, std::chrono::milliseconds(1000))
                                                         : spec.connect_timeout;
   US_RETURN_IF_ERROR(DiagnoseConnection(spec.host, spec.port, spec.tls, *texts.context, patience));
+  if (absl::IsUnavailable(ready)) {
+    const std::chrono::milliseconds rest = std::min(spec.connect_timeout, kSecondPatience);
+    ready = WaitUntilReady(channel.get(), system_clock::now() + rest, OnFailure::kTryAgain);
+    if (ready.ok()) return std::make_unique<GrpcControlChannel>(std::move(channel), name);
+  }
   return WithContext(ready, name);
 }
 
