@@ -39,11 +39,11 @@ void Shard::Post(std::coroutine_handle<> handle) {
     ready_.push_back(handle);
     return;
   }
-  {
-    std::lock_guard lock(inbox_mutex_);
-    inbox_.push_back(handle);
-    inbox_pending_.store(true, std::memory_order_relaxed);
-  }
+  // Woken under the lock: the shard can take the coroutine, whose end may be what its runtime is destroyed after, only when this
+  // thread has let go of the driver.
+  std::lock_guard lock(inbox_mutex_);
+  inbox_.push_back(handle);
+  inbox_pending_.store(true, std::memory_order_relaxed);
   WakeIfSleeping();
 }
 
