@@ -2,17 +2,10 @@
 
 #include <utility>
 
+#include "agent/join_scope.h"
 #include "engine/base/errno_status.h"
 
 namespace uringsync {
-namespace {
-
-Task<void> JoinScope(Scope* scope) {
-  co_await scope->Join();
-}
-
-}  // namespace
-
 ApplyEngine::ApplyEngine(Runtime* runtime, DirectoryPtr root, ApplyOptions options, std::vector<ContentSource*> sources,
                          std::function<void()> on_news)
     : runtime_(runtime),

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "agent/backoff.h"
+#include "agent/join_scope.h"
 #include "engine/base/errno_status.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/state_name.h"
@@ -19,10 +20,6 @@ namespace {
 constexpr size_t kConnectionsPerShard = 2;
 constexpr size_t kMaxConnections = 64;
 constexpr int kMaxDialTries = 6;
-
-Task<void> JoinScope(Scope* scope) {
-  co_await scope->Join();
-}
 
 Task<void> EndOrderly(RemoteContentSource* source) {
   co_await source->End();

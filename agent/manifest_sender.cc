@@ -4,16 +4,11 @@
 #include <string>
 #include <utility>
 
+#include "agent/join_scope.h"
 #include "engine/base/errno_status.h"
 #include "proto/wire_size.h"
 
 namespace uringsync {
-namespace {
-
-Task<void> JoinScope(Scope* scope) { co_await scope->Join(); }
-
-}  // namespace
-
 ManifestSender::ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions options, SessionOutbox* outbox)
     : runtime_(runtime), root_(std::move(root)), options_(std::move(options)), outbox_(outbox) {
   options_.cancel = cancel_.token();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "agent/backoff.h"
+#include "agent/join_scope.h"
 #include "engine/base/errno_status.h"
 #include "engine/fs/descriptor_budget.h"
 #include "engine/ring/runtime.h"
@@ -12,10 +13,6 @@
 
 namespace uringsync {
 namespace {
-
-Task<void> JoinScope(Scope* scope) {
-  co_await scope->Join();
-}
 
 Task<void> CloseChannel(ReplyChannel* channel) {
   channel->Close();

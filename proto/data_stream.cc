@@ -208,6 +208,25 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> Dial(Driver* driver, const DataDia
   co_return secured;
 }
 
+// Dials and says hello; `open` is OpenRequestChannel or OpenReplyChannel.
+template <typename Channel>
+Task<absl::StatusOr<std::unique_ptr<Channel>>> DialAndOpen(
+    Driver* driver, DataDial dial,
+    Task<absl::StatusOr<std::unique_ptr<Channel>>> (*open)(std::unique_ptr<Stream>, DataHello, DataTimeouts)) {
+  CancelWatch watch(dial.cancel);
+  absl::StatusOr<std::unique_ptr<Channel>> channel = absl::UnavailableError("no connection");
+  absl::StatusOr<std::unique_ptr<Stream>> stream = co_await Dial(driver, dial, &watch);
+  if (stream.ok()) {
+    channel = co_await open(*std::move(stream), dial.hello, dial.timeouts);
+  } else {
+    channel = stream.status();
+  }
+  watch.Rest();
+  if (!channel.ok()) channel = watch.Blame(channel.status());
+  co_await watch.End();
+  co_return channel;
+}
+
 }  // namespace
 
 bool TokensEqual(const SessionToken& a, const SessionToken& b) {
@@ -231,33 +250,11 @@ Task<absl::StatusOr<std::unique_ptr<ReplyChannel>>> OpenReplyChannel(std::unique
 }
 
 Task<absl::StatusOr<std::unique_ptr<RequestChannel>>> DialRequestChannel(Driver* driver, DataDial dial) {
-  CancelWatch watch(dial.cancel);
-  absl::StatusOr<std::unique_ptr<RequestChannel>> channel = absl::UnavailableError("no connection");
-  absl::StatusOr<std::unique_ptr<Stream>> stream = co_await Dial(driver, dial, &watch);
-  if (stream.ok()) {
-    channel = co_await OpenRequestChannel(*std::move(stream), dial.hello, dial.timeouts);
-  } else {
-    channel = stream.status();
-  }
-  watch.Rest();
-  if (!channel.ok()) channel = watch.Blame(channel.status());
-  co_await watch.End();
-  co_return channel;
+  return DialAndOpen(driver, std::move(dial), OpenRequestChannel);
 }
 
 Task<absl::StatusOr<std::unique_ptr<ReplyChannel>>> DialReplyChannel(Driver* driver, DataDial dial) {
-  CancelWatch watch(dial.cancel);
-  absl::StatusOr<std::unique_ptr<ReplyChannel>> channel = absl::UnavailableError("no connection");
-  absl::StatusOr<std::unique_ptr<Stream>> stream = co_await Dial(driver, dial, &watch);
-  if (stream.ok()) {
-    channel = co_await OpenReplyChannel(*std::move(stream), dial.hello, dial.timeouts);
-  } else {
-    channel = stream.status();
-  }
-  watch.Rest();
-  if (!channel.ok()) channel = watch.Blame(channel.status());
-  co_await watch.End();
-  co_return channel;
+  return DialAndOpen(driver, std::move(dial), OpenReplyChannel);
 }
 
 namespace {
