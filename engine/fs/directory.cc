@@ -30,7 +30,11 @@ int OpenRetrying(Driver* driver, int dirfd, const char* path, uint64_t flags, ui
 absl::StatusOr<DirectoryPtr> OpenAs(Driver* driver, int dirfd, const char* path, DirectoryAccess access,
                                     uint64_t resolve) {
   int fd = -EACCES;
-  if (access != DirectoryAccess::kPath) fd = OpenRetrying(driver, dirfd, path, O_RDONLY, resolve);
+  if (access != DirectoryAccess::kPath) {
+    // Listing a directory must not move the access time that the session may be asked to keep; EPERM: it is somebody else's.
+    fd = OpenRetrying(driver, dirfd, path, O_RDONLY | O_NOATIME, resolve);
+    if (fd == -EPERM) fd = OpenRetrying(driver, dirfd, path, O_RDONLY, resolve);
+  }
   const bool readable = fd >= 0;
   if (fd == -EACCES && access != DirectoryAccess::kRead) fd = OpenRetrying(driver, dirfd, path, O_PATH, resolve);
   if (fd < 0) return ErrnoStatus(-fd, "open directory");

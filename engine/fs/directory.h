@@ -40,6 +40,7 @@ class Directory {
 };
 using DirectoryPtr = std::shared_ptr<const Directory>;
 
+// O_RDONLY comes with O_NOATIME where that is permitted (the owner's and privileged processes).
 enum class DirectoryAccess : uint8_t {
   kPath,            // O_PATH: needs no permission on the directory itself
   kRead,            // O_RDONLY, or PermissionDenied

@@ -322,7 +322,8 @@ bool EntryFromStatx(const struct statx& stat, bool with_atime, Entry* entry) {
   entry->mtime = TimeOf(stat.stx_mtime);
   entry->ctime = TimeOf(stat.stx_ctime);
   entry->atime.reset();
-  if (with_atime) entry->atime = TimeOf(stat.stx_atime);
+  // To read a symlink's target moves its access time, and nothing can be asked to prevent that.
+  if (with_atime && *type != FileType::kSymlink) entry->atime = TimeOf(stat.stx_atime);
   entry->nlink = stat.stx_nlink;
   entry->id = {.device = ::makedev(stat.stx_dev_major, stat.stx_dev_minor), .inode = stat.stx_ino};
   const bool device = *type == FileType::kBlockDevice || *type == FileType::kCharDevice;

@@ -28,7 +28,8 @@ namespace uringsync {
 // What statx must be asked for an Entry (atime is in it).
 constexpr unsigned kEntryStatxMask = STATX_BASIC_STATS;
 
-// Fills everything that statx tells (not name, link target, digests). atime only when asked for. False for an object of a type
+// Fills everything that statx tells (not name, link target, digests). atime only when asked for, and never of a symlink: to read
+// its target moves it. False for an object of a type
 // that Linux does not have.
 bool EntryFromStatx(const struct statx& stat, bool with_atime, Entry* entry);
 

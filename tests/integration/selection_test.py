@@ -115,6 +115,22 @@ class Selection(harness.Case):
         self.sync(self.src, self.dst, "--atimes")
         self.assertEqual(10 ** 18 + 1, os.stat(os.path.join(self.dst, "file")).st_atime_ns)
 
+    def test_a_second_run_that_keeps_atimes_changes_nothing(self):
+        self.write(os.path.join(self.src, "file"))
+        os.makedirs(os.path.join(self.src, "dir", "below"))
+        os.symlink("file", os.path.join(self.src, "dir", "link"))
+        for path in ("dir/below", "dir", "file", "."):
+            # Older than the modification: every read would move it, also with relatime.
+            os.utime(os.path.join(self.src, path), ns=(10 ** 18 + 7, 10 ** 18 + 10 ** 9))
+        first = self.sync(self.src, self.dst, "--atimes", "--checksum")
+        for path in ("dir/below", "dir", "file", "."):
+            for side in (self.src, self.dst):
+                self.assertEqual(10 ** 18 + 7, os.stat(os.path.join(side, path)).st_atime_ns, "%s\n%s" % (os.path.join(side, path), first))
+        for options in (["--checksum"], [], ["--checksum"]):
+            again = self.sync(self.src, self.dst, "--atimes", "--json", *options).summary
+            self.assertEqual((0, 0), (again["plan"]["actions"], again["apply"]["bytes_moved"]))
+        self.cli("verify", "--atimes", self.src, self.dst)
+
     def test_temporaries_and_state_never_show_in_a_chained_sync(self):
         self.write(os.path.join(self.src, "file"))
         stray = ".~uringsync~0123456789abcdef.7.tmp"

@@ -92,6 +92,32 @@ TEST_F(DirectoryTest, AnUnreadableDirectoryStillServesAsABase) {
   }));
 }
 
+TEST_F(DirectoryTest, ListingLeavesTheAccessTimeAlone) {
+  MakeDirectories(dir_ / "d");
+  // Older than the modification: relatime would move it.
+  const timespec times[2] = {{.tv_sec = 1'000'000'000, .tv_nsec = 7}, {.tv_sec = 1'000'000'001, .tv_nsec = 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (dir_ / "d").c_str(), times, 0), 0);
+  ASSERT_OK_AND_ASSIGN(const DirectoryPtr d, Open("d"));
+  DirectoryReader reader(driver_.get(), d->fd());
+  DirectoryItem item;
+  EXPECT_EQ(reader.Next(&item), 0);
+  EXPECT_EQ(LStat(dir_ / "d").st_atim.tv_sec, 1'000'000'000);
+}
+
+TEST_F(DirectoryTest, ADirectoryOfAnotherUserIsListedAllTheSame) {
+  SKIP_UNLESS_ROOT();
+  ::chmod(dir_.path().c_str(), 0755);
+  MakeDirectories(dir_ / "roots");
+  ::chmod((dir_ / "roots").c_str(), 0755);
+  const std::string path = dir_.path();
+  EXPECT_TRUE(AsNobody([&] {
+    const std::unique_ptr<Driver> driver = MakeTestDriver();
+    const DirectoryPtr root = MustOpenRoot(driver.get(), path);
+    const absl::StatusOr<DirectoryPtr> opened = OpenBeneath(driver.get(), *root, Rel("roots"));
+    return opened.ok() && (*opened)->readable();
+  }));
+}
+
 TEST_F(DirectoryTest, EveryNameTheKernelAllowsIsListed) {
   const std::set<std::string> names = {"plain", "new\nline", "\xff\xfe invalid", std::string(255, 'z'), "...", " "};
   for (const std::string& name : names) WriteFile(dir_ / name, "");
