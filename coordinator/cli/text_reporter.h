@@ -4,6 +4,7 @@
 // See RunReporter.
 #pragma once
 
+#include "coordinator/cli/problem_causes.h"
 #include "coordinator/cli/progress.h"
 #include "coordinator/cli/reporter.h"
 
@@ -28,6 +29,7 @@ class TextReporter final : public RunReporter {
   std::chrono::steady_clock::duration interval_;
   std::chrono::steady_clock::time_point last_drawn_;
   ProgressMeter meter_;
+  ProblemCauses causes_;
 };
 
 // What the progress line shows of a core's totals.

@@ -90,6 +90,15 @@ absl::Status PlanEmitter::Problem(Side side, int error, const RelPath& path, std
   return sink_->OnProblem(std::move(problem));
 }
 
+absl::Status PlanEmitter::LookProblem(Side side, int error, const RelPath& path, const char* operation) {
+  // Only the reading of attributes knows this error: of stat(2) and getdents(2) it is no answer.
+  if (error != E2BIG) return Problem(side, error, path, operation);
+  static_assert(kMaxXattrBytesPerObject == size_t{1} << 20 && kMaxXattrsPerObject == 4096);
+  std::string detail = "its extended attributes have more than 1 MiB, or are more than 4,096: more than one object may have; ";
+  detail += side == Side::kSource ? "it was left out" : "it was left as it is";
+  return Problem(side, error, path, "listxattr", std::move(detail));
+}
+
 absl::Status PlanEmitter::Skip(SkipReason reason, const RelPath& path, FileType type) {
   switch (reason) {
     case SkipReason::kSymlinkOff:

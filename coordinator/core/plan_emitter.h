@@ -31,6 +31,8 @@ class PlanEmitter {
   absl::Status Emit(Phase phase, PlannedAction planned);
   absl::Status Problem(Side side, int error, const RelPath& path, std::string operation, std::string detail = "",
                        ProblemKind kind = ProblemKind::kFailed);
+  // An object that its agent could not look at, or list: `error` comes without the call that failed.
+  absl::Status LookProblem(Side side, int error, const RelPath& path, const char* operation);
   absl::Status Skip(SkipReason reason, const RelPath& path, FileType type);
   // What a comparison left out.
   void CountLeftOut(const Differences& differences);

@@ -146,14 +146,14 @@ absl::Status TreeMerge::Visit(Entry* source, Entry* destination) {
 absl::Status TreeMerge::ReportListings() {
   if (current_.has_source && current_.plan != DirectoryPlan::kLeave) {
     if (source_.listing_error() != 0) {
-      US_RETURN_IF_ERROR(emitter_.Problem(Side::kSource, source_.listing_error(), current_.path, "list"));
+      US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kSource, source_.listing_error(), current_.path, "list"));
     } else if (source_.self().error != 0) {
-      US_RETURN_IF_ERROR(emitter_.Problem(Side::kSource, source_.self().error, current_.path, "stat"));
+      US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kSource, source_.self().error, current_.path, "stat"));
     }
   }
   // A directory of the destination that nobody asked about may be as unreadable as it likes.
   if (current_.has_destination && destination_.listing_error() != 0 && current_.plan != DirectoryPlan::kLeave) {
-    US_RETURN_IF_ERROR(emitter_.Problem(Side::kDestination, destination_.listing_error(), current_.path, "list"));
+    US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kDestination, destination_.listing_error(), current_.path, "list"));
     if (current_.plan == DirectoryPlan::kExtraneous) return deferred_.KeepDirectory(current_.path);
   }
   return absl::OkStatus();
@@ -223,7 +223,7 @@ absl::Status TreeMerge::MakeWay(const PendingDirectory& directory) {
   current_.plan = DirectoryPlan::kLeave;
   US_ASSIGN_OR_RETURN(const Entry* first, destination_.Peek());
   if (destination_.listing_error() != 0) {
-    return emitter_.Problem(Side::kDestination, destination_.listing_error(), current_.path, "list");
+    return emitter_.LookProblem(Side::kDestination, destination_.listing_error(), current_.path, "list");
   }
   if (first != nullptr && !remove_all) {
     return emitter_.Problem(Side::kDestination, 0, current_.path, "replace",

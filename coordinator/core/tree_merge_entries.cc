@@ -67,7 +67,7 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
   RelPath path = PathOf(destination);
   if (destination.error != 0 || destination.not_entered) {
     if (current_.plan == DirectoryPlan::kExtraneous) US_RETURN_IF_ERROR(deferred_.KeepDirectory(current_.path));
-    US_RETURN_IF_ERROR(destination.error != 0 ? emitter_.Problem(Side::kDestination, destination.error, path, "stat")
+    US_RETURN_IF_ERROR(destination.error != 0 ? emitter_.LookProblem(Side::kDestination, destination.error, path, "stat")
                                               : emitter_.Skip(SkipReason::kMountPoint, path, destination.type));
     return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
   }
@@ -79,7 +79,7 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
 
 absl::Status TreeMerge::VisitNew(Entry& source) {
   if (source.error != 0) {
-    US_RETURN_IF_ERROR(emitter_.Problem(Side::kSource, source.error, PathOf(source), "stat"));
+    US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kSource, source.error, PathOf(source), "stat"));
     return VisitIgnored(&source, nullptr, DirectoryPlan::kLeave);
   }
   if (const std::optional<SkipReason> reason = SkipReasonFor(source, nullptr)) {
@@ -102,7 +102,7 @@ absl::Status TreeMerge::VisitNew(Entry& source) {
 
 absl::Status TreeMerge::VisitPair(Entry& source, Entry& destination) {
   if (source.error != 0) {
-    US_RETURN_IF_ERROR(emitter_.Problem(Side::kSource, source.error, PathOf(source), "stat"));
+    US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kSource, source.error, PathOf(source), "stat"));
     return VisitIgnored(&source, &destination, DirectoryPlan::kLeave);
   }
   if (const std::optional<SkipReason> reason = SkipReasonFor(source, &destination)) {
@@ -110,7 +110,7 @@ absl::Status TreeMerge::VisitPair(Entry& source, Entry& destination) {
     return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
   }
   if (destination.error != 0) {
-    US_RETURN_IF_ERROR(emitter_.Problem(Side::kDestination, destination.error, PathOf(source), "stat"));
+    US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kDestination, destination.error, PathOf(source), "stat"));
     return VisitIgnored(&source, &destination, DirectoryPlan::kBlocked);
   }
   if (IsDirectory(&source) && IsDirectory(&destination)) return PairDirectories(source, destination);

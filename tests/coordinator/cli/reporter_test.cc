@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "coordinator/cli/json_reporter.h"
+#include "coordinator/cli/problem_causes.h"
 #include "coordinator/cli/text_reporter.h"
 
 namespace uringsync {
@@ -252,6 +254,64 @@ TEST_F(ReporterTest, ProblemsNameSideObjectOperationReasonAndWayOut) {
   EXPECT_EQ(ProblemLine("destination /d", blocked), "destination /d: replace: a directory is in the way");
   Problem vague;
   EXPECT_EQ(ProblemLine("source /s", vague), "source /s: failed");
+}
+
+Problem FullDisk(int number) {
+  Problem problem;
+  problem.kind = ProblemKind::kNoSpace;
+  problem.side = Side::kDestination;
+  problem.path = Path("f" + std::to_string(number));
+  problem.operation = "create";
+  problem.error = ENOSPC;
+  return problem;
+}
+
+TEST_F(ReporterTest, ProblemsOfOneCauseAreShownUpToABoundAndThenCounted) {
+  RunReporter& reporter = Make({});
+  for (int i = 0; i < 1000; ++i) reporter.OnProblem(FullDisk(i));
+  Problem other = FullDisk(1000);
+  other.kind = ProblemKind::kFailed;
+  other.error = EACCES;
+  reporter.OnProblem(other);
+  reporter.Finish(Complete(1001), "");
+  const std::vector<std::string> lines = Lines(err_);
+  ASSERT_EQ(lines.size(), ProblemCauses::kShownOfEach + 2);
+  EXPECT_THAT(lines[0], HasSubstr("f0: create: No space left"));
+  EXPECT_THAT(lines[ProblemCauses::kShownOfEach], HasSubstr("f1000: create: Permission denied"));
+  EXPECT_EQ(lines.back(), "uringsync: and 980 more at the destination: create: No space left on device "
+                          "(-v or --json lists them all)");
+}
+
+TEST_F(ReporterTest, VerboseListsEveryProblem) {
+  OutputOptions verbose;
+  verbose.verbose = true;
+  RunReporter& text = Make(verbose);
+  for (int i = 0; i < 1000; ++i) text.OnProblem(FullDisk(i));
+  text.Finish(Complete(1000), "");
+  EXPECT_EQ(Lines(err_).size(), 1000u);
+}
+
+TEST_F(ReporterTest, JsonListsEveryProblem) {
+  OutputOptions json;
+  json.json = true;
+  RunReporter& events = Make(json);
+  for (int i = 0; i < 1000; ++i) events.OnProblem(FullDisk(i));
+  events.Finish(Complete(1000), "");
+  const std::vector<Json> all = Events();
+  EXPECT_EQ(std::count_if(all.begin(), all.end(), [](const Json& event) { return event["event"] == "problem"; }), 1000);
+}
+
+TEST_F(ReporterTest, CausesThatAnAgentInventsAreBounded) {
+  RunReporter& reporter = Make({});
+  for (int i = 0; i < 100'000; ++i) {
+    Problem problem = FullDisk(i);
+    problem.operation = "call" + std::to_string(i);
+    reporter.OnProblem(problem);
+  }
+  reporter.Finish(Complete(100'000), "");
+  const std::vector<std::string> lines = Lines(err_);
+  EXPECT_EQ(lines.size(), ProblemCauses::kMaxCauses + ProblemCauses::kShownOfEach + 1);
+  EXPECT_THAT(lines.back(), HasSubstr("more of other kinds"));
 }
 
 TEST_F(ReporterTest, EachWarningIsShownOnce) {

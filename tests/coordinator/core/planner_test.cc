@@ -131,6 +131,22 @@ TEST(PlannerTest, UnreadableSourceObjectProtectsItsNameAndBelow) {
   EXPECT_EQ(plan.sink.problems[1].kind, ProblemKind::kVanished);
 }
 
+TEST(PlannerTest, TooManyAttributesAreNamedWithTheirBoundAndTheObjectIsLeftAlone) {
+  Entry heavy = File("heavy", 2);
+  heavy.error = E2BIG;
+  DirectoryBatch directory = Batch("dir", {}, 3);
+  directory.error = E2BIG;
+  const PlanResult result = PlanTrees(AllAbilities(), {Batch("", {Dir("dir", 3), heavy}), directory}, {Batch("", {})});
+  ASSERT_TRUE(result.status.ok()) << result.status;
+  ASSERT_EQ(result.sink.problems.size(), 2u);
+  for (const Problem& problem : result.sink.problems) {
+    EXPECT_EQ(problem.operation, "listxattr");
+    EXPECT_EQ(problem.error, E2BIG);
+    EXPECT_NE(problem.detail.find("1 MiB"), std::string::npos);
+    EXPECT_NE(problem.detail.find("left out"), std::string::npos);
+  }
+}
+
 TEST(PlannerTest, NothingIsTriedInADestinationDirectoryThatCannotBeRead) {
   DirectoryBatch closed = Batch("a", {});
   closed.error = EACCES;
