@@ -267,6 +267,11 @@ Task<void> DestinationSession::FailForLackOfConnections() {
   co_return;
 }
 
+Task<void> DestinationSession::TakeBackRoot() {
+  RemoveCreatedRoot(Shard::Current()->driver(), root_);
+  co_return;
+}
+
 Task<void> DestinationSession::CloseSource(RemoteContentSource* source, absl::Status reason) {
   source->Close(std::move(reason));
   co_return;
@@ -291,6 +296,8 @@ void DestinationSession::Stop() {
   // Connections that the data server runs for this session end now too.
   for (size_t i = 0; i < remote_.size(); ++i) running_.SpawnOn(&context_.runtime->shard(i), remote_[i]->Drained());
   BlockOn(&context_.runtime->shard(0), JoinScope(&running_));
+  // Refused or broken off before anything was asked for: the directory that was made for it goes again.
+  if (root_.created && lock_.held() && engine_ == nullptr && !finish_asked_) BlockOn(&context_.runtime->shard(0), TakeBackRoot());
   lock_ = SubtreeLock();
 }
 

@@ -58,6 +58,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   void MakeRemoteSources();
   void MakeEngine();
   Task<void> DialLoop(size_t shard);
+  Task<void> TakeBackRoot();
   Task<void> CloseSource(RemoteContentSource* source, absl::Status reason);
   void WatchConnections();
   Task<void> FailForLackOfConnections();

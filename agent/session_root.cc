@@ -98,7 +98,19 @@ absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& 
   if (!made.ok()) return WithContext(made.status(), result.full_path);
   result.directory = *made;
   result.created = true;
+  result.parent = *parent;
+  result.name = open.path.name();
   return result;
+}
+
+void RemoveCreatedRoot(Driver* driver, const SessionRoot& root) {
+  struct statx ours{};
+  struct statx there{};
+  if (!root.created || !StatDescriptor(driver, root.directory->fd(), &ours).ok()) return;
+  if (!StatAt(driver, root.parent->fd(), root.name.c_str(), &there).ok()) return;
+  const bool same = ours.stx_ino == there.stx_ino && ours.stx_dev_major == there.stx_dev_major && ours.stx_dev_minor == there.stx_dev_minor;
+  // It goes only when it is empty; whatever else is the matter changes nothing about how the session ended.
+  if (same) static_cast<void>(sys::Unlinkat(driver, root.parent->fd(), root.name.c_str(), AT_REMOVEDIR));
 }
 
 absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSession& open, SessionOpened* opened) {

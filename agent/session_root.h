@@ -16,6 +16,8 @@ namespace uringsync {
 struct SessionRoot {
   DirectoryPtr directory;  // null: it does not exist
   bool created = false;
+  DirectoryPtr parent;  // of one that was created
+  std::string name;     // likewise
   std::string full_path;  // of this host, for messages
 };
 
@@ -23,6 +25,10 @@ struct SessionRoot {
 // directory) say what and where. A destination's missing directory is made when `create_root` says so and its parent
 // exists; in a dry run it stays missing.
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open);
+
+// Takes back the directory that OpenSessionRoot made, if it is still there and empty: for a session that ends before it was told to do
+// anything. The caller holds the lock.
+void RemoveCreatedRoot(Driver* driver, const SessionRoot& root);
 
 // Fills exists, created, root, file_system, time_granularity_ns and what this process may set.
 absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSession& open, SessionOpened* opened);

@@ -78,6 +78,34 @@ class Errors(harness.Case):
         self.fails(harness.SELECTION, "sync", agent.endpoint("r", "src"), agent.endpoint("r", "src/inside"))
         self.assertEqual([], os.listdir(os.path.join(self.src, "inside")))
 
+    def test_a_refused_overlap_leaves_no_directory_behind(self):
+        """Two agents that serve one directory: only their sessions can tell."""
+        one, two = self.agent({"r": self.dir}), self.agent({"other": self.dir})
+        self.fails(harness.SELECTION, "sync", one.endpoint("r", "src"), two.endpoint("other", "src/new"), mentions=["inside"])
+        harness.wait_until(lambda: os.listdir(self.src) == ["file"], 10, "the new directory to go")
+        # One that was there stays.
+        os.makedirs(os.path.join(self.src, "old"))
+        self.fails(harness.SELECTION, "sync", one.endpoint("r", "src"), two.endpoint("other", "src/old"), mentions=["inside"])
+        one.stop()
+        two.stop()
+        self.assertEqual(["file", "old"], sorted(os.listdir(self.src)))
+
+    def test_more_attributes_than_an_object_may_have_are_named_with_the_bound(self):
+        volume = self.tmpfs("32m", "volume")
+        self.write(os.path.join(volume, "src", "heavy"))
+        self.write(os.path.join(volume, "src", "light"))
+        try:
+            for number in range(18):
+                os.setxattr(os.path.join(volume, "src", "heavy"), "user.n%d" % number, b"x" * 60000)
+        except OSError as error:
+            self.skipTest("this file system holds less: %s" % error)
+        result = self.fails(harness.PARTIAL, "sync", os.path.join(volume, "src"), os.path.join(volume, "dst"),
+                            mentions=["src/heavy: listxattr", "1 MiB", "left out", "--no-xattrs"])
+        self.assertEqual(1, len(result.stderr.splitlines()), str(result))
+        self.assertEqual(["light"], os.listdir(os.path.join(volume, "dst")))
+        self.sync(os.path.join(volume, "src"), os.path.join(volume, "dst"), "--no-xattrs")
+        self.assertEqual(["heavy", "light"], sorted(os.listdir(os.path.join(volume, "dst"))))
+
     def test_an_agent_that_is_not_there(self):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))  # bound, not listening: refused
