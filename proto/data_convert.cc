@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/transfer/signature_request.h"
 #include "proto/data_wire_count.h"
 #include "uringsync/v1/data.pb.h"
 
@@ -157,6 +158,8 @@ void RequestToWire(const FileRequest& request, uint32_t directory, v1::DataReque
   wire->set_offset(request.offset);
   wire->set_length(request.length);
   wire->set_want_xattrs(request.want_xattrs);
+  wire->set_kind(static_cast<v1::DataRequestKind>(request.kind));
+  wire->set_unit(request.unit_bytes);
 }
 
 absl::StatusOr<FileRequest> RequestFromWire(const v1::DataRequest& wire, DirectoryTableReader* table) {
@@ -177,6 +180,12 @@ absl::StatusOr<FileRequest> RequestFromWire(const v1::DataRequest& wire, Directo
   if (request.mtime.nanoseconds >= kNanosecondsPerSecond)
     return Invalid("a request tells a time with too many nanoseconds");
   if (!RangeFits(request.offset, request.length)) return Invalid("a request's range ends beyond 2^63-1");
+  if (wire.kind() < v1::DATA_REQUEST_KIND_CONTENTS || wire.kind() > v1::DATA_REQUEST_KIND_CHUNKS_V1) {
+    return Invalid("a request is of no kind that is known: " + std::to_string(wire.kind()));
+  }
+  request.kind = static_cast<RequestKind>(wire.kind());
+  request.unit_bytes = wire.unit();
+  US_RETURN_IF_ERROR(CheckSignatureRequest(request));
   return request;
 }
 
@@ -366,9 +375,9 @@ absl::StatusOr<std::vector<EncodedReply>> EncodeReplies(const ReplyMessage& mess
     frame.header = wire.SerializeAsString();
     frames.push_back(std::move(frame));
   }
-  if (payload_at != message.payload.size()) {
+  if (payload_at != message.content_length()) {
     return Invalid("the items of a reply have " + std::to_string(payload_at) + " bytes of content, its payload has " +
-                   std::to_string(message.payload.size()));
+                   std::to_string(message.content_length()));
   }
   return frames;
 }

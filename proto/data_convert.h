@@ -50,7 +50,7 @@ absl::StatusOr<RequestMessage> DecodeRequests(ConstBytes header);
 
 struct EncodedReply {
   std::string header;
-  size_t payload_begin = 0;  // bytes of the message's payload that go with this frame
+  size_t payload_begin = 0;  // bytes of the message's contents (payload, then tail) that go with this frame
   size_t payload_length = 0;
 };
 // One frame or more, covering items and payload in order. InvalidArgument where the items do not fit the payload.

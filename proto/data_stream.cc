@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,16 @@ namespace {
 
 ConstBytes AsBytes(const std::string& text) {
   return std::as_bytes(std::span<const char>(text.data(), text.size()));
+}
+
+// Bytes [begin, begin + length) of the contents: what of them lies in the payload, and what in the tail.
+std::pair<ConstBytes, ConstBytes> Cut(const ReplyMessage& message, size_t begin, size_t length) {
+  const size_t payload_begin = std::min(begin, message.payload.size());
+  const size_t payload_end = std::min(begin + length, message.payload.size());
+  const ConstBytes first = ConstBytes(message.payload).subspan(payload_begin, payload_end - payload_begin);
+  const size_t tail_begin = begin + first.size() - message.payload.size();
+  if (first.size() == length) return {first, {}};
+  return {first, message.tail_bytes().subspan(tail_begin, length - first.size())};
 }
 
 // A stream with the reader that may hold bytes of it already.
@@ -68,9 +79,9 @@ class DataEnd {
     co_return lock;
   }
   // Under the lock.
-  Task<absl::Status> Write(DataFrameType type, ConstBytes header, ConstBytes payload) {
+  Task<absl::Status> Write(DataFrameType type, ConstBytes header, ConstBytes payload = {}, ConstBytes rest = {}) {
     absl::Status status =
-        co_await WriteFrame(link_->stream.get(), static_cast<uint8_t>(type), header, payload, timeouts_.send);
+        co_await WriteFrame(link_->stream.get(), static_cast<uint8_t>(type), header, payload, timeouts_.send, rest);
     if (!status.ok()) Close();
     co_return status;
   }
@@ -97,7 +108,7 @@ class StreamRequestChannel final : public RequestChannel {
     US_CO_ASSIGN_OR_RETURN(const std::vector<std::string> headers, EncodeRequests(message));
     const SemaphoreUnits lock = co_await end_.Lock();
     for (const std::string& header : headers) {
-      US_CO_RETURN_IF_ERROR(co_await end_.Write(DataFrameType::kRequests, AsBytes(header), {}));
+      US_CO_RETURN_IF_ERROR(co_await end_.Write(DataFrameType::kRequests, AsBytes(header)));
     }
     co_return absl::OkStatus();
   }
@@ -128,8 +139,8 @@ class StreamReplyChannel final : public ReplyChannel {
     US_CO_ASSIGN_OR_RETURN(const std::vector<EncodedReply> frames, EncodeReplies(message));
     const SemaphoreUnits lock = co_await end_.Lock();
     for (const EncodedReply& frame : frames) {
-      const ConstBytes payload = ConstBytes(message.payload).subspan(frame.payload_begin, frame.payload_length);
-      US_CO_RETURN_IF_ERROR(co_await end_.Write(DataFrameType::kReplies, AsBytes(frame.header), payload));
+      const auto [first, rest] = Cut(message, frame.payload_begin, frame.payload_length);
+      US_CO_RETURN_IF_ERROR(co_await end_.Write(DataFrameType::kReplies, AsBytes(frame.header), first, rest));
     }
     co_return absl::OkStatus();
   }

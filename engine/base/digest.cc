@@ -7,6 +7,14 @@
 #include <cstring>
 #include <vector>
 
+// The library's plain functions are built for the oldest x86-64 (SSE2); these choose AVX2 or AVX-512 when they first run.
+#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
+#define XXH_DISPATCH_DISABLE_REPLACE
+#include <xxh_x86dispatch.h>
+#define URINGSYNC_XXH128_WITH_SEED XXH3_128bits_withSeed_dispatch
+#else
+#define URINGSYNC_XXH128_WITH_SEED XXH3_128bits_withSeed
+#endif
 
 namespace uringsync {
 namespace {
@@ -27,11 +35,11 @@ std::string Digest128::Hex() const {
 }
 
 Digest128 Xxh128(std::span<const std::byte> bytes, uint64_t seed) {
-  return FromXxh(XXH3_128bits_withSeed(bytes.data(), bytes.size(), seed));
+  return FromXxh(URINGSYNC_XXH128_WITH_SEED(bytes.data(), bytes.size(), seed));
 }
 
 Digest128 Xxh128(std::string_view bytes, uint64_t seed) {
-  return FromXxh(XXH3_128bits_withSeed(bytes.data(), bytes.size(), seed));
+  return FromXxh(URINGSYNC_XXH128_WITH_SEED(bytes.data(), bytes.size(), seed));
 }
 
 Digest128 LeafDigest(std::span<const std::byte> leaf) { return Xxh128(leaf); }

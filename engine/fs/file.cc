@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
@@ -69,6 +71,15 @@ Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_
     done += static_cast<size_t>(n);
   }
   co_return absl::OkStatus();
+}
+
+void AllowInlineWrites(Driver* driver, int fd) {
+  struct statfs stat;
+  if (driver->Call(CallCode::kFstatfs, fd, sys::Arg(&stat)) < 0 || stat.f_type != TMPFS_MAGIC) return;
+  // What io_uring asks for before it writes without a worker. tmpfs takes O_DIRECT as it takes everything else: by copying.
+  // A kernel whose tmpfs refuses it (before 6.6) leaves the flags as they were.
+  const int flags = sys::Fcntl(driver, fd, F_GETFL);
+  if (flags >= 0) sys::Fcntl(driver, fd, F_SETFL, flags | O_DIRECT | O_NONBLOCK);
 }
 
 Task<absl::Status> SyncFile(Driver* driver, int fd) {

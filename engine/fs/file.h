@@ -28,6 +28,10 @@ constexpr size_t kInlineWriteBytes = 64 << 10;
 // Writes all of it, looping over short results; ResourceExhausted (ENOSPC, EDQUOT), DataLoss (EIO), ...
 Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_t length, uint64_t offset,
                                int registered_buffer = -1);
+// Makes ring writes to `fd` run within the submission where that is known to cost less than the worker that the kernel
+// would hand them to: on tmpfs, which never waits for a device (docs/decisions/0002-small-writes-inline.md). For a file that only
+// this process has open; nothing changes elsewhere.
+void AllowInlineWrites(Driver* driver, int fd);
 // fsync; after an error the pages count as clean: stage the file again, never retry the fsync.
 Task<absl::Status> SyncFile(Driver* driver, int fd);
 // Allocates blocks for [0, size_bytes) without changing the size. A file system that cannot is no error; ENOSPC is.

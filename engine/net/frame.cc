@@ -122,18 +122,20 @@ Task<absl::StatusOr<Frame>> FrameReader::Read(Timeout idle, Timeout started) {
   frame.header.resize(prefix.header_length);
   frame.payload.resize(prefix.payload_length);
   US_CO_RETURN_IF_ERROR(co_await Take(frame.header, deadline));
-  US_CO_RETURN_IF_ERROR(co_await Take(frame.payload, deadline));
+  US_CO_RETURN_IF_ERROR(co_await Take({frame.payload.data(), frame.payload.size()}, deadline));
   co_return frame;
 }
 
-Task<absl::Status> WriteFrame(Stream* stream, uint8_t type, ConstBytes header, ConstBytes payload, Timeout timeout) {
-  if (header.size() > kMaxFrameHeaderBytes || payload.size() > kMaxFramePayloadBytes) {
-    co_return Invalid("a message of " + std::to_string(header.size()) + " + " + std::to_string(payload.size()) +
+Task<absl::Status> WriteFrame(Stream* stream, uint8_t type, ConstBytes header, ConstBytes payload, Timeout timeout,
+                              ConstBytes payload_rest) {
+  const size_t payload_bytes = payload.size() + payload_rest.size();
+  if (header.size() > kMaxFrameHeaderBytes || payload_bytes > kMaxFramePayloadBytes) {
+    co_return Invalid("a message of " + std::to_string(header.size()) + " + " + std::to_string(payload_bytes) +
                       " bytes does not fit into a frame");
   }
   const auto prefix =
-      EncodeFramePrefix({type, static_cast<uint32_t>(header.size()), static_cast<uint32_t>(payload.size())});
-  const std::array<ConstBytes, 3> parts = {ConstBytes(prefix), header, payload};
+      EncodeFramePrefix({type, static_cast<uint32_t>(header.size()), static_cast<uint32_t>(payload_bytes)});
+  const std::array<ConstBytes, 4> parts = {ConstBytes(prefix), header, payload, payload_rest};
   co_return co_await stream->WriteAll(parts, timeout);
 }
 

@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/net/payload.h"
 #include "engine/net/stream.h"
 
 namespace uringsync {
@@ -43,7 +44,7 @@ struct FramePrefix {
 struct Frame {
   uint8_t type = 0;
   std::vector<std::byte> header;
-  std::vector<std::byte> payload;
+  Payload payload;
 };
 
 std::array<std::byte, kFramePrefixBytes> EncodeFramePrefix(const FramePrefix& prefix);
@@ -74,7 +75,9 @@ class FrameReader {
   size_t end_ = 0;
 };
 
-// Writes one frame. InvalidArgument, with nothing written, where a part is beyond the largest limits.
-Task<absl::Status> WriteFrame(Stream* stream, uint8_t type, ConstBytes header, ConstBytes payload, Timeout timeout);
+// Writes one frame. InvalidArgument, with nothing written, where a part is beyond the largest limits. `payload_rest`
+// follows `payload` and is part of the payload as well.
+Task<absl::Status> WriteFrame(Stream* stream, uint8_t type, ConstBytes header, ConstBytes payload, Timeout timeout,
+                              ConstBytes payload_rest = {});
 
 }  // namespace uringsync

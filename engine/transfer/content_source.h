@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -29,6 +30,8 @@ class ContentSource {
   virtual Task<absl::Status> WaitUsable() = 0;
   // True when WaitUsable would return at once. Any thread.
   virtual bool usable() const = 0;
+  // `callback` is called whenever usable() has become true; nullptr: none. A source that is always usable forgets it.
+  virtual void SetOnUsable(std::function<void()> callback) { static_cast<void>(callback); }
   // How many small requests are worth having outstanding on this shard.
   virtual size_t concurrency() const = 0;
   // Bytes on the wire, both ways. Any thread.

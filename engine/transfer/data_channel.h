@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,12 +17,23 @@
 #include "engine/base/entry.h"
 #include "engine/base/rel_path.h"
 #include "engine/coro/task.h"
+#include "engine/net/payload.h"
+#include "engine/ring/buffer_pool.h"
 
 namespace uringsync {
 
 // Largest payload of one piece; also the unit of the integrity check.
 constexpr uint32_t kMaxPieceBytes = 1 << 20;
 constexpr size_t kMaxRequestsPerMessage = 256;
+
+// What is asked of a range. All but contents are signatures (engine/delta): payloads of digests, in one item that lies at the
+// request's offset and has `end`; their bounds are in signature_request.h.
+enum class RequestKind : uint8_t {
+  kContents = 0,
+  kLeaves,  // SHA-256 of each leaf of 1 MiB, and where there are holes
+  kBlocks,  // seeded XXH3-64 of each block of `unit_bytes`
+  kChunks   // content-defined chunks of `unit_bytes` on average with seeded XXH3-64, and kLeaves
+};
 
 // One range of one file, or (length 0, want_xattrs) only the attributes of any object.
 struct FileRequest {
@@ -35,6 +47,8 @@ struct FileRequest {
   uint64_t offset = 0;
   uint64_t length = 0;
   bool want_xattrs = false;
+  RequestKind kind = RequestKind::kContents;
+  uint32_t unit_bytes = 0;  // kBlocks, kChunks
 };
 
 enum class ReplyStatus : uint8_t { kOk = 1, kVanished, kChanged, kFailed };
@@ -71,7 +85,14 @@ struct RequestMessage {
 };
 struct ReplyMessage {
   std::vector<ReplyItem> items;
-  std::vector<std::byte> payload;  // contents of all items, in order, back to back
+  // Contents of all items, in order, back to back: those in `payload`, then, in a message to be sent, the one that was
+  // read into a buffer of its own and goes out from there. What is received has everything in `payload`.
+  Payload payload;
+  Buffer tail;
+  size_t tail_length = 0;
+
+  std::span<const std::byte> tail_bytes() const { return {tail.data(), tail_length}; }
+  size_t content_length() const { return payload.size() + tail_length; }
 };
 
 // The destination's end of one data connection. One coroutine may send while another receives; both on one shard.

@@ -49,6 +49,13 @@ class Piece {
   std::span<const std::byte> bytes() const { return {data_, length_}; }
   // Registered buffer that data() lies in, or -1.
   int registered_index() const { return registered_; }
+  // The pool buffer that it lies in, from its start; an invalid one where it lies elsewhere. The piece is empty then.
+  Buffer TakeBuffer() {
+    data_ = nullptr;
+    length_ = 0;
+    return std::move(buffer_);
+  }
+  bool in_buffer() const { return buffer_.valid(); }
   // Forgets bytes at the end; `length` is at most size().
   void Truncate(size_t length) { length_ = length; }
 

@@ -169,15 +169,21 @@ Task<void> Receiver::WaitWhileBusy(LargeFile* large) {
     void await_suspend(std::coroutine_handle<> handle) const { waiters->push_back(handle); }
     void await_resume() const noexcept {}
   };
-  while (own_files_with_ranges_ > 0 && !large->drained.load()) co_await Suspend{&helpers_};
+  if (waiting_helpers_++ == 0) source_->SetOnUsable([this] { WakeHelpers(); });
+  while ((own_files_with_ranges_ > 0 || !source_->usable()) && !large->drained.load()) co_await Suspend{&helpers_};
+  if (--waiting_helpers_ == 0) source_->SetOnUsable(nullptr);
 }
 
 Task<void> Receiver::OnDrained(LargeFile* large) {
   if (large->owner == this) --own_files_with_ranges_;
+  WakeHelpers();
+  co_return;
+}
+
+void Receiver::WakeHelpers() {
   std::vector<std::coroutine_handle<>> helpers;
   helpers.swap(helpers_);
   for (std::coroutine_handle<> helper : helpers) shard_->Post(helper);
-  co_return;
 }
 
 Task<void> Receiver::RangeWorker(LargeFile* large) {
@@ -206,10 +212,8 @@ Task<Receiver::FillResult> Receiver::FillLarge(int fd, const IncomingFile& file)
   large.scope = &scope;
   ++own_files_with_ranges_;
   for (size_t worker = 0; worker < kRangeWorkersPerShard; ++worker) {
-    for (Receiver* peer : peers_) {
-      // A shard without a connection would only wait; this shard's source may lose and regain its own meanwhile.
-      if (peer == this || peer->source_->usable()) scope.SpawnOn(peer->shard_, peer->RangeWorker(&large));
-    }
+    // A shard whose connection is not there yet helps as soon as it is: the first file is asked for before all are.
+    for (Receiver* peer : peers_) scope.SpawnOn(peer->shard_, peer->RangeWorker(&large));
   }
   co_await scope.Join();
   shared_->Moved(file.path.text());
@@ -257,6 +261,7 @@ Task<std::optional<TransferFailure>> Receiver::FetchXattrs(RelPath path, Entry w
 
 Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, IncomingFile* file) {
   Driver* driver = shard_->driver();
+  if (file->wanted.size_bytes > kInlineWriteBytes) AllowInlineWrites(driver, staged->fd());
   FillResult filled;
   for (int tries = 1;; ++tries) {
     bool small = file->wanted.size_bytes <= kSmallFileBytes;

@@ -31,8 +31,8 @@ namespace uringsync {
 
 // A file of more than one piece is large.
 constexpr uint64_t kSmallFileBytes = kMaxPieceBytes;
-// What a worker takes of a large file at once: eight pieces.
-constexpr uint64_t kRangeBytes = uint64_t{8} << 20;
+// What a worker takes of a large file at once. The workers of a shard together stay within kOutstandingBytesPerShard.
+constexpr uint64_t kRangeBytes = uint64_t{4} << 20;
 // Workers of one large file on one shard: one reads while others write.
 constexpr size_t kRangeWorkersPerShard = 3;
 // How often a file that keeps changing, or a range that keeps arriving damaged, is asked for.
@@ -92,8 +92,9 @@ class Receiver {
   Task<FillResult> FillLarge(int fd, const IncomingFile& file);
   Task<void> RangeWorker(LargeFile* file);
   Task<void> FillRange(LargeFile* file, uint64_t offset, uint64_t length);
-  // Suspends a helper while this shard has large files of its own and `file` has ranges left.
+  // Suspends a helper while this shard has large files of its own, or no connection, and `file` has ranges left.
   Task<void> WaitWhileBusy(LargeFile* file);
+  void WakeHelpers();
   // On every shard, once, when no range of `file` is left to take.
   Task<void> OnDrained(LargeFile* file);
 
@@ -104,6 +105,7 @@ class Receiver {
   std::vector<Receiver*> peers_;
   size_t own_files_with_ranges_ = 0;  // large files that were begun on this shard and have ranges left
   std::vector<std::coroutine_handle<>> helpers_;
+  size_t waiting_helpers_ = 0;  // in WaitWhileBusy
 };
 
 }  // namespace uringsync

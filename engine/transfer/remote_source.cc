@@ -125,6 +125,7 @@ Task<absl::Status> RemoteContentSource::Run(std::unique_ptr<RequestChannel> chan
   ++running_;
   connections_.push_back(&connection);
   live_channels_.fetch_add(1);
+  if (on_usable_) on_usable_();
   group_->WakeAll();
   Scope scope;
   scope.Spawn(SendLoop(&connection));

@@ -84,6 +84,7 @@ class RemoteContentSource final : public ContentSource {
   Task<absl::Status> WaitUsable() override;
   // Of its own connections: WaitUsable also returns where another source of the group has one.
   bool usable() const override { return live_channels_.load(std::memory_order_relaxed) > 0; }
+  void SetOnUsable(std::function<void()> callback) override { on_usable_ = std::move(callback); }
   size_t concurrency() const override { return kRemoteConcurrency; }
   uint64_t wire_bytes() const override;
 
@@ -112,6 +113,7 @@ class RemoteContentSource final : public ContentSource {
   Semaphore credit_{kOutstandingBytesPerShard};
   absl::Status closed_;  // not OK: no connection will come
   bool is_closed_ = false;
+  std::function<void()> on_usable_;
   std::coroutine_handle<> end_waiter_;  // of End
   size_t running_ = 0;                  // calls of Run
   std::vector<std::coroutine_handle<>> drain_waiters_;

@@ -9,6 +9,8 @@
 #include "engine/fs/descriptor_budget.h"
 #include "engine/fs/extents.h"
 #include "engine/fs/metadata.h"
+#include "engine/transfer/signature_reader.h"
+#include "engine/transfer/signature_request.h"
 
 namespace uringsync {
 namespace {
@@ -181,7 +183,7 @@ Task<absl::Status> SourceReader::SendHole(Work* work, uint64_t offset, uint64_t 
 Task<absl::Status> SourceReader::SendData(Work* work, uint64_t offset, uint64_t length) {
   const uint64_t end = offset + length;
   while (offset < end && !work->ended) {
-    size_t want = static_cast<size_t>(std::min<uint64_t>(end - offset, kMaxPieceBytes));
+    size_t want = static_cast<size_t>(std::min<uint64_t>(end - offset, kPieceBytes));
     Piece piece;
     if (want <= kHeapPieceBytes) {
       piece = Piece::OnHeap(want);
@@ -213,6 +215,26 @@ Task<absl::Status> SourceReader::SendData(Work* work, uint64_t offset, uint64_t 
   co_return absl::OkStatus();
 }
 
+Task<absl::Status> SourceReader::SendSignature(Work* work) {
+  const FileRequest& request = *work->request;
+  SignatureReaderOptions options{.digest_seed = options_.digest_seed, .may_have_holes = MayHaveHoles(work->before)};
+  SignatureReader reader(driver_, buffers_, work->file->fd.get(), options);
+  absl::StatusOr<SignatureBytes> signature = co_await reader.Read(request);
+  Piece piece;
+  work->next.offset = request.offset;
+  if (!signature.ok() && absl::IsOutOfRange(signature.status())) {
+    if (EndUnlessMoved(work)) EndWith(&work->next, ReplyStatus::kChanged, 0, "read");
+  } else if (!signature.ok()) {
+    EndWithError(&work->next, signature.status(), "read");
+  } else if (EndUnlessMoved(work)) {
+    piece = Piece::OnHeap(signature->size());
+    std::copy(signature->begin(), signature->end(), piece.data());
+    work->next.data_length = static_cast<uint32_t>(piece.size());
+    work->next.digest = Xxh128(piece.bytes(), options_.digest_seed);
+  }
+  co_return co_await work->sink->OnItem(std::move(work->next), std::move(piece));
+}
+
 Task<absl::Status> SourceReader::Serve(FileRequest request, ReplySink* sink) {
   Work work;
   work.request = &request;
@@ -223,6 +245,10 @@ Task<absl::Status> SourceReader::Serve(FileRequest request, ReplySink* sink) {
     EndWith(&work.next, ReplyStatus::kFailed, EINVAL, "request");
     co_return co_await sink->OnItem(std::move(work.next), Piece());
   }
+  if (absl::Status asked = CheckSignatureRequest(request); !asked.ok()) {
+    EndWith(&work.next, ReplyStatus::kFailed, EINVAL, "request");
+    co_return co_await sink->OnItem(std::move(work.next), Piece());
+  }
   bool ready = true;
   if (wants_contents) ready = co_await Open(&work);
   if (ready && request.want_xattrs) ready = ReadAttributes(&work);
@@ -230,6 +256,7 @@ Task<absl::Status> SourceReader::Serve(FileRequest request, ReplySink* sink) {
     work.next.end = true;
     co_return co_await sink->OnItem(std::move(work.next), Piece());
   }
+  if (request.kind != RequestKind::kContents) co_return co_await SendSignature(&work);
   if (!MayHaveHoles(work.before)) co_return co_await SendData(&work, request.offset, request.length);
   ExtentIterator extents(driver_, work.file->fd.get(), request.offset, request.offset + request.length,
                          request.size_bytes);

@@ -20,8 +20,12 @@ class Packer final : public ReplySink {
   Task<absl::Status> OnItem(ReplyItem item, Piece piece) override {
     while (failed_.ok() && !Fits(piece.size())) co_await Suspend{&room_waiters_};
     if (!failed_.ok()) co_return failed_;
-    std::span<const std::byte> bytes = piece.bytes();
-    filling_.payload.insert(filling_.payload.end(), bytes.begin(), bytes.end());
+    if (piece.in_buffer()) {
+      filling_.tail_length = piece.size();
+      filling_.tail = piece.TakeBuffer();
+    } else {
+      filling_.payload.Append(piece.bytes());
+    }
     filling_.items.push_back(std::move(item));
     WakeAll(&sender_);
     co_return absl::OkStatus();
@@ -71,7 +75,8 @@ class Packer final : public ReplySink {
   }
   bool Fits(size_t bytes) const {
     if (filling_.items.empty()) return true;
-    return filling_.items.size() < limits_.message_items && filling_.payload.size() + bytes <= limits_.message_bytes;
+    return filling_.tail_length == 0 && filling_.items.size() < limits_.message_items &&
+           filling_.payload.size() + bytes <= limits_.message_bytes;
   }
 
   ReplyChannel* const channel_;

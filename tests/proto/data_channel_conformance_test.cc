@@ -270,12 +270,12 @@ TEST_P(DataChannelTest, CloseEndsAWaitingReceiveAndIsSeenByThePeer) {
 Task<void> BadMessages(Pair* pair) {
   ReplyMessage wrong;
   wrong.payload.resize(5);
-  EXPECT_THAT(co_await pair->replies->Send(wrong), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(co_await pair->replies->Send(std::move(wrong)), StatusIs(absl::StatusCode::kInvalidArgument));
   // Nothing of it was sent: the channel goes on.
   ReplyMessage good;
   good.items.resize(1);
   good.items[0].id = 77;
-  EXPECT_OK(co_await pair->replies->Send(good));
+  EXPECT_OK(co_await pair->replies->Send(std::move(good)));
   absl::StatusOr<ReplyMessage> seen = co_await pair->requests->Receive();
   EXPECT_OK(seen);
   if (seen.ok()) EXPECT_EQ(seen->items[0].id, 77u);

@@ -112,7 +112,7 @@ TEST_F(FrameReaderTest, FramesOfAnySizeComeOutAsTheyWentIn) {
   for (size_t i = 0; i < sizes.size(); ++i) {
     EXPECT_EQ(frames[i].type, i);
     EXPECT_TRUE(frames[i].header == Bytes(sizes[i].first, 1)) << i;
-    EXPECT_TRUE(frames[i].payload == Bytes(sizes[i].second, 2)) << i;
+    EXPECT_TRUE(std::ranges::equal(frames[i].payload, Bytes(sizes[i].second, 2))) << i;
   }
 }
 

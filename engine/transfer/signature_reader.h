@@ -1,0 +1,52 @@
+// SignatureReader: reads a range of an open source file once and says what it is instead of sending it.
+//
+// Thread rule: one shard; several at once, each with a descriptor or not (the descriptor's position is moved for files
+// with holes, within one call without suspension). Use:  SignatureReader reader(driver, buffers, fd, {.digest_seed =
+// seed, .may_have_holes = true});
+//       absl::StatusOr<SignatureBytes> payload = co_await reader.Read(request);
+#pragma once
+
+#include <cstdint>
+#include <functional>
+
+#include "absl/status/statusor.h"
+#include "engine/coro/task.h"
+#include "engine/delta/signature.h"
+#include "engine/ring/buffer_pool.h"
+#include "engine/ring/driver.h"
+#include "engine/transfer/data_channel.h"
+
+namespace uringsync {
+
+struct SignatureReaderOptions {
+  uint64_t digest_seed = 0;
+  bool may_have_holes = false;
+};
+
+// What is read at once: it is digested while it lies in the core's second-level cache.
+constexpr size_t kSignatureReadBytes = size_t{256} << 10;
+
+class SignatureReader {
+ public:
+  SignatureReader(Driver* driver, BufferPool* buffers, int fd, SignatureReaderOptions options)
+      : driver_(driver), buffers_(buffers), fd_(fd), options_(options) {}
+
+  // The payload that answers `request`, which passed CheckSignatureRequest. OutOfRange: the file is shorter than the
+  // request says; else the read's error.
+  Task<absl::StatusOr<SignatureBytes>> Read(FileRequest request);
+
+ private:
+  // Gets the next bytes; false: enough.
+  using Consumer = std::function<bool(std::span<const std::byte>)>;
+  Task<absl::Status> Walk(uint64_t offset, uint64_t end, Consumer consume);
+  Task<absl::StatusOr<std::vector<LeafRecord>>> Leaves(uint64_t offset, uint64_t end);
+  Task<absl::StatusOr<ChunkList>> Chunks(const FileRequest& request);
+  absl::StatusOr<LeafKind> KindOf(uint64_t offset, uint64_t end);
+
+  Driver* const driver_;
+  BufferPool* const buffers_;
+  const int fd_;
+  const SignatureReaderOptions options_;
+};
+
+}  // namespace uringsync
