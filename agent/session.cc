@@ -1,5 +1,6 @@
 #include "agent/session.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -20,19 +21,19 @@ namespace {
 
 // What this agent can do beyond the base protocol; names that both sides know are used.
 const std::vector<std::string>& Features() {
-  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route"};
+  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route", kAliveFeature};
   return features;
 }
 
 // One control stream after its handshake.
 class StreamSession {
  public:
-  StreamSession(const AgentContext& context, AgentStream* stream, OpenSession open)
-      : context_(context), stream_(stream), open_(std::move(open)), outbox_(stream) {}
+  StreamSession(const AgentContext& context, AgentStream* stream, OpenSession open, bool signs_of_life)
+      : context_(context), stream_(stream), open_(std::move(open)), signs_of_life_(signs_of_life), outbox_(stream) {}
 
   // Until the coordinator ends it, politely or not.
   absl::Status Run() {
-    outbox_.Start();
+    outbox_.Start(signs_of_life_);
     Begin();
     absl::Status outcome = Serve();
     End();
@@ -115,6 +116,7 @@ class StreamSession {
   const AgentContext& context_;
   AgentStream* const stream_;
   const OpenSession open_;
+  const bool signs_of_life_;
   SessionOutbox outbox_;
   std::shared_ptr<SourceSession> source_;
   std::shared_ptr<DestinationSession> destination_;
@@ -132,8 +134,9 @@ absl::Status SessionRunner::Run(AgentStream* stream, const ControlPeer& peer, Ca
   reply.fallback_reason = context_.runtime->fallback_reason();
   reply.data_port = context_.data_port;
   OpeningWatch watch(stream, limits_);
-  absl::Status greeted = AgentHandshake(stream, std::move(reply)).status();
-  US_RETURN_IF_ERROR(watch.Passed(std::move(greeted), "OpenSession"));
+  const absl::StatusOr<AgentHello> greeted = AgentHandshake(stream, std::move(reply));
+  US_RETURN_IF_ERROR(watch.Passed(greeted.status(), "OpenSession"));
+  const bool signs_of_life = std::ranges::find(greeted->features, kAliveFeature) != greeted->features.end();
   absl::StatusOr<ClientMessage> first = stream->Receive();
   absl::Status opening = watch.Passed(first.status(), "");
   if (absl::IsDeadlineExceeded(opening)) return opening;
@@ -151,7 +154,7 @@ absl::Status SessionRunner::Run(AgentStream* stream, const ControlPeer& peer, Ca
   const std::string path = open->path.text();
   LogSessionAudit(peer, "open", role, root, path, absl::OkStatus());
   // A stream that is cut off by the shutdown makes Receive return, which ends the session like any other end.
-  absl::Status outcome = StreamSession(context_, stream, std::move(*open)).Run();
+  absl::Status outcome = StreamSession(context_, stream, std::move(*open), signs_of_life).Run();
   if (shutdown.cancelled() && outcome.ok()) outcome = shutdown.status();
   LogSessionAudit(peer, "close", role, root, path, outcome);
   return outcome;

@@ -8,7 +8,9 @@ SessionOutbox::~SessionOutbox() {
   Close();
 }
 
-void SessionOutbox::Start() {
+void SessionOutbox::Start(bool signs_of_life) {
+  signs_of_life_ = signs_of_life;
+  last_sent_ = std::chrono::steady_clock::now();
   thread_ = std::thread([this] { Loop(); });
 }
 
@@ -80,6 +82,7 @@ bool SessionOutbox::SendQueued(std::unique_lock<std::mutex>* lock) {
     absl::Status sent = stream_->Send(item.message);
     item.slot = SemaphoreUnits();
     lock->lock();
+    last_sent_ = std::chrono::steady_clock::now();
     if (!sent.ok()) return false;
     if (!item.last) continue;
     if (!changed_.wait_for(*lock, kLinger, [this] { return closing_; })) {
@@ -99,7 +102,7 @@ bool SessionOutbox::SendPolled(std::unique_lock<std::mutex>* lock) {
     bool tick = now - last_poll_ >= kTick;
     AgentMessage message;
     if (!poll_(tick, &message)) break;
-    last_poll_ = now;
+    last_poll_ = last_sent_ = now;
     lock->unlock();
     absl::Status sent = stream_->Send(message);
     lock->lock();
@@ -108,12 +111,23 @@ bool SessionOutbox::SendPolled(std::unique_lock<std::mutex>* lock) {
   return true;
 }
 
+bool SessionOutbox::SendSignOfLife(std::unique_lock<std::mutex>* lock) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!signs_of_life_ || failing_ || closing_ || now - last_sent_ < kSignOfLife) return true;
+  last_sent_ = now;
+  lock->unlock();
+  absl::Status sent = stream_->Send(ApplyProgress{});
+  lock->lock();
+  return sent.ok();
+}
+
 void SessionOutbox::Loop() {
   std::unique_lock lock(mutex_);
   while (true) {
     changed_.wait_for(lock, kTick, [this] { return !queue_.empty() || notified_ || closing_; });
     if (!SendQueued(&lock)) break;
     if (!SendPolled(&lock)) break;
+    if (!SendSignOfLife(&lock)) break;
     if (closing_ && queue_.empty()) break;
   }
   // Whoever waits for a slot must not wait for a writer that is gone.

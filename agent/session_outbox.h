@@ -27,6 +27,8 @@ class SessionOutbox {
   static constexpr std::chrono::milliseconds kTick{100};
   // A coordinator that was told of an error and does not end the stream is cut off after this.
   static constexpr std::chrono::seconds kLinger{5};
+  // A session that has nothing to tell says that it lives after this, so that its silence means something.
+  static constexpr std::chrono::milliseconds kSignOfLife{300};
   // How long Close waits for what is queued.
   static constexpr std::chrono::milliseconds kFlush{500};
 
@@ -38,7 +40,8 @@ class SessionOutbox {
   SessionOutbox(const SessionOutbox&) = delete;
   SessionOutbox& operator=(const SessionOutbox&) = delete;
 
-  void Start();
+  // `signs_of_life`: the coordinator knows them (feature "alive").
+  void Start(bool signs_of_life = false);
   // From now on `poll` is asked.
   void SetPoll(Poll poll);
   void Push(AgentMessage message);
@@ -66,6 +69,7 @@ class SessionOutbox {
   void Loop();
   bool SendQueued(std::unique_lock<std::mutex>* lock);
   bool SendPolled(std::unique_lock<std::mutex>* lock);
+  bool SendSignOfLife(std::unique_lock<std::mutex>* lock);
 
   AgentStream* const stream_;
   Semaphore manifest_slots_{kManifestSlots};
@@ -77,6 +81,8 @@ class SessionOutbox {
   bool failing_ = false;
   absl::Status failure_;
   bool closing_ = false;
+  bool signs_of_life_ = false;
+  std::chrono::steady_clock::time_point last_sent_{};
   bool ended_ = false;
   std::chrono::steady_clock::time_point last_poll_{};
   std::thread thread_;

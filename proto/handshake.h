@@ -20,6 +20,9 @@ std::string SoftwareName(std::string_view program);
 // The version alone, "0.1.0".
 std::string_view SoftwareVersion();
 
+// Feature: an open session that has nothing to tell says so now and then, with an ApplyProgress that holds nothing, whatever its role.
+constexpr char kAliveFeature[] = "alive";
+
 // A version range, both ends included.
 struct VersionRange {
   uint32_t min = kMinProtocolVersion;

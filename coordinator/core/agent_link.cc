@@ -5,6 +5,7 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "proto/handshake.h"
 
 namespace uringsync {
 namespace {
@@ -13,6 +14,14 @@ namespace {
 constexpr absl::Duration kLastWords = absl::Seconds(2);
 // HelloReply and SessionOpened come once each.
 constexpr size_t kMaxReplies = 2;
+
+// An agent of either role that lives and has nothing to tell.
+bool IsSignOfLife(const AgentMessage& message) {
+  const auto* progress = std::get_if<ApplyProgress>(&message);
+  return progress != nullptr && progress->completed_sequence == 0 && progress->problems.empty() &&
+         progress->skipped_actions.empty() && progress->counters.actions_done == 0 &&
+         progress->counters.bytes_received == 0 && progress->counters.wire_bytes == 0;
+}
 
 absl::Status Stopped() {
   return absl::CancelledError("the run has ended");
@@ -67,7 +76,7 @@ void AgentLink::ReceiveLoop() {
       OnStreamError(message.status());
       return;
     }
-    events_->NoteActivity();
+    events_->NoteActivity(side_);
     if (!Handle(*std::move(message))) return;
   }
 }
@@ -92,6 +101,7 @@ bool AgentLink::Handle(AgentMessage message) {
         {ExitCodeForSessionError(error->kind), side_, std::string(name()) + ": " + EscapeName(error->message)});
     return false;
   }
+  if (IsSignOfLife(message)) return true;
   if (std::holds_alternative<ApplyProgress>(message) || std::holds_alternative<ApplyDone>(message)) {
     const absl::Status handled =
         on_apply_ ? on_apply_(std::move(message)) : absl::InvalidArgumentError("an apply report from a source");
@@ -140,7 +150,16 @@ absl::StatusOr<Reply> AgentLink::AwaitReply(const char* what) {
 }
 
 absl::StatusOr<HelloReply> AgentLink::AwaitHello() {
-  return AwaitReply<HelloReply>("a hello");
+  absl::StatusOr<HelloReply> reply = AwaitReply<HelloReply>("a hello");
+  if (!reply.ok()) return reply;
+  // It is asked for nothing until its session is opened.
+  events_->Rest(side_);
+  if (std::ranges::find(reply->features, kAliveFeature) == reply->features.end()) events_->ShareActivity(side_);
+  return reply;
+}
+absl::Status AgentLink::Open(const OpenSession& open) {
+  events_->Expect(side_);
+  return Send(open);
 }
 absl::StatusOr<SessionOpened> AgentLink::AwaitOpened() {
   return AwaitReply<SessionOpened>("an open session");

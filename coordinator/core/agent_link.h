@@ -52,6 +52,8 @@ class AgentLink final : public ManifestStream {
   // Sends; a failure becomes the run's, told by what the receiving thread learns where that is better.
   absl::Status Send(const ClientMessage& message);
   absl::StatusOr<HelloReply> AwaitHello();
+  // From here on the agent owes signs of life.
+  absl::Status Open(const OpenSession& open);
   absl::StatusOr<SessionOpened> AwaitOpened();
   // Asks for the manifest.
   absl::Status StartManifest();

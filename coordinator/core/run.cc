@@ -12,12 +12,15 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/ring/driver.h"
+#include "proto/handshake.h"
 
 namespace uringsync {
 namespace {
 
 // How long the agents have, after everything is done, to end their streams themselves.
 constexpr absl::Duration kPoliteEnd = absl::Seconds(5);
+// A turn of the calling thread that took so much longer than it should was no agent's silence.
+constexpr absl::Duration kAway = absl::Seconds(1);
 // Below this the calling thread would do nothing but report.
 constexpr absl::Duration kMinProgressInterval = absl::Milliseconds(1);
 // Events of one kind that the sink collects before it hands them over in one go (plan and verify).
@@ -101,6 +104,7 @@ class Run final : public PlanSink {
   void Dispatch(RunEvent event);
   absl::Time NextDeadline() const;
   void CheckLimits();
+  void CheckSilence(const AgentLink& link, Side side, absl::Time now);
   SyncOutcome Summarize() const;
 
   const SyncRequest& request_;
@@ -131,6 +135,7 @@ class Run final : public PlanSink {
   absl::Time polite_until_ = absl::InfiniteFuture();
   uint64_t actions_ended_ = 0;
   std::atomic<bool> driven_{false};
+  std::atomic<bool> saying_goodbye_{false};
   std::atomic<bool> cancelled_{false};
 };
 
@@ -177,7 +182,9 @@ absl::Status Run::Converse() {
   complete_ = true;
   source_.ExpectEnd();
   destination_.ExpectEnd();
-  // Everything is done; whether the good-bye arrives changes nothing.
+  // Everything is done; whether the good-bye arrives changes nothing. An agent that takes nothing any more gets the polite time.
+  saying_goodbye_ = true;
+  events_.Wake();
   source_.SayGoodbye();
   destination_.SayGoodbye();
   return absl::OkStatus();
@@ -185,6 +192,7 @@ absl::Status Run::Converse() {
 
 absl::Status Run::SayHello() {
   Hello hello;
+  hello.features = {kAliveFeature};
   hello.software = request_.software;
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
@@ -204,7 +212,7 @@ absl::Status Run::SayHello() {
 
 absl::Status Run::OpenSessions() {
   // The source first: where there is none, no destination directory is made.
-  US_RETURN_IF_ERROR(source_.Send(MakeOpenSession(request_, Role::kSource)));
+  US_RETURN_IF_ERROR(source_.Open(MakeOpenSession(request_, Role::kSource)));
   US_ASSIGN_OR_RETURN(source_opened_, source_.AwaitOpened());
   if (!source_opened_.exists) {
     events_.Fail({ExitCode::kSelection, Side::kSource, "source agent: the source directory does not exist"});
@@ -216,7 +224,7 @@ absl::Status Run::OpenSessions() {
     US_ASSIGN_OR_RETURN(choice, request_.choose_route(source_hello_, destination_hello_));
   }
   destination.route = choice.route;
-  US_RETURN_IF_ERROR(destination_.Send(destination));
+  US_RETURN_IF_ERROR(destination_.Open(destination));
   US_ASSIGN_OR_RETURN(destination_opened_, destination_.AwaitOpened());
   if (!destination_opened_.exists && request_.mode == SyncMode::kSync) {
     events_.Fail(
@@ -310,13 +318,14 @@ absl::Status Run::OnApplyMessage(AgentMessage message) {
 absl::Time Run::NextDeadline() const {
   absl::Time deadline = last_progress_ + progress_interval_;
   deadline = std::min(deadline, started_ + request_.total_timeout);
-  deadline = std::min(deadline, events_.last_activity() + request_.idle_timeout);
+  for (const Side side : {Side::kSource, Side::kDestination})
+    deadline = std::min(deadline, events_.last_activity(side) + request_.idle_timeout);
   return std::min(deadline, polite_until_);
 }
 
 void Run::CheckLimits() {
   const absl::Time now = absl::Now();
-  if (driven_) {
+  if (driven_ || saying_goodbye_) {
     // Nothing is left to fail, only to wait for.
     if (polite_until_ == absl::InfiniteFuture()) polite_until_ = now + kPoliteEnd;
     if (now < polite_until_ && !cancelled_) return;
@@ -329,14 +338,24 @@ void Run::CheckLimits() {
   } else if (now >= started_ + request_.total_timeout) {
     events_.Fail(
         {ExitCode::kTimeout, std::nullopt, "the run took longer than " + absl::FormatDuration(request_.total_timeout)});
-  } else if (now >= events_.last_activity() + request_.idle_timeout) {
-    events_.Fail({ExitCode::kTimeout, std::nullopt,
-                  "no agent sent anything for " + absl::FormatDuration(request_.idle_timeout)});
+  } else {
+    CheckSilence(source_, Side::kSource, now);
+    CheckSilence(destination_, Side::kDestination, now);
   }
 }
 
+void Run::CheckSilence(const AgentLink& link, Side side, absl::Time now) {
+  if (now < events_.last_activity(side) + request_.idle_timeout) return;
+  events_.Fail({ExitCode::kTimeout, side,
+                std::string(link.name()) + ": sent nothing for " + absl::FormatDuration(request_.idle_timeout)});
+}
+
 void Run::Observe() {
+  absl::Time turn = absl::Now();
   while (!events_.drained()) {
+    // A turn takes no longer than the progress interval, unless this program was stopped or could not write its output.
+    const absl::Duration took = absl::Now() - std::exchange(turn, absl::Now());
+    if (took > progress_interval_ + kAway) events_.Excuse(took);
     std::optional<RunEvent> event = events_.Take(NextDeadline());
     if (event) Dispatch(*std::move(event));
     CheckLimits();

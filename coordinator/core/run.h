@@ -73,7 +73,7 @@ struct SyncRequest {
 
   std::string software;                                     // of this program, for the hellos
   std::string spool_directory;                              // of the planner; $TMPDIR, else /tmp, when empty
-  absl::Duration idle_timeout = absl::InfiniteDuration();   // no message from either agent for so long: exit 30
+  absl::Duration idle_timeout = absl::InfiniteDuration();   // one agent silent for so long: exit 30
   absl::Duration total_timeout = absl::InfiniteDuration();  // the whole run: exit 30
   absl::Duration progress_interval = absl::Milliseconds(100);
   CancelToken cancel;  // Ctrl-C: exit 20

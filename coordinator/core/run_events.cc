@@ -1,5 +1,6 @@
 #include "coordinator/core/run_events.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace uringsync {
@@ -81,14 +82,39 @@ bool RunEvents::WaitFailed(absl::Duration limit) const {
   return changed_.wait_until(lock, WaitPoint(absl::Now() + limit), [this] { return failure_.has_value(); });
 }
 
-void RunEvents::NoteActivity() {
+void RunEvents::NoteActivity(Side side) {
   std::lock_guard lock(mutex_);
-  last_activity_ = absl::Now();
+  const absl::Time now = absl::Now();
+  SilenceOf(side).last = now;
+  Silence& other = SilenceOf(side == Side::kSource ? Side::kDestination : Side::kSource);
+  if (other.shared) other.last = now;
 }
 
-absl::Time RunEvents::last_activity() const {
+void RunEvents::Expect(Side side) {
   std::lock_guard lock(mutex_);
-  return last_activity_;
+  SilenceOf(side).last = absl::Now();
+  SilenceOf(side).owes = true;
+}
+
+void RunEvents::Rest(Side side) {
+  std::lock_guard lock(mutex_);
+  SilenceOf(side).owes = false;
+}
+
+void RunEvents::ShareActivity(Side side) {
+  std::lock_guard lock(mutex_);
+  SilenceOf(side).shared = true;
+}
+
+void RunEvents::Excuse(absl::Duration away) {
+  std::lock_guard lock(mutex_);
+  for (Silence* silence : {&source_, &destination_}) silence->last = std::min(silence->last + away, absl::Now());
+}
+
+absl::Time RunEvents::last_activity(Side side) const {
+  std::lock_guard lock(mutex_);
+  const Silence& silence = side == Side::kSource ? source_ : destination_;
+  return silence.owes ? silence.last : absl::InfiniteFuture();
 }
 
 void RunEvents::SetPlan(const PlanCounters& counters, bool discovering) {

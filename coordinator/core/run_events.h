@@ -75,9 +75,17 @@ class RunEvents {
   // Waits until somebody has failed; false after `limit`.
   bool WaitFailed(absl::Duration limit) const;
 
-  // A message came from an agent.
-  void NoteActivity();
-  absl::Time last_activity() const;
+  // How long each agent has been silent. A message came from one:
+  void NoteActivity(Side side);
+  // It was asked for something, and owes a sign of life from now on; it owes nothing.
+  void Expect(Side side);
+  void Rest(Side side);
+  // It does not send signs of life: a message of the other one counts for it too.
+  void ShareActivity(Side side);
+  // This program did not run for so long (stopped, or its output blocked): nobody is to blame for it.
+  void Excuse(absl::Duration away);
+  // When an agent was last heard; the far future while it owes nothing.
+  absl::Time last_activity(Side side) const;
 
   // Snapshots for OnProgress.
   void SetPlan(const PlanCounters& counters, bool discovering);
@@ -94,7 +102,14 @@ class RunEvents {
   bool woken_ = false;
   std::optional<RunFailure> failure_;
   std::function<void()> stop_;
-  absl::Time last_activity_ = absl::Now();
+  struct Silence {
+    absl::Time last = absl::Now();
+    bool owes = true;
+    bool shared = false;
+  };
+  Silence& SilenceOf(Side side) { return side == Side::kSource ? source_ : destination_; }
+  Silence source_;
+  Silence destination_;
   SyncProgress progress_;
 };
 

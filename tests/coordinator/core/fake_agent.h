@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -32,6 +33,8 @@ class FakeAgent {
     std::function<std::optional<ApplyProgress>(const ActionBatch&)> apply;
     bool silent_at_finish = false;
     bool ignore_goodbye = false;
+    // Says that it lives, from the opening of its session on.
+    bool signs_of_life = false;
     std::function<void(const ClientMessage&)> on_message;
   };
 
@@ -40,6 +43,7 @@ class FakeAgent {
   ~FakeAgent() { Join(); }
   void Join() {
     if (thread_.joinable()) thread_.join();
+    if (alive_.joinable()) alive_.join();
   }
   // After Join.
   std::vector<Action> actions;
@@ -64,6 +68,7 @@ class FakeAgent {
     if (const auto* open = std::get_if<OpenSession>(&message)) {
       opens.push_back(*open);
       behaviour_.opened.root.type = FileType::kDirectory;
+      if (behaviour_.signs_of_life) alive_ = std::thread([this] { SayAlive(); });
       if (!behaviour_.refuse_open) return Send(behaviour_.opened);
       Send(*behaviour_.refuse_open);
       return false;
@@ -120,7 +125,14 @@ class FakeAgent {
     return Send(progress);
   }
 
-  bool Send(const AgentMessage& message) { return stream_->Send(message).ok(); }
+  bool Send(const AgentMessage& message) {
+    std::lock_guard lock(send_mutex_);
+    return stream_->Send(message).ok();
+  }
+  // Until the stream has ended. What a peer of real time would do ten times a second.
+  void SayAlive() {
+    while (Send(ApplyProgress{})) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
 
   std::unique_ptr<AgentStream> stream_;
   Behaviour behaviour_;
@@ -128,6 +140,8 @@ class FakeAgent {
   size_t next_ = 0;
   bool ended_ = false;
   ApplyCounters counters_;
+  std::mutex send_mutex_;
+  std::thread alive_;
   std::thread thread_;
 };
 

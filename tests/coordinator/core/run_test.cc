@@ -2,8 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <thread>
 
+#include "proto/handshake.h"
 #include "tests/coordinator/core/fake_agent.h"
 #include "tests/coordinator/core/plan_fixture.h"
 
@@ -291,6 +294,79 @@ TEST(RunSyncTest, SilentAgentEndsWithATimeout) {
   const SyncOutcome outcome = f.Run();
   EXPECT_EQ(outcome.exit_code, ExitCode::kTimeout);
   EXPECT_THAT(outcome.error, HasSubstr("50ms"));
+}
+
+TEST(RunSyncTest, SilentAgentEndsWithATimeoutAlthoughTheOtherOneTalks) {
+  for (const Side silent : {Side::kSource, Side::kDestination}) {
+    Fixture f;
+    FakeAgent::Behaviour& dumb = silent == Side::kSource ? f.source : f.destination;
+    FakeAgent::Behaviour& lively = silent == Side::kSource ? f.destination : f.source;
+    dumb.hello.features = lively.hello.features = {kAliveFeature};
+    dumb.stuck_at_batch = 1;
+    lively.signs_of_life = true;
+    f.request.idle_timeout = absl::Milliseconds(200);
+    f.request.total_timeout = absl::Seconds(20);
+    const SyncOutcome outcome = f.Run();
+    EXPECT_EQ(outcome.exit_code, ExitCode::kTimeout);
+    EXPECT_EQ(outcome.error_side, silent);
+    EXPECT_THAT(outcome.error, HasSubstr("sent nothing for 200ms"));
+  }
+}
+
+TEST(RunSyncTest, AgentsThatOnlySayThatTheyLiveAreNoTimeout) {
+  Fixture f;
+  f.source.hello.features = f.destination.hello.features = {kAliveFeature};
+  f.source.signs_of_life = f.destination.signs_of_life = true;
+  f.source.stuck_at_batch = 1;
+  f.request.idle_timeout = absl::Milliseconds(200);
+  f.request.total_timeout = absl::Milliseconds(600);
+  EXPECT_THAT(f.Run().error, HasSubstr("longer than 600ms"));
+}
+
+TEST(RunSyncTest, AgentOfAnOlderProgramThatSendsNoSignsOfLifeIsNotBlamed) {
+  Fixture f;
+  f.destination.signs_of_life = true;
+  f.source.stuck_at_batch = 1;
+  f.request.idle_timeout = absl::Milliseconds(200);
+  f.request.total_timeout = absl::Milliseconds(600);
+  EXPECT_THAT(f.Run().error, HasSubstr("longer than 600ms"));
+}
+
+// A connection whose peer takes nothing any more once everything is done.
+class DeafAtTheEnd final : public ClientStream {
+ public:
+  explicit DeafAtTheEnd(std::unique_ptr<ClientStream> stream) : stream_(std::move(stream)) {}
+  absl::Status Send(const ClientMessage& message) override {
+    if (!std::holds_alternative<CloseSession>(message)) return stream_->Send(message);
+    std::unique_lock lock(mutex_);
+    closing_.wait(lock, [this] { return closed_; });
+    return absl::UnavailableError("closed");
+  }
+  absl::StatusOr<AgentMessage> Receive() override { return stream_->Receive(); }
+  void Close() override {
+    stream_->Close();
+    std::lock_guard lock(mutex_);
+    closed_ = true;
+    closing_.notify_all();
+  }
+
+ private:
+  std::unique_ptr<ClientStream> stream_;
+  std::mutex mutex_;
+  std::condition_variable closing_;
+  bool closed_ = false;
+};
+
+TEST(RunSyncTest, AgentThatDoesNotTakeTheGoodbyeHoldsNobodyUp) {
+  Fixture f;
+  auto [source_client, source_end] = MakeInMemoryControlPair(kWindow);
+  auto [destination_client, destination_end] = MakeInMemoryControlPair(kWindow);
+  FakeAgent source(std::move(source_end), f.source);
+  FakeAgent destination(std::move(destination_end), f.destination);
+  DeafAtTheEnd deaf(std::move(source_client));
+  const SyncOutcome outcome = RunSync(f.request, deaf, *destination_client, f.observer);
+  EXPECT_EQ(outcome.exit_code, ExitCode::kOk);
+  EXPECT_TRUE(outcome.complete);
 }
 
 TEST(RunSyncTest, AgentThatNeverFinishesEndsWithTheTotalTimeout) {
