@@ -6,7 +6,6 @@
 
 #include "agent/join_scope.h"
 #include "engine/base/errno_status.h"
-#include "proto/wire_size.h"
 
 namespace uringsync {
 ManifestSender::ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions options, SessionOutbox* outbox)
@@ -14,34 +13,18 @@ ManifestSender::ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions 
   options_.cancel = cancel_.token();
 }
 
-std::vector<DirectoryBatch> SplitForWire(DirectoryBatch batch) {
-  std::vector<DirectoryBatch> parts;
-  size_t total = 0;
-  for (const Entry& entry : batch.entries) total += WireBytesBound(entry);
-  if (total <= kTargetBatchBytes) {
-    parts.push_back(std::move(batch));
-    return parts;
-  }
-  size_t bytes = kTargetBatchBytes;
-  for (Entry& entry : batch.entries) {
-    const size_t more = WireBytesBound(entry);
-    if (parts.empty() || bytes + more > kTargetBatchBytes) {
-      DirectoryBatch part{batch.directory, batch.self, {}, false, batch.error};
-      parts.push_back(std::move(part));
-      bytes = 0;
-    }
-    parts.back().entries.push_back(std::move(entry));
-    bytes += more;
-  }
-  parts.back().last = batch.last;
-  return parts;
-}
-
 ManifestSender::~ManifestSender() { Stop(); }
 
-absl::Status ManifestSender::Start() {
+absl::Status ManifestSender::Start(std::optional<FoldRules> fold) {
   if (started_) return absl::FailedPreconditionError("the manifest was started before");
   started_ = true;
+  if (fold) {
+    builder_.emplace(DigestRules{.seed = fold->seed,
+                                 .selection = options_.selection,
+                                 .time_granularity_ns = fold->time_granularity_ns,
+                                 .time_range = fold->time_range});
+    folding_.store(true, std::memory_order_relaxed);
+  }
   running_.SpawnOn(&runtime_->Next(), Run());
   return absl::OkStatus();
 }
@@ -49,10 +32,20 @@ absl::Status ManifestSender::Start() {
 void ManifestSender::AddCredit(uint32_t batches) {
   std::lock_guard lock(mutex_);
   credit_ += batches;
-  if (waiter_ && credit_ > 0) {
-    --credit_;
-    waiter_executor_->Post(std::exchange(waiter_, nullptr));
+  WakeIfAdmitted();
+}
+
+absl::Status ManifestSender::Judge(const ListingVerdicts& verdicts) {
+  std::vector<DirectoryBatch> wanted;
+  {
+    std::lock_guard lock(mutex_);
+    US_ASSIGN_OR_RETURN(wanted, window_.Judge(verdicts));
+    WakeIfAdmitted();
   }
+  if (verdicts.stop_folding) folding_.store(false, std::memory_order_relaxed);
+  // Past the queue's slots: the window bounded them, and the merge waits for them.
+  for (DirectoryBatch& batch : wanted) outbox_->Push(std::move(batch));
+  return absl::OkStatus();
 }
 
 void ManifestSender::Stop() {
@@ -67,13 +60,26 @@ void ManifestSender::Stop() {
   if (started_) BlockOn(&runtime_->shard(0), JoinScope(&running_));
 }
 
-bool ManifestSender::CreditAwaiter::await_suspend(std::coroutine_handle<> handle) {
-  std::lock_guard lock(sender->mutex_);
-  if (sender->stopping_) return false;
-  if (sender->credit_ > 0) {
-    --sender->credit_;
-    return false;
+// Under the lock.
+bool ManifestSender::TryAdmit() {
+  if (next_ != nullptr) {
+    if (!window_.HasRoom(next_->entries, next_->wire_bytes)) return false;
+    window_.Keep(*std::exchange(next_, nullptr));
+    return true;
   }
+  if (credit_ == 0) return false;
+  --credit_;
+  return true;
+}
+
+void ManifestSender::WakeIfAdmitted() {
+  if (waiter_ && TryAdmit()) waiter_executor_->Post(std::exchange(waiter_, nullptr));
+}
+
+bool ManifestSender::AdmissionAwaiter::await_suspend(std::coroutine_handle<> handle) {
+  std::lock_guard lock(sender->mutex_);
+  sender->next_ = listing;
+  if (sender->stopping_ || sender->TryAdmit()) return false;
   sender->waiter_ = handle;
   sender->waiter_executor_ = Executor::Current();
   return true;
@@ -98,16 +104,39 @@ Task<void> ManifestSender::Send(ManifestScanner* scanner) {
       co_return;
     }
     if (!batch->has_value()) break;
-    std::vector<DirectoryBatch> parts = SplitForWire(**std::move(batch));
-    for (DirectoryBatch& part : parts) {
-      co_await CreditAwaiter{this};
-      SemaphoreUnits slot = co_await outbox_->manifest_slots()->Acquire(1);
-      if (options_.cancel.cancelled()) co_return;
-      outbox_->PushManifest(std::move(part), std::move(slot));
-    }
+    co_await SendListing(**std::move(batch));
+    if (options_.cancel.cancelled()) co_return;
   }
   const ScanTotals& totals = scanner->totals();
   outbox_->Push(ManifestEnd{totals.directories, totals.entries, totals.errors, totals.strays_removed});
+}
+
+Task<void> ManifestSender::SendListing(DirectoryBatch batch) {
+  if (!builder_) {
+    co_await SendPlain(std::move(batch));
+    co_return;
+  }
+  ListingBuilder::Output output = builder_->Add(std::move(batch), folding_.load(std::memory_order_relaxed));
+  for (DirectoryBatch& plain : output.plain) co_await SendPlain(std::move(plain));
+  if (!output.folded) co_return;
+  DirectoryBatch message = std::move(output.folded->message);
+  co_await AdmissionAwaiter{this, &*output.folded};
+  co_await PushInSlot(std::move(message));
+}
+
+Task<void> ManifestSender::SendPlain(DirectoryBatch batch) {
+  std::vector<DirectoryBatch> parts = SplitForWire(std::move(batch));
+  for (DirectoryBatch& part : parts) {
+    if (options_.cancel.cancelled()) co_return;
+    co_await AdmissionAwaiter{this, nullptr};
+    co_await PushInSlot(std::move(part));
+  }
+}
+
+Task<void> ManifestSender::PushInSlot(DirectoryBatch batch) {
+  SemaphoreUnits slot = co_await outbox_->manifest_slots()->Acquire(1);
+  if (options_.cancel.cancelled()) co_return;
+  outbox_->PushManifest(std::move(batch), std::move(slot));
 }
 
 }  // namespace uringsync

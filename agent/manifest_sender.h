@@ -4,11 +4,13 @@
 // Use:  ManifestSender sender(runtime, root, options, &outbox);  sender.Start();  sender.AddCredit(n);  ...  sender.Stop();
 #pragma once
 
+#include <atomic>
 #include <coroutine>
 #include <cstdint>
 #include <mutex>
-#include <vector>
+#include <optional>
 
+#include "agent/listing_folder.h"
 #include "agent/session_outbox.h"
 #include "engine/coro/cancel.h"
 #include "engine/coro/scope.h"
@@ -18,31 +20,36 @@
 
 namespace uringsync {
 
-// `batch` in parts of at most kTargetBatchBytes on the wire (long link targets make big entries), in order; only the last one
-// keeps `last`.
-std::vector<DirectoryBatch> SplitForWire(DirectoryBatch batch);
-
 class ManifestSender {
  public:
   // `root` null: there is no tree, and the manifest is empty.
   ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions options, SessionOutbox* outbox);
   ~ManifestSender();
 
-  // FailedPrecondition when it was started before.
-  absl::Status Start();
+  // FailedPrecondition when it was started before. With `fold` listings travel as digests where they can.
+  absl::Status Start(std::optional<FoldRules> fold);
   void AddCredit(uint32_t batches);
+  // Sends or forgets the entries of folded listings. InvalidArgument for verdicts on what was not sent.
+  absl::Status Judge(const ListingVerdicts& verdicts);
   // Ends the scan and waits until it has ended. Idempotent.
   void Stop();
 
  private:
-  struct CreditAwaiter {
+  // Waits for credit, or for room in the window of folded listings, where `listing` is then kept.
+  struct AdmissionAwaiter {
     ManifestSender* sender;
+    FoldedListing* listing;
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> handle);
     void await_resume() const noexcept {}
   };
+  bool TryAdmit();
+  void WakeIfAdmitted();
   Task<void> Run();
   Task<void> Send(ManifestScanner* scanner);
+  Task<void> SendListing(DirectoryBatch batch);
+  Task<void> SendPlain(DirectoryBatch batch);
+  Task<void> PushInSlot(DirectoryBatch batch);
 
   Runtime* const runtime_;
   const DirectoryPtr root_;
@@ -52,7 +59,11 @@ class ManifestSender {
   Scope running_;
   bool started_ = false;
   bool stopped_ = false;
-  std::mutex mutex_;
+  std::optional<ListingBuilder> builder_;  // of the sending coroutine
+  std::atomic<bool> folding_{false};
+  std::mutex mutex_;  // guards what follows
+  FoldWindow window_;
+  FoldedListing* next_ = nullptr;  // what the waiting coroutine wants to keep; null: it wants credit
   uint64_t credit_ = 0;
   bool stopping_ = false;
   std::coroutine_handle<> waiter_;

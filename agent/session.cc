@@ -21,7 +21,7 @@ namespace {
 
 // What this agent can do beyond the base protocol; names that both sides know are used.
 const std::vector<std::string>& Features() {
-  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route", kAliveFeature};
+  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route", kFoldFeature, kAliveFeature};
   return features;
 }
 
@@ -72,7 +72,9 @@ class StreamSession {
   absl::Status Handle(ClientMessage message) {
     bool opened = source_ != nullptr ? source_->opened() : destination_->opened();
     if (!opened) return absl::FailedPreconditionError("a message before the session was opened");
-    if (std::holds_alternative<StartManifest>(message)) return StartScan();
+    if (const auto* start = std::get_if<StartManifest>(&message)) return StartScan(*start);
+    if (const auto* verdicts = std::get_if<ListingVerdicts>(&message); verdicts != nullptr && manifest_ != nullptr)
+      return manifest_->Judge(*verdicts);
     if (auto* credit = std::get_if<ManifestCredit>(&message)) {
       if (manifest_ == nullptr) {
         early_credit_ += credit->batches;
@@ -89,7 +91,7 @@ class StreamSession {
     return absl::FailedPreconditionError("a message that does not fit the session's role or state");
   }
 
-  absl::Status StartScan() {
+  absl::Status StartScan(const StartManifest& start) {
     if (manifest_ != nullptr) return absl::FailedPreconditionError("the manifest was started before");
     ScanOptions options;
     options.selection = open_.selection;
@@ -99,7 +101,7 @@ class StreamSession {
     if (destination_ != nullptr && !open_.dry_run) options.remove_strays_but = SessionTag(open_.session);
     DirectoryPtr root = source_ != nullptr ? source_->root() : destination_->root();
     manifest_ = std::make_unique<ManifestSender>(context_.runtime, std::move(root), std::move(options), &outbox_);
-    US_RETURN_IF_ERROR(manifest_->Start());
+    US_RETURN_IF_ERROR(manifest_->Start(start.fold));
     manifest_->AddCredit(std::exchange(early_credit_, 0));
     return absl::OkStatus();
   }

@@ -45,6 +45,7 @@ constexpr size_t kMaxGroups = 65537;         // NGROUPS_MAX and the effective on
 constexpr size_t kMaxProblemsPerMessage = 4096;
 constexpr size_t kMaxSkippedPerMessage = 65536;
 constexpr uint32_t kMaxErrno = 4095;
+constexpr uint32_t kMaxTimeGranularityNs = 2'000'000'000;  // FAT keeps even seconds
 
 // `wire` is cleared first; an arena message keeps the cost of a large batch low.
 absl::Status EncodeMessage(const ClientMessage& message, v1::ClientMessage* wire);

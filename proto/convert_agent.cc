@@ -1,5 +1,6 @@
 #include "engine/base/errno_status.h"
 #include "proto/convert.h"
+#include "proto/convert_bench.h"
 #include "proto/convert_fields.h"
 #include "proto/convert_tables.h"
 
@@ -7,8 +8,6 @@ namespace uringsync {
 namespace {
 
 using namespace convert_internal;  // NOLINT: this file is the public half of that namespace
-
-constexpr uint32_t kMaxTimeGranularityNs = 2'000'000'000;  // FAT keeps even seconds
 
 // ---- Encode ----
 
@@ -82,6 +81,7 @@ struct Encoder {
     return absl::OkStatus();
   }
   absl::Status operator()(const ApplyProgress& value) { return Encode(value, wire->mutable_apply_progress()); }
+  absl::Status operator()(const BenchReport& value) { return EncodeBenchReport(value, wire->mutable_bench_report()); }
   absl::Status operator()(const ApplyDone& value) {
     EncodeCounters(value.counters, wire->mutable_apply_done()->mutable_counters());
     wire->mutable_apply_done()->set_durability(static_cast<v1::Durability>(value.durability));
@@ -216,6 +216,10 @@ absl::StatusOr<AgentMessage> DecodeMessage(const v1::AgentMessage& wire) {
     case v1::AgentMessage::kManifestEnd: return Decode(wire.manifest_end());
     case v1::AgentMessage::kApplyProgress: return Decode(wire.apply_progress());
     case v1::AgentMessage::kApplyDone: return Decode(wire.apply_done());
+    case v1::AgentMessage::kBenchReport: {
+      US_ASSIGN_OR_RETURN(BenchReport report, DecodeBenchReport(wire.bench_report()));
+      return report;
+    }
     case v1::AgentMessage::BODY_NOT_SET: break;
   }
   return Bad({"AgentMessage", "body"}, kNoRow, "no message that this program knows");

@@ -1,5 +1,6 @@
 #include "engine/base/errno_status.h"
 #include "proto/convert.h"
+#include "proto/convert_bench.h"
 #include "proto/convert_fields.h"
 #include "proto/convert_tables.h"
 
@@ -70,8 +71,21 @@ struct Encoder {
     wire->mutable_connect_data()->set_port(value.port);
     return absl::OkStatus();
   }
-  absl::Status operator()(const StartManifest&) {
-    wire->mutable_start_manifest();
+  absl::Status operator()(const StartManifest& value) {
+    v1::StartManifest* start = wire->mutable_start_manifest();
+    if (!value.fold) return absl::OkStatus();
+    start->mutable_fold()->set_seed(value.fold->seed);
+    start->mutable_fold()->set_time_granularity_ns(value.fold->time_granularity_ns);
+    start->mutable_fold()->set_time_min_seconds(value.fold->time_range.min_seconds);
+    start->mutable_fold()->set_time_max_seconds(value.fold->time_range.max_seconds);
+    return absl::OkStatus();
+  }
+  absl::Status operator()(const ListingVerdicts& value) {
+    v1::ListingVerdicts* verdicts = wire->mutable_listing_verdicts();
+    US_RETURN_IF_ERROR(CheckBound({"ListingVerdicts", "expand"}, value.expand.size(), kMaxFoldedListings, "listings"));
+    verdicts->set_through(value.through);
+    verdicts->mutable_expand()->Add(value.expand.begin(), value.expand.end());
+    verdicts->set_stop_folding(value.stop_folding);
     return absl::OkStatus();
   }
   absl::Status operator()(const ManifestCredit& value) {
@@ -79,6 +93,10 @@ struct Encoder {
     return absl::OkStatus();
   }
   absl::Status operator()(const ActionBatch& value) { return EncodeActions(value, wire->mutable_action_batch()); }
+  absl::Status operator()(const RunBench& value) {
+    EncodeRunBench(value, wire->mutable_run_bench());
+    return absl::OkStatus();
+  }
   absl::Status operator()(const FinishApply&) {
     wire->mutable_finish_apply();
     return absl::OkStatus();
@@ -182,6 +200,41 @@ absl::StatusOr<ClientMessage> Decode(const v1::ManifestCredit& wire) {
   return ManifestCredit{.batches = wire.batches()};
 }
 
+absl::StatusOr<ClientMessage> Decode(const v1::StartManifest& wire) {
+  StartManifest start;
+  if (!wire.has_fold()) return start;
+  FoldRules& fold = start.fold.emplace();
+  fold.seed = wire.fold().seed();
+  fold.time_granularity_ns = wire.fold().time_granularity_ns();
+  if (fold.time_granularity_ns == 0 || fold.time_granularity_ns > kMaxTimeGranularityNs) {
+    return Bad({"StartManifest", "fold.time_granularity_ns"}, kNoRow,
+               std::to_string(fold.time_granularity_ns) + " is out of range");
+  }
+  if (wire.fold().has_time_min_seconds()) fold.time_range.min_seconds = wire.fold().time_min_seconds();
+  if (wire.fold().has_time_max_seconds()) fold.time_range.max_seconds = wire.fold().time_max_seconds();
+  if (fold.time_range.min_seconds >= fold.time_range.max_seconds) {
+    return Bad({"StartManifest", "fold.time_max_seconds"}, kNoRow, "not after time_min_seconds");
+  }
+  return start;
+}
+
+absl::StatusOr<ClientMessage> Decode(const v1::ListingVerdicts& wire) {
+  const Where where{"ListingVerdicts", "expand"};
+  ListingVerdicts verdicts;
+  verdicts.through = wire.through();
+  verdicts.stop_folding = wire.stop_folding();
+  US_RETURN_IF_ERROR(CheckBound(where, static_cast<size_t>(wire.expand_size()), kMaxFoldedListings, "listings"));
+  for (int i = 0; i < wire.expand_size(); ++i) {
+    const uint64_t listing = wire.expand(i);
+    const bool ascends = i == 0 ? listing > 0 : listing > wire.expand(i - 1);
+    if (!ascends || listing > wire.through()) {
+      return Bad(where, static_cast<size_t>(i), "listing " + std::to_string(listing) + " is out of order");
+    }
+  }
+  verdicts.expand.assign(wire.expand().begin(), wire.expand().end());
+  return verdicts;
+}
+
 absl::StatusOr<ClientMessage> Decode(const v1::ActionBatch& wire) {
   US_ASSIGN_OR_RETURN(ActionBatch batch, DecodeActions(wire));
   return ClientMessage(std::move(batch));
@@ -199,9 +252,14 @@ absl::StatusOr<ClientMessage> DecodeMessage(const v1::ClientMessage& wire) {
     case v1::ClientMessage::kHello: return Decode(wire.hello());
     case v1::ClientMessage::kOpenSession: return Decode(wire.open_session());
     case v1::ClientMessage::kConnectData: return Decode(wire.connect_data());
-    case v1::ClientMessage::kStartManifest: return StartManifest{};
+    case v1::ClientMessage::kStartManifest: return Decode(wire.start_manifest());
+    case v1::ClientMessage::kListingVerdicts: return Decode(wire.listing_verdicts());
     case v1::ClientMessage::kManifestCredit: return Decode(wire.manifest_credit());
     case v1::ClientMessage::kActionBatch: return Decode(wire.action_batch());
+    case v1::ClientMessage::kRunBench: {
+      US_ASSIGN_OR_RETURN(RunBench run, DecodeRunBench(wire.run_bench()));
+      return run;
+    }
     case v1::ClientMessage::kFinishApply: return FinishApply{};
     case v1::ClientMessage::kCloseSession: return CloseSession{};
     case v1::ClientMessage::BODY_NOT_SET: break;

@@ -46,6 +46,7 @@ void EncodeRareAttributes(const Entry& entry, size_t row, v1::EntryTable* table)
     table->add_errors(static_cast<uint32_t>(entry.error));
   }
   if (entry.not_entered) table->add_not_entered_rows(row_number);
+  if (entry.unsettled) table->add_unsettled_rows(row_number);
 }
 
 // The plain columns of a table.
@@ -174,6 +175,8 @@ absl::Status DecodeErrors(const v1::EntryTable& table, std::span<Entry* const> e
     if (entries[row]->type != FileType::kDirectory) return Bad({where, "not_entered_rows"}, row, "is no directory");
     entries[row]->not_entered = true;
   }
+  US_RETURN_IF_ERROR(CheckRows(table.unsettled_rows(), entries.size(), {where, "unsettled_rows"}));
+  for (const uint32_t row : table.unsettled_rows()) entries[row]->unsettled = true;
   return absl::OkStatus();
 }
 

@@ -25,6 +25,20 @@ absl::Status DecodeNames(const v1::Strings& strings, std::vector<Entry>* entries
   return absl::OkStatus();
 }
 
+absl::Status DecodeFolded(const v1::DirectoryBatch& wire, DirectoryBatch* batch) {
+  const Where where{kMessage, "folded"};
+  const v1::FoldedEntries& folded = wire.folded();
+  if (!wire.last() || wire.error() != 0 || wire.expanded()) {
+    return Bad(where, kNoRow, "entries of a listing that is not whole");
+  }
+  if (folded.entries() == 0 || folded.entries() > kMaxFoldedEntries || folded.files() > folded.entries()) {
+    return Bad(where, kNoRow,
+               std::to_string(folded.entries()) + " entries and " + std::to_string(folded.files()) + " files");
+  }
+  batch->folded = FoldedEntries{{folded.digest_low(), folded.digest_high()}, folded.entries(), folded.files(), folded.bytes()};
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status EncodeBatch(const DirectoryBatch& batch, v1::DirectoryBatch* wire) {
@@ -43,6 +57,14 @@ absl::Status EncodeBatch(const DirectoryBatch& batch, v1::DirectoryBatch* wire) 
   EncodeEntries(rows, wire->mutable_entries());
   wire->set_last(batch.last);
   wire->set_error(static_cast<uint32_t>(batch.error));
+  wire->set_expanded(batch.expanded);
+  if (!batch.folded) return absl::OkStatus();
+  v1::FoldedEntries* folded = wire->mutable_folded();
+  folded->set_digest_low(batch.folded->digest.low);
+  folded->set_digest_high(batch.folded->digest.high);
+  folded->set_entries(batch.folded->entries);
+  folded->set_files(batch.folded->files);
+  folded->set_bytes(batch.folded->bytes);
   return absl::OkStatus();
 }
 
@@ -67,6 +89,8 @@ absl::StatusOr<DirectoryBatch> DecodeBatch(const v1::DirectoryBatch& wire) {
   batch.last = wire.last();
   if (wire.error() > kMaxErrno) return Bad({kMessage, "error"}, kNoRow, std::to_string(wire.error()) + " is no errno");
   batch.error = static_cast<int>(wire.error());
+  batch.expanded = wire.expanded();
+  if (wire.has_folded()) US_RETURN_IF_ERROR(DecodeFolded(wire, &batch));
   return batch;
 }
 

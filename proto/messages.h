@@ -14,6 +14,7 @@
 #include "engine/base/entry.h"
 #include "engine/base/rel_path.h"
 #include "engine/base/time_range.h"
+#include "proto/bench_messages.h"
 
 namespace uringsync {
 
@@ -83,11 +84,32 @@ struct ConnectData {
   std::string host;
   uint16_t port = 0;
 };
+// How both sides fold listings; needs kFoldFeature. See engine/tree/listing_digest.h.
+constexpr char kFoldFeature[] = "folded-listings";
+struct FoldRules {
+  uint64_t seed = 0;
+  uint32_t time_granularity_ns = 1;
+  TimeRange time_range;
+  friend bool operator==(const FoldRules&, const FoldRules&) = default;
+};
 // Start the manifest; batches flow as credit allows.
-struct StartManifest {};
+struct StartManifest {
+  std::optional<FoldRules> fold;  // without: every entry is sent
+};
 struct ManifestCredit {
   uint32_t batches = 0;
 };
+// What becomes of folded listings, counted 1, 2, 3, ... in the order of the stream. The agent keeps their entries until then, in a
+// window of its own, which takes the place of credit for them.
+struct ListingVerdicts {
+  uint64_t through = 0;           // all up to this one are judged
+  std::vector<uint64_t> expand;   // of those, ascending: their entries are wanted
+  bool stop_folding = false;      // from now on all entries are wanted
+};
+// A session keeps at most so many folded listings that were not judged (a sender's rule and a receiver's bound).
+constexpr size_t kMaxFoldedListings = 1024;
+// Entries that one digest may stand for.
+constexpr size_t kMaxFoldedEntries = 8192;
 
 enum class ActionKind : uint8_t {
   kMakeDirectory = 1,   // mkdir, 0700; metadata follows as kSetMetadata at the end
@@ -125,7 +147,7 @@ struct FinishApply {};
 struct CloseSession {};
 
 using ClientMessage = std::variant<Hello, OpenSession, ConnectData, StartManifest, ManifestCredit, ActionBatch, FinishApply,
-                                   CloseSession>;
+                                   CloseSession, ListingVerdicts, RunBench>;
 
 // ---- agent → coordinator ------------------------------------------------------------------------------------------------
 
@@ -227,6 +249,6 @@ struct ApplyDone {
 };
 
 using AgentMessage =
-    std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress, ApplyDone>;
+    std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress, ApplyDone, BenchReport>;
 
 }  // namespace uringsync

@@ -38,6 +38,7 @@ void AgentLink::Start() {
       ended_ = true;
       changed_.notify_all();
     }
+    on_arrival_();
     events_->EndProducer();
     events_->Wake();
   });
@@ -45,9 +46,12 @@ void AgentLink::Start() {
 
 void AgentLink::Stop() {
   stream_->Close();
-  std::lock_guard lock(mutex_);
-  stopped_ = true;
-  changed_.notify_all();
+  {
+    std::lock_guard lock(mutex_);
+    stopped_ = true;
+    changed_.notify_all();
+  }
+  on_arrival_();
 }
 
 void AgentLink::ExpectEnd() {
@@ -111,9 +115,11 @@ bool AgentLink::Handle(AgentMessage message) {
   std::unique_lock lock(mutex_);
   const char* broken = nullptr;
   if (auto* batch = std::get_if<DirectoryBatch>(&message)) {
-    if (received_ == granted_) broken = "sent more of its manifest than it was asked for";
-    if (end_) broken = "sent more of its manifest after the end";
-    ++received_;
+    const bool uncredited = batch->folded.has_value() || batch->expanded;
+    if (uncredited && (!folding_ || uncredited_ == kMaxUncredited)) broken = "sent more folded listings than it may";
+    if (!uncredited && received_ == granted_) broken = "sent more of its manifest than it was asked for";
+    if (end_ && !batch->expanded) broken = "sent more of its manifest after the end";
+    ++(uncredited ? uncredited_ : received_);
     if (broken == nullptr) batches_.push_back(std::move(*batch));
   } else if (const auto* end = std::get_if<ManifestEnd>(&message)) {
     if (end_ || granted_ == 0) broken = "ended a manifest that was not running";
@@ -125,6 +131,7 @@ bool AgentLink::Handle(AgentMessage message) {
   }
   changed_.notify_all();
   lock.unlock();
+  on_arrival_();
   if (broken != nullptr) FailProtocol(broken);
   return broken == nullptr;
 }
@@ -165,8 +172,12 @@ absl::StatusOr<SessionOpened> AgentLink::AwaitOpened() {
   return AwaitReply<SessionOpened>("an open session");
 }
 
-absl::Status AgentLink::StartManifest() {
-  US_RETURN_IF_ERROR(Send(uringsync::StartManifest{}));
+absl::Status AgentLink::StartManifest(std::optional<FoldRules> fold) {
+  {
+    std::lock_guard lock(mutex_);
+    folding_ = fold.has_value();
+  }
+  US_RETURN_IF_ERROR(Send(uringsync::StartManifest{fold}));
   return GrantCredit(average_entries_);
 }
 
@@ -183,6 +194,30 @@ absl::Status AgentLink::GrantCredit(size_t entries) {
     granted_ = offered_;
   }
   return Send(ManifestCredit{static_cast<uint32_t>(more)});
+}
+
+bool AgentLink::has_credit() const {
+  std::lock_guard lock(mutex_);
+  return granted_ > received_;
+}
+
+absl::StatusOr<FoldingLink::Arrival> AgentLink::Take(DirectoryBatch* batch) {
+  std::lock_guard lock(mutex_);
+  if (stopped_) return Stopped();
+  if (batches_.empty()) {
+    if (!end_) return Arrival::kNothingYet;
+    manifest_end_ = *end_;
+    return Arrival::kEnd;
+  }
+  *batch = std::move(batches_.front());
+  batches_.pop_front();
+  if (batch->folded || batch->expanded) --uncredited_;
+  return Arrival::kBatch;
+}
+
+absl::Status AgentLink::GiveBack(size_t entries) {
+  ++taken_;
+  return GrantCredit(entries);
 }
 
 absl::StatusOr<std::optional<DirectoryBatch>> AgentLink::Next() {

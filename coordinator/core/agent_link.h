@@ -16,18 +16,21 @@
 #include <string>
 #include <thread>
 
+#include "coordinator/core/folded_manifests.h"
 #include "coordinator/core/run_events.h"
 #include "proto/transport.h"
 
 namespace uringsync {
 
-class AgentLink final : public ManifestStream {
+class AgentLink final : public ManifestStream, public FoldingLink {
  public:
   // Credit in batches: few while batches are large, more while they are small, so that neither memory nor round trips
   // hurt.
   static constexpr uint32_t kMinCredit = 8;
   static constexpr uint32_t kMaxCredit = 128;
   static constexpr uint32_t kCreditEntries = 16384;  // aimed at
+  // Folded and expanded batches that may wait here. An honest agent's window is a quarter of it.
+  static constexpr size_t kMaxUncredited = 4 * kMaxFoldedListings;
 
   // `on_apply` gets ApplyProgress and ApplyDone on the receiving thread (null: they are protocol errors); not OK is one
   // too.
@@ -36,6 +39,8 @@ class AgentLink final : public ManifestStream {
       : side_(side), stream_(stream), events_(events), on_apply_(std::move(on_apply)) {}
   ~AgentLink() override { Join(); }
 
+  // Called by the receiving thread whenever Take may have something new, and by Stop; to be set before Start.
+  void SetOnArrival(std::function<void()> on_arrival) { on_arrival_ = std::move(on_arrival); }
   // Starts to receive.
   void Start();
   // Ends every wait with Cancelled; called when the run has failed. Any thread.
@@ -55,12 +60,17 @@ class AgentLink final : public ManifestStream {
   // From here on the agent owes signs of life.
   absl::Status Open(const OpenSession& open);
   absl::StatusOr<SessionOpened> AwaitOpened();
-  // Asks for the manifest.
-  absl::Status StartManifest();
+  // Asks for the manifest, to be read by Next, or with `fold` by Take.
+  absl::Status StartManifest(std::optional<FoldRules> fold);
   // ManifestStream. `before_waiting` is called when the next batch is not there yet.
   absl::StatusOr<std::optional<DirectoryBatch>> Next() override;
   void SetBeforeWaiting(std::function<absl::Status()> before_waiting) { before_waiting_ = std::move(before_waiting); }
-  // As received; valid after Next() gave nullopt.
+  // FoldingLink.
+  absl::StatusOr<Arrival> Take(DirectoryBatch* batch) override;
+  absl::Status GiveBack(size_t entries) override;
+  absl::Status Judge(const ListingVerdicts& verdicts) override { return Send(verdicts); }
+  bool has_credit() const override;
+  // As received; valid after Next() gave nullopt or Take kEnd.
   const ManifestEnd& manifest_end() const { return manifest_end_; }
 
   // "source agent" or "destination agent".
@@ -80,6 +90,7 @@ class AgentLink final : public ManifestStream {
   ClientStream* const stream_;
   RunEvents* const events_;
   const ApplyHandler on_apply_;
+  std::function<void()> on_arrival_ = [] {};
   std::function<absl::Status()> before_waiting_;
   std::thread thread_;
 
@@ -90,6 +101,8 @@ class AgentLink final : public ManifestStream {
   std::optional<ManifestEnd> end_;
   uint64_t granted_ = 0;  // batches the agent may have sent
   uint64_t received_ = 0;
+  size_t uncredited_ = 0;  // of batches_: folded or expanded
+  bool folding_ = false;
   bool stopped_ = false;
   bool end_expected_ = false;
   bool ended_ = false;

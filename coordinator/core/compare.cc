@@ -6,7 +6,6 @@
 namespace uringsync {
 namespace {
 
-constexpr uint32_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr uint32_t kSetuid = 04000;
 constexpr uint32_t kSetgid = 02000;
 constexpr uint32_t kAllModeBits = 07777;
@@ -34,18 +33,6 @@ bool AnyXattrSelected(const MetadataSelection& selection) {
   return selection.xattrs || selection.acls || selection.selinux || !selection.extra_xattrs.empty();
 }
 
-// Cuts `time` to a multiple of the granularity, towards the past.
-FileTime Truncate(const FileTime& time, uint32_t granularity_ns) {
-  if (granularity_ns <= 1) return time;
-  if (granularity_ns < kNanosecondsPerSecond) {
-    return {time.seconds, time.nanoseconds - time.nanoseconds % granularity_ns};
-  }
-  const int64_t step = granularity_ns / kNanosecondsPerSecond;
-  int64_t rest = time.seconds % step;
-  if (rest < 0) rest += step;
-  return {time.seconds - rest, 0};
-}
-
 void CompareFileContents(const Entry& source, const Entry& destination, const ComparePolicy& policy,
                          Differences* result) {
   const bool same_time = policy.SameKeptTime(source.mtime, destination.mtime);
@@ -56,7 +43,8 @@ void CompareFileContents(const Entry& source, const Entry& destination, const Co
         source.content_digest && destination.content_digest && *source.content_digest == *destination.content_digest;
     if (!same_digest) result->Add(Attribute::kContent);
     if (!same_time && policy.selection.mtime) result->Add(Attribute::kMtime);
-  } else if (!same_time) {
+  } else if (!same_time || source.unsettled) {
+    // Of a file that was modified within a tick of the look at it, the time proves nothing.
     result->Add(Attribute::kMtime);
     result->Add(Attribute::kAssumed);
   }
@@ -164,7 +152,7 @@ uint32_t AskedModeBits(const Entry& source, const Entry& destination, const Comp
 }
 
 bool SameTime(const FileTime& a, const FileTime& b, uint32_t granularity_ns) {
-  return a == b || Truncate(a, granularity_ns) == Truncate(b, granularity_ns);
+  return a == b || TruncateTime(a, granularity_ns) == TruncateTime(b, granularity_ns);
 }
 
 Differences Compare(const Entry& source, const Entry& destination, const ComparePolicy& policy) {

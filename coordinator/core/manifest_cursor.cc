@@ -28,6 +28,7 @@ absl::Status ManifestCursor::Load() {
   if (batch_->self.type != FileType::kDirectory) {
     return Broken(Show(batch_->directory) + " is listed but called a " + FileTypeName(batch_->self.type));
   }
+  if (batch_->folded && !batch_->matched) return Broken("entries of " + Show(batch_->directory) + " were left out");
   return absl::OkStatus();
 }
 

@@ -28,6 +28,8 @@ class ManifestCursor {
   absl::StatusOr<bool> Enter(const RelPath& path);
   // The directory's own entry; to be read from Enter() (true) to the next Enter().
   const Entry& self() const { return batch_->self; }
+  // What the other side folded equally; null where every entry was sent. To be read like self().
+  const FoldedEntries* matched() const { return batch_->matched ? &*batch_->folded : nullptr; }
   // errno of the listing as far as it has come.
   int listing_error() const { return listing_error_; }
   // The next entry of the directory, to be moved from at will; null after the last one. Stable until Pop().

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <atomic>
+#include <random>
 #include <thread>
 #include <utility>
 
 #include "coordinator/core/action_window.h"
 #include "coordinator/core/agent_link.h"
+#include "coordinator/core/folded_manifests.h"
 #include "coordinator/core/overlap.h"
 #include "coordinator/core/run_events.h"
 #include "engine/base/errno_status.h"
@@ -93,6 +95,7 @@ class Run final : public PlanSink {
   absl::Status SayHello();
   absl::Status OpenSessions();
   absl::Status PlanAndApply();
+  std::optional<FoldRules> ChooseFolding() const;
   absl::Status Listed(bool all);
   void PublishCounters(bool discovering);
 
@@ -111,6 +114,7 @@ class Run final : public PlanSink {
   Observer& observer_;
   RunEvents events_;
   ActionWindow window_;
+  ArrivalSignal arrivals_;
   AgentLink source_;
   AgentLink destination_;
 
@@ -145,6 +149,8 @@ SyncOutcome Run::Execute() {
     source_.Stop();
     destination_.Stop();
   });
+  source_.SetOnArrival([this] { arrivals_.Notify(); });
+  destination_.SetOnArrival([this] { arrivals_.Notify(); });
   source_.Start();
   destination_.Start();
   events_.AddProducer();
@@ -192,8 +198,8 @@ absl::Status Run::Converse() {
 
 absl::Status Run::SayHello() {
   Hello hello;
-  hello.features = {kAliveFeature};
   hello.software = request_.software;
+  hello.features = {kAliveFeature, kFoldFeature};
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
   US_ASSIGN_OR_RETURN(source_hello_, source_.AwaitHello());
@@ -241,6 +247,26 @@ absl::Status Run::OpenSessions() {
   return absl::OkStatus();
 }
 
+// Digests stand for entries only where equal entries need nothing at all: not where kinds are left out one by one, nor where
+// contents decide. Into a directory that has just been made nothing is equal.
+std::optional<FoldRules> Run::ChooseFolding() const {
+  const auto offered = [](const HelloReply& hello) {
+    return std::find(hello.features.begin(), hello.features.end(), kFoldFeature) != hello.features.end();
+  };
+  const bool whole = request_.symlinks && request_.devices && request_.specials;
+  const bool by_content = request_.checksum || request_.mode == SyncMode::kVerify;
+  if (!request_.fold_listings || !whole || by_content || !offered(source_hello_) || !offered(destination_hello_) ||
+      !destination_opened_.exists || destination_opened_.created) {
+    return std::nullopt;
+  }
+  std::random_device random;
+  FoldRules rules;
+  rules.seed = uint64_t{random()} << 32 | random();
+  rules.time_granularity_ns = destination_opened_.time_granularity_ns;
+  rules.time_range = destination_opened_.time_range;
+  return rules;
+}
+
 absl::Status Run::PlanAndApply() {
   DriverOptions driver_options;
   driver_options.backend = IoBackend::kThreads;  // the planner makes inline calls only
@@ -257,10 +283,13 @@ absl::Status Run::PlanAndApply() {
   destination_.SetBeforeWaiting(before_waiting);
   EmptyManifest nothing;
   const bool exists = destination_opened_.exists;
-  if (exists) US_RETURN_IF_ERROR(destination_.StartManifest());
-  US_RETURN_IF_ERROR(source_.StartManifest());
+  const std::optional<FoldRules> fold = ChooseFolding();
+  if (exists) US_RETURN_IF_ERROR(destination_.StartManifest(fold));
+  US_RETURN_IF_ERROR(source_.StartManifest(fold));
+  FoldedManifests folded(&source_, &destination_, &arrivals_, before_waiting);
   const absl::Status planned =
-      planner.Run(source_, exists ? static_cast<ManifestStream&>(destination_) : nothing, *this);
+      fold ? planner.Run(folded.source(), folded.destination(), *this)
+           : planner.Run(source_, exists ? static_cast<ManifestStream&>(destination_) : nothing, *this);
   PublishCounters(false);
   planner_ = nullptr;
   US_RETURN_IF_ERROR(planned);

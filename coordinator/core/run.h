@@ -60,6 +60,8 @@ struct SyncRequest {
   bool wait_for_lock = false;
   Durability durability = Durability::kBatch;
   uint32_t data_connections = 0;
+  // Equal directories are told by digests where both agents can; false: every entry is sent and compared.
+  bool fold_listings = true;
 
   // Switches of the plan, named as in PlanOptions.
   bool delete_extraneous = false;

@@ -65,8 +65,27 @@ absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPat
     // Nothing can be said of what is there, so nothing below is tried; its own metadata may be what has to be repaired.
     current_.plan = DirectoryPlan::kBlocked;
   }
+  US_RETURN_IF_ERROR(CountMatched());
   US_RETURN_IF_ERROR(MergeEntries());
   return FinishDirectory(directory);
+}
+
+// Entries that are equal on both sides and stand in one digest.
+absl::Status TreeMerge::CountMatched() {
+  const FoldedEntries* source = current_.has_source ? source_.matched() : nullptr;
+  const FoldedEntries* destination = current_.has_destination ? destination_.matched() : nullptr;
+  if ((source == nullptr) != (destination == nullptr)) {
+    return source_.Broken("the directory " + Show(current_.path) + " came where none was listed");
+  }
+  if (source == nullptr) return absl::OkStatus();
+  PlanCounters& counters = emitter_.counters();
+  counters.source_entries += source->entries;
+  counters.source_files += source->files;
+  counters.source_bytes += source->bytes;
+  counters.destination_entries += destination->entries;
+  if (current_.plan == DirectoryPlan::kMerge) counters.unchanged += source->entries;
+  if (current_.plan == DirectoryPlan::kBlocked) counters.skipped_below_problem += source->entries;
+  return absl::OkStatus();
 }
 
 absl::Status TreeMerge::EnterBoth(const PendingDirectory& directory) {

@@ -51,6 +51,7 @@ class TreeMerge {
   absl::Status MergeDirectory(const PendingDirectory& directory, RelPath path);
   absl::Status EnterBoth(const PendingDirectory& directory);
   absl::Status MergeEntries();
+  absl::Status CountMatched();
   absl::Status FinishDirectory(const PendingDirectory& directory);
   absl::Status ReportListings();
   absl::Status PlanDirectoryMetadata(const PendingDirectory& directory);

@@ -91,6 +91,18 @@ struct Entry {
   int error = 0;
   // A directory that the scan does not enter (another file system under --one-file-system): no batch of it follows.
   bool not_entered = false;
+  // The modification time lies within a tick of the clock before the object was looked at, or after it: a further change may
+  // have left size and time as they are.
+  bool unsettled = false;
+};
+
+// Entries of a directory that stand in a manifest as one digest (engine/tree/listing_digest.h).
+struct FoldedEntries {
+  Digest128 digest;
+  uint64_t entries = 0;
+  uint64_t files = 0;  // regular ones among them
+  uint64_t bytes = 0;  // their sizes
+  friend bool operator==(const FoldedEntries&, const FoldedEntries&) = default;
 };
 
 // One message of a manifest: a directory's own entry and (a part of) its children.
@@ -103,6 +115,12 @@ struct DirectoryBatch {
   bool last = true;            // no further batch of this directory follows
   // errno of listing this directory (opendir, getdents), 0 for a complete listing. Deletes are forbidden under an error.
   int error = 0;
+  // The entries that are not in `entries`, in a listing that came whole and without an error; then `last` is set.
+  std::optional<FoldedEntries> folded;
+  // Part of the answer to a verdict that asked for all entries of a folded listing; it takes no credit.
+  bool expanded = false;
+  // Set by the coordinator: the other side folded the same entries.
+  bool matched = false;
 };
 
 }  // namespace uringsync

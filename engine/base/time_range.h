@@ -10,6 +10,17 @@
 
 namespace uringsync {
 
+// `time` cut to a multiple of `granularity_ns` (at least 1), towards the past.
+inline FileTime TruncateTime(const FileTime& time, uint32_t granularity_ns) {
+  constexpr uint32_t kSecond = 1'000'000'000;
+  if (granularity_ns <= 1) return time;
+  if (granularity_ns < kSecond) return {time.seconds, time.nanoseconds - time.nanoseconds % granularity_ns};
+  const int64_t step = granularity_ns / kSecond;
+  int64_t rest = time.seconds % step;
+  if (rest < 0) rest += step;
+  return {time.seconds - rest, 0};
+}
+
 struct TimeRange {
   int64_t min_seconds = std::numeric_limits<int64_t>::min();
   int64_t max_seconds = std::numeric_limits<int64_t>::max();

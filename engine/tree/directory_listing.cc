@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 
 #include "engine/base/errno_status.h"
 #include "engine/fs/metadata.h"
@@ -18,6 +19,17 @@ namespace {
 constexpr size_t kSorterBytes = size_t{4} << 20;
 constexpr size_t kFirstTargetBytes = 4096;
 constexpr size_t kMaxTargetBytes = 65536;
+
+// The kernel's clock for file times moves at least this often (100 times a second).
+constexpr int64_t kTickNs = 10'000'000;
+constexpr int64_t kCoarsestTickNs = 2'000'000'000;
+
+FileTime ClockLess(int64_t nanoseconds) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  const int64_t total = int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec - nanoseconds;
+  return {total / 1'000'000'000, static_cast<uint32_t>(total % 1'000'000'000)};
+}
 
 uint64_t PrefixOf(std::string_view name) {
   uint64_t prefix = 0;
@@ -128,8 +140,17 @@ bool EntryReader::Read(int dirfd, const char* name, size_t name_length, uint8_t 
     if (error == ENOENT) return false;
     entry->error = error;
   }
+  if (!(entry->mtime < settled_before_)) entry->unsettled = Unsettled(*entry);
   if (file_system_has_xattrs_ || entry->id.device != device_) ReadAttributes(ObjectHandle::At(dirfd, name), entry);
   return entry->error != ENOENT;
+}
+
+// A file system stamps times from a clock that moves in ticks, and some keep whole (FAT: even) seconds only.
+bool EntryReader::Unsettled(const Entry& entry) const {
+  if (entry.type != FileType::kRegular) return false;
+  const FileTime now = ClockLess(-kTickNs);
+  if (now < entry.mtime) return false;  // a time of the future is somebody's choice, not the clock's
+  return entry.mtime.nanoseconds == 0 || !(entry.mtime < tick_before_);
 }
 
 int EntryReader::ReadTarget(int dirfd, const char* name, Entry* entry) {
@@ -160,6 +181,8 @@ void EntryReader::ReadAttributes(ObjectHandle object, Entry* entry) {
 void EntryReader::ReadDirectory(const Directory& directory, struct statx* stat, Entry* entry) {
   const int fd = directory.fd();
   entry->type = FileType::kDirectory;
+  tick_before_ = ClockLess(kTickNs);
+  settled_before_ = ClockLess(kCoarsestTickNs);
   const int result = sys::Statx(xattrs_.driver(), fd, "", AT_EMPTY_PATH, kEntryStatxMask, stat);
   if (result < 0) {
     entry->error = -result;

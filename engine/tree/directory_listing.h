@@ -83,12 +83,16 @@ class EntryReader {
  private:
   int ReadTarget(int dirfd, const char* name, Entry* entry);
   void ReadAttributes(ObjectHandle object, Entry* entry);
+  bool Unsettled(const Entry& entry) const;
 
   XattrAccess xattrs_;
   const MetadataSelection& selection_;
   const bool reads_xattrs_;
   bool file_system_has_xattrs_ = true;
   uint64_t device_ = 0;  // of the directory
+  // The clock when the directory was opened, less a tick, and less the coarsest tick of a file system.
+  FileTime tick_before_;
+  FileTime settled_before_;
   std::vector<char> target_buffer_;
 };
 

@@ -1,4 +1,4 @@
-#include "agent/manifest_sender.h"
+#include "agent/listing_folder.h"
 
 #include <gtest/gtest.h>
 

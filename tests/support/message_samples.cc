@@ -59,6 +59,7 @@ Entry MessageSamples::EntryOfType(std::string name, FileType type) {
   if (type == FileType::kRegular && Coin()) entry.content_digest = AnyDigest();
   if (Number(16) == 0) entry.error = static_cast<int>(1 + Number(133));
   entry.not_entered = type == FileType::kDirectory && Number(8) == 0;
+  entry.unsettled = Number(8) == 0;
   return entry;
 }
 
@@ -151,7 +152,10 @@ OpenSession MessageSamples::AnyOpenSession() {
 }
 
 ClientMessage MessageSamples::AnyClientMessage() {
-  switch (Number(8)) {
+  switch (Number(9)) {
+    case 8:
+      return RunBench{.step = static_cast<BenchStep>(1 + Number(6)), .milliseconds = static_cast<uint32_t>(1 + Number(5000)),
+                      .max_bytes = kMinBenchBytes + Number(1 << 20)};
     case 0: return Hello{.software = "uringsync 0.1.0", .features = {"a", "b"}};
     case 1: return AnyOpenSession();
     case 2: return ConnectData{.host = "::1", .port = 7441};
@@ -164,7 +168,15 @@ ClientMessage MessageSamples::AnyClientMessage() {
 }
 
 AgentMessage MessageSamples::AnyAgentMessage() {
-  switch (Number(7)) {
+  switch (Number(8)) {
+    case 7: {
+      BenchReport report{.step = static_cast<BenchStep>(1 + Number(6)), .cores = static_cast<uint32_t>(1 + Number(64)),
+                         .note = Text(60)};
+      for (uint64_t i = Number(5); i > 0; --i) {
+        report.figures.push_back({static_cast<BenchMetric>(1 + Number(12)), random_(), random_(), random_(), random_()});
+      }
+      return report;
+    }
     case 0:
       return HelloReply{.version = 1, .min_version = 1, .max_version = 1, .software = "uringsync-agent 0.1.0", .features = {"a"},
                         .io_backend = "uring", .fallback_reason = Text(50), .data_port = 7441};
