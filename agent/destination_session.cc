@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <utility>
 
 #include "agent/backoff.h"
 #include "agent/join_scope.h"
+#include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/state_name.h"
@@ -20,9 +22,30 @@ namespace {
 constexpr size_t kConnectionsPerShard = 2;
 constexpr size_t kMaxConnections = 64;
 constexpr int kMaxDialTries = 6;
+// How long a source that has stopped reading may hold up the end of a session that is done.
+constexpr std::chrono::seconds kOrderlyEnd{5};
 
+// Cuts the connections off when `op`, a timer, has run out.
+Task<void> CutOff(Driver* driver, Op* op, bool* running, RemoteContentSource* source) {
+  *running = true;
+  const int64_t result = co_await Await(driver, op);
+  *running = false;
+  if (result != -ECANCELED) source->Close(absl::CancelledError("the source does not take the end of the session"));
+}
+
+// Tells every connection of this shard that this is the end, within kOrderlyEnd.
 Task<void> EndOrderly(RemoteContentSource* source) {
+  Driver* driver = Shard::Current()->driver();
+  Op limit;
+  limit.code = OpCode::kTimeout;
+  limit.timeout = kOrderlyEnd;
+  bool running = false;
+  Scope timing;
+  timing.Spawn(CutOff(driver, &limit, &running, source));
   co_await source->End();
+  co_await source->Drained();
+  if (running) driver->Cancel(&limit);
+  co_await timing.Join();
 }
 
 Task<void> SleepOnShard(std::chrono::nanoseconds time, CancelToken cancel) {
@@ -172,6 +195,7 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
   CancelToken cancel = cancel_.token();
   Backoff backoff;
   absl::Status last = absl::UnavailableError("no connection");
+  const auto give_up = std::chrono::steady_clock::now() + kFirstConnectionLimit;
   for (int tries = 0; tries < kMaxDialTries && !cancel.cancelled(); ++tries) {
     DataDial dial;
     dial.host = open_.route.host;
@@ -180,16 +204,18 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
     dial.cancel = cancel;
     dial.hello = DataHello{kProtocolVersion, open_.session, open_.token, Role::kDestination};
     if (open_.route.peer_session != SessionId{}) dial.hello.session = open_.route.peer_session;
-    absl::StatusOr<std::unique_ptr<RequestChannel>> channel = co_await DialRequestChannel(driver, std::move(dial));
+    absl::StatusOr<std::unique_ptr<RequestChannel>> channel = co_await DialWithin(driver, std::move(dial), kDialLimit, DialRequestChannel);
     last = channel.status();
     if (channel.ok()) {
       tries = 0;
+      ever_connected_ = true;
       backoff.Reset();
       last = co_await remote_[shard]->Run(*std::move(channel));
     } else if (IsPermanent(last)) {
       break;
     }
     if (cancel.cancelled()) break;
+    if (!ever_connected_ && std::chrono::steady_clock::now() >= give_up) break;
     bool go_on = co_await backoff.Wait(driver, cancel);
     if (!go_on) break;
   }
@@ -199,7 +225,8 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
   remote_[shard]->Close(MakeStatus(absl::StatusCode::kUnavailable, text));
   bool any =
       std::any_of(dialers_.begin(), dialers_.end(), [](const std::atomic<int>& live) { return live.load() > 0; });
-  if (!any) outbox_->Fail(ErrorKind::kProtocol, "destination: " + text);
+  const ErrorKind kind = absl::IsDeadlineExceeded(last) ? ErrorKind::kTimeout : ErrorKind::kProtocol;
+  if (!any) outbox_->Fail(kind, "destination: " + text);
 }
 
 Task<absl::Status> DestinationSession::Use(std::unique_ptr<RequestChannel> channel) {

@@ -73,6 +73,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   std::vector<std::unique_ptr<ContentSource>> sources_;
   std::vector<RemoteContentSource*> remote_;  // of sources_, empty for a local route
   std::vector<std::atomic<int>> dialers_;     // live dial loops of each shard
+  std::atomic<bool> ever_connected_{false};   // a data connection was there
   bool writes_ = false;                       // written before opened_
   SessionOpened destination_;                 // likewise
   std::unique_ptr<ApplyEngine> engine_;

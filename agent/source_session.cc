@@ -1,10 +1,12 @@
 #include "agent/source_session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "agent/backoff.h"
 #include "agent/join_scope.h"
+#include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
 #include "engine/fs/descriptor_budget.h"
 #include "engine/ring/runtime.h"
@@ -102,6 +104,7 @@ Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
   CancelToken cancel = cancel_.token();
   Backoff backoff;
   absl::Status last;
+  const auto give_up = std::chrono::steady_clock::now() + kFirstConnectionLimit;
   for (int tries = 0; tries < kMaxDialTries && !cancel.cancelled(); ++tries) {
     DataDial dial;
     dial.host = host;
@@ -109,7 +112,7 @@ Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
     dial.tls = context_.data_client_tls;
     dial.cancel = cancel;
     dial.hello = DataHello{kProtocolVersion, open_.session, open_.token, Role::kSource};
-    absl::StatusOr<std::unique_ptr<ReplyChannel>> channel = co_await DialReplyChannel(driver, std::move(dial));
+    absl::StatusOr<std::unique_ptr<ReplyChannel>> channel = co_await DialWithin(driver, std::move(dial), kDialLimit, DialReplyChannel);
     last = channel.status();
     if (channel.ok()) {
       ever_served_ = true;
@@ -121,12 +124,13 @@ Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
     } else if (absl::IsPermissionDenied(last) || absl::IsUnauthenticated(last) || absl::IsFailedPrecondition(last)) {
       break;
     }
+    if (!ever_served_.load() && std::chrono::steady_clock::now() >= give_up) break;
     bool go_on = co_await backoff.Wait(driver, cancel);
     if (!go_on) co_return;
   }
   // Once there was a connection, the destination judges what it is missing.
   if (!last.ok() && !cancel.cancelled() && !ever_served_.load())
-    outbox_->Fail(ErrorKind::kProtocol,
+    outbox_->Fail(absl::IsDeadlineExceeded(last) ? ErrorKind::kTimeout : ErrorKind::kProtocol,
                   "source: data connection to " + host + ": " + std::string(ToStd(last.message())));
 }
 

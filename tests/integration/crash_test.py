@@ -197,6 +197,19 @@ class Crash(harness.Case):
         self.assertNoTemporaries(self.path("b"))
         self.check_wreck(src)
 
+    def test_a_stopped_source_agent_ends_the_run_at_its_timeout(self):
+        a, b = self.two_agents()
+        self.grow = 4
+        self.make_tree()
+        process = self.start("sync", "--timeout", "3", a.endpoint("r", "tree"), b.endpoint("r", "copy"))
+        self.assertTrue(self.midway(process, self.path("b", "copy")), "the run ended before it could be hit")
+        os.kill(a.pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, a.pid, signal.SIGCONT)
+        result = self.finish(process, SOON_S)
+        self.assertEqual(harness.TIMEOUT, result.code, str(result))
+        self.assertIn("source agent", result.stderr)
+        self.assertIn("sent nothing for 3s", result.stderr)
+
     def lock_of_a_run(self, *path):
         """Locks as a running agent does: its destination exclusively, everything above it shared. Returns what lets go."""
         held = []

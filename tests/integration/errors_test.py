@@ -120,6 +120,22 @@ class Errors(harness.Case):
             result = self.fails((harness.PROTOCOL, harness.TIMEOUT), "sync", self.src, "agent://127.0.0.1:%d/r" % other.getsockname()[1])
         self.assertLess(result.seconds, 60 * harness.SLOWNESS)
 
+    def test_a_port_that_never_answers(self):
+        """A listener with a full queue: the connection neither comes nor is refused."""
+        with socket.socket() as full:
+            full.bind(("127.0.0.1", 0))
+            full.listen(0)
+            waiting = []
+            for _ in range(8):
+                waiting.append(socket.socket())
+                waiting[-1].setblocking(False)
+                waiting[-1].connect_ex(full.getsockname())
+            endpoint = "agent://127.0.0.1:%d/r" % full.getsockname()[1]
+            result = self.fails((harness.PROTOCOL, harness.TIMEOUT), "sync", self.src, endpoint, mentions=["127.0.0.1"])
+            for connection in waiting:
+                connection.close()
+        self.assertLess(result.seconds, 30 * harness.SLOWNESS)
+
     def test_unknown_root_read_only_root_and_missing_path(self):
         os.makedirs(self.path("pool"))
         agent = self.agent({"data": self.src + ":ro", "pool": self.path("pool")})

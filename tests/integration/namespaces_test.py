@@ -89,6 +89,31 @@ class Namespaces(harness.Case):
         self.assertSame(treecmp.compare(source, treecmp.snapshot(self.path("pool-b", "copy"))))
         self.assertNoTemporaries(self.path("pool-b"))
 
+    def drop_data_port(self, namespace, link, port):
+        """Packets to `port` that come in over `link` vanish, as behind a firewall. Skips where the kernel cannot."""
+        for command in (["rule", "add", "pref", "10", "lookup", "local"], ["rule", "del", "pref", "0"],
+                        ["rule", "add", "pref", "1", "iif", link, "ipproto", "tcp", "dport", str(port), "blackhole"]):
+            result = harness.run(["ip", "-n", namespace] + command)
+            if result.code:
+                self.skipTest("no rules by port here: %s" % result.stderr.strip())
+
+    def test_a_data_port_that_drops_packets_is_named_in_bounded_time(self):
+        os.makedirs(self.path("pool-a", "tree"))
+        with open(self.path("pool-a", "tree", "file"), "w") as file:
+            file.write("content")
+        a = self.host(self.a, ADDRESS_A, {"r": self.path("pool-a")})
+        b = self.host(self.b, ADDRESS_B, {"r": self.path("pool-b")})
+        self.drop_data_port(self.a, self.link_a, a.data_port)
+        # The destination connects to the source's data port, from the other host.
+        result = self.in_namespace("sync", a.endpoint("r", "tree"), b.endpoint("r", "copy"), code=(harness.TIMEOUT, harness.PROTOCOL))
+        self.assertIn("port %d" % a.data_port, result.stderr, str(result))
+        self.assertLess(result.seconds, 40 * harness.SLOWNESS, str(result))
+        # The source connects to the destination's: a command with a local source.
+        result = self.cli("sync", self.path("pool-a", "tree"), a.endpoint("r", "other"), *self.certs.client,
+                          prefix=["ip", "netns", "exec", self.b], code=(harness.TIMEOUT, harness.PROTOCOL))
+        self.assertIn("port %d" % a.data_port, result.stderr, str(result))
+        self.assertLess(result.seconds, 40 * harness.SLOWNESS, str(result))
+
     def listing(self):
         try:
             return [n for n in os.listdir(self.path("pool-b", "copy")) if not n.startswith(".~uringsync~")]
