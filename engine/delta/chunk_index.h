@@ -55,6 +55,8 @@ class CopyPlan {
  public:
   // The chunks of the source's file from `offset` on; in any order of ranges.
   void Add(std::span<const Chunk> chunks, uint64_t offset, const ChunkIndex& index);
+  // A run that is known otherwise.
+  void AddRun(const CopyRun& run) { runs_.push_back(run); }
   // Sorts, drops what lies double (lists overlap), joins neighbours. Once, before the calls below.
   void Finish();
   // The runs that touch [offset, offset + length), cut to it.

@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
+#include "engine/transfer/data_channel.h"
+
 namespace uringsync {
 
 enum class FailureKind : uint8_t {
@@ -28,5 +31,9 @@ struct TransferFailure {
 
 // kNoSpace for ENOSPC and EDQUOT, kFailed otherwise, at the destination.
 TransferFailure WriteFailure(int error, std::string operation);
+// What a source says of an object that it could not send; status is not kOk.
+TransferFailure SourceFailure(ReplyStatus status, std::string operation, int error);
+// How a fetch ended that the source said nothing about: kConnection for a connection or session that is gone.
+TransferFailure FetchFailure(const absl::Status& fetched);
 
 }  // namespace uringsync

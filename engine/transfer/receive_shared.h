@@ -10,9 +10,12 @@
 #include <string>
 
 #include "engine/base/entry.h"
+#include "engine/coro/semaphore.h"
+#include "engine/delta/decision.h"
 #include "engine/fs/metadata.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/state_name.h"
+#include "engine/transfer/rate_meter.h"
 
 namespace uringsync {
 
@@ -24,11 +27,14 @@ struct ReceiveOptions {
   bool sync = true;
   MetadataSelection selection;
   ProcessCapabilities capabilities;
+  DeltaPolicy delta = DeltaPolicy::kOff;
+  std::optional<DeltaMode> delta_mode;  // instead of what samples say; for tests
 };
 
 // Totals of a session. Content bytes are counted once they are in place: a repeated range counts once.
 struct ReceiveCounters {
   std::atomic<uint64_t> bytes_received{0};
+  std::atomic<uint64_t> bytes_matched{0};  // of old files, that were right and need not be sent
   std::atomic<uint64_t> bytes_written{0};
   std::atomic<uint64_t> retries{0};
   std::atomic<uint64_t> skipped_owner{0};
@@ -39,6 +45,9 @@ struct ReceiveCounters {
     if (skipped.skipped_xattrs > 0) skipped_xattrs.fetch_add(skipped.skipped_xattrs, std::memory_order_relaxed);
   }
 };
+
+// Files of a session that are searched for content-defined chunks at once.
+constexpr size_t kChunkSearches = 2;
 
 // A large file under way, as progress shows it.
 struct MovingFile {
@@ -63,6 +72,12 @@ class ReceiveShared {
   void SetFull(int error) { full_.store(error, std::memory_order_relaxed); }
   int full() const { return full_.load(std::memory_order_relaxed); }
 
+  // What contents cross the data connections with, and how fast deltas are: who of them wins is decided by measurement.
+  RateMeter& link_rate() { return link_rate_; }
+  RateMeter& delta_rate() { return delta_rate_; }
+  // Bounds the indexes of content-defined chunks that are in memory at once.
+  Semaphore& chunk_searches() { return chunk_searches_; }
+
   // Progress of large files: the last one that moved is shown.
   void Moving(const std::string& path, uint64_t done_bytes, uint64_t size_bytes) {
     std::lock_guard lock(moving_mutex_);
@@ -83,6 +98,9 @@ class ReceiveShared {
   ReceiveCounters counters_;
   std::atomic<bool> stopped_{false};
   std::atomic<int> full_{0};
+  RateMeter link_rate_;
+  RateMeter delta_rate_;
+  Semaphore chunk_searches_{kChunkSearches};
   mutable std::mutex moving_mutex_;
   std::optional<MovingFile> moving_;
 };

@@ -1,3 +1,4 @@
+#include "engine/transfer/signature_request.h"
 #include "engine/transfer/remote_source.h"
 
 #include <algorithm>
@@ -291,7 +292,7 @@ RemoteContentSource::Connection* RemoteContentSource::Pick() {
 }
 
 Task<absl::Status> RemoteContentSource::Fetch(FileRequest request, ReplySink* sink) {
-  SemaphoreUnits credit = co_await credit_.Acquire(std::max(request.length, kMinCredit));
+  SemaphoreUnits credit = co_await credit_.Acquire(std::max(AnswerBytes(request), kMinCredit));
   while (true) {
     US_CO_RETURN_IF_ERROR(co_await WaitUsable());
     RemoteContentSource* source = usable() ? this : group_->AnyUsable();

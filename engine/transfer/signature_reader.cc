@@ -81,17 +81,17 @@ Task<absl::StatusOr<std::vector<LeafRecord>>> SignatureReader::Leaves(uint64_t o
   co_return leaves;
 }
 
-Task<absl::StatusOr<ChunkList>> SignatureReader::Chunks(const FileRequest& request) {
-  const uint64_t range_end = request.offset + request.length;
-  const uint64_t list_end = range_end + kChunkOverlapAverages * request.unit_bytes;
+Task<absl::StatusOr<ChunkList>> SignatureReader::Chunks(ChunkRange range) {
+  const uint64_t range_end = range.offset + range.length;
+  const uint64_t list_end = range_end + kChunkOverlapAverages * range.average_bytes;
   ChunkList list;
-  Chunker chunker(ParametersFor(request.unit_bytes), options_.digest_seed);
+  Chunker chunker(ParametersFor(range.average_bytes), options_.digest_seed);
   LeafCollector collector(range_end);
   std::vector<LeafDigest256> digests;
-  uint64_t at = request.offset;
-  uint64_t cut = request.offset;  // end of the last chunk of the list
-  US_CO_RETURN_IF_ERROR(co_await Walk(request.offset, request.size_bytes, [&](std::span<const std::byte> bytes) {
-    collector.Feed(at, bytes, &digests);
+  uint64_t at = range.offset;
+  uint64_t cut = range.offset;  // end of the last chunk of the list
+  US_CO_RETURN_IF_ERROR(co_await Walk(range.offset, range.size_bytes, [&](std::span<const std::byte> bytes) {
+    if (range.with_leaves) collector.Feed(at, bytes, &digests);
     at += bytes.size();
     const size_t before = list.chunks.size();
     chunker.Feed(bytes, &list.chunks);
@@ -104,12 +104,11 @@ Task<absl::StatusOr<ChunkList>> SignatureReader::Chunks(const FileRequest& reque
     return true;
   }));
   if (cut < list_end) chunker.Finish(&list.chunks);
-  size_t next = 0;
-  for (uint64_t leaf = request.offset; leaf < range_end; leaf += kLeafBytes) {
+  for (const LeafDigest256& digest : digests) {
+    const uint64_t leaf = range.offset + list.leaves.size() * kLeafBytes;
     LeafRecord record;
     US_CO_ASSIGN_OR_RETURN(record.kind, KindOf(leaf, std::min<uint64_t>(leaf + kLeafBytes, range_end)));
-    if (record.kind != LeafKind::kHole) record.digest = digests[next];
-    ++next;
+    if (record.kind != LeafKind::kHole) record.digest = digest;
     list.leaves.push_back(record);
   }
   co_return list;
@@ -134,7 +133,11 @@ Task<absl::StatusOr<SignatureBytes>> SignatureReader::Read(FileRequest request) 
       co_return EncodeBlocks(digests);
     }
     case RequestKind::kChunks: {
-      US_CO_ASSIGN_OR_RETURN(ChunkList list, co_await Chunks(request));
+      US_CO_ASSIGN_OR_RETURN(ChunkList list, co_await Chunks({.offset = request.offset,
+                                                              .length = request.length,
+                                                              .size_bytes = request.size_bytes,
+                                                              .average_bytes = request.unit_bytes,
+                                                              .with_leaves = true}));
       co_return EncodeChunkList(list);
     }
   }

@@ -34,13 +34,22 @@ class SignatureReader {
   // The payload that answers `request`, which passed CheckSignatureRequest. OutOfRange: the file is shorter than the
   // request says; else the read's error.
   Task<absl::StatusOr<SignatureBytes>> Read(FileRequest request);
+  // The chunks from `offset` of a file of `size_bytes` to the first cut that lies the overlap behind `length` bytes,
+  // with or without the leaves of those bytes. Errors as above.
+  struct ChunkRange {
+    uint64_t offset = 0;
+    uint64_t length = 0;
+    uint64_t size_bytes = 0;
+    uint32_t average_bytes = 0;
+    bool with_leaves = false;
+  };
+  Task<absl::StatusOr<ChunkList>> Chunks(ChunkRange range);
 
  private:
   // Gets the next bytes; false: enough.
   using Consumer = std::function<bool(std::span<const std::byte>)>;
   Task<absl::Status> Walk(uint64_t offset, uint64_t end, Consumer consume);
   Task<absl::StatusOr<std::vector<LeafRecord>>> Leaves(uint64_t offset, uint64_t end);
-  Task<absl::StatusOr<ChunkList>> Chunks(const FileRequest& request);
   absl::StatusOr<LeafKind> KindOf(uint64_t offset, uint64_t end);
 
   Driver* const driver_;

@@ -1,0 +1,64 @@
+// DeltaFill: fills a staged file from the old file and what differs in the source's, where that is worth it.
+//
+//   samples → in place | content-defined chunks | give up   (engine/delta/decision.h)
+//   clone of the old file's extents where the file system can: only what differs is written
+//   ranges of leaves over all shards, each leaf proven by SHA-256 (delta_leaf.h)
+//
+// Thread rule: Run on the shard of lanes[0], once; everything it is given lives until it ends.
+// Use:  DeltaFill fill(shared, lanes, request, basis, staged->fd());
+//       DeltaResult result = co_await fill.Run();
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/coro/task.h"
+#include "engine/transfer/delta_job.h"
+
+namespace uringsync {
+
+struct DeltaResult {
+  enum class Outcome : uint8_t {
+    kDone,       // the staged file has its contents and size
+    kSendWhole,  // nothing was written; a delta is not worth it
+    kFailed
+  };
+  Outcome outcome = Outcome::kSendWhole;
+  FetchOutcome failure;
+};
+
+class DeltaFill {
+ public:
+  // `request` has the identity of the source's file; `fd` is an empty file.
+  DeltaFill(ReceiveShared* shared, std::vector<DeltaLane> lanes, FileRequest request, const DeltaBasis* basis, int fd);
+  Task<DeltaResult> Run();
+
+ private:
+  struct Sample {
+    uint64_t offset = 0;
+    bool same = false;
+    bool shifted = false;
+  };
+  Driver* driver() const { return lanes_[0].shard->driver(); }
+  // Whether a delta is expected to be faster; measures the link where it is not known yet.
+  Task<bool> Pays(double matched_share);
+  Task<void> MeasureLink();
+  Task<void> FetchForMeasure(uint64_t offset, uint64_t length);
+  Task<DeltaSamples> TakeSamples();
+  Task<void> TakeSample(Sample* sample);
+  Task<bool> OldBlockIs(uint64_t offset, uint64_t wanted);
+  Task<DeltaMode> Choose();
+  Task<bool> Prepare(DeltaMode mode);
+  Task<void> CloneInPlace();
+  void CloneRuns();
+  Task<void> Place();
+  Task<void> RangeWorker(DeltaLane lane);
+  Task<void> PlaceRange(DeltaLane lane, uint64_t offset, uint64_t length);
+  Task<bool> LeavesOf(DeltaLane lane, uint64_t offset, uint64_t length, std::vector<LeafRecord>* leaves);
+
+  const std::vector<DeltaLane> lanes_;
+  DeltaJob job_;
+};
+
+}  // namespace uringsync
