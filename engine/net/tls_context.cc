@@ -8,6 +8,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/net/certificates.h"
+#include "engine/net/fast_gcm.h"
 #include "engine/net/openssl_util.h"
 #include "engine/net/tls.h"
 #include "engine/net/x509_info.h"
@@ -108,7 +109,7 @@ absl::StatusOr<std::shared_ptr<const TlsContext>> TlsContext::Load(TlsFiles file
       CheckDates(files.authority, openssl::DescribeCertificate(authority.get()), options.check_dates, &warnings));
   WarnIfReadableByOthers(files.key, &warnings);
 
-  openssl::SslCtxPtr context(SSL_CTX_new(TLS_method()));
+  openssl::SslCtxPtr context(SSL_CTX_new_ex(openssl::CipherContext(), openssl::kCipherProperties, TLS_method()));
   if (!context) return absl::InternalError("make a TLS context: " + openssl::TakeError());
   US_RETURN_IF_ERROR(Configure(context.get(), files));
   if (SSL_CTX_use_PrivateKey(context.get(), key.get()) != 1) {
