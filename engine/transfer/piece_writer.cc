@@ -24,17 +24,7 @@ absl::Status PieceWriter::FailWrite(const absl::Status& error) {
 
 void PieceWriter::TakeSourceFailure(const ReplyItem& item) {
   current_ = item.current;
-  TransferFailure failure;
-  failure.at_source = true;
-  failure.operation = item.operation;
-  failure.error = item.error;
-  switch (item.status) {
-    case ReplyStatus::kOk: return;
-    case ReplyStatus::kVanished: failure.kind = FailureKind::kVanished; break;
-    case ReplyStatus::kChanged: failure.kind = FailureKind::kChanged; break;
-    case ReplyStatus::kFailed: failure.kind = FailureKind::kFailed; break;
-  }
-  failure_ = std::move(failure);
+  failure_ = SourceFailure(item.status, item.operation, item.error);
 }
 
 Task<absl::Status> PieceWriter::WriteZeros(uint64_t offset, uint64_t length) {

@@ -35,6 +35,8 @@ class PieceWriter final : public ReplySink {
   std::optional<XattrList>& xattrs() { return xattrs_; }
   // Adds what arrived to the session's totals; once, after success.
   void CountBytes();
+  // Content bytes that arrived and were not counted yet.
+  uint64_t received_bytes() const { return received_; }
   // End of the last data written.
   uint64_t data_end() const { return data_end_; }
 

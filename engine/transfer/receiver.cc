@@ -9,6 +9,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/fs/file.h"
 #include "engine/fs/syscalls.h"
+#include "engine/transfer/delta_fill.h"
 
 namespace uringsync {
 namespace {
@@ -36,17 +37,6 @@ void Refresh(const CurrentFile& current, Entry* wanted) {
 std::string OperationOf(const absl::Status& status) {
   std::string_view message = ToStd(status.message());
   return std::string(message.substr(0, message.find(':')));
-}
-
-TransferFailure UnknownFailure(const absl::Status& fetched) {
-  TransferFailure failure;
-  failure.kind =
-      absl::IsUnavailable(fetched) || absl::IsCancelled(fetched) ? FailureKind::kConnection : FailureKind::kFailed;
-  failure.at_source = true;
-  failure.operation = "fetch";
-  failure.error = StatusErrno(fetched);
-  failure.detail = std::string(ToStd(fetched.message()));
-  return failure;
 }
 
 }  // namespace
@@ -104,7 +94,7 @@ Receiver::~Receiver() = default;
 
 bool Receiver::MayRepeat(const absl::Status& fetched, const PieceWriter& writer, Tries* tries,
                          std::optional<TransferFailure>* failure) {
-  *failure = writer.failure().has_value() ? *writer.failure() : UnknownFailure(fetched);
+  *failure = writer.failure().has_value() ? *writer.failure() : FetchFailure(fetched);
   if (shared_->stopped()) return false;
   bool again = false;
   if (writer.mismatch()) {
@@ -147,7 +137,9 @@ Task<void> Receiver::FillRange(LargeFile* large, uint64_t offset, uint64_t lengt
   Tries tries;
   while (!large->failed.load()) {
     PieceWriter writer(shard_->driver(), shared_, large->fd);
+    shared_->link_rate().Begin();
     absl::Status fetched = co_await source_->Fetch(request, &writer);
+    shared_->link_rate().End(fetched.ok() && writer.complete() ? writer.received_bytes() : 0);
     if (fetched.ok() && writer.complete()) {
       writer.CountBytes();
       large->RaiseDataEnd(writer.data_end());
@@ -200,7 +192,7 @@ Task<Receiver::FillResult> Receiver::FillLarge(int fd, const IncomingFile& file)
   FillResult result;
   absl::Status usable = co_await source_->WaitUsable();
   if (!usable.ok()) {
-    result.failure = UnknownFailure(usable);
+    result.failure = FetchFailure(usable);
     co_return result;
   }
   Scope scope;
@@ -220,6 +212,40 @@ Task<Receiver::FillResult> Receiver::FillLarge(int fd, const IncomingFile& file)
   result.failure = std::move(large.failure);
   result.current = large.current;
   result.data_end = large.data_end.load();
+  co_return result;
+}
+
+Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(int fd, const IncomingFile& file) {
+  const bool may = file.basis != nullptr &&
+                   MayUseDelta(shared_->options().delta, file.wanted.size_bytes, file.basis->size_bytes);
+  if (!may) co_return std::nullopt;
+  FillResult result;
+  absl::Status usable = co_await source_->WaitUsable();
+  if (!usable.ok()) {
+    result.failure = FetchFailure(usable);
+    co_return result;
+  }
+  std::vector<DeltaLane> lanes;
+  lanes.push_back({shard_, source_, &delta_buffers_});
+  for (Receiver* peer : peers_) {
+    if (peer != this && peer->source_->usable()) lanes.push_back({peer->shard_, peer->source_, &peer->delta_buffers_});
+  }
+  DeltaFill fill(shared_, std::move(lanes), RequestFor(file.path, file.wanted), file.basis.get(), fd);
+  DeltaResult delta = co_await fill.Run();
+  switch (delta.outcome) {
+    case DeltaResult::Outcome::kSendWhole: co_return std::nullopt;
+    case DeltaResult::Outcome::kDone: result.data_end = file.wanted.size_bytes; break;
+    case DeltaResult::Outcome::kFailed: {
+      result.failure = std::move(delta.failure.failure);
+      result.current = delta.failure.current;
+      if (result.failure->kind != FailureKind::kIntegrity) break;
+      // Digests that contradict the contents: the contents alone have one to be checked with.
+      shared_->counters().retries.fetch_add(1, std::memory_order_relaxed);
+      absl::Status emptied = TruncateTo(shard_->driver(), fd, 0);
+      if (emptied.ok()) co_return std::nullopt;
+      result.failure = WriteFailure(StatusErrno(emptied), "ftruncate");
+    }
+  }
   co_return result;
 }
 
@@ -264,8 +290,11 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
   if (file->wanted.size_bytes > kInlineWriteBytes) AllowInlineWrites(driver, staged->fd());
   FillResult filled;
   for (int tries = 1;; ++tries) {
-    bool small = file->wanted.size_bytes <= kSmallFileBytes;
-    if (small) {
+    std::optional<FillResult> delta = co_await FillDelta(staged->fd(), *file);
+    bool small = !delta.has_value() && file->wanted.size_bytes <= kSmallFileBytes;
+    if (delta.has_value()) {
+      filled = *std::move(delta);
+    } else if (small) {
       filled = co_await FillSmall(staged->fd(), *file);
     } else {
       filled = co_await FillLarge(staged->fd(), *file);

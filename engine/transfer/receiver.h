@@ -23,6 +23,8 @@
 #include "engine/fs/xattrs.h"
 #include "engine/ring/runtime.h"
 #include "engine/transfer/content_source.h"
+#include "engine/transfer/delta_buffers.h"
+#include "engine/transfer/delta_job.h"
 #include "engine/transfer/failure.h"
 #include "engine/transfer/piece_writer.h"
 #include "engine/transfer/receive_shared.h"
@@ -47,6 +49,8 @@ struct IncomingFile {
   bool want_xattrs = false;
   // Mode of the regular file that is replaced: a session that does not keep modes leaves it as it is.
   std::optional<uint32_t> replaced_mode;
+  // The file that is replaced, where a delta against it may be tried.
+  std::shared_ptr<const DeltaBasis> basis;
 };
 
 class Receiver {
@@ -90,6 +94,8 @@ class Receiver {
                  std::optional<TransferFailure>* failure);
   Task<FillResult> FillSmall(int fd, const IncomingFile& file);
   Task<FillResult> FillLarge(int fd, const IncomingFile& file);
+  // From the old file and what differs; nullopt, with an empty file, when it has to be sent whole.
+  Task<std::optional<FillResult>> FillDelta(int fd, const IncomingFile& file);
   Task<void> RangeWorker(LargeFile* file);
   Task<void> FillRange(LargeFile* file, uint64_t offset, uint64_t length);
   // Suspends a helper while this shard has large files of its own, or no connection, and `file` has ranges left.
@@ -103,6 +109,7 @@ class Receiver {
   ContentSource* const source_;
   XattrAccess xattrs_;
   std::vector<Receiver*> peers_;
+  DeltaBuffers delta_buffers_;
   size_t own_files_with_ranges_ = 0;  // large files that were begun on this shard and have ranges left
   std::vector<std::coroutine_handle<>> helpers_;
   size_t waiting_helpers_ = 0;  // in WaitWhileBusy
