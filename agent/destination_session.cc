@@ -253,6 +253,33 @@ absl::Status DestinationSession::Finish() {
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::vector<ContentSource*>> DestinationSession::SourcesToMeasure() {
+  if (open_.route.kind == DataRoute::Kind::kConnect && remote_.empty()) {
+    MakeRemoteSources();
+    DialSource();
+  }
+  if (remote_.empty()) return absl::FailedPreconditionError("no data connection between the sides to be measured");
+  return std::vector<ContentSource*>(remote_.begin(), remote_.end());
+}
+
+absl::Status DestinationSession::Measure(const RunBench& run) {
+  if (!opened() || !writes_) return absl::FailedPreconditionError("RunBench for a session that does not write");
+  if (engine_ != nullptr || finish_asked_) return absl::FailedPreconditionError("RunBench in a session that applies actions");
+  if (bench_ == nullptr) {
+    BenchSubject subject{.runtime = context_.runtime, .root = root_.directory, .role = Role::kDestination};
+    subject.session = open_.session;
+    subject.digest_seed = DigestSeedOf(open_.token);
+    subject.selection = open_.selection;
+    subject.volatile_file_system = IsVolatileFileSystem(destination_.file_system);
+    bench_ = std::make_unique<BenchRunner>(std::move(subject), [this](BenchReport report) { outbox_->Push(std::move(report)); });
+  }
+  std::vector<ContentSource*> sources;
+  if (run.step == BenchStep::kNetwork) {
+    US_ASSIGN_OR_RETURN(sources, SourcesToMeasure());
+  }
+  return bench_->Start(run, std::move(sources));
+}
+
 bool DestinationSession::Poll(bool tick, AgentMessage* message) {
   if (done_told_) return false;
   if (nothing_to_do_.load(std::memory_order_acquire)) {
@@ -320,6 +347,7 @@ void DestinationSession::Stop() {
     }
   }
   if (engine_ != nullptr) engine_->Stop();
+  if (bench_ != nullptr) bench_->Stop();
   // Connections that the data server runs for this session end now too.
   for (size_t i = 0; i < remote_.size(); ++i) running_.SpawnOn(&context_.runtime->shard(i), remote_[i]->Drained());
   BlockOn(&context_.runtime->shard(0), JoinScope(&running_));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/apply_engine.h"
+#include "agent/bench_runner.h"
 #include "agent/session_handler.h"
 #include "agent/session_outbox.h"
 #include "agent/session_root.h"
@@ -36,6 +37,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
 
   absl::Status Submit(ActionBatch batch);
   absl::Status Finish();
+  // RunBench; a session that measures applies nothing.
+  absl::Status Measure(const RunBench& run);
   // Ends everything and waits for it; temporaries are removed, the lock is released. Idempotent.
   void Stop();
 
@@ -57,6 +60,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   void DialSource();
   void MakeRemoteSources();
   void MakeEngine();
+  absl::StatusOr<std::vector<ContentSource*>> SourcesToMeasure();
   Task<void> DialLoop(size_t shard);
   Task<void> TakeBackRoot();
   Task<void> CloseSource(RemoteContentSource* source, absl::Status reason);
@@ -77,6 +81,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   bool writes_ = false;                       // written before opened_
   SessionOpened destination_;                 // likewise
   std::unique_ptr<ApplyEngine> engine_;
+  std::unique_ptr<BenchRunner> bench_;
   std::atomic<bool> engine_ready_{false};  // lets the outbox's thread look at engine_
   Scope opening_;
   Scope running_;

@@ -21,7 +21,7 @@ namespace {
 
 // What this agent can do beyond the base protocol; names that both sides know are used.
 const std::vector<std::string>& Features() {
-  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route", kFoldFeature, kAliveFeature};
+  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route", kFoldFeature, kAliveFeature, kBenchFeature};
   return features;
 }
 
@@ -72,6 +72,9 @@ class StreamSession {
   absl::Status Handle(ClientMessage message) {
     bool opened = source_ != nullptr ? source_->opened() : destination_->opened();
     if (!opened) return absl::FailedPreconditionError("a message before the session was opened");
+    if (const auto* run = std::get_if<RunBench>(&message)) return Measure(*run);
+    if (measuring_ && !std::holds_alternative<ConnectData>(message))
+      return absl::FailedPreconditionError("a session that measures does nothing else");
     if (const auto* start = std::get_if<StartManifest>(&message)) return StartScan(*start);
     if (const auto* verdicts = std::get_if<ListingVerdicts>(&message); verdicts != nullptr && manifest_ != nullptr)
       return manifest_->Judge(*verdicts);
@@ -89,6 +92,12 @@ class StreamSession {
       return destination_->Submit(std::move(*batch));
     if (std::holds_alternative<FinishApply>(message) && destination_ != nullptr) return destination_->Finish();
     return absl::FailedPreconditionError("a message that does not fit the session's role or state");
+  }
+
+  absl::Status Measure(const RunBench& run) {
+    if (manifest_ != nullptr) return absl::FailedPreconditionError("RunBench in a session that sends its manifest");
+    measuring_ = true;
+    return source_ != nullptr ? source_->Measure(run) : destination_->Measure(run);
   }
 
   absl::Status StartScan(const StartManifest& start) {
@@ -124,6 +133,7 @@ class StreamSession {
   std::shared_ptr<DestinationSession> destination_;
   std::unique_ptr<ManifestSender> manifest_;
   uint32_t early_credit_ = 0;
+  bool measuring_ = false;
 };
 
 }  // namespace

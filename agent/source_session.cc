@@ -69,6 +69,7 @@ absl::StatusOr<std::unique_ptr<SourceReader>> SourceSession::MakeReader(Shard* s
   const DescriptorBudget budget = DescriptorBudget::OfProcess(context_.runtime->size());
   options.open_files = budget.kept_files;
   options.directories = budget.cached_directories;
+  options.generated = generated_.load();
   return std::make_unique<SourceReader>(shard->driver(), shard->buffers(), root_.directory, std::move(options));
 }
 
@@ -97,6 +98,18 @@ absl::Status SourceSession::Connect(const ConnectData& where) {
   for (size_t i = 0; i < count; ++i)
     running_.SpawnOn(&context_.runtime->shard(i % shards), DialLoop(where.host, where.port));
   return absl::OkStatus();
+}
+
+absl::Status SourceSession::Measure(const RunBench& run) {
+  if (bench_ == nullptr) {
+    BenchSubject subject{.runtime = context_.runtime, .root = root_.directory, .role = Role::kSource};
+    subject.session = open_.session;
+    subject.digest_seed = DigestSeedOf(open_.token);
+    subject.selection = open_.selection;
+    bench_ = std::make_unique<BenchRunner>(std::move(subject), [this](BenchReport report) { outbox_->Push(std::move(report)); });
+  }
+  if (run.step == BenchStep::kNetwork) generated_ = true;
+  return bench_->Start(run, {});
 }
 
 Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
@@ -140,6 +153,7 @@ void SourceSession::Stop() {
   BlockOn(&context_.runtime->shard(0), JoinScope(&opening_));
   if (registered_) context_.table->RemoveSource(open_.session);
   cancel_.Cancel(absl::CancelledError("the source session is over"));
+  if (bench_ != nullptr) bench_->Stop();
   BlockOn(&context_.runtime->shard(0), JoinScope(&running_));
 }
 

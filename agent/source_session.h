@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "agent/bench_runner.h"
 #include "agent/session_handler.h"
 #include "agent/session_outbox.h"
 #include "agent/session_root.h"
@@ -27,6 +28,8 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
 
   // ConnectData: opens data connections to a destination that accepts, and serves them.
   absl::Status Connect(const ConnectData& where);
+  // RunBench. From kNetwork on, data connections get made-up contents.
+  absl::Status Measure(const RunBench& run);
   // Ends every connection and waits for what runs for it. Idempotent.
   void Stop();
 
@@ -45,6 +48,8 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   CancelSource cancel_;
   Scope opening_;
   Scope running_;
+  std::unique_ptr<BenchRunner> bench_;
+  std::atomic<bool> generated_{false};
   std::atomic<bool> opened_{false};
   std::atomic<bool> ever_served_{false};
   bool connected_ = false;

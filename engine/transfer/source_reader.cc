@@ -9,6 +9,7 @@
 #include "engine/fs/descriptor_budget.h"
 #include "engine/fs/extents.h"
 #include "engine/fs/metadata.h"
+#include "engine/transfer/generated_content.h"
 #include "engine/transfer/signature_reader.h"
 #include "engine/transfer/signature_request.h"
 
@@ -183,8 +184,9 @@ Task<absl::Status> SourceReader::SendHole(Work* work, uint64_t offset, uint64_t 
 Task<absl::Status> SourceReader::SendData(Work* work, uint64_t offset, uint64_t length) {
   const uint64_t end = offset + length;
   while (offset < end && !work->ended) {
-    size_t want = static_cast<size_t>(std::min<uint64_t>(end - offset, kPieceBytes));
+    size_t want = static_cast<size_t>(std::min<uint64_t>(end - offset, options_.piece_bytes));
     Piece piece;
+    if (options_.throttle != nullptr) co_await options_.throttle->Take(driver_, want);
     if (want <= kHeapPieceBytes) {
       piece = Piece::OnHeap(want);
     } else {
@@ -236,6 +238,7 @@ Task<absl::Status> SourceReader::SendSignature(Work* work) {
 }
 
 Task<absl::Status> SourceReader::Serve(FileRequest request, ReplySink* sink) {
+  if (options_.generated) co_return co_await ServeGenerated(std::move(request), options_.digest_seed, buffers_, sink);
   Work work;
   work.request = &request;
   work.sink = sink;

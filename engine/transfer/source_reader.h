@@ -23,22 +23,28 @@
 #include "engine/ring/buffer_pool.h"
 #include "engine/transfer/data_channel.h"
 #include "engine/transfer/piece.h"
+#include "engine/transfer/throttle.h"
 
 namespace uringsync {
+
+// A piece of a larger file: it is read, hashed, encrypted and sent, and at the other end decrypted, hashed and written,
+// while it lies in a core's second-level cache. Measured (docs/performance.md); the protocol allows kMaxPieceBytes.
+constexpr size_t kPieceBytes = size_t{256} << 10;
 
 struct SourceReaderOptions {
   uint64_t digest_seed = 0;
   MetadataSelection selection;  // which xattrs a request that wants them gets
   size_t open_files = 8;        // descriptors of big files kept
   size_t directories = DirectoryCache::kDefaultCapacity;  // descriptors of directories kept
+  // Limited sessions: pieces of larger files are no longer than this, and (where nothing behind the reader takes care of
+  // it) each is taken from `throttle` before it is read. Borrowed.
+  size_t piece_bytes = kPieceBytes;
+  Throttle* throttle = nullptr;
+  bool generated = false;  // nothing is opened: contents are made up, to measure the way (generated_content.h)
 };
 
 // A piece up to this size is read into memory of its own size instead of a pool buffer: small files are many at once.
 constexpr size_t kHeapPieceBytes = 64 << 10;
-
-// A piece of a larger file: it is read, hashed, encrypted and sent, and at the other end decrypted, hashed and written,
-// while it lies in a core's second-level cache. Measured (docs/performance.md); the protocol allows kMaxPieceBytes.
-constexpr size_t kPieceBytes = size_t{256} << 10;
 
 class SourceReader {
  public:

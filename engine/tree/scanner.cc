@@ -15,7 +15,9 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/coro/scope.h"
+#include "engine/fs/descriptor_budget.h"
 #include "engine/fs/spool.h"
+#include "engine/fs/scratch_tree.h"
 #include "engine/fs/state_name.h"
 #include "engine/fs/syscalls.h"
 #include "engine/tree/content_digests.h"
@@ -36,7 +38,7 @@ class ManifestScanner::Impl {
   Impl(Runtime* runtime, DirectoryPtr root, ScanOptions options)
       : runtime_(runtime),
         options_(std::move(options)),
-        directories_(std::move(root)),
+        directories_(std::move(root), DescriptorBudget::OfProcess(runtime->size()).scan_directories),
         window_(std::make_shared<PathNode>(nullptr, ""), WindowOptions(options_)),
         loop_running_(runtime->size(), false) {}
 
@@ -268,7 +270,7 @@ absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, DirectoryReader*
     if (stopped()) return false;
   }
   for (const std::string& stray : strays) {
-    if (sys::Unlinkat(driver, job->directory->fd(), stray.c_str(), 0) == 0) strays_removed_.fetch_add(1);
+    if (RemoveStateTree(driver, job->directory->fd(), stray).ok()) strays_removed_.fetch_add(1);
   }
   const absl::Status finished = names->Finish();
   if (!finished.ok()) Stop(finished);

@@ -173,7 +173,7 @@ AgentMessage MessageSamples::AnyAgentMessage() {
       BenchReport report{.step = static_cast<BenchStep>(1 + Number(6)), .cores = static_cast<uint32_t>(1 + Number(64)),
                          .note = Text(60)};
       for (uint64_t i = Number(5); i > 0; --i) {
-        report.figures.push_back({static_cast<BenchMetric>(1 + Number(12)), random_(), random_(), random_(), random_()});
+        report.figures.push_back({static_cast<BenchMetric>(1 + Number(13)), random_(), random_(), random_(), random_()});
       }
       return report;
     }
