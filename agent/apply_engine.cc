@@ -189,6 +189,7 @@ ApplyCounters ApplyEngine::Counters() const {
   counters.actions_done = shared_.report.actions_done();
   counters.files_published = shared_.files_published.load();
   counters.bytes_received = received.bytes_received.load();
+  counters.bytes_matched = received.bytes_matched.load();
   counters.bytes_written = received.bytes_written.load();
   counters.retries = received.retries.load();
   counters.skipped_owner = received.skipped_owner.load();

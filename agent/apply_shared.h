@@ -31,6 +31,7 @@ struct ApplyOptions {
   uint64_t digest_seed = 0;
   uint64_t session_tag = 0;
   ProcessCapabilities capabilities;
+  DeltaPolicy delta = DeltaPolicy::kOff;
   // Descriptors that the session may hold open for staged files, all shards together.
   size_t staged_descriptors = 384;
 
@@ -86,7 +87,8 @@ struct ApplyShared {
                  .sparse = options.sparse,
                  .sync = options.sync(),
                  .selection = options.selection,
-                 .capabilities = options.capabilities}),
+                 .capabilities = options.capabilities,
+                 .delta = options.delta}),
         report(std::move(on_news)) {}
 
   const DirectoryPtr root;

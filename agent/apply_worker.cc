@@ -138,6 +138,12 @@ Task<ApplyWorker::Failure> ApplyWorker::CreateStaged(const Action* action, Stage
   co_return failure;
 }
 
+std::shared_ptr<const DeltaBasis> ApplyWorker::OpenOldFile(const Action& action, const Directory& parent) {
+  const bool may = action.existing.has_value() && action.existing->type == FileType::kRegular &&
+                   MayUseDelta(shared_->options.delta, action.wanted.size_bytes, action.existing->size_bytes);
+  return may ? OpenBasis(context_.driver, parent.fd(), LeafName(action.path), *action.existing) : nullptr;
+}
+
 Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreUnits* slot) {
   IncomingFile file{action.path, action.wanted, HasXattrs(action.wanted) || action.xattrs_differ, std::nullopt};
   if (action.existing.has_value() && action.existing->type == FileType::kRegular)
@@ -151,7 +157,11 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
     publisher_.Begin();
     StagedObject staged;
     Failure failure = co_await CreateStaged(&action, &staged);
-    if (!failure.has_value()) failure = co_await receiver_.Fill(&staged, &file);
+    if (!failure.has_value()) {
+      file.basis = OpenOldFile(action, *staged.parent());
+      failure = co_await receiver_.Fill(&staged, &file);
+      file.basis = nullptr;
+    }
     if (failure.has_value()) {
       publisher_.Abandon();
       co_return failure;

@@ -59,6 +59,8 @@ class ApplyWorker {
   Task<Failure> PutOther(const Action& action);
   Task<Failure> SetMetadata(const Action& action);
   Failure Link(const Action& action);
+  // The file that `action` replaces, where a delta against it is thinkable.
+  std::shared_ptr<const DeltaBasis> OpenOldFile(const Action& action, const Directory& parent);
   // Tries again while the process is out of descriptors.
   Task<Failure> CreateStaged(const Action* action, StagedObject* staged);
   Failure TryCreateStaged(const Action& action, StagedObject* staged);

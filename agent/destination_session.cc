@@ -182,6 +182,8 @@ void DestinationSession::MakeEngine() {
   options.digest_seed = DigestSeedOf(open_.token);
   options.session_tag = SessionTag(open_.session);
   options.capabilities = ReadProcessCapabilities();
+  // In one process both files would be read to save a copy of one.
+  if (open_.route.kind != DataRoute::Kind::kLocal) options.delta = open_.delta;
   options.staged_descriptors = StagedDescriptors();
   std::vector<ContentSource*> sources;
   for (const std::unique_ptr<ContentSource>& source : sources_) sources.push_back(source.get());

@@ -59,6 +59,7 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_durability(static_cast<v1::Durability>(open.durability));
   EncodeRoute(open.route, wire->mutable_route());
   wire->set_data_connections(open.data_connections);
+  wire->set_delta(static_cast<v1::DeltaPolicy>(open.delta));
   return absl::OkStatus();
 }
 
@@ -184,6 +185,10 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   US_RETURN_IF_ERROR(
       CheckBound({"OpenSession", "data_connections"}, wire.data_connections(), kMaxDataConnections, "connections"));
   open.data_connections = wire.data_connections();
+  if (wire.delta() < 0 || wire.delta() > v1::DELTA_POLICY_FORCE) {
+    return Bad({"OpenSession", "delta"}, kNoRow, "unknown policy " + std::to_string(wire.delta()));
+  }
+  if (wire.delta() != v1::DELTA_POLICY_UNSPECIFIED) open.delta = static_cast<DeltaPolicy>(wire.delta());
   return open;
 }
 

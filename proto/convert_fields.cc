@@ -81,6 +81,7 @@ void EncodeCounters(const ApplyCounters& counters, v1::ApplyCounters* wire) {
   wire->set_skipped_owner(counters.skipped_owner);
   wire->set_skipped_devices(counters.skipped_devices);
   wire->set_skipped_xattrs(counters.skipped_xattrs);
+  wire->set_bytes_matched(counters.bytes_matched);
 }
 
 ApplyCounters DecodeCounters(const v1::ApplyCounters& wire) {
@@ -92,7 +93,8 @@ ApplyCounters DecodeCounters(const v1::ApplyCounters& wire) {
           .retries = wire.retries(),
           .skipped_owner = wire.skipped_owner(),
           .skipped_devices = wire.skipped_devices(),
-          .skipped_xattrs = wire.skipped_xattrs()};
+          .skipped_xattrs = wire.skipped_xattrs(),
+          .bytes_matched = wire.bytes_matched()};
 }
 
 }  // namespace uringsync::convert_internal

@@ -14,6 +14,7 @@
 #include "engine/base/entry.h"
 #include "engine/base/rel_path.h"
 #include "engine/base/time_range.h"
+#include "engine/delta/decision.h"
 #include "proto/bench_messages.h"
 
 namespace uringsync {
@@ -28,6 +29,9 @@ constexpr size_t kMaxActionsPerBatch = 4096;
 constexpr size_t kMaxSymlinkTargetBytes = 64 << 10;
 constexpr size_t kMaxXattrsPerObject = 4096;
 constexpr size_t kMaxXattrBytesPerObject = size_t{1} << 20;
+
+// Of HelloReply: the agent answers signature requests and makes deltas.
+constexpr std::string_view kDeltaFeature = "delta";
 
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
@@ -77,6 +81,7 @@ struct OpenSession {
   Durability durability = Durability::kBatch;
   DataRoute route;               // destination only
   uint32_t data_connections = 0; // 0: the agent chooses
+  DeltaPolicy delta = DeltaPolicy::kOff;  // destination; only where both agents have kDeltaFeature
 };
 
 // Source: open data connections to a destination that accepts.
@@ -231,6 +236,7 @@ struct ApplyCounters {
   uint64_t skipped_owner = 0;
   uint64_t skipped_devices = 0;
   uint64_t skipped_xattrs = 0;
+  uint64_t bytes_matched = 0;     // of old files, that needed no sending
 };
 
 struct ApplyProgress {

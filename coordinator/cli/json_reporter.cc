@@ -80,6 +80,7 @@ Json PlanCounts(const PlanCounters& plan) {
 Json ApplyCounts(const ApplyCounters& apply) {
   return Json{{"files_published", apply.files_published},
               {"bytes_moved", apply.bytes_received},
+              {"bytes_matched", apply.bytes_matched},
               {"bytes_written", apply.bytes_written},
               {"wire_bytes", apply.wire_bytes},
               {"retries", apply.retries}};

@@ -60,6 +60,7 @@ struct SyncRequest {
   bool wait_for_lock = false;
   Durability durability = Durability::kBatch;
   uint32_t data_connections = 0;
+  DeltaPolicy delta = DeltaPolicy::kAuto;
   // Equal directories are told by digests where both agents can; false: every entry is sent and compared.
   bool fold_listings = true;
 

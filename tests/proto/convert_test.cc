@@ -120,6 +120,7 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   open.durability = Durability::kNone;
   open.route = {.kind = DataRoute::Kind::kConnect, .host = "h", .port = 65535};
   open.data_connections = 7;
+  open.delta = DeltaPolicy::kForce;
   const auto decoded = std::get<OpenSession>(RoundTrip<v1::ClientMessage>(ClientMessage(open)));
   EXPECT_EQ(decoded.session, open.session);
   EXPECT_EQ(decoded.token, open.token);
@@ -135,6 +136,7 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   EXPECT_EQ(decoded.route.host, open.route.host);
   EXPECT_EQ(decoded.route.port, open.route.port);
   EXPECT_EQ(decoded.data_connections, 7u);
+  EXPECT_EQ(decoded.delta, DeltaPolicy::kForce);
 }
 
 TEST(ConvertTest, SessionOpenedKeepsEveryField) {
@@ -156,7 +158,7 @@ TEST(ConvertTest, SessionOpenedKeepsEveryField) {
 }
 
 TEST(ConvertTest, ApplyProgressKeepsEveryField) {
-  ApplyProgress progress{.completed_sequence = 9, .counters = {1, 2, 3, 4, 5, 6, 7, 8, 9}, .skipped_actions = {4, 2},
+  ApplyProgress progress{.completed_sequence = 9, .counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, .skipped_actions = {4, 2},
                          .current_file = *RelPath::Parse("big"), .current_bytes = 10, .current_size = 20};
   progress.problems.push_back({ProblemKind::kNoSpace, Side::kSource, *RelPath::Parse("x/y"), "write", 28, "full", 77});
   const auto decoded = std::get<ApplyProgress>(RoundTrip<v1::AgentMessage>(AgentMessage(progress)));
@@ -170,6 +172,7 @@ TEST(ConvertTest, ApplyProgressKeepsEveryField) {
   EXPECT_EQ(decoded.counters.skipped_owner, 7u);
   EXPECT_EQ(decoded.counters.skipped_devices, 8u);
   EXPECT_EQ(decoded.counters.skipped_xattrs, 9u);
+  EXPECT_EQ(decoded.counters.bytes_matched, 10u);
   EXPECT_EQ(decoded.skipped_actions, progress.skipped_actions);
   EXPECT_EQ(decoded.current_file, progress.current_file);
   EXPECT_EQ(decoded.current_bytes, 10u);

@@ -148,6 +148,7 @@ OpenSession MessageSamples::AnyOpenSession() {
     open.route.port = static_cast<uint16_t>(1 + Number(65535));
   }
   open.data_connections = static_cast<uint32_t>(Number(65));
+  open.delta = static_cast<DeltaPolicy>(1 + Number(3));
   return open;
 }
 
