@@ -96,6 +96,15 @@ void AddRunning(CLI::App* command, SyncMode mode, RunFlags* flags) {
         ->group(group);
     command->add_flag("--wait", flags->wait, "Wait for another run into the same DST instead of giving up")
         ->group(group);
+    CLI::Option* whole = command
+                             ->add_flag("-W,--whole-file", flags->whole_file,
+                                        "Send changed files whole; by default only what differs, where that is faster")
+                             ->group(group);
+    command
+        ->add_flag("--no-whole-file", flags->no_whole_file,
+                   "Use what the old file holds even where sending the file would be faster")
+        ->group(group)
+        ->excludes(whole);
     command
         ->add_option("--connections", flags->connections,
                      "Data connections between two agents; the agents choose by default")
@@ -222,6 +231,10 @@ absl::StatusOr<RunOptions> ToRunOptions(const RunFlags& flags) {
   if (flags.connections > 0 && !two_agents) {
     return LinkError(ErrorKind::kUsage, "--connections: no content crosses a connection between two local paths");
   }
+  if (flags.no_whole_file && !two_agents) {
+    return LinkError(ErrorKind::kUsage,
+                     "--no-whole-file: between two local paths both files would be read to save a copy of one");
+  }
   SyncRequest& request = run.request;
   request.mode = flags.dry_run ? SyncMode::kPlan : flags.mode;
   US_ASSIGN_OR_RETURN(request.selection, ToSelection(flags));
@@ -231,6 +244,8 @@ absl::StatusOr<RunOptions> ToRunOptions(const RunFlags& flags) {
   request.wait_for_lock = flags.wait;
   request.durability = flags.durability == "none" ? Durability::kNone : Durability::kBatch;
   request.data_connections = flags.connections;
+  if (flags.whole_file) request.delta = DeltaPolicy::kOff;
+  if (flags.no_whole_file) request.delta = DeltaPolicy::kForce;
   request.delete_extraneous = flags.mode == SyncMode::kVerify ? !flags.allow_extra : flags.delete_extraneous;
   request.force_delete = flags.force;
   request.preserve_hard_links = !flags.no_hard_links;

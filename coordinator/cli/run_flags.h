@@ -57,6 +57,8 @@ struct RunFlags {
   std::string io_backend;
   unsigned jobs = 0;
   unsigned connections = 0;
+  bool whole_file = false;
+  bool no_whole_file = false;
   bool wait = false;
   unsigned timeout_seconds = 0;
   ControlTlsFiles tls;

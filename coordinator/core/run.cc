@@ -200,6 +200,7 @@ absl::Status Run::SayHello() {
   Hello hello;
   hello.software = request_.software;
   hello.features = {kAliveFeature, kFoldFeature};
+  hello.features.push_back(std::string(kDeltaFeature));
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
   US_ASSIGN_OR_RETURN(source_hello_, source_.AwaitHello());
@@ -230,6 +231,10 @@ absl::Status Run::OpenSessions() {
     US_ASSIGN_OR_RETURN(choice, request_.choose_route(source_hello_, destination_hello_));
   }
   destination.route = choice.route;
+  const auto makes_deltas = [](const HelloReply& hello) {
+    return std::ranges::find(hello.features, kDeltaFeature) != hello.features.end();
+  };
+  if (makes_deltas(source_hello_) && makes_deltas(destination_hello_)) destination.delta = request_.delta;
   US_RETURN_IF_ERROR(destination_.Open(destination));
   US_ASSIGN_OR_RETURN(destination_opened_, destination_.AwaitOpened());
   if (!destination_opened_.exists && request_.mode == SyncMode::kSync) {
