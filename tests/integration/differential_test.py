@@ -3,6 +3,7 @@
 
 import random
 import os
+import struct
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -66,6 +67,31 @@ class Differential(harness.Case):
             source = treecmp.snapshot(at("src"))
             self.assertEqual(set(theirs), set(ours))
             self.assertSame(treecmp.compare(theirs, ours, links=False, holes=False, ignore=lambda path: path not in source))
+
+    def test_without_modes_and_acls_modes_are_rsyncs(self):
+        """The group bits of an object with an ACL are its mask; that is what either program keeps when asked for no modes."""
+        def acl(group):
+            entries = ((1, 6, 2**32 - 1), (2, 7, 1234), (4, group, 2**32 - 1), (0x10, 7, 2**32 - 1), (0x20, 0, 2**32 - 1))
+            return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+        for side, names, with_acl in (("src", ("new", "srcacl", "both", "dstacl"), ("srcacl", "both")),
+                                      ("ours", ("both", "dstacl"), ("both", "dstacl")), ("theirs", ("both", "dstacl"), ("both", "dstacl"))):
+            os.makedirs(self.path(side))
+            for name in names:
+                with open(self.path(side, name), "w") as file:
+                    file.write("the contents at " + ("the source" if side == "src" else "the destination"))
+                os.chmod(self.path(side, name), 0o644)
+                if name in with_acl:
+                    try:
+                        os.setxattr(self.path(side, name), "system.posix_acl_access", acl(4 if side == "src" else 0))
+                    except OSError as error:
+                        self.skipTest("no ACLs here: %s" % error)
+        self.sync(self.path("src"), self.path("ours"), "--no-perms", "--no-acls")
+        theirs = harness.run(["rsync", "-rltgoD", "--no-perms", self.path("src", ""), self.path("theirs", "")])
+        self.assertEqual(0, theirs.code, str(theirs))
+        modes = [{name: (oct(os.stat(self.path(side, name)).st_mode), os.listxattr(self.path(side, name)))
+                  for name in sorted(os.listdir(self.path(side)))} for side in ("ours", "theirs")]
+        self.assertEqual(modes[1], modes[0])
 
     def test_two_agents_agree_with_rsync(self):
         os.makedirs(self.path("a"))

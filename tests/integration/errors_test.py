@@ -120,6 +120,22 @@ class Errors(harness.Case):
             result = self.fails((harness.PROTOCOL, harness.TIMEOUT), "sync", self.src, "agent://127.0.0.1:%d/r" % other.getsockname()[1])
         self.assertLess(result.seconds, 60 * harness.SLOWNESS)
 
+    def test_silent_data_connections_cost_little_and_shut_nobody_out(self):
+        os.makedirs(self.path("pool"))
+        agent = self.agent({"pool": self.path("pool")})
+        before = agent.peak_kib()
+        silent = []
+        self.addCleanup(lambda: [connection.close() for connection in silent])
+        for _ in range(800):
+            silent.append(socket.socket())
+            silent[-1].setblocking(False)
+            silent[-1].connect_ex((agent.host, agent.data_port))
+        result = self.sync(self.src, agent.endpoint("pool", "copy"))
+        self.assertLess(result.seconds, 15 * harness.SLOWNESS)
+        # A connection is told to go when newer ones wait; none beyond the bound stays.
+        harness.wait_until(lambda: len(os.listdir("/proc/%d/fd" % agent.pid)) < 300, 20, "the descriptors of most to be closed")
+        self.assertLess(agent.peak_kib() - before, (100 << 10) * harness.SLOWNESS)
+
     def test_a_port_that_never_answers(self):
         """A listener with a full queue: the connection neither comes nor is refused."""
         with socket.socket() as full:
