@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "coordinator/cli/bench_command.h"
 #include "coordinator/cli/certs_command.h"
 #include "coordinator/cli/console.h"
 #include "coordinator/cli/doctor_command.h"
@@ -20,6 +21,7 @@ int RunApp(int argc, const char* const* argv, const Program& program) {
     return static_cast<int>(ExitCode::kUsage);
   }
   if (auto* run = std::get_if<RunOptions>(&*line)) return RunCommand(std::move(*run), program);
+  if (auto* bench = std::get_if<BenchOptions>(&*line)) return BenchCommand(std::move(*bench), program);
   if (auto* certs = std::get_if<CertsOptions>(&*line)) return CertsCommand(*certs, program.console);
   if (auto* doctor = std::get_if<DoctorOptions>(&*line)) return DoctorCommand(*doctor, program.console);
   program.console->Text(std::get<TextAnswer>(*line).text);

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "coordinator/cli/bench_flags.h"
 #include "coordinator/cli/run_flags.h"
 #include "coordinator/cli/suggest.h"
 #include "coordinator/link/link_error.h"
@@ -45,11 +46,13 @@ struct App {
   RunFlags sync;
   RunFlags plan;
   RunFlags verify;
+  BenchFlags bench;
   CertsOptions certs{.directory = {}, .hosts = {}, .days = kDefaultCertificateDays};
   DoctorOptions doctor;
   CLI::App* sync_command = nullptr;
   CLI::App* plan_command = nullptr;
   CLI::App* verify_command = nullptr;
+  CLI::App* bench_command = nullptr;
   CLI::App* certs_command = nullptr;
   CLI::App* certs_init = nullptr;
   CLI::App* doctor_command = nullptr;
@@ -84,6 +87,15 @@ void AddRunCommands(App* app) {
       std::string("\n") + kEndpoints +
       "\nBoth sides read every byte. Exit 0: equal. Exit 23: something differs, and is listed.\n\n" + kExitCodes);
   AddRunFlags(app->verify_command, SyncMode::kVerify, &app->verify);
+
+  app->bench_command = app->root.add_subcommand("bench", "Measure two endpoints and say what limits a sync between them");
+  app->bench_command->footer(
+      std::string("\n") + kEndpoints +
+      "\nEach part of a sync is measured alone, by the agents, with the code that syncs: listing, reading, the way between the\n"
+      "hosts, writing, making and deleting small files, fsync. No file of either tree is changed; what is written lies in a\n"
+      "temporary directory below DST and is removed.\n\n" +
+      kExitCodes);
+  AddBenchFlags(app->bench_command, &app->bench);
 }
 
 void AddOtherCommands(App* app) {
@@ -131,7 +143,8 @@ std::unique_ptr<App> MakeApp() {
   AddOtherCommands(app.get());
   // Unknown options are collected and answered with the nearest known one.
   for (CLI::App* command : {static_cast<CLI::App*>(&app->root), app->sync_command, app->plan_command,
-                            app->verify_command, app->certs_command, app->certs_init, app->doctor_command}) {
+                            app->verify_command, app->bench_command, app->certs_command, app->certs_init,
+                            app->doctor_command}) {
     command->allow_extras();
     command->formatter(std::make_shared<HelpFormatter>());
     command->get_formatter()->column_width(34);
@@ -205,10 +218,15 @@ absl::StatusOr<CommandLine> Collect(App* app) {
     if (!run.ok()) return Usage(command, ToStd(run.status().message()));
     return *std::move(run);
   }
+  if (app->bench_command->parsed()) {
+    absl::StatusOr<BenchOptions> bench = ToBenchOptions(app->bench);
+    if (!bench.ok()) return Usage(app->bench_command, ToStd(bench.status().message()));
+    return *std::move(bench);
+  }
   if (app->certs_init->parsed()) return app->certs;
   if (app->doctor_command->parsed()) return app->doctor;
   return Usage(chosen, chosen == app->certs_command ? "certs needs a command: init"
-                                                    : "a command is missing: sync, plan, verify, certs, doctor");
+                                                    : "a command is missing: sync, plan, verify, bench, certs, doctor");
 }
 
 }  // namespace

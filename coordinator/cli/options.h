@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "coordinator/core/bench.h"
 #include "coordinator/core/run.h"
 #include "coordinator/link/endpoint.h"
 #include "proto/grpc_control.h"
@@ -38,6 +39,11 @@ struct RunOptions {
   OutputOptions output;
 };
 
+struct BenchOptions {
+  RunOptions run;  // endpoints, certificates, the private agent, targets
+  BenchPlan plan;
+};
+
 struct CertsOptions {
   std::string directory;
   std::vector<std::string> hosts;  // each one host's names, separated by commas
@@ -55,7 +61,7 @@ struct TextAnswer {
   std::string text;
 };
 
-using CommandLine = std::variant<RunOptions, CertsOptions, DoctorOptions, TextAnswer>;
+using CommandLine = std::variant<RunOptions, BenchOptions, CertsOptions, DoctorOptions, TextAnswer>;
 
 // LinkError(kUsage) with a text that says what is wrong, the nearest known word for an unknown one, and where help is.
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);

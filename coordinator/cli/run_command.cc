@@ -1,14 +1,11 @@
 #include "coordinator/cli/run_command.h"
 
-#include <signal.h>
-#include <unistd.h>
-
-#include <atomic>
 #include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "coordinator/cli/cancellation.h"
 #include "coordinator/cli/console.h"
 #include "coordinator/cli/interrupts.h"
 #include "coordinator/cli/reporter.h"
@@ -24,25 +21,6 @@ namespace {
 // at all.
 constexpr std::chrono::milliseconds kAgentGrace{5000};
 constexpr std::chrono::milliseconds kSilentAgentGrace{500};
-
-// Shared with the thread that watches for signals.
-struct Cancellation {
-  CancelSource source;
-  std::atomic<bool> running{false};  // sessions may exist: they have to be ended in good order
-};
-
-void OnSignal(Cancellation* state, int signal, int count) {
-  if (count == 1 && state->running) {
-    state->source.Cancel(
-        MakeStatus(absl::StatusCode::kCancelled, signal == SIGINT ? "interrupted (SIGINT)" : "interrupted (SIGTERM)"));
-    return;
-  }
-  // Nothing of ours is left behind: a private agent sees its socket's end and removes its temporaries, the lock goes
-  // with it.
-  constexpr std::string_view kText = "\nuringsync: interrupted\n";
-  (void)!::write(STDERR_FILENO, kText.data(), kText.size());
-  ::_exit(static_cast<int>(ExitCode::kInterrupted));
-}
 
 ReportFacts FactsOf(const RunOptions& options) {
   ReportFacts facts;
@@ -81,7 +59,7 @@ std::string DescribeError(const SyncOutcome& outcome, Links* links) {
 int RunCommand(RunOptions options, const Program& program) {
   auto cancellation = std::make_shared<Cancellation>();
   Interrupts interrupts;
-  interrupts.Watch([cancellation](int signal, int count) { OnSignal(cancellation.get(), signal, count); });
+  interrupts.Watch([cancellation](int signal, int count) { cancellation->OnSignal(signal, count); });
   std::unique_ptr<RunReporter> reporter = MakeReporter(FactsOf(options), program.console);
   reporter->Start();
 

@@ -130,19 +130,7 @@ void AddRunning(CLI::App* command, SyncMode mode, RunFlags* flags) {
       ->check(CLI::Range(1u, kMaxTimeoutSeconds))
       ->type_name("SECONDS")
       ->group(group);
-  const std::string tls = "Mutual TLS, for agent:// endpoints";
-  command->add_option("--cert", flags->tls.cert, "Own certificate (PEM)")
-      ->envname("URINGSYNC_CERT")
-      ->type_name("FILE")
-      ->group(tls);
-  command->add_option("--key", flags->tls.key, "Its private key (PEM)")
-      ->envname("URINGSYNC_KEY")
-      ->type_name("FILE")
-      ->group(tls);
-  command->add_option("--ca", flags->tls.ca, "Authority that vouches for the agents (PEM)")
-      ->envname("URINGSYNC_CA")
-      ->type_name("FILE")
-      ->group(tls);
+  AddTlsFlags(command, &flags->tls);
 }
 
 void AddOutput(CLI::App* command, SyncMode mode, RunFlags* flags) {
@@ -203,6 +191,22 @@ absl::StatusOr<MetadataSelection> ToSelection(const RunFlags& flags) {
 }
 
 }  // namespace
+
+void AddTlsFlags(CLI::App* command, ControlTlsFiles* files) {
+  const std::string tls = "Mutual TLS, for agent:// endpoints";
+  command->add_option("--cert", files->cert, "Own certificate (PEM)")
+      ->envname("URINGSYNC_CERT")
+      ->type_name("FILE")
+      ->group(tls);
+  command->add_option("--key", files->key, "Its private key (PEM)")
+      ->envname("URINGSYNC_KEY")
+      ->type_name("FILE")
+      ->group(tls);
+  command->add_option("--ca", files->ca, "Authority that vouches for the agents (PEM)")
+      ->envname("URINGSYNC_CA")
+      ->type_name("FILE")
+      ->group(tls);
+}
 
 void AddRunFlags(CLI::App* command, SyncMode mode, RunFlags* flags) {
   flags->mode = mode;

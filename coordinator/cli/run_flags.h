@@ -71,6 +71,9 @@ struct RunFlags {
   bool no_progress = false;
 };
 
+// Declares --cert, --key and --ca.
+void AddTlsFlags(CLI::App* command, ControlTlsFiles* files);
+
 // Declares the options that `mode` has on `command`; parsing fills `flags`, which must outlive it.
 void AddRunFlags(CLI::App* command, SyncMode mode, RunFlags* flags);
 
