@@ -20,6 +20,7 @@
 #include "agent/session.h"
 #include "agent/session_table.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/exhaustion.h"
 #include "engine/net/tls.h"
 #include "engine/ring/runtime.h"
 #include "proto/handshake.h"
@@ -131,6 +132,7 @@ absl::Status RunDaemon(const AgentConfig& config) {
 }
 
 int Main(int argc, char** argv) {
+  EndInWordsWhenExhausted("uringsync-agent");
   BlockSignals();
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
   const absl::StatusOr<ConfigOutcome> outcome = LoadAgentConfig(arguments, [](const char* name) { return std::getenv(name); });

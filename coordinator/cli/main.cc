@@ -10,6 +10,7 @@
 
 #include "coordinator/cli/app.h"
 #include "coordinator/cli/console.h"
+#include "engine/base/exhaustion.h"
 
 namespace {
 
@@ -32,6 +33,7 @@ int TerminalColumns() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  uringsync::EndInWordsWhenExhausted("uringsync");
   ::signal(SIGPIPE, SIG_IGN);  // a closed pipe shows as an error of the write
   uringsync::Console console({.out = stdout,
                               .err = stderr,
