@@ -131,7 +131,10 @@ Task<void> ApplyEngine::MakeDirectories(std::vector<Action>* actions, BatchPtr b
     Action& action = (*actions)[i];
     const bool directory = action.kind == ActionKind::kMakeDirectory;
     if (!failed_directories_.empty() && failed_directories_.contains(action.path.Parent().text())) {
-      if (directory) failed_directories_.insert(action.path.text());
+      if (directory) {
+        failed_directories_.insert(action.path.text());
+        shared_.unmade.Add(action.path);
+      }
       co_await EndWithoutParent(&action, batch);
       continue;
     }
@@ -144,6 +147,7 @@ Task<void> ApplyEngine::MakeDirectories(std::vector<Action>* actions, BatchPtr b
     if (!shared_.receive.stopped()) failure = ApplyMakeDirectory(home->context(), action);
     if (failure.has_value()) {
       failed_directories_.insert(action.path.text());
+      shared_.unmade.Add(action.path);
       shared_.report.AddProblem(MakeProblem(action, *std::move(failure)));
     } else {
       home->NoteTouched(action.path.Parent());

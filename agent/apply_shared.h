@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -101,6 +102,23 @@ struct ApplyShared {
   std::atomic<uint64_t> directory_epoch{0};
   std::atomic<uint64_t> files_published{0};
   std::atomic<uint64_t> skipped_devices{0};
+  // Directories that could not be made, which was told: their metadata is not missed a second time. Any thread.
+  class UnmadeDirectories {
+   public:
+    void Add(const RelPath& path) {
+      std::lock_guard lock(mutex_);
+      paths_.insert(path.text());
+    }
+    bool Contains(const RelPath& path) const {
+      std::lock_guard lock(mutex_);
+      return paths_.contains(path.text());
+    }
+
+   private:
+    mutable std::mutex mutex_;
+    std::unordered_set<std::string> paths_;
+  };
+  UnmadeDirectories unmade;
   std::atomic<bool> sync_incomplete{false};  // something could not be made durable
 };
 

@@ -224,6 +224,10 @@ ApplyWorker::Failure ApplyWorker::Link(const Action& action) {
 }
 
 Task<ApplyWorker::Failure> ApplyWorker::SetMetadata(const Action& action) {
+  if (action.wanted.type == FileType::kDirectory && shared_->unmade.Contains(action.path)) {
+    shared_->report.AddSkipped(action.id);
+    co_return std::nullopt;
+  }
   XattrList xattrs;
   if (action.xattrs_differ) {
     Failure fetched = co_await receiver_.FetchXattrs(action.path, action.wanted, &xattrs);

@@ -57,6 +57,15 @@ class NoSpace(harness.Case):
         self.assertIn("No space left on device", result.stderr)
         self.assertNoTemporaries(volume)
 
+    def test_a_directory_without_an_inode_is_told_once(self):
+        volume = self.tmpfs("64m,nr_inodes=40", "volume")
+        for number in range(100):
+            os.makedirs(self.path("src", "d%03d" % number))
+        result = self.sync(self.path("src"), os.path.join(volume, "dst"), "-v", code=harness.PARTIAL)
+        self.assertIn("mkdir: No space left on device", result.stderr)
+        self.assertNotIn("stat:", result.stderr)
+        self.assertNotIn("No such file", result.stderr)
+
     def test_a_file_larger_than_the_limit_of_the_process(self):
         os.makedirs(self.path("src"))
         with open(self.path("src", "large"), "wb") as file:
