@@ -13,6 +13,9 @@ enum Part : uint8_t {
   kTrusted = 32,
 };
 
+// What is digested in one piece, at least.
+constexpr size_t kBlockBytes = size_t{1} << 20;
+
 // The part of a record that every entry has. Fixed widths, little-endian, no padding.
 struct FixedPart {
   int64_t mtime_seconds = 0;
@@ -103,6 +106,12 @@ void ListingDigester::Begin() {
 bool ListingDigester::Add(const Entry& entry) {
   if (!CanFold(entry)) return false;
   AppendCanonical(entry, rules_, &canonical_);
+  if (canonical_.size() >= kBlockBytes) {
+    // Huge directories: the digest so far begins the next block. Where blocks end follows from the entries alone.
+    const Digest128 so_far = Xxh128(canonical_, rules_.seed);
+    canonical_.clear();
+    Append(so_far, &canonical_);
+  }
   ++folded_.entries;
   if (entry.type == FileType::kRegular) {
     ++folded_.files;

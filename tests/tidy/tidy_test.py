@@ -19,10 +19,10 @@ BASE = {"engine/base"}
 CORO = BASE | {"engine/coro"}
 RING = CORO | {"engine/ring"}
 FLOOR_2 = RING
-FLOOR_3 = RING | {"engine/delta", "engine/fs", "engine/net"}
+FLOOR_3 = RING | {"engine/delta", "engine/fs", "engine/net", "engine/watch"}
 FLOOR_4 = FLOOR_3 | {"engine/tree", "engine/transfer"}
 MAY_INCLUDE = {
-    "engine/base": set(), "engine/coro": BASE, "engine/ring": CORO, "engine/delta": BASE, "engine/fs": FLOOR_2, "engine/net": FLOOR_2,
+    "engine/base": set(), "engine/coro": BASE, "engine/ring": CORO, "engine/delta": BASE, "engine/watch": BASE, "engine/fs": FLOOR_2, "engine/net": FLOOR_2,
     "engine/tree": FLOOR_3, "engine/transfer": FLOOR_3, "proto": FLOOR_4, "agent": FLOOR_4 | {"proto"},
     "coordinator/core": FLOOR_4 | {"proto"}, "coordinator/link": FLOOR_4 | {"proto", "coordinator/core"},
     "coordinator/cli": FLOOR_4 | {"proto", "coordinator/core", "coordinator/link"},

@@ -1,0 +1,69 @@
+#include "engine/tree/directory_lister.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "engine/base/errno_status.h"
+#include "engine/fs/state_name.h"
+#include "engine/fs/syscalls.h"
+
+namespace uringsync {
+
+bool DirectoryLister::Hidden(const DirectoryItem& item, const struct statx& stat, std::vector<std::string>* strays) {
+  if (IsStateName(item.name)) {
+    holds_temporaries_ = true;
+    const std::optional<uint64_t>& own = options_.remove_strays_but;
+    if (own.has_value() && StateNameSession(item.name) != own) strays->emplace_back(item.name);
+    return true;
+  }
+  if (item.name != "lost+found") return false;
+  struct statx found;
+  const bool directory =
+      item.type == DT_DIR || (item.type == DT_UNKNOWN &&
+                              sys::Statx(driver_, directory_->fd(), "lost+found", AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
+                              S_ISDIR(found.stx_mode));
+  return directory && IsMountRoot(driver_, directory_->fd(), stat);
+}
+
+absl::Status DirectoryLister::Begin(const Directory& directory, Entry* self) {
+  directory_ = &directory;
+  holds_temporaries_ = false;
+  names_.emplace(driver_, options_.spool_directory, options_.names_in_memory);
+  struct statx stat = {};
+  reader_.ReadDirectory(directory, &stat, self);
+  if (!directory.readable()) return ErrnoStatus(EACCES, "open directory");
+  if (self->error != 0) return ErrnoStatus(self->error, "statx");
+  names_reader_.Restart(directory.fd());
+  DirectoryItem item;
+  std::vector<std::string> strays;  // removed after the reading: a file system may skip entries otherwise
+  while (true) {
+    const int more = names_reader_.Next(&item);
+    if (more < 0) return ErrnoStatus(-more, "getdents");
+    if (more == 0) break;
+    if (!Hidden(item, stat, &strays)) US_RETURN_IF_ERROR(names_->Add(item.name, item.type));
+  }
+  for (const std::string& stray : strays) {
+    if (sys::Unlinkat(driver_, directory.fd(), stray.c_str(), 0) == 0) ++strays_removed_;
+  }
+  return names_->Finish();
+}
+
+absl::StatusOr<bool> DirectoryLister::Next(size_t limit, std::vector<Entry>* entries) {
+  entries->clear();
+  while (entries->empty()) {
+    US_RETURN_IF_ERROR(names_->Take(limit, &chunk_));
+    if (chunk_.size() == 0) return false;
+    entries->reserve(chunk_.size());
+    for (size_t i = 0; i < chunk_.size(); ++i) {
+      Entry& entry = entries->emplace_back();
+      // What vanished since the names were read is left out.
+      if (!reader_.Read(directory_->fd(), chunk_.c_str(i), chunk_.name(i).size(), chunk_.type(i), &entry)) entries->pop_back();
+    }
+  }
+  return true;
+}
+
+}  // namespace uringsync
