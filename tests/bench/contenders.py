@@ -1,6 +1,9 @@
 """Who copies: each contender is started the same way, timed from start to exit, with its CPU seconds and peak memory per process."""
 
+import contextlib
+import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -14,6 +17,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import harness  # noqa: E402
 
 SAMPLE_S = 0.05
+DELTAS = ("edits", "insert")  # trees that change a file that is there
 
 
 class Sampler(threading.Thread):
@@ -69,56 +73,129 @@ def measure(command, servers=()):
     if process.returncode:
         log.seek(0)
         raise RuntimeError("%s ended with %d:\n%s" % (" ".join(command), process.returncode, log.read(4000).decode("utf-8", "replace")))
+    log.seek(0)
+    output = log.read().decode("utf-8", "replace")
     log.close()
     time.sleep(0.1 if servers else 0)  # a server reaps the child that served this run
     cpu = usage.ru_utime + usage.ru_stime + sum(tree_cpu(pid) for pid in servers) - before
-    return {"seconds": seconds, "cpu_seconds": cpu, "peaks": peaks}
+    return {"seconds": seconds, "cpu_seconds": cpu, "peaks": peaks, "output": output}
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Server:
+    """A program that listens on a port of loopback, from its answering to its end."""
+
+    def __init__(self, command, port, what):
+        self.command, self.port, self.what = command, port, what
+
+    def answers(self):
+        with socket.socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def __enter__(self):
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            harness.wait_until(self.answers, 10, self.what)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self.process
+
+    def __exit__(self, *exception):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait()
+
+
+class Setting:
+    """What all contenders of a run share."""
+
+    def __init__(self, directory, cores=None):
+        self.directory, self.cores = directory, cores
+
+    @property
+    def prefix(self):
+        """Keeps a contender, whoever it is, to the first cores."""
+        return ["taskset", "-c", "0-%d" % (self.cores - 1)] if self.cores else []
+
+    @property
+    def jobs(self):
+        return ["--jobs", str(self.cores)] if self.cores else []
 
 
 class Contender:
-    """Copies `src` to `dst` once; subclasses give the command and start what it needs."""
+    """Copies `src` to `dst` once; subclasses give the command and start what it needs.
+
+    `guarantee`: "equal", what rsync -aHAX promises (nothing about power cuts), or "default", what uringsync does when nothing is asked
+    for, beside rsync with --fsync."""
 
     name = ""
     rival = "rsync"  # whom its ratio is against
+    two_hosts = False  # source and destination speak over a socket
+    ours = False
+    guarantees = ("equal", "default")
 
-    def available(self):
-        return True
+    def __init__(self, setting):
+        self.setting = setting
 
-    def run(self, src, dst, tree):
-        return measure(self.command(src, dst, tree))
+    def missing(self):
+        """Why it cannot take part here; empty: it can."""
+        return ""
+
+    def takes(self, workload):
+        return workload.link is None
+
+    def command(self, src, dst, workload, guarantee):
+        raise NotImplementedError
+
+    def run(self, src, dst, workload, guarantee):
+        return measure(self.setting.prefix + self.command(src, dst, workload, guarantee))
 
 
-class Local(Contender):
-    def __init__(self, backend, extra):
-        self.backend, self.extra = backend, extra
+class Ours(Contender):
+    ours = True
+
+    def __init__(self, setting, backend):
+        super().__init__(setting)
+        self.backend = backend
+
+    def missing(self):
+        return "" if self.backend != "uring" or harness.uring_works() else "io_uring is not usable here"
+
+    def flags(self, workload, guarantee):
+        return ["--quiet", *(["--durability", "none"] if guarantee == "equal" else []), *workload.flags]
+
+
+class Local(Ours):
+    def __init__(self, setting, backend):
+        super().__init__(setting, backend)
         self.name = "uringsync (%s)" % backend
 
-    def available(self):
-        return self.backend != "uring" or harness.uring_works()
-
-    def command(self, src, dst, tree):
-        return [harness.CLI, "sync", "--quiet", "--io-backend", self.backend, *self.extra, src, dst]
+    def command(self, src, dst, workload, guarantee):
+        return [harness.CLI, "sync", "--io-backend", self.backend, *self.setting.jobs, *self.flags(workload, guarantee), src, dst]
 
 
-class Agents(Contender):
+class Agents(Ours):
     rival = "rsync daemon"
 
-    def __init__(self, backend, extra, directory):
-        self.backend, self.extra, self.directory = backend, extra, directory
+    def __init__(self, setting, backend):
+        super().__init__(setting, backend)
         self.name = "uringsync, 2 agents, TLS (%s)" % backend
 
-    def available(self):
-        return self.backend != "uring" or harness.uring_works()
-
-    def run(self, src, dst, tree):
-        certificates = harness.Certificates(os.path.join(self.directory, "certs"))
+    def run(self, src, dst, workload, guarantee):
+        certificates = harness.Certificates(os.path.join(self.setting.directory, "certs"))
         pair = []
         try:
             for path in (os.path.dirname(src), os.path.dirname(dst)):
-                pair.append(harness.Agent({"r": path}, certificates, ["--io-backend", self.backend]))
-            command = [harness.CLI, "sync", "--quiet", *self.extra, pair[0].endpoint("r", os.path.basename(src)),
+                pair.append(harness.Agent({"r": path}, certificates, ["--io-backend", self.backend, *self.setting.jobs],
+                                          prefix=self.setting.prefix))
+            command = [harness.CLI, "sync", *self.flags(workload, guarantee), pair[0].endpoint("r", os.path.basename(src)),
                        pair[1].endpoint("r", os.path.basename(dst)), *certificates.client]
-            return measure(command, [agent.pid for agent in pair])
+            return measure(self.setting.prefix + command, [agent.pid for agent in pair])
         finally:
             for agent in pair:
                 agent.stop()
@@ -127,61 +204,126 @@ class Agents(Contender):
 class Rsync(Contender):
     name = "rsync"
 
-    def available(self):
-        return shutil.which("rsync") is not None
+    def missing(self):
+        return "" if shutil.which("rsync") else "rsync is not installed"
 
-    def flags(self, tree):
-        return ["-aHAX", "--numeric-ids"] + (["-S"] if tree == "sparse" else [])
+    def flags(self, workload, guarantee):
+        return ["-aHAX", "--numeric-ids", *(["--fsync"] if guarantee == "default" else []), *workload.rsync_flags]
 
-    def command(self, src, dst, tree):
-        return ["rsync", *self.flags(tree), src + "/", dst + "/"]
+    def command(self, src, dst, workload, guarantee):
+        return ["rsync", *self.flags(workload, guarantee), src + "/", dst + "/"]
 
 
 class RsyncDaemon(Rsync):
     name = "rsync daemon"
     rival = "rsync daemon"
+    two_hosts = True
 
-    def __init__(self, directory):
-        self.directory = directory
+    def address(self, port, workload):
+        return "127.0.0.1"
 
-    def run(self, src, dst, tree):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        config = os.path.join(self.directory, "rsyncd.conf")
+    def around(self, port, workload):
+        """What stands in front of the daemon while it is measured."""
+        return contextlib.nullcontext()
+
+    def run(self, src, dst, workload, guarantee):
+        port = free_port()
+        config = os.path.join(self.setting.directory, "rsyncd.conf")
         with open(config, "w") as file:
             file.write("use chroot = no\nnumeric ids = yes\n%s[d]\npath = %s\nread only = no\n" % (
                 "uid = root\ngid = root\n" if harness.is_root() else "", os.path.dirname(dst)))
-        daemon = subprocess.Popen(["rsync", "--daemon", "--no-detach", "--address=127.0.0.1", "--port=%d" % port, "--config=" + config],
-                                  stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            def answers():
-                with socket.socket() as client:
-                    return client.connect_ex(("127.0.0.1", port)) == 0
-            harness.wait_until(answers, 10, "the rsync daemon")
-            return measure(["rsync", *self.flags(tree), src + "/", "rsync://127.0.0.1:%d/d/%s/" % (port, os.path.basename(dst))],
-                           [daemon.pid])
-        finally:
-            daemon.send_signal(signal.SIGTERM)
-            daemon.wait()
+        command = ["rsync", "--daemon", "--no-detach", "--address=127.0.0.1", "--port=%d" % port, "--config=" + config]
+        with Server(self.setting.prefix + command, port, "the rsync daemon") as daemon, self.around(port, workload):
+            return measure(self.setting.prefix + ["rsync", *self.flags(workload, guarantee), src + "/", "rsync://%s:%d/d/%s/" % (
+                self.address(port, workload), port, os.path.basename(dst))], [daemon.pid])
+
+
+class RsyncSsh(Rsync):
+    """rsync through an ssh server of its own: loopback, keys made for this run."""
+
+    name = "rsync over ssh"
+    rival = "rsync over ssh"
+
+    def missing(self):
+        if super().missing():
+            return super().missing()
+        if not (shutil.which("ssh") and shutil.which("ssh-keygen")):
+            return "no ssh client is installed"
+        if not self.sshd():
+            return "no ssh server is installed (Debian: openssh-server)"
+        return "" if harness.is_root() else "an ssh server of its own needs root"
+
+    @staticmethod
+    def sshd():
+        return shutil.which("sshd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+
+    def prepare(self):
+        """The directory of keys and configuration; made once."""
+        place = os.path.join(self.setting.directory, "ssh")
+        if not os.path.exists(place):
+            os.makedirs(place, mode=0o700)
+            os.makedirs("/run/sshd", exist_ok=True)  # the server's own; it refuses to start without
+            for name in ("host", "user"):
+                subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", os.path.join(place, name)], check=True)
+            shutil.copy(os.path.join(place, "user.pub"), os.path.join(place, "authorized"))
+        return place
+
+    def run(self, src, dst, workload, guarantee):
+        place, port = self.prepare(), free_port()
+        config = os.path.join(place, "sshd_config")
+        with open(config, "w") as file:
+            file.write("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/authorized\nStrictModes no\nUsePAM no\n"
+                       "PasswordAuthentication no\nPermitRootLogin prohibit-password\nPidFile none\nUseDNS no\n" % (port, place, place))
+        shell = ("ssh -p %d -i %s/user -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=%s/known -o BatchMode=yes"
+                 " -o LogLevel=ERROR" % (port, place, place))
+        with Server(self.setting.prefix + [self.sshd(), "-D", "-e", "-f", config], port, "the ssh server") as server:
+            return measure(self.setting.prefix + ["rsync", "-e", shell, *self.flags(workload, guarantee), src + "/", "127.0.0.1:%s/" % dst],
+                           [server.pid])
 
 
 class Copy(Contender):
     name = "cp -a"
+    guarantees = ("equal",)
 
-    def command(self, src, dst, tree):
+    def takes(self, workload):
+        return super().takes(workload) and not workload.only_updaters
+
+    def command(self, src, dst, workload, guarantee):
         return ["cp", "-a", src + "/.", dst]
 
 
-class Tar(Contender):
+class Tar(Copy):
     name = "tar | tar"
 
-    def command(self, src, dst, tree):
-        sparse = "S" if tree == "sparse" else ""
+    def command(self, src, dst, workload, guarantee):
+        sparse = "S" if workload.name == "sparse" else ""
         return ["sh", "-c", "mkdir -p %s && tar -C %s -c%sf - . | tar -C %s -xpf -" % (
             shlex.quote(dst), shlex.quote(src), sparse, shlex.quote(dst))]
 
 
-def everyone(directory, extra):
-    return [Local("uring", extra), Local("threads", extra), Rsync(), Copy(), Tar(),
-            Agents("uring", extra, directory), Agents("threads", extra, directory), RsyncDaemon(directory)]
+class Reference(Contender):
+    """Plain system calls that take the same steps (reference.cc)."""
+
+    guarantees = ("equal",)
+
+    def __init__(self, setting):
+        super().__init__(setting)
+        self.threads = setting.cores or 2
+        self.name = "plain calls, %d thread%s" % (self.threads, "" if self.threads == 1 else "s")
+
+    def program(self):
+        return os.path.join(harness.BIN_DIR, "bench_reference")
+
+    def missing(self):
+        return "" if os.path.exists(self.program()) else "bench_reference is not built"
+
+    def takes(self, workload):
+        return super().takes(workload) and workload.reference is not None
+
+    def command(self, src, dst, workload, guarantee):
+        return ["env", "BENCH_REFERENCE_THREADS=%d" % self.threads, self.program(), workload.reference, src, dst]
+
+
+def everyone(setting):
+    return [Local(setting, "uring"), Local(setting, "threads"), Reference(setting), Rsync(setting), Copy(setting), Tar(setting),
+            Agents(setting, "uring"), Agents(setting, "threads"), RsyncDaemon(setting), RsyncSsh(setting)]

@@ -2,6 +2,8 @@
 
 import os
 import random
+import shutil
+import subprocess
 
 SMALL_FILE_BYTES = 7 * 1024
 FILES_PER_DIRECTORY = 100
@@ -83,17 +85,17 @@ def mixed(path, scale):
 
 
 def sparse(path, scale):
-    """16 files of 1 GiB that hold 4 MiB of data each, in 64 pieces."""
+    """A file of 10 GiB that holds 64 MiB of data in 1,024 pieces."""
     rng = random.Random(4)
-    size = max(8 << 20, int(GIB * scale))
+    size = max(64 << 20, int(10 * GIB * scale))
+    pieces = max(64, int(1024 * scale))
     piece = rng.randbytes(64 << 10)
-    for number in range(16):
-        with open(os.path.join(path, "image-%d" % number), "wb") as file:
-            file.truncate(size)
-            for _ in range(64):
-                file.seek(rng.randrange(0, size - len(piece)) // 4096 * 4096)
-                file.write(piece)
-    return 16, 16 * size
+    with open(os.path.join(path, "image"), "wb") as file:
+        file.truncate(size)
+        for _ in range(pieces):
+            file.seek(rng.randrange(0, size - len(piece)) // 65536 * 65536)
+            file.write(piece)
+    return 1, size
 
 
 def million(path, scale):
@@ -109,6 +111,40 @@ def million(path, scale):
         os.close(fd)
         objects += 1
     return objects + count, 0
+
+
+def _old_large_file(path, scale):
+    """One file of 2 GiB, random bytes: what the two below were changed from."""
+    os.makedirs(path)
+    size = max(8 << 20, int(2 * GIB * scale) >> 20 << 20)
+    rng = random.Random(5)
+    with open(os.path.join(path, "image"), "wb", buffering=0) as file:
+        written = 0
+        while written < size:
+            written += file.write(rng.randbytes(min(8 << 20, size - written)))
+    os.utime(os.path.join(path, "image"), (1_600_000_000, 1_600_000_000))
+    return size
+
+
+def edits(path, scale, old):
+    """A file of 2 GiB in which 4 KiB were overwritten in 200 places; `old` gets the file as it was."""
+    size = _old_large_file(old, scale)
+    rng = random.Random(6)
+    subprocess.run(["cp", os.path.join(old, "image"), path], check=True)
+    with open(os.path.join(path, "image"), "r+b") as file:
+        for _ in range(200):
+            file.seek(rng.randrange(size - 4096))
+            file.write(rng.randbytes(4096))
+    return 1, size
+
+
+def insert(path, scale, old):
+    """The same file with 1 MiB inserted at its head; `old` gets the file as it was."""
+    size = _old_large_file(old, scale)
+    with open(os.path.join(path, "image"), "wb") as file, open(os.path.join(old, "image"), "rb") as rest:
+        file.write(random.Random(7).randbytes(1 << 20))
+        shutil.copyfileobj(rest, file, 8 << 20)
+    return 1, size + (1 << 20)
 
 
 def count(path):
