@@ -144,13 +144,11 @@ Task<void> ApplyEngine::MakeDirectories(std::vector<Action>* actions, BatchPtr b
       continue;
     }
     std::optional<TransferFailure> failure;
-    if (!shared_.receive.stopped()) failure = ApplyMakeDirectory(home->context(), action);
+    if (!shared_.receive.stopped()) failure = co_await home->MakeDirectory(&action);
     if (failure.has_value()) {
       failed_directories_.insert(action.path.text());
       shared_.unmade.Add(action.path);
       shared_.report.AddProblem(MakeProblem(action, *std::move(failure)));
-    } else {
-      home->NoteTouched(action.path.Parent());
     }
     shared_.report.ActionDone(batch);
     shared_.barrier.Done();

@@ -64,28 +64,45 @@ void ApplyWorker::End(const Action& action, const BatchPtr& batch, Failure failu
 }
 
 Task<void> ApplyWorker::RunOne(Action action, BatchPtr batch, SemaphoreUnits slot) {
-  Failure failure = co_await Perform(action, &slot);
+  Failure failure = co_await PerformPatiently(&action, &slot);
   End(action, batch, std::move(failure));
 }
 
 Task<void> ApplyWorker::RunAlone(const Action* action, BatchPtr batch) {
   SemaphoreUnits none;
-  Failure failure = co_await Perform(*action, &none);
+  Failure failure = co_await PerformPatiently(action, &none);
   End(*action, batch, std::move(failure));
   if (touched_.size() >= kMaxTouched) co_await SyncTouched();
 }
 
 Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreUnits* slot) {
   if (shared_->receive.stopped()) co_return TransferFailure{FailureKind::kFailed, false, "cancel", ECANCELED, {}};
+Task<ApplyWorker::Failure> ApplyWorker::MakeDirectory(const Action* action) {
+  Failure failure = ApplyMakeDirectory(context_, *action);
+  for (int tries = 1; failure.has_value() && MayTryAgain(failure->error, tries); ++tries) {
+    co_await FreeDescriptors();
+    failure = ApplyMakeDirectory(context_, *action);
+  }
+  if (!failure.has_value()) NoteTouched(action->path.Parent());
+  co_return failure;
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::PerformPatiently(const Action* action, SemaphoreUnits* slot) {
+  Failure failure = co_await Perform(*action, slot);
+  // These have had their tries.
+  const bool tried = action->kind == ActionKind::kPutFile || action->kind == ActionKind::kMakeDirectory;
+  for (int tries = 1; !tried && failure.has_value() && !failure->at_source && MayTryAgain(failure->error, tries); ++tries) {
+    co_await FreeDescriptors();
+    failure = co_await Perform(*action, slot);
+  }
+  co_return failure;
+}
+
   const bool frees = action.kind == ActionKind::kDelete || action.kind == ActionKind::kSetMetadata;
   // The file system is full: the rest ends at once instead of failing one by one.
   if (int full = shared_->receive.full(); full != 0 && !frees) co_return WriteFailure(full, "write");
   switch (action.kind) {
-    case ActionKind::kMakeDirectory: {
-      Failure failure = ApplyMakeDirectory(context_, action);
-      if (!failure.has_value()) NoteTouched(action.path.Parent());
-      co_return failure;
-    }
+    case ActionKind::kMakeDirectory: co_return co_await MakeDirectory(&action);
     case ActionKind::kPutFile: co_return co_await PutFile(action, slot);
     case ActionKind::kPutSymlink:
     case ActionKind::kPutSpecial: co_return co_await PutOther(action);
@@ -124,15 +141,8 @@ ApplyWorker::Failure ApplyWorker::TryCreateStaged(const Action& action, StagedOb
 
 Task<ApplyWorker::Failure> ApplyWorker::CreateStaged(const Action* action, StagedObject* staged) {
   Failure failure = TryCreateStaged(*action, staged);
-  for (int tries = 1; failure.has_value() && IsOutOfDescriptors(failure->error); ++tries) {
-    if (tries > kMaxDescriptorTries || shared_->receive.stopped()) break;
-    directories_.Clear();
-    // What is staged need not wait for company that cannot come.
-    publisher_.SetMoreComing(false);
-    Op pause;
-    pause.code = OpCode::kTimeout;
-    pause.timeout = kDescriptorPause;
-    co_await Await(context_.driver, &pause);
+  for (int tries = 1; failure.has_value() && MayTryAgain(failure->error, tries); ++tries) {
+    co_await FreeDescriptors();
     failure = TryCreateStaged(*action, staged);
   }
   co_return failure;
@@ -140,6 +150,17 @@ Task<ApplyWorker::Failure> ApplyWorker::CreateStaged(const Action* action, Stage
 
 std::shared_ptr<const DeltaBasis> ApplyWorker::OpenOldFile(const Action& action, const Directory& parent) {
   const bool may = action.existing.has_value() && action.existing->type == FileType::kRegular &&
+bool ApplyWorker::MayTryAgain(int error, int tries) const {
+  return IsOutOfDescriptors(error) && tries <= kMaxDescriptorTries && !shared_->receive.stopped();
+}
+
+Task<void> ApplyWorker::FreeDescriptors() {
+  directories_.Clear();
+  // What is staged need not wait for company that cannot come.
+  publisher_.SetMoreComing(false);
+  co_await AwaitDescriptor(context_.driver);
+}
+
                    MayUseDelta(shared_->options.delta, action.wanted.size_bytes, action.existing->size_bytes);
   return may ? OpenBasis(context_.driver, parent.fd(), LeafName(action.path), *action.existing) : nullptr;
 }
@@ -272,6 +293,10 @@ Task<void> ApplyWorker::SyncDirectory(std::string path, [[maybe_unused]] Semapho
       OpenBeneath(context_.driver, *shared_->root, *relative, DirectoryAccess::kReadIfPermitted);
   // Removed since: its parent is synced too.
   if (!directory.ok() && StatusErrno(directory.status()) == ENOENT) co_return;
+  for (int tries = 1; MayTryAgain(StatusErrno(directory.status()), tries); ++tries) {
+    co_await FreeDescriptors();
+    directory = OpenBeneath(context_.driver, *shared_->root, *relative, DirectoryAccess::kReadIfPermitted);
+  }
   absl::Status synced = directory.status();
   if (synced.ok() && !(*directory)->readable())
     synced = absl::PermissionDeniedError("the directory cannot be opened for reading");
@@ -290,7 +315,7 @@ Task<void> ApplyWorker::SyncTouched() {
   std::unordered_set<std::string> touched = std::exchange(touched_, {});
   last_touched_.clear();
   Scope syncs;
-  Semaphore parallel(kParallelSyncs);
+  Semaphore parallel(std::min(kParallelSyncs, budget_.files));
   for (const std::string& path : touched) {
     SemaphoreUnits slot = co_await parallel.Acquire(1);
     syncs.Spawn(SyncDirectory(path, std::move(slot)));

@@ -41,6 +41,8 @@ class ApplyWorker {
   // One action, in the caller's order; its batch hears of the end.
   Task<void> RunAlone(const Action* action, BatchPtr batch);
   // Makes the directories durable in which this shard changed names or whose metadata it set.
+  // Carries out a kMakeDirectory; the caller reports how it ended.
+  Task<std::optional<TransferFailure>> MakeDirectory(const Action* action);
   Task<void> SyncTouched();
 
   Receiver* receiver() { return &receiver_; }
@@ -61,7 +63,11 @@ class ApplyWorker {
   Failure Link(const Action& action);
   // The file that `action` replaces, where a delta against it is thinkable.
   std::shared_ptr<const DeltaBasis> OpenOldFile(const Action& action, const Directory& parent);
-  // Tries again while the process is out of descriptors.
+  // Perform, again while the process is out of descriptors.
+  Task<Failure> PerformPatiently(const Action* action, SemaphoreUnits* slot);
+  bool MayTryAgain(int error, int tries) const;
+  // Gives up what this shard can spare and lets others end.
+  Task<void> FreeDescriptors();
   Task<Failure> CreateStaged(const Action* action, StagedObject* staged);
   Failure TryCreateStaged(const Action& action, StagedObject* staged);
   Failure PublishNow(const Action& action, StagedObject* staged);

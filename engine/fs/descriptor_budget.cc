@@ -15,6 +15,7 @@ constexpr size_t kMaxCachedDirectories = 64;
 constexpr size_t kMaxFiles = 1024;
 constexpr size_t kMaxStaged = 1024;
 constexpr size_t kMaxKeptFiles = 8;
+constexpr size_t kMaxScanDirectories = 96;
 
 }  // namespace
 
@@ -32,6 +33,8 @@ DescriptorBudget DescriptorBudget::For(uint64_t limit, size_t shards) {
   budget.files = part(4, kMaxFiles);
   budget.staged = part(8, kMaxStaged);
   budget.kept_files = part(16, kMaxKeptFiles);
+  // Of a session's scan, all shards together; what is left over when everything else has its part.
+  budget.scan_directories = static_cast<size_t>(std::clamp<uint64_t>(limit / 16, 1, kMaxScanDirectories));
   return budget;
 }
 
@@ -42,5 +45,12 @@ DescriptorBudget DescriptorBudget::OfProcess(size_t shards) {
 }
 
 bool IsOutOfDescriptors(int error) { return error == EMFILE || error == ENFILE; }
+
+Task<void> AwaitDescriptor(Driver* driver) {
+  Op pause;
+  pause.code = OpCode::kTimeout;
+  pause.timeout = kDescriptorPause;
+  co_await Await(driver, &pause);
+}
 
 }  // namespace uringsync

@@ -2,6 +2,7 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/coro/scope.h"
+#include "engine/fs/descriptor_budget.h"
 #include "engine/fs/file.h"
 #include "engine/tree/hasher.h"
 
@@ -10,6 +11,11 @@ namespace {
 
 Task<void> AddOne(Shard* shard, int dirfd, Entry* entry, CancelToken cancel) {
   absl::StatusOr<SourceFile> file = OpenSourceFile(shard->driver(), dirfd, entry->name.c_str());
+  for (int tries = 1; IsOutOfDescriptors(StatusErrno(file.status())) && tries <= kMaxDescriptorTries; ++tries) {
+    if (cancel.cancelled()) co_return;
+    co_await AwaitDescriptor(shard->driver());
+    file = OpenSourceFile(shard->driver(), dirfd, entry->name.c_str());
+  }
   if (!file.ok()) co_return;
   if (CompareIdentity(IdentityOf(*entry), file->stat) != IdentityMatch::kSame) co_return;
   const absl::StatusOr<Digest128> digest = co_await HashFile(shard, file->fd.get(), entry->size_bytes, cancel);

@@ -63,6 +63,15 @@ absl::StatusOr<DirectoryPtr> OpenDirectories::Open(Driver* driver, const PathNod
   return OpenBeneath(driver, *from, node->PathBelow(base), access);
 }
 
+void OpenDirectories::CloseKept() {
+  std::vector<DirectoryPtr> closing;  // closed after the lock is gone
+  std::lock_guard lock(mutex_);
+  for (const std::weak_ptr<PathNode>& kept : kept_) {
+    if (const PathNodePtr node = kept.lock()) closing.push_back(std::move(node->directory_));
+  }
+  kept_.clear();
+}
+
 void OpenDirectories::Keep(const PathNodePtr& node, DirectoryPtr directory) {
   std::vector<DirectoryPtr> closing;  // closed after the lock is gone
   std::lock_guard lock(mutex_);

@@ -61,6 +61,8 @@ class OpenDirectories {
   absl::StatusOr<DirectoryPtr> Open(Driver* driver, const PathNodePtr& node, DirectoryAccess access);
   // Keeps `directory` open for the children of `node`, until newer ones push it out.
   void Keep(const PathNodePtr& node, DirectoryPtr directory);
+  // Gives up every descriptor that is kept: what lies below is opened from the root again.
+  void CloseKept();
 
  private:
   std::mutex mutex_;

@@ -369,7 +369,12 @@ void ManifestScanner::Impl::FinishFailed(Job* job, int error) {
 
 Task<void> ManifestScanner::Impl::ScanNodeOn(Job* job, Tools* tools) {
   struct statx stat = {};
-  const absl::Status opened = Open(job, &tools->entries, &stat);
+  absl::Status opened = Open(job, &tools->entries, &stat);
+  for (int tries = 1; IsOutOfDescriptors(StatusErrno(opened)) && tries <= kMaxDescriptorTries && !stopped(); ++tries) {
+    directories_.CloseKept();
+    co_await AwaitDescriptor(job->shard->driver());
+    opened = Open(job, &tools->entries, &stat);
+  }
   ++tools->looked_at;
   if (!opened.ok()) {
     FinishFailed(job, StatusErrno(opened));

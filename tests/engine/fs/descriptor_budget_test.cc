@@ -33,6 +33,7 @@ TEST(DescriptorBudgetTest, NothingGoesWithoutADescriptor) {
   EXPECT_EQ(budget.files, 1u);
   EXPECT_EQ(budget.staged, 1u);
   EXPECT_EQ(budget.kept_files, 1u);
+  EXPECT_EQ(budget.scan_directories, 1u);
 }
 
 TEST(DescriptorBudgetTest, OnlyTheTwoLimitsAreWorthAnotherTry) {
