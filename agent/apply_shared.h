@@ -25,6 +25,7 @@ struct ApplyOptions {
   MetadataSelection selection;
   Durability durability = Durability::kBatch;
   bool sparse = true;
+  bool background = false;
   // The file system keeps nothing over a power cut (tmpfs, ramfs): syncing it would only cost.
   bool volatile_file_system = false;
   uint32_t time_granularity_ns = 1;
@@ -85,6 +86,7 @@ struct ApplyShared {
         options(std::move(apply_options)),
         receive({.digest_seed = options.digest_seed,
                  .session_tag = options.session_tag,
+                 .background = options.background,
                  .sparse = options.sparse,
                  .sync = options.sync(),
                  .selection = options.selection,

@@ -29,7 +29,8 @@ ApplyWorker::ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* sourc
       publisher_(shard->driver(), shared->options.sync(),
                  std::clamp(std::min(shared->options.staged_descriptors / std::max<size_t>(shards, 1), budget_.staged),
                             size_t{1}, Publisher::kBatchFiles)),
-      slots_(std::min(source->concurrency(), budget_.files)) {}
+      slots_(std::min(source->max_concurrency(), budget_.files)),
+      slots_held_(&slots_, source->concurrency()) {}
 
 Task<void> ApplyWorker::Run() {
   Scope running;
@@ -46,6 +47,7 @@ Task<void> ApplyWorker::Run() {
     }
     publisher_.SetMoreComing(true);
     if (touched_.size() >= kMaxTouched) co_await SyncTouched();
+    slots_held_.Allow(receiver_.source()->concurrency());
     for (Action& action : chunk->actions) {
       SemaphoreUnits slot = co_await slots_.Acquire(1);
       running.Spawn(RunOne(std::move(action), chunk->batch, std::move(slot)));

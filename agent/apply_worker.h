@@ -14,6 +14,7 @@
 
 #include "agent/apply_namespace.h"
 #include "agent/apply_shared.h"
+#include "engine/coro/held_back.h"
 #include "engine/coro/scope.h"
 #include "engine/coro/semaphore.h"
 #include "engine/coro/task.h"
@@ -81,6 +82,7 @@ class ApplyWorker {
   Receiver receiver_;
   Publisher publisher_;
   Semaphore slots_;
+  HeldBack slots_held_;  // of slots_: what the way to the source has no use for
   Semaphore large_slots_{kLargeFilesPerShard};
   std::string last_touched_;
   std::unordered_set<std::string> touched_;

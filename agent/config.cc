@@ -197,6 +197,10 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
                                 [](const std::string& text) { return ParseLogLevel(text); }));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "health", &config.health));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "reflection", &config.reflection));
+  US_RETURN_IF_ERROR(ReadSwitch(settings, "background", &config.background));
+  if (config.background && config.private_fd < 0) {
+    return absl::InvalidArgumentError("background is of a private agent; a session asks a running one for it");
+  }
   US_RETURN_IF_ERROR(CheckTls(config));
   return config;
 }

@@ -37,6 +37,7 @@ struct AgentConfig {
   LogOptions log;
   bool health = false;           // gRPC health service
   bool reflection = false;       // gRPC server reflection
+  bool background = false;       // idle priority for processor and disk; only in a private agent
   int private_fd = -1;           // ≥ 0: serve only the process at the other end of this socket
   int ready_fd = -1;             // ≥ 0: write "control=PORT data=PORT\n" there when ready, and close it
 };

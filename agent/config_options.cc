@@ -19,6 +19,7 @@ std::span<const OptionRow> AgentOptions() {
       OptionRow{"health", OptionKind::kSwitch, "", "offer the gRPC health service"},
       OptionRow{"reflection", OptionKind::kSwitch, "", "offer gRPC server reflection"},
       OptionRow{"ready-fd", OptionKind::kNumber, "N", "write 'control=PORT data=PORT' to this descriptor when ready", false},
+      OptionRow{"background", OptionKind::kSwitch, "", "", false},
       OptionRow{"private-fd", OptionKind::kNumber, "N", "", false},
   };
   return kRows;

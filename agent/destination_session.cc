@@ -128,7 +128,8 @@ absl::Status DestinationSession::AwaitSource() {
 }
 
 void DestinationSession::MakeRemoteSources() {
-  // A shard without a connection fetches over those of the others: connections land on shards as they come.
+  // A shard without a connection fetches over those of the others: connections land on shards as they come, also on
+  // shards that do nothing else for the session.
   auto group = std::make_shared<RemoteSourceGroup>();
   for (size_t i = 0; i < context_.runtime->size(); ++i) {
     auto remote = std::make_unique<RemoteContentSource>(&context_.runtime->shard(i), group);
@@ -153,7 +154,7 @@ absl::Status DestinationSession::StartOnce() {
 
 absl::Status DestinationSession::UseLocalSource() {
   US_ASSIGN_OR_RETURN(local_source_, context_.table->FindSource(open_.route.peer_session, open_.token));
-  for (size_t i = 0; i < context_.runtime->size(); ++i) {
+  for (size_t i = 0; i < SessionShards(open_, context_.runtime->size()); ++i) {
     US_ASSIGN_OR_RETURN(std::unique_ptr<SourceReader> reader, local_source_->MakeReader(&context_.runtime->shard(i)));
     sources_.push_back(std::make_unique<LocalContentSource>(std::move(reader)));
   }
@@ -162,7 +163,7 @@ absl::Status DestinationSession::UseLocalSource() {
 
 void DestinationSession::DialSource() {
   // Every shard needs a connection of its own.
-  const size_t shards = context_.runtime->size();
+  const size_t shards = SessionShards(open_, context_.runtime->size());
   size_t wanted = open_.data_connections > 0 ? open_.data_connections : shards * kConnectionsPerShard;
   size_t per_shard = std::max<size_t>(std::min(wanted, kMaxConnections) / shards, 1);
   for (size_t i = 0; i < shards; ++i) {
@@ -176,6 +177,7 @@ void DestinationSession::MakeEngine() {
   options.selection = open_.selection;
   options.durability = open_.durability;
   options.sparse = open_.sparse;
+  options.background = open_.background;
   options.volatile_file_system = IsVolatileFileSystem(destination_.file_system);
   options.time_granularity_ns = destination_.time_granularity_ns;
   options.time_range = destination_.time_range;
@@ -186,7 +188,8 @@ void DestinationSession::MakeEngine() {
   if (open_.route.kind != DataRoute::Kind::kLocal) options.delta = open_.delta;
   options.staged_descriptors = StagedDescriptors();
   std::vector<ContentSource*> sources;
-  for (const std::unique_ptr<ContentSource>& source : sources_) sources.push_back(source.get());
+  const size_t shards = std::min(sources_.size(), SessionShards(open_, context_.runtime->size()));
+  for (size_t i = 0; i < shards; ++i) sources.push_back(sources_[i].get());
   engine_ = std::make_unique<ApplyEngine>(context_.runtime, root_.directory, std::move(options), std::move(sources),
                                           [this] { outbox_->Notify(); });
   engine_->Start();

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -45,6 +46,9 @@ struct Daemon {
 absl::Status StartEngine(const AgentConfig& config, Daemon* daemon) {
   RuntimeOptions options;
   options.shards = config.jobs;
+  // An operator may give a daemon any number of threads; a run never gets more than the cores it may use.
+  if (config.private_fd >= 0 && config.jobs > 0) options.shards = std::min<size_t>(config.jobs, UsableCores());
+  if (config.background) options.shards = 1;
   options.driver.backend = config.io_backend;
   US_ASSIGN_OR_RETURN(daemon->runtime, Runtime::Start(options));
   const std::string& fallback = daemon->runtime->fallback_reason();
@@ -117,6 +121,7 @@ absl::Status RunDaemon(const AgentConfig& config) {
     ::fcntl(private_socket.get(), F_SETFD, FD_CLOEXEC);
   }
   RaiseFileLimit();
+  if (config.background) RunInBackground();
   Daemon daemon;
   US_RETURN_IF_ERROR(StartEngine(config, &daemon));
   US_RETURN_IF_ERROR(StartServers(config, std::move(private_socket), &daemon));

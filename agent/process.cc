@@ -1,9 +1,12 @@
 #include "agent/process.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
@@ -12,6 +15,10 @@
 
 namespace uringsync {
 namespace {
+
+// linux/ioprio.h; not in every libc's headers.
+constexpr int kIoprioWhoProcess = 1;
+constexpr int kIoprioIdle = 3 << 13;
 
 sigset_t StopSignals() {
   sigset_t set;
@@ -37,6 +44,12 @@ void BlockSignals() {
   std::signal(SIGPIPE, SIG_IGN);
   const sigset_t set = StopSignals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
+}
+
+void RunInBackground() {
+  const sched_param none{};
+  if (::sched_setscheduler(0, SCHED_IDLE, &none) != 0) ::setpriority(PRIO_PROCESS, 0, 19);
+  ::syscall(SYS_ioprio_set, kIoprioWhoProcess, 0, kIoprioIdle);
 }
 
 void EndWithParent() { ::prctl(PR_SET_PDEATHSIG, SIGTERM); }

@@ -15,6 +15,10 @@ uint64_t RaiseFileLimit();
 // Ignores SIGPIPE and blocks SIGTERM and SIGINT in this thread and those it starts.
 void BlockSignals();
 
+// For a private agent, before its first thread: this process takes only the processor and disk time that nobody else wants
+// (SCHED_IDLE, else nice 19; the idle class of I/O). What is refused is left as it is.
+void RunInBackground();
+
 // For a private agent: the kernel sends SIGTERM when the thread that started it ends.
 void EndWithParent();
 

@@ -21,7 +21,8 @@ namespace {
 
 // What this agent can do beyond the base protocol; names that both sides know are used.
 const std::vector<std::string>& Features() {
-  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route", std::string(kDeltaFeature), kFoldFeature, kAliveFeature, kBenchFeature};
+  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route", std::string(kDeltaFeature), kFoldFeature, kAliveFeature, kBenchFeature,
+                                                    std::string(kCompressionFeature), std::string(kLimitsFeature)};
   return features;
 }
 

@@ -149,6 +149,11 @@ bool IsVolatileFileSystem(const std::string& file_system) {
   return file_system == "tmpfs" || file_system == "ramfs";
 }
 
+size_t SessionShards(const OpenSession& open, size_t shards) {
+  if (open.background) return 1;
+  return open.jobs > 0 ? std::min<size_t>(open.jobs, shards) : shards;
+}
+
 uint64_t DigestSeedOf(const SessionToken& token) {
   return Xxh128(std::string_view(reinterpret_cast<const char*>(token.data()), token.size())).low;
 }

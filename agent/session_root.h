@@ -36,6 +36,9 @@ absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSes
 // True for file systems that live in memory: there is nothing to sync.
 bool IsVolatileFileSystem(const std::string& file_system);
 
+// How many of an agent's `shards` work for a session: all but where it asked for fewer; in the background one.
+size_t SessionShards(const OpenSession& open, size_t shards);
+
 // Seed of the wire digests: both ends derive it from the token, which they share.
 uint64_t DigestSeedOf(const SessionToken& token);
 

@@ -30,7 +30,11 @@ constexpr int kMaxDialTries = 6;
 }  // namespace
 
 SourceSession::SourceSession(const AgentContext& context, OpenSession open, SessionOutbox* outbox)
-    : context_(context), open_(std::move(open)), outbox_(outbox) {}
+    : context_(context), open_(std::move(open)), outbox_(outbox) {
+  if (open_.compression.mode != CompressionMode::kOff)
+    compression_ = std::make_unique<SharedCompression>(open_.compression, SessionShards(open_, context_.runtime->size()));
+  if (open_.bytes_per_second > 0) throttle_ = std::make_unique<Throttle>(open_.bytes_per_second);
+}
 
 void SourceSession::Start() {
   opening_.SpawnOn(&context_.runtime->shard(0), Open());
@@ -60,9 +64,7 @@ Task<void> SourceSession::Open() {
   outbox_->Push(std::move(opened));
 }
 
-absl::StatusOr<std::unique_ptr<SourceReader>> SourceSession::MakeReader(Shard* shard) {
-  absl::Status over = cancel_.token().status();
-  if (!over.ok()) return over;
+SourceReaderOptions SourceSession::ReaderOptions() const {
   SourceReaderOptions options;
   options.digest_seed = DigestSeedOf(open_.token);
   options.selection = open_.selection;
@@ -70,19 +72,34 @@ absl::StatusOr<std::unique_ptr<SourceReader>> SourceSession::MakeReader(Shard* s
   options.open_files = budget.kept_files;
   options.directories = budget.cached_directories;
   options.generated = generated_.load();
+  options.background = open_.background;
+  if (throttle_ != nullptr) options.piece_bytes = std::min<size_t>(options.piece_bytes, throttle_->unit_bytes());
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<SourceReader>> SourceSession::MakeReader(Shard* shard) {
+  absl::Status over = cancel_.token().status();
+  if (!over.ok()) return over;
+  SourceReaderOptions options = ReaderOptions();
+  options.throttle = throttle_.get();
   return std::make_unique<SourceReader>(shard->driver(), shard->buffers(), root_.directory, std::move(options));
 }
 
 Task<absl::Status> SourceSession::Serve(std::unique_ptr<ReplyChannel> channel) {
   Shard* shard = Shard::Current();
-  US_CO_ASSIGN_OR_RETURN(std::unique_ptr<SourceReader> reader, MakeReader(shard));
+  US_CO_RETURN_IF_ERROR(cancel_.token().status());
+  // What is sent is limited, not what is read for it: compressed contents are less.
+  SourceReader reader(shard->driver(), shard->buffers(), root_.directory, ReaderOptions());
+  SourceServerLimits limits;
+  limits.compression = compression_.get();
+  limits.throttle = throttle_.get();
   Scope closing;
   absl::Status end;
   {
     ReplyChannel* raw = channel.get();
     CancelToken::Registration registration =
         cancel_.token().OnCancel([&closing, shard, raw] { closing.SpawnOn(shard, CloseChannel(raw)); });
-    end = co_await ServeReplies(raw, reader.get(), SourceServerLimits{});
+    end = co_await ServeReplies(raw, &reader, limits);
   }
   co_await closing.Join();
   co_return end;
@@ -92,7 +109,7 @@ absl::Status SourceSession::Connect(const ConnectData& where) {
   if (!opened()) return absl::FailedPreconditionError("ConnectData before the session was opened");
   if (connected_) return absl::FailedPreconditionError("ConnectData came twice");
   connected_ = true;
-  size_t shards = context_.runtime->size();
+  const size_t shards = SessionShards(open_, context_.runtime->size());
   size_t count = open_.data_connections > 0 ? open_.data_connections : shards * kConnectionsPerShard;
   count = std::min(count, kMaxConnections);
   for (size_t i = 0; i < count; ++i)
@@ -150,6 +167,7 @@ Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
 void SourceSession::Stop() {
   if (stopped_) return;
   stopped_ = true;
+  if (throttle_ != nullptr) throttle_->Stop();
   BlockOn(&context_.runtime->shard(0), JoinScope(&opening_));
   if (registered_) context_.table->RemoveSource(open_.session);
   cancel_.Cancel(absl::CancelledError("the source session is over"));

@@ -14,6 +14,8 @@
 #include "agent/session_table.h"
 #include "engine/coro/cancel.h"
 #include "engine/coro/scope.h"
+#include "engine/transfer/reply_compressor.h"
+#include "engine/transfer/throttle.h"
 
 namespace uringsync {
 
@@ -39,12 +41,16 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
 
  private:
   Task<void> Open();
+  SourceReaderOptions ReaderOptions() const;
   Task<void> DialLoop(std::string host, uint16_t port);
 
   const AgentContext context_;
   const OpenSession open_;
   SessionOutbox* const outbox_;
   SessionRoot root_;
+  // Of all connections and readers of the session; null where nobody asked for it.
+  std::unique_ptr<SharedCompression> compression_;
+  std::unique_ptr<Throttle> throttle_;
   CancelSource cancel_;
   Scope opening_;
   Scope running_;

@@ -59,6 +59,13 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_durability(static_cast<v1::Durability>(open.durability));
   EncodeRoute(open.route, wire->mutable_route());
   wire->set_data_connections(open.data_connections);
+  if (open.compression.mode != CompressionMode::kOff) {
+    wire->mutable_compression()->set_adaptive(open.compression.mode == CompressionMode::kAdaptive);
+    if (open.compression.mode == CompressionMode::kFixed) wire->mutable_compression()->set_level(open.compression.level);
+  }
+  wire->set_bytes_per_second(open.bytes_per_second);
+  wire->set_jobs(open.jobs);
+  wire->set_background(open.background);
   wire->set_delta(static_cast<v1::DeltaPolicy>(open.delta));
   return absl::OkStatus();
 }
@@ -158,6 +165,17 @@ absl::StatusOr<DataRoute> DecodeRoute(const v1::DataRoute& wire) {
   return route;
 }
 
+absl::StatusOr<CompressionSettings> DecodeCompression(const v1::Compression& wire) {
+  CompressionSettings settings;
+  settings.mode = wire.adaptive() ? CompressionMode::kAdaptive : CompressionMode::kFixed;
+  if (wire.adaptive()) return settings;
+  if (wire.level() < kMinCompressLevel || wire.level() > kMaxCompressLevel) {
+    return Bad({"OpenSession", "compression.level"}, kNoRow, "no level " + std::to_string(wire.level()));
+  }
+  settings.level = wire.level();
+  return settings;
+}
+
 absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   OpenSession open;
   US_RETURN_IF_ERROR(DecodeBytes({"OpenSession", "session"}, wire.session(), &open.session));
@@ -185,6 +203,12 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   US_RETURN_IF_ERROR(
       CheckBound({"OpenSession", "data_connections"}, wire.data_connections(), kMaxDataConnections, "connections"));
   open.data_connections = wire.data_connections();
+  if (wire.has_compression()) {
+    US_ASSIGN_OR_RETURN(open.compression, DecodeCompression(wire.compression()));
+  }
+  open.bytes_per_second = wire.bytes_per_second();
+  open.jobs = wire.jobs();
+  open.background = wire.background();
   if (wire.delta() < 0 || wire.delta() > v1::DELTA_POLICY_FORCE) {
     return Bad({"OpenSession", "delta"}, kNoRow, "unknown policy " + std::to_string(wire.delta()));
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/transfer/compressor.h"
 #include "engine/transfer/signature_request.h"
 #include "proto/data_wire_count.h"
 #include "uringsync/v1/data.pb.h"
@@ -372,6 +373,12 @@ absl::StatusOr<std::vector<EncodedReply>> EncodeReplies(const ReplyMessage& mess
       ++next;
     }
     payload_at += frame.payload_length;
+    if (message.raw_length > 0) {
+      // A frame of zstd is not to be cut: whoever compresses keeps the message small enough.
+      if (next < message.items.size()) return Invalid("a compressed reply does not fit into one frame");
+      wire.set_compression(v1::DATA_COMPRESSION_ZSTD);
+      frame.payload_length = message.payload.size();
+    }
     frame.header = wire.SerializeAsString();
     frames.push_back(std::move(frame));
   }
@@ -397,6 +404,14 @@ absl::StatusOr<ReplyMessage> DecodeReplies(ConstBytes header, size_t payload_len
     US_ASSIGN_OR_RETURN(ReplyItem value, ReplyFromWire(item));
     content += value.data_length;
     message.items.push_back(std::move(value));
+  }
+  if (wire.compression() == v1::DATA_COMPRESSION_ZSTD) {
+    US_RETURN_IF_ERROR(CheckCompressedLengths(payload_length, content));
+    message.raw_length = content;
+    return message;
+  }
+  if (wire.compression() != v1::DATA_COMPRESSION_NONE) {
+    return Invalid("unknown compression " + std::to_string(wire.compression()));
   }
   if (content != payload_length) {
     return Invalid("the items of a reply have " + std::to_string(content) + " bytes of content, its payload has " +

@@ -13,6 +13,7 @@
 #include "engine/net/connect.h"
 #include "engine/net/frame.h"
 #include "engine/net/memory_stream.h"
+#include "engine/transfer/compressor.h"
 #include "proto/data_convert.h"
 
 namespace uringsync {
@@ -115,7 +116,15 @@ class StreamRequestChannel final : public RequestChannel {
   Task<absl::StatusOr<ReplyMessage>> Receive() override {
     US_CO_ASSIGN_OR_RETURN(Frame frame, co_await end_.Receive(DataFrameType::kReplies));
     US_CO_ASSIGN_OR_RETURN(ReplyMessage message, end_.Checked(DecodeReplies(frame.header, frame.payload.size())));
-    message.payload = std::move(frame.payload);
+    if (message.raw_length == 0) {
+      message.payload = std::move(frame.payload);
+    } else {
+      absl::StatusOr<Payload> raw = Payload();
+      absl::Status decompressed = decompressor_.Decompress(frame.payload, message.raw_length, &*raw);
+      if (!decompressed.ok()) raw = std::move(decompressed);
+      US_CO_ASSIGN_OR_RETURN(message.payload, end_.Checked(std::move(raw)));
+      message.raw_length = 0;
+    }
     co_return message;
   }
   Task<absl::Status> End() override { return end_.End(); }
@@ -124,6 +133,7 @@ class StreamRequestChannel final : public RequestChannel {
 
  private:
   DataEnd end_;
+  Decompressor decompressor_;
 };
 
 class StreamReplyChannel final : public ReplyChannel {

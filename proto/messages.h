@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "engine/base/entry.h"
 #include "engine/base/rel_path.h"
 #include "engine/base/time_range.h"
+#include "engine/transfer/compression_policy.h"
 #include "engine/delta/decision.h"
 #include "proto/bench_messages.h"
 
@@ -32,6 +34,11 @@ constexpr size_t kMaxXattrBytesPerObject = size_t{1} << 20;
 
 // Of HelloReply: the agent answers signature requests and makes deltas.
 constexpr std::string_view kDeltaFeature = "delta";
+
+// Of HelloReply: the agent packs and unpacks contents with zstd.
+constexpr std::string_view kCompressionFeature = "zstd";
+// Of HelloReply: the agent knows rate limits, jobs and the background of OpenSession.
+constexpr std::string_view kLimitsFeature = "limits";
 
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
@@ -81,6 +88,10 @@ struct OpenSession {
   Durability durability = Durability::kBatch;
   DataRoute route;               // destination only
   uint32_t data_connections = 0; // 0: the agent chooses
+  CompressionSettings compression;  // source: of the contents it sends; only where both agents have kCompressionFeature
+  uint64_t bytes_per_second = 0;    // source: of the contents it sends or reads, all connections together; 0: no limit
+  uint32_t jobs = 0;                // shards that work for this session; 0, or more than there are: all
+  bool background = false;          // leave the machine to others
   DeltaPolicy delta = DeltaPolicy::kOff;  // destination; only where both agents have kDeltaFeature
 };
 

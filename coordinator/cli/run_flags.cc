@@ -120,9 +120,13 @@ void AddRunning(CLI::App* command, SyncMode mode, RunFlags* flags) {
       ->group(group);
   command
       ->add_option("--jobs", flags->jobs,
-                   "Threads of the private agent for local paths; one per usable core by default")
+                   "Threads that work for this run at each agent, at most; one per usable core by default")
       ->check(CLI::Range(1u, kMaxJobs))
       ->type_name("N")
+      ->group(group);
+  command
+      ->add_flag("--background", flags->transfer.background,
+                 "Leave the machines to others: idle priority, one thread an agent")
       ->group(group);
   command
       ->add_option("--timeout", flags->timeout_seconds,
@@ -215,6 +219,7 @@ void AddRunFlags(CLI::App* command, SyncMode mode, RunFlags* flags) {
   AddSelection(command, mode, flags);
   AddMetadata(command, mode, flags);
   AddRunning(command, mode, flags);
+  if (mode == SyncMode::kSync) AddTransferFlags(command, &flags->transfer);
   AddOutput(command, mode, flags);
 }
 
@@ -223,13 +228,10 @@ absl::StatusOr<RunOptions> ToRunOptions(const RunFlags& flags) {
   US_ASSIGN_OR_RETURN(run.source, ParseEndpoint(flags.source));
   US_ASSIGN_OR_RETURN(run.destination, ParseEndpoint(flags.destination));
   const bool starts_agent = run.source.is_local() || run.destination.is_local();
-  for (const auto& [given, option] :
-       {std::pair{!flags.io_backend.empty(), "--io-backend"}, std::pair{flags.jobs > 0, "--jobs"}}) {
-    if (given && !starts_agent) {
-      return LinkError(ErrorKind::kUsage, std::string(option) +
-                                              " is of the private agent for local paths; both endpoints are running "
-                                              "agents, which have settings of their own");
-    }
+  if (!flags.io_backend.empty() && !starts_agent) {
+    return LinkError(ErrorKind::kUsage,
+                     "--io-backend is of the private agent for local paths; both endpoints are running agents, which "
+                     "have settings of their own");
   }
   const bool two_agents = !(run.source.is_local() && run.destination.is_local());
   if (flags.connections > 0 && !two_agents) {
@@ -248,6 +250,8 @@ absl::StatusOr<RunOptions> ToRunOptions(const RunFlags& flags) {
   request.wait_for_lock = flags.wait;
   request.durability = flags.durability == "none" ? Durability::kNone : Durability::kBatch;
   request.data_connections = flags.connections;
+  request.jobs = flags.jobs;
+  US_RETURN_IF_ERROR(ApplyTransferFlags(flags.transfer, !two_agents, &request));
   if (flags.whole_file) request.delta = DeltaPolicy::kOff;
   if (flags.no_whole_file) request.delta = DeltaPolicy::kForce;
   request.delete_extraneous = flags.mode == SyncMode::kVerify ? !flags.allow_extra : flags.delete_extraneous;
@@ -264,6 +268,7 @@ absl::StatusOr<RunOptions> ToRunOptions(const RunFlags& flags) {
   if (!flags.io_backend.empty())
     run.agent_arguments.insert(run.agent_arguments.end(), {"--io-backend", flags.io_backend});
   if (flags.jobs > 0) run.agent_arguments.insert(run.agent_arguments.end(), {"--jobs", std::to_string(flags.jobs)});
+  if (flags.transfer.background) run.agent_arguments.push_back("--background");
   run.output = {.verbose = flags.verbose || request.mode != SyncMode::kSync,
                 .quiet = flags.quiet,
                 .json = flags.json,

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "coordinator/cli/options.h"
+#include "coordinator/cli/transfer_flags.h"
 #include "coordinator/core/run.h"
 
 namespace CLI {
@@ -59,6 +60,7 @@ struct RunFlags {
   unsigned connections = 0;
   bool whole_file = false;
   bool no_whole_file = false;
+  TransferFlags transfer;
   bool wait = false;
   unsigned timeout_seconds = 0;
   ControlTlsFiles tls;

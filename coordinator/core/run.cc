@@ -46,6 +46,11 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   open.force_delete = request.force_delete || request.delete_extraneous;
   open.durability = request.durability;
   open.data_connections = request.data_connections;
+  open.jobs = request.jobs;
+  open.background = request.background;
+  if (role == Role::kSource) {
+    open.bytes_per_second = request.bytes_per_second;
+  }
   return open;
 }
 
@@ -93,6 +98,7 @@ class Run final : public PlanSink {
   void Drive();
   absl::Status Converse();
   absl::Status SayHello();
+  absl::Status CheckFeatures(const AgentLink& link, const HelloReply& hello);
   absl::Status OpenSessions();
   absl::Status PlanAndApply();
   std::optional<FoldRules> ChooseFolding() const;
@@ -121,6 +127,7 @@ class Run final : public PlanSink {
   // Driving thread until it has been joined.
   HelloReply source_hello_;
   HelloReply destination_hello_;
+  CompressionSettings compression_ = request_.compression;
   SessionOpened source_opened_;
   SessionOpened destination_opened_;
   Planner* planner_ = nullptr;
@@ -199,7 +206,7 @@ absl::Status Run::Converse() {
 absl::Status Run::SayHello() {
   Hello hello;
   hello.software = request_.software;
-  hello.features = {kAliveFeature, kFoldFeature};
+  hello.features = {kAliveFeature, kFoldFeature, std::string(kCompressionFeature), std::string(kLimitsFeature)};
   hello.features.push_back(std::string(kDeltaFeature));
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
@@ -214,12 +221,34 @@ absl::Status Run::SayHello() {
                       std::to_string(kMinProtocolVersion) + " to " + std::to_string(kProtocolVersion)});
     return absl::CancelledError("no version in common");
   }
-  return absl::OkStatus();
+  US_RETURN_IF_ERROR(CheckFeatures(source_, source_hello_));
+  return CheckFeatures(destination_, destination_hello_);
+}
+
+// What was asked for and an agent does not know: an error, unless it was left to us.
+absl::Status Run::CheckFeatures(const AgentLink& link, const HelloReply& hello) {
+  const auto has = [&hello](std::string_view feature) {
+    return std::find(hello.features.begin(), hello.features.end(), feature) != hello.features.end();
+  };
+  const Side side = &link == &source_ ? Side::kSource : Side::kDestination;
+  const bool limited = request_.bytes_per_second > 0 || request_.jobs > 0 || request_.background;
+  std::string missing;
+  if (limited && !has(kLimitsFeature)) missing = "limits of rate, jobs or priority";
+  if (compression_.mode != CompressionMode::kOff && !has(kCompressionFeature)) {
+    if (compression_.mode == CompressionMode::kFixed) missing = "compression";
+    compression_.mode = CompressionMode::kOff;
+    if (missing.empty()) events_.Push(NoticeEvent{side, "too old for compression; contents go plain"});
+  }
+  if (missing.empty()) return absl::OkStatus();
+  events_.Fail({ExitCode::kVersion, side, std::string(link.name()) + " is too old for " + missing + "; update it"});
+  return absl::CancelledError("a feature is missing");
 }
 
 absl::Status Run::OpenSessions() {
   // The source first: where there is none, no destination directory is made.
-  US_RETURN_IF_ERROR(source_.Open(MakeOpenSession(request_, Role::kSource)));
+  OpenSession source = MakeOpenSession(request_, Role::kSource);
+  source.compression = compression_;
+  US_RETURN_IF_ERROR(source_.Open(source));
   US_ASSIGN_OR_RETURN(source_opened_, source_.AwaitOpened());
   if (!source_opened_.exists) {
     events_.Fail({ExitCode::kSelection, Side::kSource, "source agent: the source directory does not exist"});

@@ -60,6 +60,11 @@ struct SyncRequest {
   bool wait_for_lock = false;
   Durability durability = Durability::kBatch;
   uint32_t data_connections = 0;
+  // As in OpenSession; what an agent does not know ends the run (kVersion) instead of being left out.
+  CompressionSettings compression;
+  uint64_t bytes_per_second = 0;
+  uint32_t jobs = 0;
+  bool background = false;
   DeltaPolicy delta = DeltaPolicy::kAuto;
   // Equal directories are told by digests where both agents can; false: every entry is sent and compared.
   bool fold_listings = true;

@@ -12,7 +12,7 @@ namespace {
 constexpr uint64_t kReserved = 32;
 constexpr uint64_t kReservedPerShard = 3;
 constexpr size_t kMaxCachedDirectories = 64;
-constexpr size_t kMaxFiles = 1024;
+constexpr size_t kMaxFiles = 4096;  // a long way to the source needs many under way
 constexpr size_t kMaxStaged = 1024;
 constexpr size_t kMaxKeptFiles = 8;
 constexpr size_t kMaxScanDirectories = 96;

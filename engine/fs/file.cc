@@ -36,12 +36,13 @@ std::string At(const char* operation, uint64_t offset) {
 }  // namespace
 
 Task<absl::StatusOr<size_t>> ReadAtFull(Driver* driver, int fd, void* buffer, size_t length, uint64_t offset,
-                                        int registered_buffer) {
+                                        int registered_buffer, bool background) {
   size_t done = 0;
   while (done < length) {
     Op op;
     FillTransfer(&op, OpCode::kRead, fd, static_cast<std::byte*>(buffer) + done, length - done, offset + done,
                  registered_buffer);
+    op.background = background;
     const int64_t n = co_await Await(driver, &op);
     if (n < 0) co_return ErrnoStatus(static_cast<int>(-n), At("read", offset + done));
     if (n == 0) break;
@@ -51,7 +52,7 @@ Task<absl::StatusOr<size_t>> ReadAtFull(Driver* driver, int fd, void* buffer, si
 }
 
 Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_t length, uint64_t offset,
-                               int registered_buffer) {
+                               int registered_buffer, bool background) {
   size_t done = 0;
   if (length <= kInlineWriteBytes) {
     const long n = driver->Call(CallCode::kPwrite, fd, reinterpret_cast<long>(buffer), static_cast<long>(length),
@@ -64,6 +65,7 @@ Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_
     // Op has one pointer for both directions; a write does not change what it points to.
     void* from = const_cast<std::byte*>(static_cast<const std::byte*>(buffer)) + done;
     FillTransfer(&op, OpCode::kWrite, fd, from, length - done, offset + done, registered_buffer);
+    op.background = background;
     const int64_t n = co_await Await(driver, &op);
     if (n < 0) co_return ErrnoStatus(static_cast<int>(-n), At("write", offset + done));
     // A regular file that takes nothing and reports no error would make this loop forever.

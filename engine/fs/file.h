@@ -19,15 +19,15 @@
 namespace uringsync {
 
 // Reads `length` bytes at `offset`, looping over short results. Returns the bytes read: less than asked only at the end of the
-// file. `registered_buffer` as in Op.
+// file. `registered_buffer` and `background` as in Op.
 Task<absl::StatusOr<size_t>> ReadAtFull(Driver* driver, int fd, void* buffer, size_t length, uint64_t offset,
-                                        int registered_buffer = -1);
+                                        int registered_buffer = -1, bool background = false);
 // A buffered write up to this size runs inline: ext4 and tmpfs take no buffered write without blocking, so the ring would hand each
 // to an io-wq worker, which costs more than the copy (docs/engine.md, "Small writes").
 constexpr size_t kInlineWriteBytes = 64 << 10;
 // Writes all of it, looping over short results; ResourceExhausted (ENOSPC, EDQUOT), DataLoss (EIO), ...
 Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_t length, uint64_t offset,
-                               int registered_buffer = -1);
+                               int registered_buffer = -1, bool background = false);
 // Makes ring writes to `fd` run within the submission where that is known to cost less than the worker that the kernel
 // would hand them to: on tmpfs, which never waits for a device (docs/decisions/0002-small-writes-inline.md). For a file that only
 // this process has open; nothing changes elsewhere.

@@ -64,6 +64,8 @@ struct Op {
   socklen_t address_length = 0;
   // Index of the registered buffer that `buffer` lies in, or -1. A hint: drivers without registration ignore it.
   int registered_buffer = -1;
+  // kRead, kWrite: with the idle class of I/O. A hint: what is done at once, and other operations, know no priority.
+  bool background = false;
   // Complete with -ETIME when the operation is still running after this long; zero for no limit.
   std::chrono::nanoseconds timeout{0};
 

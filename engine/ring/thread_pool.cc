@@ -1,6 +1,7 @@
 #include "engine/ring/thread_pool.h"
 
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,11 @@
 
 namespace uringsync {
 namespace {
+
+// linux/ioprio.h; not in every libc's headers. With "none" the class follows the thread's nice value.
+constexpr int kIoprioWhoProcess = 1;
+constexpr int kIoprioNone = 0;
+constexpr int kIoprioIdle = 3 << 13;
 
 int64_t RunOnce(const Op& op) {
   const auto offset = static_cast<off_t>(op.offset);
@@ -62,6 +68,7 @@ std::vector<ThreadPool::Done> ThreadPool::TakeDone() {
 }
 
 void ThreadPool::Work() {
+  bool background = false;  // this thread's class of I/O
   std::unique_lock lock(mutex_);
   while (true) {
     ++idle_;
@@ -71,6 +78,10 @@ void ThreadPool::Work() {
     const Job job = queue_.front();
     queue_.pop_front();
     lock.unlock();
+    if (job.op->background != background) {
+      background = job.op->background;
+      ::syscall(SYS_ioprio_set, kIoprioWhoProcess, 0, background ? kIoprioIdle : kIoprioNone);
+    }
     const int64_t result = RunFileOp(*job.op);
     lock.lock();
     done_.push_back({job.token, result});

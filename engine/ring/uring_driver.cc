@@ -28,6 +28,8 @@ constexpr int kSubmitTries = 8;
 // Pause before a cancel that found its operation between two states is asked again, and before an operation that cannot
 // wait for readiness is tried again.
 constexpr std::chrono::milliseconds kRetryPause{1};
+// linux/ioprio.h; not in every libc's headers.
+constexpr uint16_t kIoprioIdle = 3 << 13;
 constexpr unsigned kBufferTableSlots = 256;
 
 [[noreturn]] void Broken(const char* what, int err) {
@@ -168,7 +170,10 @@ void UringDriver::PrepareOp(io_uring_sqe* sqe, const Op& op) {
   const int message_flags = static_cast<int>(op.flags) | MSG_NOSIGNAL | dont_wait;
   switch (op.code) {
     case OpCode::kRead:
-    case OpCode::kWrite: PrepareReadWrite(sqe, op); break;
+    case OpCode::kWrite:
+      PrepareReadWrite(sqe, op);
+      if (op.background) sqe->ioprio = kIoprioIdle;
+      break;
     case OpCode::kFsync:
       io_uring_prep_fsync(sqe, op.fd, (op.flags & kFsyncDataOnly) != 0 ? IORING_FSYNC_DATASYNC : 0);
       break;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <vector>
 
 #include "engine/base/errno_status.h"
 #include "engine/coro/scope.h"
@@ -15,7 +16,7 @@ namespace {
 
 // Samples of a payload: this many, spread over it, each this long.
 constexpr size_t kSamples = 4;
-constexpr size_t kSampleBytes = size_t{4} << 10;
+constexpr size_t kSampleBytes = Compressor::kSampledBytes / kSamples;
 constexpr int kSampleLevel = 1;
 // Up to this level a payload takes some milliseconds at most, and goes in one call. Higher ones take up to a second a
 // megabyte: in slices, so that the shard's other work is not held up.
@@ -80,7 +81,7 @@ Compressor::Compressor() : state_(std::make_unique<State>()) {}
 Compressor::~Compressor() = default;
 
 // False as soon as the result does not fit into `out`.
-Task<absl::StatusOr<bool>> Compressor::CompressInSlices(std::span<const std::byte> raw, std::vector<std::byte>* wire) {
+Task<absl::StatusOr<bool>> Compressor::CompressInSlices(std::span<const std::byte> raw, Payload* wire) {
   ZSTD_outBuffer out{wire->data(), wire->size(), 0};
   size_t left = raw.size();
   while (true) {
@@ -98,8 +99,7 @@ Task<absl::StatusOr<bool>> Compressor::CompressInSlices(std::span<const std::byt
   co_return true;
 }
 
-Task<absl::StatusOr<bool>> Compressor::Compress(std::span<const std::byte> raw, int level,
-                                                std::vector<std::byte>* wire) {
+Task<absl::StatusOr<bool>> Compressor::Compress(std::span<const std::byte> raw, int level, Payload* wire) {
   if (raw.size() > kMaxRawPayloadBytes) co_return absl::InternalError("a payload too large to be compressed");
   const size_t gain = std::max<size_t>(raw.size() / kMinGainDivisor, 1);
   if (raw.size() <= gain) co_return false;
@@ -149,8 +149,7 @@ struct Decompressor::State {
 Decompressor::Decompressor() : state_(std::make_unique<State>()) {}
 Decompressor::~Decompressor() = default;
 
-absl::Status Decompressor::Decompress(std::span<const std::byte> wire, uint64_t raw_length,
-                                      std::vector<std::byte>* raw) {
+absl::Status Decompressor::Decompress(std::span<const std::byte> wire, uint64_t raw_length, Payload* raw) {
   US_RETURN_IF_ERROR(CheckCompressedLengths(wire.size(), raw_length));
   US_RETURN_IF_ERROR(CheckFrameHeader(wire));
   const unsigned long long content = ZSTD_getFrameContentSize(wire.data(), wire.size());

@@ -15,11 +15,11 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/coro/task.h"
+#include "engine/net/payload.h"
 
 namespace uringsync {
 
@@ -39,6 +39,9 @@ absl::Status CheckCompressedLengths(uint64_t wire_length, uint64_t raw_length);
 
 class Compressor {
  public:
+  // What SampleRatio looks at, at most.
+  static constexpr size_t kSampledBytes = size_t{16} << 10;
+
   Compressor();
   ~Compressor();
   Compressor(const Compressor&) = delete;
@@ -47,14 +50,14 @@ class Compressor {
   // Compresses `raw` (at most kMaxRawPayloadBytes) at `level` into `*wire`; both live until the task ends. False: it
   // gains too little, send it plain; `*wire` is of no use then. Internal or ResourceExhausted when zstd fails; plain is
   // right then too. Slow levels let others run in between.
-  Task<absl::StatusOr<bool>> Compress(std::span<const std::byte> raw, int level, std::vector<std::byte>* wire);
+  Task<absl::StatusOr<bool>> Compress(std::span<const std::byte> raw, int level, Payload* wire);
   // Share of their size that a few samples of `raw` are left with after compression at the quickest level, 0 to 1 and a
   // little above. Costs some microseconds a 64 KiB. 1 when zstd fails.
   double SampleRatio(std::span<const std::byte> raw);
 
  private:
   struct State;
-  Task<absl::StatusOr<bool>> CompressInSlices(std::span<const std::byte> raw, std::vector<std::byte>* wire);
+  Task<absl::StatusOr<bool>> CompressInSlices(std::span<const std::byte> raw, Payload* wire);
   std::unique_ptr<State> state_;
 };
 
@@ -68,7 +71,7 @@ class Decompressor {
   // Puts exactly `raw_length` bytes into `*raw`. InvalidArgument for anything else than one whole zstd frame of that
   // content, without a dictionary and with a window of at most kMaxRawPayloadBytes; nothing is allocated for a frame
   // whose lengths cannot be true.
-  absl::Status Decompress(std::span<const std::byte> wire, uint64_t raw_length, std::vector<std::byte>* raw);
+  absl::Status Decompress(std::span<const std::byte> wire, uint64_t raw_length, Payload* raw);
 
  private:
   struct State;

@@ -34,6 +34,8 @@ class ContentSource {
   virtual void SetOnUsable(std::function<void()> callback) { static_cast<void>(callback); }
   // How many small requests are worth having outstanding on this shard.
   virtual size_t concurrency() const = 0;
+  // What concurrency() may grow to as the way to the source becomes known.
+  virtual size_t max_concurrency() const { return concurrency(); }
   // Bytes on the wire, both ways. Any thread.
   virtual uint64_t wire_bytes() const = 0;
 };

@@ -90,9 +90,13 @@ struct ReplyMessage {
   Payload payload;
   Buffer tail;
   size_t tail_length = 0;
+  // Not 0, in a message to be sent: `payload` is one zstd frame of so many bytes of contents, and there is no tail. What
+  // is received is always plain.
+  size_t raw_length = 0;
 
   std::span<const std::byte> tail_bytes() const { return {tail.data(), tail_length}; }
-  size_t content_length() const { return payload.size() + tail_length; }
+  // Of the contents, compressed or not.
+  size_t content_length() const { return raw_length > 0 ? raw_length : payload.size() + tail_length; }
 };
 
 // The destination's end of one data connection. One coroutine may send while another receives; both on one shard.

@@ -59,7 +59,8 @@ Task<absl::Status> PieceWriter::OnItem(ReplyItem item, Piece piece) {
     }
     received_ += piece.size();
     absl::Status written =
-        co_await WriteAtFull(driver_, fd_, piece.data(), piece.size(), item.offset, piece.registered_index());
+        co_await WriteAtFull(driver_, fd_, piece.data(), piece.size(), item.offset, piece.registered_index(),
+                             shared_->options().background);
     if (!written.ok()) co_return FailWrite(written);
     written_ += piece.size();
     data_end_ = item.offset + piece.size();

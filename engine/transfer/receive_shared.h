@@ -22,6 +22,7 @@ namespace uringsync {
 struct ReceiveOptions {
   uint64_t digest_seed = 0;
   uint64_t session_tag = 0;  // of temporaries
+  bool background = false;   // contents are written with the idle class of I/O
   bool sparse = true;        // holes stay holes; else they are written as zeros
   // Contents are fsynced before they get their final name; false also where the file system keeps nothing (tmpfs).
   bool sync = true;

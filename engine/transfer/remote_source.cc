@@ -24,6 +24,10 @@ void Wake(Executor* shard, std::coroutine_handle<>* slot) {
   if (*slot) shard->Post(std::exchange(*slot, nullptr));
 }
 
+FetchWindow::Time Now() {
+  return std::chrono::steady_clock::now().time_since_epoch();
+}
+
 // A request takes at least this much credit, so that the number of outstanding ones is bounded too.
 constexpr uint64_t kMinCredit = 4 << 10;
 
@@ -293,30 +297,37 @@ RemoteContentSource::Connection* RemoteContentSource::Pick() {
 
 Task<absl::Status> RemoteContentSource::Fetch(FileRequest request, ReplySink* sink) {
   SemaphoreUnits credit = co_await credit_.Acquire(std::max(AnswerBytes(request), kMinCredit));
+  FetchWindow::Time latency{0};
   while (true) {
     US_CO_RETURN_IF_ERROR(co_await WaitUsable());
     RemoteContentSource* source = usable() ? this : group_->AnyUsable();
     if (source == nullptr) continue;
     std::optional<absl::Status> fetched;
     if (source == this) {
-      fetched = co_await FetchHere(request, sink);
+      fetched = co_await FetchHere(request, sink, &latency);
     } else {
-      fetched = co_await FetchThrough(source, request, sink);
+      fetched = co_await FetchThrough(source, request, sink, &latency);
     }
-    if (fetched.has_value()) co_return *std::move(fetched);
+    if (!fetched.has_value()) continue;
+    if (fetched->ok()) {
+      window_.OnAnswered(latency, AnswerBytes(request), Now());
+      credit_held_.Allow(window_.bytes());
+    }
+    co_return *std::move(fetched);
   }
 }
 
 Task<std::optional<absl::Status>> RemoteContentSource::FetchThrough(RemoteContentSource* peer, FileRequest request,
-                                                                    ReplySink* sink) {
+                                                                    ReplySink* sink, FetchWindow::Time* latency) {
   HomeSink home(shard_, sink);
   co_await SwitchTo{peer->shard_};
-  std::optional<absl::Status> fetched = co_await peer->FetchHere(std::move(request), &home);
+  std::optional<absl::Status> fetched = co_await peer->FetchHere(std::move(request), &home, latency);
   co_await SwitchTo{shard_};
   co_return fetched;
 }
 
-Task<std::optional<absl::Status>> RemoteContentSource::FetchHere(FileRequest request, ReplySink* sink) {
+Task<std::optional<absl::Status>> RemoteContentSource::FetchHere(FileRequest request, ReplySink* sink,
+                                                                 FetchWindow::Time* latency) {
   Connection* connection = Pick();
   if (connection == nullptr) co_return std::nullopt;
   auto pending = std::make_shared<Pending>();
@@ -327,10 +338,13 @@ Task<std::optional<absl::Status>> RemoteContentSource::FetchHere(FileRequest req
   connection->pending.emplace(request.id, pending);
   connection->queue.push_back(std::move(request));
   Wake(shard_, &connection->sender);
+  const FetchWindow::Time asked = Now();
+  *latency = FetchWindow::Time(0);
   while (true) {
     while (pending->items.empty() && pending->broken.ok()) co_await SuspendIn{&pending->waiter};
     // What arrived before the break is dropped with it: the caller asks again from the start.
     if (!pending->broken.ok()) co_return pending->broken;
+    if (latency->count() == 0) *latency = Now() - asked;
     std::pair<ReplyItem, Piece> next = std::move(pending->items.front());
     pending->items.pop_front();
     bool end = next.first.end;

@@ -20,17 +20,19 @@
 #include <vector>
 
 #include "engine/coro/channel.h"
+#include "engine/coro/held_back.h"
 #include "engine/coro/scope.h"
 #include "engine/coro/semaphore.h"
 #include "engine/transfer/content_source.h"
 #include "engine/transfer/data_channel.h"
+#include "engine/transfer/fetch_window.h"
 
 namespace uringsync {
 
-// Content bytes that one shard may have asked for and not yet written.
-constexpr size_t kOutstandingBytesPerShard = size_t{12} << 20;
-// Small files in flight per shard for a remote source: covers a round trip as well as the disk.
-constexpr size_t kRemoteConcurrency = 192;
+// Content bytes that one shard may have asked for and not yet written, while the way to the source is short.
+constexpr size_t kOutstandingBytesPerShard = FetchWindow::kLeastBytes;
+// Small files in flight per shard for a remote source, likewise: covers a disk and a local network.
+constexpr size_t kRemoteConcurrency = FetchWindow::kLeastRequests;
 // Connections that one shard will use.
 constexpr size_t kMaxChannelsPerShard = 64;
 
@@ -85,7 +87,9 @@ class RemoteContentSource final : public ContentSource {
   // Of its own connections: WaitUsable also returns where another source of the group has one.
   bool usable() const override { return live_channels_.load(std::memory_order_relaxed) > 0; }
   void SetOnUsable(std::function<void()> callback) override { on_usable_ = std::move(callback); }
-  size_t concurrency() const override { return kRemoteConcurrency; }
+  // Follows the round trip and the rate (fetch_window.h).
+  size_t concurrency() const override { return window_.requests(); }
+  size_t max_concurrency() const override { return FetchWindow::kMostRequests; }
   uint64_t wire_bytes() const override;
 
  private:
@@ -94,9 +98,11 @@ class RemoteContentSource final : public ContentSource {
   friend class RemoteSourceGroup;
   Connection* Pick();
   // Over a connection of this source; nullopt when it has none. On its shard.
-  Task<std::optional<absl::Status>> FetchHere(FileRequest request, ReplySink* sink);
+  // `*latency` is how long the first item took.
+  Task<std::optional<absl::Status>> FetchHere(FileRequest request, ReplySink* sink, FetchWindow::Time* latency);
   // Over a connection of `peer`; ends on this shard. nullopt as above.
-  Task<std::optional<absl::Status>> FetchThrough(RemoteContentSource* peer, FileRequest request, ReplySink* sink);
+  Task<std::optional<absl::Status>> FetchThrough(RemoteContentSource* peer, FileRequest request, ReplySink* sink,
+                                                 FetchWindow::Time* latency);
   void RefuseUnsendable(Connection* connection, RequestMessage message, const absl::Status& reason);
   Task<void> SendLoop(Connection* connection);
   Task<absl::Status> ReceiveLoop(Connection* connection);
@@ -110,7 +116,9 @@ class RemoteContentSource final : public ContentSource {
   std::atomic<uint64_t> finished_wire_bytes_{0};
   std::atomic<uint64_t> live_wire_bytes_{0};
   uint64_t next_id_ = 1;
-  Semaphore credit_{kOutstandingBytesPerShard};
+  FetchWindow window_;
+  Semaphore credit_{FetchWindow::kMostBytes};
+  HeldBack credit_held_{&credit_, kOutstandingBytesPerShard};
   absl::Status closed_;  // not OK: no connection will come
   bool is_closed_ = false;
   std::function<void()> on_usable_;

@@ -195,7 +195,8 @@ Task<absl::Status> SourceReader::SendData(Work* work, uint64_t offset, uint64_t 
       piece = Piece::InBuffer(std::move(buffer), want);
     }
     absl::StatusOr<size_t> got =
-        co_await ReadAtFull(driver_, work->file->fd.get(), piece.data(), want, offset, piece.registered_index());
+        co_await ReadAtFull(driver_, work->file->fd.get(), piece.data(), want, offset, piece.registered_index(),
+                            options_.background);
     if (!got.ok()) {
       EndWithError(&work->next, got.status(), "read");
       work->ended = true;

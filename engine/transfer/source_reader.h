@@ -40,6 +40,7 @@ struct SourceReaderOptions {
   // it) each is taken from `throttle` before it is read. Borrowed.
   size_t piece_bytes = kPieceBytes;
   Throttle* throttle = nullptr;
+  bool background = false;  // reads with the idle class of I/O
   bool generated = false;  // nothing is opened: contents are made up, to measure the way (generated_content.h)
 };
 

@@ -1,5 +1,7 @@
 #include "engine/transfer/source_server.h"
 
+#include <algorithm>
+#include <chrono>
 #include <coroutine>
 #include <deque>
 #include <memory>
@@ -7,22 +9,29 @@
 
 #include "engine/coro/scope.h"
 #include "engine/coro/semaphore.h"
+#include "engine/ring/runtime.h"
 
 namespace uringsync {
 namespace {
 
 // Packs reply items into messages. While the sender sends one message the next one fills; a reply that does not fit
 // waits.
-class Packer final : public ReplySink {
+class Packer {
  public:
-  Packer(ReplyChannel* channel, SourceServerLimits limits) : channel_(channel), limits_(limits) {}
+  Packer(ReplyChannel* channel, SourceServerLimits limits)
+      : channel_(channel), limits_(limits), compressor_(limits.compression) {
+    if (limits_.throttle != nullptr)
+      limits_.message_bytes = std::min<size_t>(limits_.message_bytes, limits_.throttle->unit_bytes());
+  }
 
-  Task<absl::Status> OnItem(ReplyItem item, Piece piece) override {
+  // `file`: what the item is of.
+  Task<absl::Status> Add(FileId file, ReplyItem item, Piece piece) {
     while (failed_.ok() && !Fits(piece.size())) co_await Suspend{&room_waiters_};
     if (!failed_.ok()) co_return failed_;
     if (piece.in_buffer()) {
       filling_.tail_length = piece.size();
       filling_.tail = piece.TakeBuffer();
+      filling_file_ = file;
     } else {
       filling_.payload.Append(piece.bytes());
     }
@@ -40,9 +49,17 @@ class Packer final : public ReplySink {
         continue;
       }
       ReplyMessage message = std::exchange(filling_, {});
+      const FileId file = filling_file_;
       WakeAll(&room_waiters_);
+      co_await compressor_.Prepare(&message, file);
+      if (!failed_.ok()) break;
+      const auto begin = std::chrono::steady_clock::now();
+      if (limits_.throttle != nullptr) {
+        co_await limits_.throttle->Take(Shard::Current()->driver(), message.payload.size() + message.tail_length);
+      }
       absl::Status sent = co_await channel_->Send(std::move(message));
       if (!sent.ok()) Fail(std::move(sent));
+      compressor_.Sent(std::chrono::steady_clock::now() - begin);
     }
   }
 
@@ -80,17 +97,33 @@ class Packer final : public ReplySink {
   }
 
   ReplyChannel* const channel_;
-  const SourceServerLimits limits_;
+  SourceServerLimits limits_;
+  ReplyCompressor compressor_;
   ReplyMessage filling_;
+  FileId filling_file_;  // of its tail
   absl::Status failed_;
   bool finished_ = false;
   Waiters room_waiters_;
   Waiters sender_;
 };
 
+// Hands the answers to one request over.
+class RequestSink final : public ReplySink {
+ public:
+  RequestSink(Packer* packer, FileId file) : packer_(packer), file_(file) {}
+  Task<absl::Status> OnItem(ReplyItem item, Piece piece) override {
+    return packer_->Add(file_, std::move(item), std::move(piece));
+  }
+
+ private:
+  Packer* const packer_;
+  const FileId file_;
+};
+
 Task<void> ServeOne(SourceReader* reader, FileRequest request, Packer* packer, [[maybe_unused]] SemaphoreUnits slot) {
+  RequestSink sink(packer, request.file);
   // A status here is the packer's own, and the loop sees it there.
-  absl::Status served = co_await reader->Serve(std::move(request), packer);
+  absl::Status served = co_await reader->Serve(std::move(request), &sink);
   if (!served.ok()) packer->Fail(std::move(served));
 }
 

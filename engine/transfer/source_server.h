@@ -13,7 +13,9 @@
 #include "absl/status/status.h"
 #include "engine/coro/task.h"
 #include "engine/transfer/data_channel.h"
+#include "engine/transfer/reply_compressor.h"
 #include "engine/transfer/source_reader.h"
+#include "engine/transfer/throttle.h"
 
 namespace uringsync {
 
@@ -22,6 +24,9 @@ struct SourceServerLimits {
   // Payload of a message that is being filled; a request whose reply does not fit waits for the next one.
   size_t message_bytes = 768 << 10;
   size_t message_items = 512;
+  // Borrowed, of the session; null: payloads go plain, and as fast as they can.
+  SharedCompression* compression = nullptr;
+  Throttle* throttle = nullptr;
 };
 
 // Serves until the peer ends the connection in order (OK), the connection breaks or the peer is malformed (the

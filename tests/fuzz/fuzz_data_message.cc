@@ -38,6 +38,8 @@ void CheckReplies(ConstBytes header) {
     if (!message.ok()) continue;
     message->payload.resize(payload);
     const absl::StatusOr<std::vector<EncodedReply>> encoded = EncodeReplies(*message);
+    // A compressed frame is not cut, and a header may be longer than this side would make it.
+    if (!encoded.ok() && message->raw_length > 0) continue;
     if (!encoded.ok()) std::abort();
     for (const EncodedReply& part : *encoded) {
       if (!DecodeReplies(AsBytes(part.header), part.payload_length).ok()) std::abort();

@@ -253,6 +253,7 @@ TEST(ConvertRefusalTest, OpenSession) {
        {"xattr name", [](M m) { AddName(OPEN->mutable_selection()->mutable_extra_xattrs(), ""); }, "selection.extra_xattrs[0]"},
        {"xattr names", [](M m) { for (int i = 0; i < 257; ++i) AddName(OPEN->mutable_selection()->mutable_extra_xattrs(), "a"); },
         "257 elements, at most 256"},
+       {"level", [](M m) { OPEN->mutable_compression()->set_level(20); }, "OpenSession.compression.level"},
        {"durability", [](M m) { OPEN->set_durability(static_cast<v1::Durability>(7)); }, "OpenSession.durability"},
        {"route", [](M m) { OPEN->mutable_route()->set_kind(static_cast<v1::RouteKind>(9)); }, "OpenSession.route.kind"},
        {"peer", [](M m) { OPEN->mutable_route()->set_kind(v1::ROUTE_KIND_LOCAL); }, "OpenSession.route.peer_session"},

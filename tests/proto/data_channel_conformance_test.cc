@@ -8,6 +8,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/coro/scope.h"
 #include "engine/net/memory_stream.h"
+#include "engine/transfer/compressor.h"
 #include "proto/data_convert.h"
 #include "proto/data_stream.h"
 #include "tests/support/run_on.h"
@@ -282,6 +283,74 @@ Task<void> BadMessages(Pair* pair) {
 }
 TEST_P(DataChannelTest, AMessageThatIsRefusedBeforeItIsSentHarmsNothing) {
   Run(BadMessages);
+}
+
+// A message whose contents are `raw`, compressed.
+Task<ReplyMessage> Compressed(Payload raw) {
+  ReplyMessage message;
+  message.items.resize(1);
+  message.items[0].data_length = static_cast<uint32_t>(raw.size());
+  Compressor compressor;
+  absl::StatusOr<bool> smaller = co_await compressor.Compress(raw, 1, &message.payload);
+  EXPECT_OK(smaller);
+  message.raw_length = raw.size();
+  co_return message;
+}
+
+Task<void> CompressedMessages(Pair* pair) {
+  Payload raw;
+  raw.assign(300'000, std::byte{7});
+  const uint64_t before = pair->requests->wire_bytes();
+  ReplyMessage message = co_await Compressed(raw);
+  EXPECT_OK(co_await pair->replies->Send(std::move(message)));
+  // Plain ones go between.
+  ReplyMessage plain;
+  plain.items.resize(1);
+  plain.items[0].data_length = 3;
+  plain.payload.assign(3, std::byte{9});
+  EXPECT_OK(co_await pair->replies->Send(std::move(plain)));
+  absl::StatusOr<ReplyMessage> seen = co_await pair->requests->Receive();
+  EXPECT_OK(seen);
+  if (!seen.ok()) co_return;
+  EXPECT_EQ(seen->raw_length, 0u);
+  EXPECT_EQ(seen->payload, raw);
+  EXPECT_LT(pair->requests->wire_bytes() - before, 3000u);
+  seen = co_await pair->requests->Receive();
+  EXPECT_OK(seen);
+  if (seen.ok()) EXPECT_EQ(seen->payload.size(), 3u);
+}
+TEST_P(DataChannelTest, CompressedContentsArrivePlain) {
+  Run(CompressedMessages);
+}
+
+Task<void> DamagedCompression(Pair* pair) {
+  Payload raw;
+  raw.assign(300'000, std::byte{7});
+  ReplyMessage message = co_await Compressed(raw);
+  message.payload[message.payload.size() / 2] ^= std::byte{0x55};
+  message.items[0].data_length = 200'000;
+  message.raw_length = 200'000;
+  EXPECT_OK(co_await pair->replies->Send(std::move(message)));
+  absl::StatusOr<ReplyMessage> seen = co_await pair->requests->Receive();
+  EXPECT_THAT(seen, StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("compressed payload")));
+  seen = co_await pair->requests->Receive();
+  EXPECT_FALSE(seen.ok()) << "the connection is over";
+}
+TEST_P(DataChannelTest, AFrameThatIsNotWhatItsMessageSaysEndsTheConnection) {
+  Run(DamagedCompression);
+}
+
+Task<void> ClaimsTooMuch(Pair* pair) {
+  // Two items of a mebibyte each and a third: more than a frame may hold plain.
+  Payload raw;
+  raw.assign(1 << 20, std::byte{7});
+  ReplyMessage message = co_await Compressed(raw);
+  for (int i = 0; i < 2; ++i) message.items.push_back(message.items[0]);
+  message.raw_length = 3 << 20;
+  EXPECT_THAT(co_await pair->replies->Send(std::move(message)), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+TEST_P(DataChannelTest, MoreThanAFrameHoldsIsNotCompressed) {
+  Run(ClaimsTooMuch);
 }
 
 std::vector<Where> Everywhere() {

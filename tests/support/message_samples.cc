@@ -148,6 +148,11 @@ OpenSession MessageSamples::AnyOpenSession() {
     open.route.port = static_cast<uint16_t>(1 + Number(65535));
   }
   open.data_connections = static_cast<uint32_t>(Number(65));
+  open.compression.mode = static_cast<CompressionMode>(Number(3));
+  if (open.compression.mode == CompressionMode::kFixed) open.compression.level = static_cast<int>(Number(27)) - 7;
+  if (Coin()) open.bytes_per_second = random_();
+  open.jobs = static_cast<uint32_t>(Number(9));
+  open.background = Coin();
   open.delta = static_cast<DeltaPolicy>(1 + Number(3));
   return open;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/cli/transfer_flags.h"
 #include "coordinator/link/link_error.h"
 #include "tests/support/status_matchers.h"
 
@@ -130,10 +131,62 @@ TEST(OptionsTest, RunningOptionsAreMapped) {
   EXPECT_EQ(run.request.data_connections, 5u);
   EXPECT_EQ(run.request.idle_timeout, absl::Seconds(60));
   EXPECT_THAT(run.agent_arguments, ElementsAre("--io-backend", "threads", "--jobs", "3"));
+  EXPECT_EQ(run.request.jobs, 3u);
+  EXPECT_FALSE(run.request.background);
+  EXPECT_EQ(run.request.compression.mode, CompressionMode::kOff);
+  EXPECT_EQ(run.request.bytes_per_second, 0u);
+  EXPECT_EQ(RunOf({"sync", "--jobs", "2", "agent://h/r", "agent://i/r"}).request.jobs, 2u);
+  const RunOptions quiet = RunOf({"verify", "--background", "/a", "/b"});
+  EXPECT_TRUE(quiet.request.background);
+  EXPECT_THAT(quiet.agent_arguments, ElementsAre("--background"));
+}
+
+TEST(OptionsTest, CompressionIsSpelledAsRsyncDoes) {
+  const auto of = [](std::vector<const char*> options) {
+    options.insert(options.begin(), "sync");
+    options.insert(options.end(), {"/a", "agent://h/r"});
+    return RunOf(options).request.compression;
+  };
+  constexpr CompressionSettings kAdaptive{.mode = CompressionMode::kAdaptive};
+  EXPECT_EQ(of({"-z"}), kAdaptive);
+  EXPECT_EQ(of({"--compress"}), kAdaptive);
+  EXPECT_EQ(of({"--compress-choice=auto"}), kAdaptive);
+  EXPECT_EQ(of({"--compress-choice=zstd"}), (CompressionSettings{.mode = CompressionMode::kFixed, .level = 3}));
+  EXPECT_EQ(of({"--compress-level=9"}), (CompressionSettings{.mode = CompressionMode::kFixed, .level = 9}));
+  EXPECT_EQ(of({"-z", "--compress-level=-7"}), (CompressionSettings{.mode = CompressionMode::kFixed, .level = -7}));
+  EXPECT_EQ(of({"--compress-level=0"}), (CompressionSettings{.mode = CompressionMode::kFixed, .level = 3}));
+  EXPECT_EQ(of({"-z", "--compress-choice=none"}), CompressionSettings{});
+  for (const char* level : {"20", "-8", "x", "3x", "", "1e1"}) {
+    EXPECT_THAT(Refusal({"sync", "--compress-level", level, "/a", "agent://h/r"}), HasSubstr("--compress-level"));
+  }
+  EXPECT_THAT(Refusal({"sync", "--compress-level=20", "/a", "agent://h/r"}), HasSubstr("from -7 to 19"));
+  EXPECT_THAT(Refusal({"sync", "--compress-choice=lz4", "/a", "agent://h/r"}), HasSubstr("--compress-choice"));
+  EXPECT_THAT(Refusal({"sync", "--compress-choice=none", "--compress-level=3", "/a", "agent://h/r"}),
+              HasSubstr("no meaning"));
+  EXPECT_THAT(Refusal({"sync", "--compress-level=3", "/a", "/b"}), HasSubstr("two local paths"));
+  EXPECT_EQ(RunOf({"sync", "-avz", "/a", "/b"}).request.compression.mode, CompressionMode::kAdaptive)
+      << "accepted for rsync's users";
+}
+
+TEST(OptionsTest, RatesHaveRsyncsUnits) {
+  const std::pair<const char*, uint64_t> good[] = {
+      {"0", 0},           {"0.0", 0},        {"100", 102400},      {"1.5", 1536},          {"0.5", 512},
+      {"1K", 1024},       {"1k", 1024},      {"1KiB", 1024},       {"1KB", 1000},          {"2M", 2 << 20},
+      {"1.5m", 3 << 19},  {"1MB", 1000000},  {"1G", 1 << 30},      {"600B", 600},          {"1g", 1 << 30},
+      {"1T", 1ull << 40}, {"1P", 1ull << 50}};
+  for (const auto& [text, bytes] : good) {
+    const absl::StatusOr<uint64_t> rate = ParseByteRate(text);
+    ASSERT_TRUE(rate.ok()) << text;
+    EXPECT_EQ(*rate, bytes) << text;
+  }
+  for (const char* text : {"", "x", "-1", "-0", "1X", "1 M", "1Mi", "1e3", "1.2.3", "nan", "inf", "100B", "0.1", "9999999P", "K"}) {
+    EXPECT_FALSE(ParseByteRate(text).ok()) << text;
+  }
+  EXPECT_EQ(RunOf({"sync", "--bwlimit=1.5M", "/a", "/b"}).request.bytes_per_second, 3u << 19);
+  EXPECT_THAT(Refusal({"sync", "--bwlimit", "fast", "/a", "/b"}), HasSubstr("--bwlimit fast"));
 }
 
 TEST(OptionsTest, OptionsWithoutEffectOnTheseEndpointsAreRefused) {
-  EXPECT_THAT(Refusal({"sync", "--jobs", "2", "agent://h/r", "agent://i/r"}), HasSubstr("private agent"));
   EXPECT_THAT(Refusal({"sync", "--io-backend", "uring", "agent://h/r", "agent://i/r"}), HasSubstr("private agent"));
   EXPECT_THAT(Refusal({"sync", "--connections", "2", "/a", "/b"}), HasSubstr("--connections"));
 }
