@@ -121,6 +121,10 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   open.route = {.kind = DataRoute::Kind::kConnect, .host = "h", .port = 65535};
   open.data_connections = 7;
   open.delta = DeltaPolicy::kForce;
+  open.compression = {.mode = CompressionMode::kFixed, .level = kMinCompressLevel};
+  open.bytes_per_second = UINT64_MAX;
+  open.jobs = 3;
+  open.background = true;
   const auto decoded = std::get<OpenSession>(RoundTrip<v1::ClientMessage>(ClientMessage(open)));
   EXPECT_EQ(decoded.session, open.session);
   EXPECT_EQ(decoded.token, open.token);
@@ -137,6 +141,14 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   EXPECT_EQ(decoded.route.port, open.route.port);
   EXPECT_EQ(decoded.data_connections, 7u);
   EXPECT_EQ(decoded.delta, DeltaPolicy::kForce);
+  EXPECT_EQ(decoded.compression, open.compression);
+  EXPECT_EQ(decoded.bytes_per_second, UINT64_MAX);
+  EXPECT_EQ(decoded.jobs, 3u);
+  EXPECT_TRUE(decoded.background);
+  for (const CompressionMode mode : {CompressionMode::kOff, CompressionMode::kAdaptive}) {
+    open.compression = {.mode = mode};
+    EXPECT_EQ(std::get<OpenSession>(RoundTrip<v1::ClientMessage>(ClientMessage(open))).compression, open.compression);
+  }
 }
 
 TEST(ConvertTest, SessionOpenedKeepsEveryField) {
