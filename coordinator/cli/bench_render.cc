@@ -101,6 +101,24 @@ std::string VerdictLine(const BenchVerdict& verdict) {
          " (" + SideName(verdict.side) + (verdict.cpu_bound ? ", processor" : "") + ")";
 }
 
+// `text` in lines of words, each after `indent` spaces.
+void AddWrapped(const std::string& text, size_t indent, std::vector<std::string>* lines) {
+  constexpr size_t kColumns = 100;
+  std::string line(indent, ' ');
+  size_t begin = 0;
+  while (begin < text.size()) {
+    const size_t end = std::min(text.find(' ', begin), text.size());
+    if (line.size() > indent && line.size() + 1 + (end - begin) > kColumns) {
+      lines->push_back(std::move(line));
+      line.assign(indent, ' ');
+    }
+    if (line.size() > indent) line += ' ';
+    line.append(text, begin, end - begin);
+    begin = end + 1;
+  }
+  lines->push_back(std::move(line));
+}
+
 nlohmann::ordered_json SideJson(const std::string& endpoint, const HelloReply& agent, const SessionOpened& opened) {
   nlohmann::ordered_json side;
   side["endpoint"] = endpoint;
@@ -146,7 +164,7 @@ std::vector<std::string> RenderBenchText(const BenchOutcome& outcome, const Benc
   if (!verdicts.empty()) lines.push_back("");
   for (const BenchVerdict& verdict : verdicts) {
     lines.push_back(VerdictLine(verdict));
-    lines.push_back(std::string(15, ' ') + verdict.advice);
+    AddWrapped(verdict.advice, 15, &lines);
   }
   return lines;
 }

@@ -16,6 +16,8 @@ namespace {
 
 // What nobody waits for beyond a step's own time when there is no idle time-out: fsync of what was written may take long.
 constexpr absl::Duration kForever = absl::InfiniteDuration();
+// How long an agent has to end its session after everything is measured.
+constexpr absl::Duration kPoliteEnd = absl::Seconds(5);
 
 // Closes both streams when the run is cancelled or a deadline passes, and remembers why.
 class Watch {
@@ -91,8 +93,7 @@ class Benchmark {
 
   BenchOutcome Run() {
     if (SayHello() && Open() && Measure()) {
-      (void)source_->Send(CloseSession{});
-      (void)destination_->Send(CloseSession{});
+      for (const Side side : {Side::kSource, Side::kDestination}) SayGoodbye(side);
     }
     return std::move(outcome_);
   }
@@ -135,6 +136,15 @@ class Benchmark {
       Fail(ExitCode::kProtocol, side, Name(side) + ": another message in place of " + what);
     }
     return std::nullopt;
+  }
+
+  // Until the agent has ended the stream: then the lock is free for the next run. One that does not is left to itself.
+  void SayGoodbye(Side side) {
+    if (!stream(side)->Send(CloseSession{}).ok()) return;
+    watch_.Arm(kPoliteEnd);
+    while (stream(side)->Receive().ok()) {
+    }
+    watch_.Arm(kForever);
   }
 
   bool SayHello() {
