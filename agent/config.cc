@@ -195,6 +195,9 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
                                 [](const std::string& text) { return ParseLogFormat(text); }));
   US_RETURN_IF_ERROR(ReadParsed(settings, "log-level", &config.log.level,
                                 [](const std::string& text) { return ParseLogLevel(text); }));
+  US_RETURN_IF_ERROR(ReadSwitch(settings, "index", &config.index));
+  US_RETURN_IF_ERROR(ReadNumber(settings, "index-memory", kMaxIndexMemoryMib, &config.index_memory_mib));
+  US_RETURN_IF_ERROR(ReadNumber(settings, "index-max-age", kMaxIndexAgeSeconds, &config.index_max_age_seconds));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "health", &config.health));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "reflection", &config.reflection));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "background", &config.background));

@@ -26,6 +26,8 @@ namespace uringsync {
 
 constexpr size_t kMaxConfigFileBytes = size_t{1} << 20;
 constexpr uint32_t kMaxJobs = 1024;
+constexpr uint32_t kMaxIndexMemoryMib = 1 << 20;
+constexpr uint32_t kMaxIndexAgeSeconds = 366 * 24 * 3600;
 
 struct AgentConfig {
   HostPort listen{"0.0.0.0", kDefaultControlPort};
@@ -35,6 +37,9 @@ struct AgentConfig {
   IoBackend io_backend = IoBackend::kAuto;
   uint32_t jobs = 0;             // shards; 0: one for each usable core
   LogOptions log;
+  bool index = false;            // live indexes of all roots
+  uint32_t index_memory_mib = 100;
+  uint32_t index_max_age_seconds = 86400;
   bool health = false;           // gRPC health service
   bool reflection = false;       // gRPC server reflection
   bool background = false;       // idle priority for processor and disk; only in a private agent

@@ -9,6 +9,7 @@
 
 #include "agent/backoff.h"
 #include "agent/join_scope.h"
+#include "agent/root_index.h"
 #include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
 #include "engine/fs/process_capabilities.h"
@@ -112,6 +113,7 @@ Task<void> DestinationSession::Open() {
     outbox_->Fail(ErrorKind::kFileIo, "destination: " + std::string(ToStd(described.message())));
     co_return;
   }
+  if (opened.exists && !opened.created) opened.index_seed = IndexSeedFor(context_.indexes, open_);
   writes_ = writes && open_.route.kind != DataRoute::Kind::kNone;
   destination_ = opened;
   opened_.store(true, std::memory_order_release);

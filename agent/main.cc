@@ -17,6 +17,7 @@
 #include "agent/data_server.h"
 #include "agent/logging.h"
 #include "agent/process.h"
+#include "agent/root_index.h"
 #include "agent/roots.h"
 #include "agent/session.h"
 #include "agent/session_table.h"
@@ -36,6 +37,7 @@ constexpr int kExitFileIo = 11;
 struct Daemon {
   std::unique_ptr<Runtime> runtime;
   std::optional<Roots> roots;
+  std::optional<RootIndexes> indexes;
   std::shared_ptr<const TlsContext> tls;
   SessionTable table;
   std::unique_ptr<DataServer> data;
@@ -55,6 +57,12 @@ absl::Status StartEngine(const AgentConfig& config, Daemon* daemon) {
   // The command that started a private agent says it itself.
   if (!fallback.empty()) LogEvent(config.private_fd >= 0 ? LogLevel::kInfo : LogLevel::kWarn, fallback);
   US_ASSIGN_OR_RETURN(daemon->roots, Roots::Open(config.roots));
+  if (config.index) {
+    RootIndexOptions defaults;
+    defaults.max_memory_bytes = size_t{config.index_memory_mib} << 20;
+    defaults.max_age = std::chrono::seconds(config.index_max_age_seconds);
+    daemon->indexes.emplace(*daemon->roots, defaults);
+  }
   if (config.tls.cert.empty()) return absl::OkStatus();
   US_ASSIGN_OR_RETURN(daemon->tls, TlsContext::Load({config.tls.cert, config.tls.key, config.tls.ca}));
   for (const std::string& warning : daemon->tls->warnings()) LogEvent(LogLevel::kWarn, warning);
@@ -73,6 +81,7 @@ absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Da
       AgentContext{.runtime = daemon->runtime.get(),
                    .roots = &*daemon->roots,
                    .table = &daemon->table,
+                   .indexes = daemon->indexes ? &*daemon->indexes : nullptr,
                    .data_client_tls = daemon->tls,
                    .data_port = daemon->data ? daemon->data->port() : uint16_t{0}});
   US_ASSIGN_OR_RETURN(daemon->control, ControlServer::Start({.handler = daemon->runner.get(),

@@ -1,5 +1,7 @@
 #include "agent/manifest_sender.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,10 +17,11 @@ ManifestSender::ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions 
 
 ManifestSender::~ManifestSender() { Stop(); }
 
-absl::Status ManifestSender::Start(std::optional<FoldRules> fold) {
+absl::Status ManifestSender::Start(const StartManifest& start) {
   if (started_) return absl::FailedPreconditionError("the manifest was started before");
   started_ = true;
-  if (fold) {
+  only_ = start.only;
+  if (const std::optional<FoldRules>& fold = start.fold) {
     builder_.emplace(DigestRules{.seed = fold->seed,
                                  .selection = options_.selection,
                                  .time_granularity_ns = fold->time_granularity_ns,
@@ -90,6 +93,10 @@ Task<void> ManifestSender::Run() {
     outbox_->Push(ManifestEnd{});
     co_return;
   }
+  if (only_) {
+    co_await SendOnly();
+    co_return;
+  }
   std::unique_ptr<ManifestScanner> scanner = ManifestScanner::Start(runtime_, root_, options_);
   co_await Send(scanner.get());
   co_await scanner->Close();
@@ -109,6 +116,75 @@ Task<void> ManifestSender::Send(ManifestScanner* scanner) {
   }
   const ScanTotals& totals = scanner->totals();
   outbox_->Push(ManifestEnd{totals.directories, totals.entries, totals.errors, totals.strays_removed});
+}
+
+void ManifestSender::NoteDirectories(const RelPath& directory, std::vector<Entry>* entries) {
+  for (Entry& entry : *entries) {
+    totals_.errors += entry.error != 0 ? 1 : 0;
+    if (entry.type != FileType::kDirectory || entry.error != 0) continue;
+    const RelPath path = directory.Child(entry.name);
+    const auto found = std::lower_bound(only_->begin(), only_->end(), path);
+    if (found == only_->end() || *found != path) {
+      entry.pruned = true;
+    } else {
+      listed_[static_cast<size_t>(found - only_->begin())] = true;
+    }
+  }
+  totals_.entries += entries->size();
+}
+
+Task<void> ManifestSender::SendOnly() {
+  DirectoryLister lister(Shard::Current()->driver(), {.selection = options_.selection,
+                                                      .remove_strays_but = options_.remove_strays_but,
+                                                      .spool_directory = options_.spool_directory});
+  listed_.assign(only_->size(), false);
+  for (size_t i = 0; i < only_->size() && !options_.cancel.cancelled(); ++i) {
+    // One that is a directory no longer has no listing: the directory above has told what it is now.
+    if (listed_[i] || (*only_)[i].is_root()) co_await SendOne(&lister, i);
+  }
+  if (options_.cancel.cancelled()) co_return;
+  outbox_->Push(ManifestEnd{totals_.directories, totals_.entries, totals_.errors, lister.strays_removed()});
+}
+
+Task<void> ManifestSender::SendOne(DirectoryLister* lister, size_t place) {
+  const RelPath& path = (*only_)[place];
+  DirectoryBatch batch;
+  batch.directory = path;
+  batch.self.name = path.name();
+  batch.self.type = FileType::kDirectory;
+  ++totals_.directories;
+  absl::StatusOr<DirectoryPtr> directory =
+      OpenBeneath(Shard::Current()->driver(), *root_, path, DirectoryAccess::kReadIfPermitted);
+  absl::Status begun = directory.status();
+  if (begun.ok()) begun = lister->Begin(**directory, &batch.self);
+  if (!begun.ok()) {
+    ++totals_.errors;
+    batch.error = StatusErrno(begun) != 0 ? StatusErrno(begun) : EIO;
+    co_await SendListing(std::move(batch));
+    co_return;
+  }
+  // One batch is held back, to be told as the last one.
+  const Entry self = batch.self;
+  std::vector<Entry> entries;
+  bool first = true;
+  while (!options_.cancel.cancelled()) {
+    co_await Yield{};
+    absl::StatusOr<bool> more = lister->Next(ManifestScanner::kBatchEntries, &entries);
+    if (!more.ok()) {
+      outbox_->Fail(ErrorKind::kFileIo, "the listing failed: " + std::string(ToStd(more.status().message())));
+      cancel_.Cancel(more.status());
+      co_return;
+    }
+    batch.last = !*more;
+    if (!first || batch.last) co_await SendListing(std::move(batch));
+    if (!*more) co_return;
+    first = false;
+    NoteDirectories(path, &entries);
+    batch = DirectoryBatch();
+    batch.directory = path;
+    batch.self = self;
+    batch.entries = std::move(entries);
+  }
 }
 
 Task<void> ManifestSender::SendListing(DirectoryBatch batch) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "agent/listing_folder.h"
 #include "agent/session_outbox.h"
@@ -16,6 +17,7 @@
 #include "engine/coro/scope.h"
 #include "engine/fs/directory.h"
 #include "engine/ring/runtime.h"
+#include "engine/tree/directory_lister.h"
 #include "engine/tree/scanner.h"
 
 namespace uringsync {
@@ -26,8 +28,9 @@ class ManifestSender {
   ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions options, SessionOutbox* outbox);
   ~ManifestSender();
 
-  // FailedPrecondition when it was started before. With `fold` listings travel as digests where they can.
-  absl::Status Start(std::optional<FoldRules> fold);
+  // FailedPrecondition when it was started before. With `start.fold` listings travel as digests where they can, with `start.only` come
+  // just those directories.
+  absl::Status Start(const StartManifest& start);
   void AddCredit(uint32_t batches);
   // Sends or forgets the entries of folded listings. InvalidArgument for verdicts on what was not sent.
   absl::Status Judge(const ListingVerdicts& verdicts);
@@ -47,6 +50,10 @@ class ManifestSender {
   void WakeIfAdmitted();
   Task<void> Run();
   Task<void> Send(ManifestScanner* scanner);
+  // The directories of `only` alone, one after the other.
+  Task<void> SendOnly();
+  Task<void> SendOne(DirectoryLister* lister, size_t place);
+  void NoteDirectories(const RelPath& directory, std::vector<Entry>* entries);
   Task<void> SendListing(DirectoryBatch batch);
   Task<void> SendPlain(DirectoryBatch batch);
   Task<void> PushInSlot(DirectoryBatch batch);
@@ -59,7 +66,10 @@ class ManifestSender {
   Scope running_;
   bool started_ = false;
   bool stopped_ = false;
-  std::optional<ListingBuilder> builder_;  // of the sending coroutine
+  std::optional<ListingBuilder> builder_;  // of the sending coroutine, as is what follows
+  std::optional<std::vector<RelPath>> only_;
+  std::vector<bool> listed_;  // which of `only` are directories, as the listing of the one above says
+  ScanTotals totals_;
   std::atomic<bool> folding_{false};
   std::mutex mutex_;  // guards what follows
   FoldWindow window_;

@@ -9,6 +9,7 @@
 #include "agent/destination_session.h"
 #include "agent/manifest_sender.h"
 #include "agent/opening_watch.h"
+#include "agent/root_index.h"
 #include "agent/session_outbox.h"
 #include "agent/source_session.h"
 #include "engine/base/errno_status.h"
@@ -21,7 +22,7 @@ namespace {
 
 // What this agent can do beyond the base protocol; names that both sides know are used.
 const std::vector<std::string>& Features() {
-  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route", std::string(kDeltaFeature), kFoldFeature, kAliveFeature, kBenchFeature,
+  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route", std::string(kDeltaFeature), kFoldFeature, kIndexFeature, kAliveFeature, kBenchFeature,
                                                     std::string(kCompressionFeature), std::string(kLimitsFeature)};
   return features;
 }
@@ -77,6 +78,7 @@ class StreamSession {
     if (measuring_ && !std::holds_alternative<ConnectData>(message))
       return absl::FailedPreconditionError("a session that measures does nothing else");
     if (const auto* start = std::get_if<StartManifest>(&message)) return StartScan(*start);
+    if (const auto* query = std::get_if<TreeQuery>(&message)) return AskIndex(*query);
     if (const auto* verdicts = std::get_if<ListingVerdicts>(&message); verdicts != nullptr && manifest_ != nullptr)
       return manifest_->Judge(*verdicts);
     if (auto* credit = std::get_if<ManifestCredit>(&message)) {
@@ -101,17 +103,30 @@ class StreamSession {
     return source_ != nullptr ? source_->Measure(run) : destination_->Measure(run);
   }
 
+  absl::Status AskIndex(const TreeQuery& query) {
+    RootIndex* const index = context_.indexes == nullptr ? nullptr : context_.indexes->Find(open_.root);
+    if (index == nullptr || !IndexCovers(open_)) return absl::FailedPreconditionError("a question to an index that this session does not have");
+    if (manifest_ != nullptr) return absl::FailedPreconditionError("a question to the index after the manifest was started");
+    if (query.adopt_seed != 0) {
+      index->Adopt(query.adopt_seed);
+      return absl::OkStatus();
+    }
+    outbox_.Push(index->Answer(open_.path, query));
+    return absl::OkStatus();
+  }
+
   absl::Status StartScan(const StartManifest& start) {
     if (manifest_ != nullptr) return absl::FailedPreconditionError("the manifest was started before");
     ScanOptions options;
     options.selection = open_.selection;
     options.checksum = open_.checksum;
     options.one_file_system = open_.one_file_system;
+    options.shards = SessionShards(open_, context_.runtime->size());
     // The lock is held: temporaries of other sessions are dead.
     if (destination_ != nullptr && !open_.dry_run) options.remove_strays_but = SessionTag(open_.session);
     DirectoryPtr root = source_ != nullptr ? source_->root() : destination_->root();
     manifest_ = std::make_unique<ManifestSender>(context_.runtime, std::move(root), std::move(options), &outbox_);
-    US_RETURN_IF_ERROR(manifest_->Start(start.fold));
+    US_RETURN_IF_ERROR(manifest_->Start(start));
     manifest_->AddCredit(std::exchange(early_credit_, 0));
     return absl::OkStatus();
   }

@@ -24,6 +24,7 @@
 namespace uringsync {
 
 class Roots;
+class RootIndexes;
 class Runtime;
 class SessionTable;
 class TlsContext;
@@ -33,6 +34,7 @@ struct AgentContext {
   Runtime* runtime = nullptr;
   const Roots* roots = nullptr;
   SessionTable* table = nullptr;
+  const RootIndexes* indexes = nullptr;  // null: the agent keeps none
   // For data connections that this agent opens (DataRoute kConnect, ConnectData); null without certificates.
   std::shared_ptr<const TlsContext> data_client_tls;
   uint16_t data_port = 0;  // of the data server; 0: none (private agent)

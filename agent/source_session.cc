@@ -6,6 +6,7 @@
 
 #include "agent/backoff.h"
 #include "agent/join_scope.h"
+#include "agent/root_index.h"
 #include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
 #include "engine/fs/descriptor_budget.h"
@@ -54,6 +55,7 @@ Task<void> SourceSession::Open() {
     outbox_->Fail(ErrorKind::kFileIo, "source: " + std::string(ToStd(described.message())));
     co_return;
   }
+  opened.index_seed = IndexSeedFor(context_.indexes, open_);
   absl::Status added = context_.table->AddSource(open_.session, shared_from_this());
   if (!added.ok()) {
     outbox_->Fail(ErrorKind::kProtocol, std::string(ToStd(added.message())));

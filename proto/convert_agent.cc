@@ -40,6 +40,7 @@ absl::Status Encode(const SessionOpened& opened, v1::SessionOpened* wire) {
   wire->set_time_granularity_ns(opened.time_granularity_ns);
   wire->set_time_min_seconds(opened.time_range.min_seconds);
   wire->set_time_max_seconds(opened.time_range.max_seconds);
+  wire->set_index_seed(opened.index_seed);
   wire->set_host_id(std::string(Clip(opened.host_id, kMaxShortTextBytes)));
   US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "ancestors"}, opened.ancestors.size(), kMaxAncestors, "directories"));
   for (const FileId& ancestor : opened.ancestors) {
@@ -80,6 +81,7 @@ struct Encoder {
     end->set_strays_removed(value.strays_removed);
     return absl::OkStatus();
   }
+  absl::Status operator()(const TreeReply& value) { return EncodeTree(value, wire->mutable_tree_reply()); }
   absl::Status operator()(const ApplyProgress& value) { return Encode(value, wire->mutable_apply_progress()); }
   absl::Status operator()(const BenchReport& value) { return EncodeBenchReport(value, wire->mutable_bench_report()); }
   absl::Status operator()(const ApplyDone& value) {
@@ -136,6 +138,7 @@ absl::StatusOr<AgentMessage> Decode(const v1::SessionOpened& wire) {
   if (opened.time_range.min_seconds >= opened.time_range.max_seconds) {
     return Bad({"SessionOpened", "time_max_seconds"}, kNoRow, "not after time_min_seconds");
   }
+  opened.index_seed = wire.index_seed();
   US_ASSIGN_OR_RETURN(opened.host_id, DecodeText({"SessionOpened", "host_id"}, wire.host_id(), kMaxShortTextBytes));
   const auto ancestors = static_cast<size_t>(wire.ancestor_devices_size());
   US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "ancestors"}, ancestors, kMaxAncestors, "directories"));
@@ -214,6 +217,10 @@ absl::StatusOr<AgentMessage> DecodeMessage(const v1::AgentMessage& wire) {
     case v1::AgentMessage::kSessionError: return Decode(wire.session_error());
     case v1::AgentMessage::kDirectoryBatch: return Decode(wire.directory_batch());
     case v1::AgentMessage::kManifestEnd: return Decode(wire.manifest_end());
+    case v1::AgentMessage::kTreeReply: {
+      US_ASSIGN_OR_RETURN(TreeReply reply, DecodeTree(wire.tree_reply()));
+      return AgentMessage(std::move(reply));
+    }
     case v1::AgentMessage::kApplyProgress: return Decode(wire.apply_progress());
     case v1::AgentMessage::kApplyDone: return Decode(wire.apply_done());
     case v1::AgentMessage::kBenchReport: {

@@ -59,6 +59,7 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_durability(static_cast<v1::Durability>(open.durability));
   EncodeRoute(open.route, wire->mutable_route());
   wire->set_data_connections(open.data_connections);
+  wire->set_delta(static_cast<v1::DeltaPolicy>(open.delta));
   if (open.compression.mode != CompressionMode::kOff) {
     wire->mutable_compression()->set_adaptive(open.compression.mode == CompressionMode::kAdaptive);
     if (open.compression.mode == CompressionMode::kFixed) wire->mutable_compression()->set_level(open.compression.level);
@@ -66,7 +67,6 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_bytes_per_second(open.bytes_per_second);
   wire->set_jobs(open.jobs);
   wire->set_background(open.background);
-  wire->set_delta(static_cast<v1::DeltaPolicy>(open.delta));
   return absl::OkStatus();
 }
 
@@ -81,12 +81,20 @@ struct Encoder {
   }
   absl::Status operator()(const StartManifest& value) {
     v1::StartManifest* start = wire->mutable_start_manifest();
+    if (value.only) {
+      US_RETURN_IF_ERROR(EncodePaths({"StartManifest", "only"}, *value.only, kMaxOnlyDirectories, start->mutable_only()));
+    }
     if (!value.fold) return absl::OkStatus();
     start->mutable_fold()->set_seed(value.fold->seed);
     start->mutable_fold()->set_time_granularity_ns(value.fold->time_granularity_ns);
     start->mutable_fold()->set_time_min_seconds(value.fold->time_range.min_seconds);
     start->mutable_fold()->set_time_max_seconds(value.fold->time_range.max_seconds);
     return absl::OkStatus();
+  }
+  absl::Status operator()(const TreeQuery& value) {
+    v1::TreeQuery* query = wire->mutable_tree_query();
+    query->set_adopt_seed(value.adopt_seed);
+    return EncodePaths({"TreeQuery", "directories"}, value.directories, kMaxTreeQuery, query->mutable_directories());
   }
   absl::Status operator()(const ListingVerdicts& value) {
     v1::ListingVerdicts* verdicts = wire->mutable_listing_verdicts();
@@ -203,16 +211,16 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   US_RETURN_IF_ERROR(
       CheckBound({"OpenSession", "data_connections"}, wire.data_connections(), kMaxDataConnections, "connections"));
   open.data_connections = wire.data_connections();
+  if (wire.delta() < 0 || wire.delta() > v1::DELTA_POLICY_FORCE) {
+    return Bad({"OpenSession", "delta"}, kNoRow, "unknown policy " + std::to_string(wire.delta()));
+  }
+  if (wire.delta() != v1::DELTA_POLICY_UNSPECIFIED) open.delta = static_cast<DeltaPolicy>(wire.delta());
   if (wire.has_compression()) {
     US_ASSIGN_OR_RETURN(open.compression, DecodeCompression(wire.compression()));
   }
   open.bytes_per_second = wire.bytes_per_second();
   open.jobs = wire.jobs();
   open.background = wire.background();
-  if (wire.delta() < 0 || wire.delta() > v1::DELTA_POLICY_FORCE) {
-    return Bad({"OpenSession", "delta"}, kNoRow, "unknown policy " + std::to_string(wire.delta()));
-  }
-  if (wire.delta() != v1::DELTA_POLICY_UNSPECIFIED) open.delta = static_cast<DeltaPolicy>(wire.delta());
   return open;
 }
 
@@ -231,6 +239,13 @@ absl::StatusOr<ClientMessage> Decode(const v1::ManifestCredit& wire) {
 
 absl::StatusOr<ClientMessage> Decode(const v1::StartManifest& wire) {
   StartManifest start;
+  if (wire.has_only()) {
+    const Where where{"StartManifest", "only"};
+    US_ASSIGN_OR_RETURN(start.only, DecodePaths(where, wire.only(), kMaxOnlyDirectories));
+    for (size_t i = 1; i < start.only->size(); ++i) {
+      if (!((*start.only)[i - 1] < (*start.only)[i])) return Bad(where, i, "is out of order");
+    }
+  }
   if (!wire.has_fold()) return start;
   FoldRules& fold = start.fold.emplace();
   fold.seed = wire.fold().seed();
@@ -245,6 +260,16 @@ absl::StatusOr<ClientMessage> Decode(const v1::StartManifest& wire) {
     return Bad({"StartManifest", "fold.time_max_seconds"}, kNoRow, "not after time_min_seconds");
   }
   return start;
+}
+
+absl::StatusOr<ClientMessage> Decode(const v1::TreeQuery& wire) {
+  TreeQuery query;
+  query.adopt_seed = wire.adopt_seed();
+  US_ASSIGN_OR_RETURN(query.directories, DecodePaths({"TreeQuery", "directories"}, wire.directories(), kMaxTreeQuery));
+  if (query.directories.empty() == (query.adopt_seed == 0)) {
+    return Bad({"TreeQuery", "directories"}, kNoRow, "either directories or a seed");
+  }
+  return query;
 }
 
 absl::StatusOr<ClientMessage> Decode(const v1::ListingVerdicts& wire) {
@@ -282,6 +307,7 @@ absl::StatusOr<ClientMessage> DecodeMessage(const v1::ClientMessage& wire) {
     case v1::ClientMessage::kOpenSession: return Decode(wire.open_session());
     case v1::ClientMessage::kConnectData: return Decode(wire.connect_data());
     case v1::ClientMessage::kStartManifest: return Decode(wire.start_manifest());
+    case v1::ClientMessage::kTreeQuery: return Decode(wire.tree_query());
     case v1::ClientMessage::kListingVerdicts: return Decode(wire.listing_verdicts());
     case v1::ClientMessage::kManifestCredit: return Decode(wire.manifest_credit());
     case v1::ClientMessage::kActionBatch: return Decode(wire.action_batch());

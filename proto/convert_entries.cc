@@ -47,6 +47,7 @@ void EncodeRareAttributes(const Entry& entry, size_t row, v1::EntryTable* table)
   }
   if (entry.not_entered) table->add_not_entered_rows(row_number);
   if (entry.unsettled) table->add_unsettled_rows(row_number);
+  if (entry.pruned) table->add_pruned_rows(row_number);
 }
 
 // The plain columns of a table.
@@ -177,6 +178,11 @@ absl::Status DecodeErrors(const v1::EntryTable& table, std::span<Entry* const> e
   }
   US_RETURN_IF_ERROR(CheckRows(table.unsettled_rows(), entries.size(), {where, "unsettled_rows"}));
   for (const uint32_t row : table.unsettled_rows()) entries[row]->unsettled = true;
+  US_RETURN_IF_ERROR(CheckRows(table.pruned_rows(), entries.size(), {where, "pruned_rows"}));
+  for (const uint32_t row : table.pruned_rows()) {
+    if (entries[row]->type != FileType::kDirectory) return Bad({where, "pruned_rows"}, row, "is no directory");
+    entries[row]->pruned = true;
+  }
   return absl::OkStatus();
 }
 

@@ -21,6 +21,11 @@ absl::StatusOr<ActionBatch> DecodeActions(const v1::ActionBatch& wire);
 absl::Status EncodeBatch(const DirectoryBatch& batch, v1::DirectoryBatch* wire);
 absl::StatusOr<DirectoryBatch> DecodeBatch(const v1::DirectoryBatch& wire);
 
+absl::Status EncodePaths(Where where, const std::vector<RelPath>& paths, size_t bound, v1::Strings* wire);
+absl::StatusOr<std::vector<RelPath>> DecodePaths(Where where, const v1::Strings& wire, size_t bound);
+absl::Status EncodeTree(const TreeReply& reply, v1::TreeReply* wire);
+absl::StatusOr<TreeReply> DecodeTree(const v1::TreeReply& wire);
+
 absl::Status EncodeProblems(std::span<const Problem> problems, v1::ProblemTable* table);
 absl::StatusOr<std::vector<Problem>> DecodeProblems(const v1::ProblemTable& table);
 

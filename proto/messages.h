@@ -15,8 +15,8 @@
 #include "engine/base/entry.h"
 #include "engine/base/rel_path.h"
 #include "engine/base/time_range.h"
-#include "engine/transfer/compression_policy.h"
 #include "engine/delta/decision.h"
+#include "engine/transfer/compression_policy.h"
 #include "proto/bench_messages.h"
 
 namespace uringsync {
@@ -32,13 +32,13 @@ constexpr size_t kMaxSymlinkTargetBytes = 64 << 10;
 constexpr size_t kMaxXattrsPerObject = 4096;
 constexpr size_t kMaxXattrBytesPerObject = size_t{1} << 20;
 
-// Of HelloReply: the agent answers signature requests and makes deltas.
-constexpr std::string_view kDeltaFeature = "delta";
-
 // Of HelloReply: the agent packs and unpacks contents with zstd.
 constexpr std::string_view kCompressionFeature = "zstd";
 // Of HelloReply: the agent knows rate limits, jobs and the background of OpenSession.
 constexpr std::string_view kLimitsFeature = "limits";
+
+// Of HelloReply: the agent answers signature requests and makes deltas.
+constexpr std::string_view kDeltaFeature = "delta";
 
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
@@ -88,11 +88,11 @@ struct OpenSession {
   Durability durability = Durability::kBatch;
   DataRoute route;               // destination only
   uint32_t data_connections = 0; // 0: the agent chooses
+  DeltaPolicy delta = DeltaPolicy::kOff;  // destination; only where both agents have kDeltaFeature
   CompressionSettings compression;  // source: of the contents it sends; only where both agents have kCompressionFeature
   uint64_t bytes_per_second = 0;    // source: of the contents it sends or reads, all connections together; 0: no limit
   uint32_t jobs = 0;                // shards that work for this session; 0, or more than there are: all
   bool background = false;          // leave the machine to others
-  DeltaPolicy delta = DeltaPolicy::kOff;  // destination; only where both agents have kDeltaFeature
 };
 
 // Source: open data connections to a destination that accepts.
@@ -111,7 +111,10 @@ struct FoldRules {
 // Start the manifest; batches flow as credit allows.
 struct StartManifest {
   std::optional<FoldRules> fold;  // without: every entry is sent
+  // Only these directories, sorted, each below one of the list: others are known to be equal (Entry::pruned).
+  std::optional<std::vector<RelPath>> only;
 };
+constexpr size_t kMaxOnlyDirectories = 4096;
 struct ManifestCredit {
   uint32_t batches = 0;
 };
@@ -121,6 +124,14 @@ struct ListingVerdicts {
   uint64_t through = 0;           // all up to this one are judged
   std::vector<uint64_t> expand;   // of those, ascending: their entries are wanted
   bool stop_folding = false;      // from now on all entries are wanted
+};
+// Questions to an agent's index, before StartManifest; needs kIndexFeature.
+constexpr char kIndexFeature[] = "tree-digests";
+constexpr size_t kMaxTreeQuery = 4096;
+constexpr size_t kMaxTreeChildren = 65536;  // of one reply
+struct TreeQuery {
+  std::vector<RelPath> directories;
+  uint64_t adopt_seed = 0;  // not 0: build the index anew with this seed
 };
 // A session keeps at most so many folded listings that were not judged (a sender's rule and a receiver's bound).
 constexpr size_t kMaxFoldedListings = 1024;
@@ -163,7 +174,7 @@ struct FinishApply {};
 struct CloseSession {};
 
 using ClientMessage = std::variant<Hello, OpenSession, ConnectData, StartManifest, ManifestCredit, ActionBatch, FinishApply,
-                                   CloseSession, ListingVerdicts, RunBench>;
+                                   CloseSession, ListingVerdicts, TreeQuery, RunBench>;
 
 // ---- agent → coordinator ------------------------------------------------------------------------------------------------
 
@@ -197,6 +208,39 @@ struct SessionOpened {
   // unknown) and every directory above the root, nearest first. Equal host and FileId: the same directory.
   std::string host_id;
   std::vector<FileId> ancestors;
+  // Not 0: the agent keeps a live index that can answer TreeQuery for this session.
+  uint64_t index_seed = 0;
+};
+
+// Objects below a directory, itself not counted.
+struct TreeTotals {
+  uint64_t entries = 0;
+  uint64_t files = 0;  // regular ones
+  uint64_t bytes = 0;  // their sizes
+  friend bool operator==(const TreeTotals&, const TreeTotals&) = default;
+};
+// A directory and everything below it as an index knows them.
+struct TreeDigest {
+  Digest128 digest;
+  bool certain = false;  // everything is in the digest; else it says nothing
+  TreeTotals below;
+  bool Equals(const TreeDigest& other) const { return certain && other.certain && digest == other.digest && below == other.below; }
+  friend bool operator==(const TreeDigest&, const TreeDigest&) = default;
+};
+struct TreeRow {
+  bool found = false;
+  TreeDigest tree;
+  struct Child {
+    std::string name;
+    TreeDigest tree;
+    friend bool operator==(const Child&, const Child&) = default;
+  };
+  std::vector<Child> children;  // subdirectories, by name
+  friend bool operator==(const TreeRow&, const TreeRow&) = default;
+};
+struct TreeReply {
+  bool valid = false;
+  std::vector<TreeRow> rows;  // of the first directories asked for
 };
 
 // Why an agent refuses or gives up: a category that decides the exit code, and the text.
@@ -266,6 +310,7 @@ struct ApplyDone {
 };
 
 using AgentMessage =
-    std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress, ApplyDone, BenchReport>;
+    std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress, ApplyDone, TreeReply,
+                 BenchReport>;
 
 }  // namespace uringsync

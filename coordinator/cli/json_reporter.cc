@@ -73,7 +73,8 @@ Json AgentFacts(const HelloReply& hello, const SessionOpened& session) {
 Json PlanCounts(const PlanCounters& plan) {
   return Json{{"source_objects", plan.source_entries}, {"source_files", plan.source_files},
               {"source_bytes", plan.source_bytes},     {"destination_objects", plan.destination_entries},
-              {"unchanged", plan.unchanged},           {"actions", plan.actions},
+              {"unchanged", plan.unchanged},           {"told_by_digest", plan.told_by_digest},
+              {"told_by_index", plan.told_by_index},   {"actions", plan.actions},
               {"transfer_files", plan.transfer_files}, {"transfer_bytes", plan.transfer_bytes}};
 }
 

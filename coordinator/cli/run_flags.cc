@@ -34,6 +34,12 @@ void AddSelection(CLI::App* command, SyncMode mode, RunFlags* flags) {
   if (mode == SyncMode::kSync) {
     command->add_flag("-n,--dry-run", flags->dry_run, "Change nothing, show what would be done: 'plan'")->group(group);
   }
+  if (mode != SyncMode::kVerify) {
+    command
+        ->add_flag("--no-index", flags->no_index,
+                   "Look at every object, also where the indexes of both agents say that nothing changed")
+        ->group(group);
+  }
   command->add_flag("--no-links", flags->no_links, "Leave symlinks out")->group(group);
   command->add_flag("--no-devices", flags->no_devices, "Leave block and character devices out")->group(group);
   command->add_flag("--no-specials", flags->no_specials, "Leave FIFOs and sockets out")->group(group);
@@ -245,6 +251,7 @@ absl::StatusOr<RunOptions> ToRunOptions(const RunFlags& flags) {
   request.mode = flags.dry_run ? SyncMode::kPlan : flags.mode;
   US_ASSIGN_OR_RETURN(request.selection, ToSelection(flags));
   request.checksum = flags.checksum;
+  request.use_index = !flags.no_index;
   request.one_file_system = flags.one_file_system;
   request.sparse = !flags.no_sparse;
   request.wait_for_lock = flags.wait;

@@ -31,6 +31,7 @@ struct RunFlags {
   bool force = false;
   bool allow_extra = false;
   bool checksum = false;
+  bool no_index = false;
   // Kept unless switched off.
   bool no_perms = false;
   bool no_owner = false;

@@ -136,6 +136,8 @@ std::vector<std::string> StatsTable(const RunResult& result) {
   bytes("source bytes", plan.source_bytes);
   number("destination objects", plan.destination_entries);
   number("unchanged", plan.unchanged);
+  number("  told by a digest", plan.told_by_digest);
+  number("  told by indexes", plan.told_by_index);
   number("new files", tally.new_files);
   number("new directories", tally.new_directories);
   number("new others", tally.new_others);

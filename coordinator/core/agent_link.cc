@@ -172,12 +172,16 @@ absl::StatusOr<SessionOpened> AgentLink::AwaitOpened() {
   return AwaitReply<SessionOpened>("an open session");
 }
 
-absl::Status AgentLink::StartManifest(std::optional<FoldRules> fold) {
+absl::StatusOr<TreeReply> AgentLink::AwaitTree() {
+  return AwaitReply<TreeReply>("what its index knows");
+}
+
+absl::Status AgentLink::StartManifest(const uringsync::StartManifest& start) {
   {
     std::lock_guard lock(mutex_);
-    folding_ = fold.has_value();
+    folding_ = start.fold.has_value();
   }
-  US_RETURN_IF_ERROR(Send(uringsync::StartManifest{fold}));
+  US_RETURN_IF_ERROR(Send(start));
   return GrantCredit(average_entries_);
 }
 

@@ -60,8 +60,9 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   // From here on the agent owes signs of life.
   absl::Status Open(const OpenSession& open);
   absl::StatusOr<SessionOpened> AwaitOpened();
-  // Asks for the manifest, to be read by Next, or with `fold` by Take.
-  absl::Status StartManifest(std::optional<FoldRules> fold);
+  absl::StatusOr<TreeReply> AwaitTree();
+  // Asks for the manifest, to be read by Next, or with `start.fold` by Take.
+  absl::Status StartManifest(const uringsync::StartManifest& start);
   // ManifestStream. `before_waiting` is called when the next batch is not there yet.
   absl::StatusOr<std::optional<DirectoryBatch>> Next() override;
   void SetBeforeWaiting(std::function<absl::Status()> before_waiting) { before_waiting_ = std::move(before_waiting); }

@@ -28,6 +28,7 @@ class Planner::Impl : public LinkPlan {
 
   absl::Status Run(ManifestStream& source, ManifestStream& destination, PlanSink& sink) {
     emitter_.SetSink(&sink);
+    CountPruned();
     DeferredActions deferred(driver_, spool_directory_);
     deferred_ = &deferred;
     LinkGroups links(driver_, spool_directory_);
@@ -69,6 +70,16 @@ class Planner::Impl : public LinkPlan {
   const PlanCounters& counters() const { return emitter_.counters(); }
 
  private:
+  void CountPruned() {
+    PlanCounters& counters = emitter_.counters();
+    counters.source_entries += options_.pruned.entries;
+    counters.destination_entries += options_.pruned.entries;
+    counters.unchanged += options_.pruned.entries;
+    counters.told_by_index += options_.pruned.entries;
+    counters.source_files += options_.pruned.files;
+    counters.source_bytes += options_.pruned.bytes;
+  }
+
   const PlanOptions options_;
   Driver* const driver_;
   const std::string spool_directory_;

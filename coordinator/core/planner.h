@@ -41,6 +41,8 @@ struct PlanOptions {
   bool explicit_devices = false;    // devices were named by an option: try them even without CAP_MKNOD
   bool can_mknod = false;           // of the destination
   bool omit_root_metadata = false;  // leave owner, mode, times and xattrs of the destination's root alone
+  // What both indexes say is equal and no manifest tells: the objects below pruned directories.
+  TreeTotals pruned;
   bool destination_exists = true;   // false (dry run): the whole tree is new, no destination manifest is read
 
   // Takes abilities and existence from the destination's answer; the switches keep their defaults.
@@ -89,6 +91,8 @@ struct PlanCounters {
   uint64_t source_bytes = 0;  // their sizes
   uint64_t destination_entries = 0;
   uint64_t unchanged = 0;  // source objects that need nothing
+  uint64_t told_by_digest = 0;  // of those: never sent, a digest of their directory's entries is equal on both sides
+  uint64_t told_by_index = 0;   // of those: not looked at in this run, the indexes of both agents know that they are equal
   uint64_t actions = 0;
   uint64_t creates = 0;  // objects that were not there
   uint64_t updates = 0;  // objects made anew in place of one

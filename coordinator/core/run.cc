@@ -9,6 +9,7 @@
 #include "coordinator/core/action_window.h"
 #include "coordinator/core/agent_link.h"
 #include "coordinator/core/folded_manifests.h"
+#include "coordinator/core/index_descent.h"
 #include "coordinator/core/overlap.h"
 #include "coordinator/core/run_events.h"
 #include "engine/base/errno_status.h"
@@ -102,6 +103,9 @@ class Run final : public PlanSink {
   absl::Status OpenSessions();
   absl::Status PlanAndApply();
   std::optional<FoldRules> ChooseFolding() const;
+  absl::StatusOr<IndexDifference> CompareIndexes(bool folds);
+  absl::Status NothingToDo(const TreeTotals& below);
+  absl::Status Conclude();
   absl::Status Listed(bool all);
   void PublishCounters(bool discovering);
 
@@ -206,7 +210,7 @@ absl::Status Run::Converse() {
 absl::Status Run::SayHello() {
   Hello hello;
   hello.software = request_.software;
-  hello.features = {kAliveFeature, kFoldFeature, std::string(kCompressionFeature), std::string(kLimitsFeature)};
+  hello.features = {kAliveFeature, kFoldFeature, kIndexFeature, std::string(kCompressionFeature), std::string(kLimitsFeature)};
   hello.features.push_back(std::string(kDeltaFeature));
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
@@ -306,7 +310,14 @@ absl::Status Run::PlanAndApply() {
   driver_options.backend = IoBackend::kThreads;  // the planner makes inline calls only
   driver_options.pool_threads = 1;
   US_ASSIGN_OR_RETURN(DriverChoice driver, MakeDriver(driver_options));
-  Planner planner(MakePlanOptions(request_, destination_opened_), driver.driver.get(), request_.spool_directory);
+  const std::optional<FoldRules> fold = ChooseFolding();
+  US_ASSIGN_OR_RETURN(IndexDifference difference, CompareIndexes(fold.has_value()));
+  if (difference.usable && difference.directories.empty()) return NothingToDo(difference.equal);
+  StartManifest start{.fold = fold};
+  if (difference.usable) start.only = std::move(difference.directories);
+  PlanOptions plan_options = MakePlanOptions(request_, destination_opened_);
+  plan_options.pruned = difference.equal;
+  Planner planner(std::move(plan_options), driver.driver.get(), request_.spool_directory);
   planner_ = &planner;
   // While a manifest is waited for, what is planned already should be on its way.
   const auto before_waiting = [this] {
@@ -317,9 +328,8 @@ absl::Status Run::PlanAndApply() {
   destination_.SetBeforeWaiting(before_waiting);
   EmptyManifest nothing;
   const bool exists = destination_opened_.exists;
-  const std::optional<FoldRules> fold = ChooseFolding();
-  if (exists) US_RETURN_IF_ERROR(destination_.StartManifest(fold));
-  US_RETURN_IF_ERROR(source_.StartManifest(fold));
+  if (exists) US_RETURN_IF_ERROR(destination_.StartManifest(start));
+  US_RETURN_IF_ERROR(source_.StartManifest(start));
   FoldedManifests folded(&source_, &destination_, &arrivals_, before_waiting);
   const absl::Status planned =
       fold ? planner.Run(folded.source(), folded.destination(), *this)
@@ -327,6 +337,40 @@ absl::Status Run::PlanAndApply() {
   PublishCounters(false);
   planner_ = nullptr;
   US_RETURN_IF_ERROR(planned);
+  return Conclude();
+}
+
+// What both indexes leave to be compared. Where one side has none, or they cannot be compared, everything.
+absl::StatusOr<IndexDifference> Run::CompareIndexes(bool folds) {
+  const uint64_t seed = source_opened_.index_seed;
+  if (!folds || !request_.use_index || request_.one_file_system || seed == 0 || destination_opened_.index_seed == 0) return IndexDifference();
+  if (destination_opened_.index_seed != seed) {
+    // From the next run on.
+    US_RETURN_IF_ERROR(destination_.Send(TreeQuery{.adopt_seed = seed}));
+    return IndexDifference();
+  }
+  const auto ask = [this](const TreeQuery& query) -> absl::StatusOr<std::pair<TreeReply, TreeReply>> {
+    US_RETURN_IF_ERROR(source_.Send(query));
+    US_RETURN_IF_ERROR(destination_.Send(query));
+    std::pair<TreeReply, TreeReply> replies;
+    US_ASSIGN_OR_RETURN(replies.first, source_.AwaitTree());
+    US_ASSIGN_OR_RETURN(replies.second, destination_.AwaitTree());
+    return replies;
+  };
+  return DescendIndexes(ask, !request_.omit_root_metadata);
+}
+
+absl::Status Run::NothingToDo(const TreeTotals& below) {
+  plan_counters_.source_entries = plan_counters_.destination_entries = plan_counters_.unchanged = below.entries + 1;
+  plan_counters_.told_by_index = below.entries + 1;
+  plan_counters_.source_files = below.files;
+  plan_counters_.source_bytes = below.bytes;
+  discovering_ = false;
+  events_.SetPlan(plan_counters_, false);
+  return Conclude();
+}
+
+absl::Status Run::Conclude() {
   if (request_.mode != SyncMode::kSync) return Listed(true);
   US_ASSIGN_OR_RETURN(const ApplyDone done, window_.Finish());
   durability_ = done.durability;

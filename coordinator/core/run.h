@@ -60,14 +60,16 @@ struct SyncRequest {
   bool wait_for_lock = false;
   Durability durability = Durability::kBatch;
   uint32_t data_connections = 0;
+  DeltaPolicy delta = DeltaPolicy::kAuto;
   // As in OpenSession; what an agent does not know ends the run (kVersion) instead of being left out.
   CompressionSettings compression;
   uint64_t bytes_per_second = 0;
   uint32_t jobs = 0;
   bool background = false;
-  DeltaPolicy delta = DeltaPolicy::kAuto;
   // Equal directories are told by digests where both agents can; false: every entry is sent and compared.
   bool fold_listings = true;
+  // Directories that live indexes of both agents know to be equal are not read; false: every object is looked at.
+  bool use_index = true;
 
   // Switches of the plan, named as in PlanOptions.
   bool delete_extraneous = false;

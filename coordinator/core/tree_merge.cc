@@ -83,6 +83,7 @@ absl::Status TreeMerge::CountMatched() {
   counters.source_files += source->files;
   counters.source_bytes += source->bytes;
   counters.destination_entries += destination->entries;
+  counters.told_by_digest += source->entries;
   if (current_.plan == DirectoryPlan::kMerge) counters.unchanged += source->entries;
   if (current_.plan == DirectoryPlan::kBlocked) counters.skipped_below_problem += source->entries;
   return absl::OkStatus();

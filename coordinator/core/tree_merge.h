@@ -62,6 +62,7 @@ class TreeMerge {
   absl::Status VisitPair(Entry& source, Entry& destination);
   absl::Status VisitNew(Entry& source);
   absl::Status VisitExtraneous(Entry& destination);
+  absl::Status ReportPruned(const RelPath& path);
   absl::Status VisitIgnored(const Entry* source, const Entry* destination, DirectoryPlan plan);
   absl::Status PairDirectories(Entry& source, Entry& destination);
   absl::Status PairSameType(Entry& source, Entry& destination);

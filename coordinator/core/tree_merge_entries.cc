@@ -14,7 +14,7 @@ bool IsDirectory(const Entry* entry) {
 }
 
 Expect ExpectationOf(const Entry* entry) {
-  if (!IsDirectory(entry) || entry->not_entered) return Expect::kAbsent;
+  if (!IsDirectory(entry) || entry->not_entered || entry->pruned) return Expect::kAbsent;
   // One that could not be looked at may be gone before it is scanned.
   return entry->error != 0 ? Expect::kOptional : Expect::kRequired;
 }
@@ -65,6 +65,10 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
   const bool remove = current_.plan == DirectoryPlan::kExtraneous || (options_.delete_extraneous && proven_absent);
   if (!remove) return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
   RelPath path = PathOf(destination);
+  if (destination.pruned) {
+    if (current_.plan == DirectoryPlan::kExtraneous) US_RETURN_IF_ERROR(deferred_.KeepDirectory(current_.path));
+    return ReportPruned(path);
+  }
   if (destination.error != 0 || destination.not_entered) {
     if (current_.plan == DirectoryPlan::kExtraneous) US_RETURN_IF_ERROR(deferred_.KeepDirectory(current_.path));
     US_RETURN_IF_ERROR(destination.error != 0 ? emitter_.LookProblem(Side::kDestination, destination.error, path, "stat")
@@ -77,11 +81,17 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
   return deferred_.AddDelete(current_.number, path, destination);
 }
 
+// A directory that was equal on both sides when the indexes were asked, and no longer is.
+absl::Status TreeMerge::ReportPruned(const RelPath& path) {
+  return emitter_.Problem(Side::kCoordinator, 0, path, "compare", "the directory changed while it was compared", ProblemKind::kChanged);
+}
+
 absl::Status TreeMerge::VisitNew(Entry& source) {
   if (source.error != 0) {
     US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kSource, source.error, PathOf(source), "stat"));
     return VisitIgnored(&source, nullptr, DirectoryPlan::kLeave);
   }
+  if (source.pruned) return ReportPruned(PathOf(source));
   if (const std::optional<SkipReason> reason = SkipReasonFor(source, nullptr)) {
     return LeaveOut(*reason, source);
   }
@@ -112,6 +122,14 @@ absl::Status TreeMerge::VisitPair(Entry& source, Entry& destination) {
   if (destination.error != 0) {
     US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kDestination, destination.error, PathOf(source), "stat"));
     return VisitIgnored(&source, &destination, DirectoryPlan::kBlocked);
+  }
+  if (source.pruned && destination.pruned) {
+    ++emitter_.counters().unchanged;
+    return absl::OkStatus();
+  }
+  if (source.pruned || destination.pruned) {
+    US_RETURN_IF_ERROR(ReportPruned(PathOf(source)));
+    return VisitIgnored(&source, &destination, DirectoryPlan::kLeave);
   }
   if (IsDirectory(&source) && IsDirectory(&destination)) return PairDirectories(source, destination);
   return source.type == destination.type ? PairSameType(source, destination) : PairOtherType(source, destination);

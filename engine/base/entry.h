@@ -91,6 +91,8 @@ struct Entry {
   int error = 0;
   // A directory that the scan does not enter (another file system under --one-file-system): no batch of it follows.
   bool not_entered = false;
+  // A directory that is known to be equal on both sides with all below it: no batch of it follows.
+  bool pruned = false;
   // The modification time lies within a tick of the clock before the object was looked at, or after it: a further change may
   // have left size and time as they are.
   bool unsettled = false;

@@ -60,6 +60,7 @@ Entry MessageSamples::EntryOfType(std::string name, FileType type) {
   if (Number(16) == 0) entry.error = static_cast<int>(1 + Number(133));
   entry.not_entered = type == FileType::kDirectory && Number(8) == 0;
   entry.unsettled = Number(8) == 0;
+  entry.pruned = type == FileType::kDirectory && Number(8) == 0;
   return entry;
 }
 
@@ -76,6 +77,8 @@ DirectoryBatch MessageSamples::Batch(size_t entries) {
   for (const std::string& name : names) batch.entries.push_back(AnyEntry(name));
   batch.last = Coin();
   batch.error = Coin() ? 0 : 13;
+  if (batch.last && batch.error == 0 && Coin()) batch.folded = FoldedEntries{AnyDigest(), 1 + Number(100), Number(2), random_()};
+  if (!batch.folded) batch.expanded = Coin();
   return batch;
 }
 
@@ -148,13 +151,38 @@ OpenSession MessageSamples::AnyOpenSession() {
     open.route.port = static_cast<uint16_t>(1 + Number(65535));
   }
   open.data_connections = static_cast<uint32_t>(Number(65));
+  open.delta = static_cast<DeltaPolicy>(1 + Number(3));
   open.compression.mode = static_cast<CompressionMode>(Number(3));
   if (open.compression.mode == CompressionMode::kFixed) open.compression.level = static_cast<int>(Number(27)) - 7;
   if (Coin()) open.bytes_per_second = random_();
   open.jobs = static_cast<uint32_t>(Number(9));
   open.background = Coin();
-  open.delta = static_cast<DeltaPolicy>(1 + Number(3));
   return open;
+}
+
+ClientMessage MessageSamples::AnyManifestRequest() {
+  switch (Number(4)) {
+    case 0: return ListingVerdicts{.through = 20, .expand = {1 + Number(5), 7 + Number(14)}, .stop_folding = Coin()};
+    case 1: return TreeQuery{.directories = {Path(4), Path(3)}};
+    case 2: return TreeQuery{.adopt_seed = 1 + Number(1000)};
+    default: break;
+  }
+  StartManifest start;
+  if (Coin()) start.fold = FoldRules{random_(), static_cast<uint32_t>(1 + Number(1000)), {-5, static_cast<int64_t>(Number(9))}};
+  if (Coin()) start.only = {{RelPath(), RelPath().Child("a"), RelPath().Child("a").Child(Name())}};
+  return start;
+}
+
+TreeReply MessageSamples::AnyTreeReply() {
+  const auto any = [this] { return TreeDigest{AnyDigest(), Coin(), {Number(1000), Number(100), random_()}}; };
+  TreeReply reply{.valid = Coin()};
+  for (uint64_t rows = Number(4); rows > 0; --rows) {
+    TreeRow& row = reply.rows.emplace_back(TreeRow{.found = Coin(), .tree = any()});
+    std::set<std::string> names;
+    while (names.size() < 3) names.insert(Name());
+    for (const std::string& name : names) row.children.push_back({name, any()});
+  }
+  return reply;
 }
 
 ClientMessage MessageSamples::AnyClientMessage() {
@@ -165,7 +193,7 @@ ClientMessage MessageSamples::AnyClientMessage() {
     case 0: return Hello{.software = "uringsync 0.1.0", .features = {"a", "b"}};
     case 1: return AnyOpenSession();
     case 2: return ConnectData{.host = "::1", .port = 7441};
-    case 3: return StartManifest{};
+    case 3: return AnyManifestRequest();
     case 4: return ManifestCredit{.batches = static_cast<uint32_t>(1 + Number(1000))};
     case 5: return Actions(Number(200));
     case 6: return FinishApply{};
@@ -174,7 +202,8 @@ ClientMessage MessageSamples::AnyClientMessage() {
 }
 
 AgentMessage MessageSamples::AnyAgentMessage() {
-  switch (Number(8)) {
+  switch (Number(9)) {
+    case 8: return AnyTreeReply();
     case 7: {
       BenchReport report{.step = static_cast<BenchStep>(1 + Number(6)), .cores = static_cast<uint32_t>(1 + Number(64)),
                          .note = Text(60)};
@@ -192,6 +221,7 @@ AgentMessage MessageSamples::AnyAgentMessage() {
                            .time_range = {-1 - static_cast<int64_t>(Number(9)), static_cast<int64_t>(Number(9))},
                            .notices = {Text(80)},
                            .host_id = "5c2d", .ancestors = {{1, Number(99)}, {random_(), 2}}};
+      if (Coin()) opened.index_seed = random_();
       if (opened.exists) opened.root = EntryOfType("", FileType::kDirectory);
       return opened;
     }

@@ -21,6 +21,8 @@ class MessageSamples {
   DirectoryBatch Batch(size_t entries);
   ActionBatch Actions(size_t actions);
   Problem AnyProblem();
+  ClientMessage AnyManifestRequest();
+  TreeReply AnyTreeReply();
   ClientMessage AnyClientMessage();
   AgentMessage AnyAgentMessage();
   uint64_t Number(uint64_t bound) { return bound == 0 ? 0 : std::uniform_int_distribution<uint64_t>(0, bound - 1)(random_); }

@@ -131,7 +131,7 @@ class ModelTree {
     for (const auto& [child_path, child] : below) AddDirectory(child_path, child, random, max_batch, errors, batches);
   }
 
-  const uint64_t device_;
+  uint64_t device_;
   uint64_t root_ = 0;
   uint64_t last_ = 0;
   uint64_t extra_links_ = 0;
