@@ -1,4 +1,3 @@
-#include "engine/transfer/signature_request.h"
 #include "engine/transfer/remote_source.h"
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/transfer/signature_request.h"
 
 namespace uringsync {
 namespace {
@@ -53,7 +53,8 @@ class HomeSink final : public ReplySink {
 // One request under way. Shared by the Fetch that waits and the connection that will answer.
 struct RemoteContentSource::Pending {
   uint64_t begin = 0;
-  uint64_t length = 0;
+  uint64_t length = 0;   // bytes set aside for the answer: of contents exactly its length, of a signature the most that it has
+  bool contents = true;
   uint64_t covered = 0;  // bytes of data and holes that arrived
   bool abandoned = false;
   std::deque<std::pair<ReplyItem, Piece>> items;
@@ -262,12 +263,14 @@ absl::Status RemoteContentSource::Deliver(Connection* connection, std::shared_pt
     if (found == connection->pending.end()) return absl::InvalidArgumentError("a reply to a request that was not made");
     std::shared_ptr<Pending> pending = found->second;
     uint64_t bytes = uint64_t{item.data_length} + item.hole_length;
+    // A signature is one item at the request's offset, of at most what was set aside for it.
+    const uint64_t place = pending->contents ? pending->begin + pending->covered : pending->begin;
     if (item.hole_length > pending->length || bytes > pending->length - pending->covered ||
-        (bytes > 0 && item.offset != pending->begin + pending->covered))
+        (bytes > 0 && item.offset != place) || (bytes > 0 && !pending->contents && (item.hole_length > 0 || !item.end)))
       return absl::InvalidArgumentError("a reply outside the range that was asked for");
     pending->covered += bytes;
     if (item.end) {
-      if (item.status == ReplyStatus::kOk && pending->covered != pending->length)
+      if (item.status == ReplyStatus::kOk && pending->contents && pending->covered != pending->length)
         return absl::InvalidArgumentError("a reply that ends before its range does");
       connection->outstanding_bytes -= pending->length;
       connection->pending.erase(found);
@@ -332,9 +335,10 @@ Task<std::optional<absl::Status>> RemoteContentSource::FetchHere(FileRequest req
   if (connection == nullptr) co_return std::nullopt;
   auto pending = std::make_shared<Pending>();
   pending->begin = request.offset;
-  pending->length = request.length;
+  pending->contents = request.kind == RequestKind::kContents;
+  pending->length = AnswerBytes(request);
   request.id = next_id_++;
-  connection->outstanding_bytes += request.length;
+  connection->outstanding_bytes += pending->length;
   connection->pending.emplace(request.id, pending);
   connection->queue.push_back(std::move(request));
   Wake(shard_, &connection->sender);
