@@ -40,7 +40,7 @@ class ManifestScanner::Impl {
         options_(std::move(options)),
         directories_(std::move(root), DescriptorBudget::OfProcess(runtime->size()).scan_directories),
         window_(std::make_shared<PathNode>(nullptr, ""), WindowOptions(options_)),
-        loop_running_(runtime->size(), false) {}
+        loop_running_(options_.shards > 0 ? std::min(options_.shards, runtime->size()) : runtime->size(), false) {}
 
   void Begin() {
     on_cancel_ = options_.cancel.OnCancel([this] { Stop(options_.cancel.status()); });

@@ -38,6 +38,7 @@ struct ScanOptions {
   std::optional<uint64_t> remove_strays_but;
   CancelToken cancel;
   std::string spool_directory;      // of the names of huge directories; empty: $TMPDIR, else /tmp
+  size_t shards = 0;                // that scan; 0: all
   // Bounds. Entries that were read ahead of the consumer, all shards together (the head directory may always go on).
   size_t read_ahead_entries = 16384;
   size_t window_nodes = 4096;       // directories that are known and not yet handed out, in memory; the rest is on disk
