@@ -91,7 +91,7 @@ Task<void> ApplyEngine::Apply(ActionBatch batch, ApplyWorker* home) {
   if (phase_.has_value() && *phase_ != batch.phase) {
     co_await EndPhase();
     // Deletes may have made room.
-    shared_.receive.SetFull(0);
+    shared_.room.Reset();
     failed_directories_.clear();
   }
   phase_ = batch.phase;

@@ -72,13 +72,11 @@ Problem MakeProblem(const Action& action, TransferFailure failure) {
   return problem;
 }
 
-TransferFailure DestinationFailure(const absl::Status& status, std::string operation, ApplyShared* shared) {
+TransferFailure DestinationFailure(const absl::Status& status, std::string operation) {
   TransferFailure failure = WriteFailure(StatusErrno(status), std::move(operation));
   if (IsConflict(status)) {
     failure.kind = FailureKind::kConflict;
     failure.detail = std::string(ToStd(status.message()));
-  } else if (failure.kind == FailureKind::kNoSpace) {
-    shared->receive.SetFull(failure.error);
   } else if (failure.error == 0) {
     failure.detail = std::string(ToStd(status.message()));
   }
@@ -123,13 +121,13 @@ absl::Status PinStaged(Driver* driver, const StagedObject& staged, const Entry& 
 
 std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& context, const Action& action) {
   absl::StatusOr<DirectoryPtr> parent = ParentOf(context, action.path);
-  if (!parent.ok()) return DestinationFailure(parent.status(), "open", context.shared);
+  if (!parent.ok()) return DestinationFailure(parent.status(), "open");
   const char* name = LeafName(action.path);
   const int dirfd = (*parent)->fd();
   if (action.existing.has_value() && action.existing->type != FileType::kDirectory) {
     absl::Status removed = WithWritableParent(
         context, **parent, [&] { return RemoveObject(context.driver, dirfd, name, *action.existing); });
-    if (!removed.ok()) return DestinationFailure(removed, "unlink", context.shared);
+    if (!removed.ok()) return DestinationFailure(removed, "unlink");
   }
   absl::Status made = WithWritableParent(context, **parent, [&] { return MakeDirectory(context.driver, dirfd, name); });
   if (absl::IsAlreadyExists(made)) {
@@ -138,7 +136,7 @@ std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& contex
       return std::nullopt;
     return TransferFailure{FailureKind::kConflict, false, "mkdir", EEXIST, {}};
   }
-  if (!made.ok()) return DestinationFailure(made, "mkdir", context.shared);
+  if (!made.ok()) return DestinationFailure(made, "mkdir");
   return std::nullopt;
 }
 
@@ -146,7 +144,7 @@ std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, cons
   absl::StatusOr<DirectoryPtr> parent = ParentOf(context, action.path);
   if (!parent.ok()) {
     if (StatusErrno(parent.status()) == ENOENT) return std::nullopt;
-    return DestinationFailure(parent.status(), "open", context.shared);
+    return DestinationFailure(parent.status(), "open");
   }
   const Entry& doomed = action.existing.has_value() ? *action.existing : action.wanted;
   bool is_directory = doomed.type == FileType::kDirectory;
@@ -155,18 +153,18 @@ std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, cons
   absl::Status removed = WithWritableParent(
       context, **parent, [&] { return RemoveObject(context.driver, (*parent)->fd(), LeafName(action.path), doomed); });
   if (removed.ok() || absl::IsNotFound(removed)) return std::nullopt;
-  return DestinationFailure(removed, is_directory ? "rmdir" : "unlink", context.shared);
+  return DestinationFailure(removed, is_directory ? "rmdir" : "unlink");
 }
 
 std::optional<TransferFailure> StageLink(const NamespaceContext& context, const Action& action, StagedObject* staged) {
   absl::StatusOr<DirectoryPtr> parent = ParentOf(context, action.path);
-  if (!parent.ok()) return DestinationFailure(parent.status(), "open", context.shared);
+  if (!parent.ok()) return DestinationFailure(parent.status(), "open");
   absl::StatusOr<DirectoryPtr> target_parent = ParentOf(context, action.link_target);
-  if (!target_parent.ok()) return DestinationFailure(target_parent.status(), "open", context.shared);
+  if (!target_parent.ok()) return DestinationFailure(target_parent.status(), "open");
   const char* target_name = LeafName(action.link_target);
   struct statx target{};
   absl::Status found = StatAt(context.driver, (*target_parent)->fd(), target_name, &target);
-  if (!found.ok()) return DestinationFailure(found, "link", context.shared);
+  if (!found.ok()) return DestinationFailure(found, "link");
   if (!IsWantedTarget(target, action.wanted, context.shared->options)) {
     TransferFailure failure{FailureKind::kConflict, false, "link", 0,
                             "the first name of the link group is not in place"};
@@ -182,7 +180,7 @@ std::optional<TransferFailure> StageLink(const NamespaceContext& context, const 
                                       target_name);
     return linked.status();
   });
-  if (!made.ok()) return DestinationFailure(made, "link", context.shared);
+  if (!made.ok()) return DestinationFailure(made, "link");
   struct statx linked_stat{};
   found = StatAt(context.driver, (*parent)->fd(), linked->temporary_name().c_str(), &linked_stat);
   if (!found.ok() || !SameObject(linked_stat, target))

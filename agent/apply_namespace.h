@@ -22,8 +22,8 @@ struct NamespaceContext {
   DirectoryCache* directories;
 };
 
-// The failure of a step at the destination: kConflict, kNoSpace (which also marks the file system as full) or kFailed.
-TransferFailure DestinationFailure(const absl::Status& status, std::string operation, ApplyShared* shared);
+// The failure of a step at the destination: kConflict, kNoSpace or kFailed.
+TransferFailure DestinationFailure(const absl::Status& status, std::string operation);
 
 // The pinned directory that holds `path`.
 absl::StatusOr<DirectoryPtr> ParentOf(const NamespaceContext& context, const RelPath& path);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/apply_report.h"
+#include "agent/room_watch.h"
 #include "engine/coro/channel.h"
 #include "engine/fs/directory.h"
 #include "engine/transfer/failure.h"
@@ -97,6 +98,7 @@ struct ApplyShared {
   const DirectoryPtr root;
   const ApplyOptions options;
   ReceiveShared receive;
+  RoomWatch room{&receive};
   ApplyReport report;
   Channel<WorkChunk> work{kQueuedChunks};
   ActionBarrier barrier;

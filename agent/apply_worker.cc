@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <string_view>
 #include <utility>
 
 #include "engine/base/errno_status.h"
@@ -13,6 +15,13 @@ namespace {
 // Whether the source's object has attributes that the session keeps.
 bool HasXattrs(const Entry& entry) {
   return !entry.xattr_digest.is_zero() || !entry.capability_digest.is_zero() || !entry.trusted_digest.is_zero();
+}
+
+// A refusal that tells something of the file system as a whole. Attributes that do not fit (ext4 keeps them in one block) do not.
+bool IsRefusalForRoom(const TransferFailure& failure) {
+  if (failure.kind != FailureKind::kNoSpace || failure.at_source) return false;
+  constexpr std::string_view kOperations[] = {"write", "create", "mkdir", "link", "rename", "fsync", "ftruncate"};
+  return std::ranges::find(kOperations, failure.operation) != std::end(kOperations);
 }
 
 // A batch is staged again once after a failed fsync, file by file.
@@ -77,8 +86,6 @@ Task<void> ApplyWorker::RunAlone(const Action* action, BatchPtr batch) {
   if (touched_.size() >= kMaxTouched) co_await SyncTouched();
 }
 
-Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreUnits* slot) {
-  if (shared_->receive.stopped()) co_return TransferFailure{FailureKind::kFailed, false, "cancel", ECANCELED, {}};
 Task<ApplyWorker::Failure> ApplyWorker::MakeDirectory(const Action* action) {
   Failure failure = ApplyMakeDirectory(context_, *action);
   for (int tries = 1; failure.has_value() && MayTryAgain(failure->error, tries); ++tries) {
@@ -86,6 +93,7 @@ Task<ApplyWorker::Failure> ApplyWorker::MakeDirectory(const Action* action) {
     failure = ApplyMakeDirectory(context_, *action);
   }
   if (!failure.has_value()) NoteTouched(action->path.Parent());
+  NoteRoom(*action, failure);
   co_return failure;
 }
 
@@ -97,9 +105,12 @@ Task<ApplyWorker::Failure> ApplyWorker::PerformPatiently(const Action* action, S
     co_await FreeDescriptors();
     failure = co_await Perform(*action, slot);
   }
+  if (!tried) NoteRoom(*action, failure);
   co_return failure;
 }
 
+Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreUnits* slot) {
+  if (shared_->receive.stopped()) co_return TransferFailure{FailureKind::kFailed, false, "cancel", ECANCELED, {}};
   const bool frees = action.kind == ActionKind::kDelete || action.kind == ActionKind::kSetMetadata;
   // The file system is full: the rest ends at once instead of failing one by one.
   if (int full = shared_->receive.full(); full != 0 && !frees) co_return WriteFailure(full, "write");
@@ -124,7 +135,7 @@ Task<ApplyWorker::Failure> ApplyWorker::PerformPatiently(const Action* action, S
 // The temporary of a file, symlink or special object, in a directory that is made writable if need be.
 ApplyWorker::Failure ApplyWorker::TryCreateStaged(const Action& action, StagedObject* staged) {
   absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, action.path);
-  if (!parent.ok()) return DestinationFailure(parent.status(), "open", shared_);
+  if (!parent.ok()) return DestinationFailure(parent.status(), "open");
   StateNamer* namer = shared_->receive.namer();
   auto create = [&]() -> absl::StatusOr<StagedObject> {
     switch (action.kind) {
@@ -136,7 +147,7 @@ ApplyWorker::Failure ApplyWorker::TryCreateStaged(const Action& action, StagedOb
   };
   absl::StatusOr<StagedObject> created = create();
   if (StatusErrno(created.status()) == EACCES && MakeWritable(context_, **parent)) created = create();
-  if (!created.ok()) return DestinationFailure(created.status(), "create", shared_);
+  if (!created.ok()) return DestinationFailure(created.status(), "create");
   *staged = *std::move(created);
   return std::nullopt;
 }
@@ -150,8 +161,6 @@ Task<ApplyWorker::Failure> ApplyWorker::CreateStaged(const Action* action, Stage
   co_return failure;
 }
 
-std::shared_ptr<const DeltaBasis> ApplyWorker::OpenOldFile(const Action& action, const Directory& parent) {
-  const bool may = action.existing.has_value() && action.existing->type == FileType::kRegular &&
 bool ApplyWorker::MayTryAgain(int error, int tries) const {
   return IsOutOfDescriptors(error) && tries <= kMaxDescriptorTries && !shared_->receive.stopped();
 }
@@ -163,8 +172,49 @@ Task<void> ApplyWorker::FreeDescriptors() {
   co_await AwaitDescriptor(context_.driver);
 }
 
+std::shared_ptr<const DeltaBasis> ApplyWorker::OpenOldFile(const Action& action, const Directory& parent) {
+  const bool may = action.existing.has_value() && action.existing->type == FileType::kRegular &&
                    MayUseDelta(shared_->options.delta, action.wanted.size_bytes, action.existing->size_bytes);
   return may ? OpenBasis(context_.driver, parent.fd(), LeafName(action.path), *action.existing) : nullptr;
+}
+
+int ApplyWorker::RoomDescriptor(const Action& action, DirectoryPtr* parent) {
+  absl::StatusOr<DirectoryPtr> opened = ParentOf(context_, action.path);
+  *parent = opened.ok() ? *std::move(opened) : shared_->root;
+  return (*parent)->fd();
+}
+
+void ApplyWorker::NoteRoom(const Action& action, const Failure& failure) {
+  if (!failure.has_value() || !IsRefusalForRoom(*failure)) return;
+  DirectoryPtr parent;
+  shared_->room.Note(context_.driver, RoomDescriptor(action, &parent), failure->error);
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile* file, StagedObject* staged) {
+  Driver* driver = context_.driver;
+  for (int tries = 1;; ++tries) {
+    DirectoryPtr parent;
+    const int fd = RoomDescriptor(*action, &parent);
+    // Another file may have filled the file system while this one waited.
+    const int refused = co_await shared_->room.Refuses(driver, fd, file->wanted.size_bytes);
+    if (refused != 0) co_return WriteFailure(refused, "write");
+    publisher_.Begin();
+    RoomWatch::Filling filling = shared_->room.Begin();
+    Failure failure = co_await CreateStaged(action, staged);
+    if (!failure.has_value()) {
+      file->basis = OpenOldFile(*action, *staged->parent());
+      failure = co_await receiver_.Fill(staged, file);
+      file->basis = nullptr;
+    }
+    if (!failure.has_value()) co_return std::nullopt;
+    publisher_.Abandon();
+    *staged = StagedObject();
+    filling.End();
+    if (!IsRefusalForRoom(*failure)) co_return failure;
+    const bool again = co_await shared_->room.Judge(driver, fd, failure->error, file->wanted.size_bytes, tries);
+    if (!again) co_return failure;
+    shared_->receive.counters().retries.fetch_add(1, std::memory_order_relaxed);
+  }
 }
 
 Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreUnits* slot) {
@@ -175,20 +225,9 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
   if (file.wanted.size_bytes > kSmallFileBytes) large_slot = co_await large_slots_.Acquire(1);
   PublishResult published;
   for (int staging = 1; staging <= kMaxStagings; ++staging) {
-    // The first staging of another large file may have filled the file system while this one waited.
-    if (int full = shared_->receive.full(); full != 0) co_return WriteFailure(full, "write");
-    publisher_.Begin();
     StagedObject staged;
-    Failure failure = co_await CreateStaged(&action, &staged);
-    if (!failure.has_value()) {
-      file.basis = OpenOldFile(action, *staged.parent());
-      failure = co_await receiver_.Fill(&staged, &file);
-      file.basis = nullptr;
-    }
-    if (failure.has_value()) {
-      publisher_.Abandon();
-      co_return failure;
-    }
+    Failure failure = co_await Stage(&action, &file, &staged);
+    if (failure.has_value()) co_return failure;
     // Waiting for the batch holds up nobody.
     const bool again = staging > 1;
     if (!again) *slot = SemaphoreUnits();
@@ -199,8 +238,11 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
     shared_->receive.counters().retries.fetch_add(1, std::memory_order_relaxed);
     if (!again) *slot = co_await slots_.Acquire(1);
   }
-  if (published.stage_again || !published.status.ok())
-    co_return DestinationFailure(published.status, published.stage_again ? "fsync" : "rename", shared_);
+  if (published.stage_again || !published.status.ok()) {
+    Failure failure = DestinationFailure(published.status, published.stage_again ? "fsync" : "rename");
+    NoteRoom(action, failure);
+    co_return failure;
+  }
   shared_->files_published.fetch_add(1, std::memory_order_relaxed);
   NoteTouched(action.path.Parent());
   co_return std::nullopt;
@@ -208,7 +250,7 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
 
 ApplyWorker::Failure ApplyWorker::PublishNow(const Action& action, StagedObject* staged) {
   absl::Status published = staged->Publish(LeafName(action.path), action.existing);
-  if (!published.ok()) return DestinationFailure(published, "rename", shared_);
+  if (!published.ok()) return DestinationFailure(published, "rename");
   NoteTouched(action.path.Parent());
   return std::nullopt;
 }
@@ -232,7 +274,7 @@ Task<ApplyWorker::Failure> ApplyWorker::PutOther(const Action& action) {
   // By name anybody who may write the directory could put an object of their own in its place.
   UniqueFd pinned;
   absl::Status same = PinStaged(context_.driver, staged, action.wanted, &pinned);
-  if (!same.ok()) co_return DestinationFailure(same, "stat", shared_);
+  if (!same.ok()) co_return DestinationFailure(same, "stat");
   failure = receiver_.SetMetadata(ObjectHandle::Pinned(pinned.get()), action.wanted, with_xattrs ? &xattrs : nullptr,
                                   {.parent = staged.parent().get(), .replaced_mode = std::nullopt});
   if (failure.has_value()) co_return failure;
@@ -263,10 +305,10 @@ Task<ApplyWorker::Failure> ApplyWorker::SetMetadata(const Action& action) {
   ObjectHandle object = ObjectHandle::Pinned(parent->fd());
   if (!action.path.is_root()) {
     absl::StatusOr<DirectoryPtr> opened = ParentOf(context_, action.path);
-    if (!opened.ok()) co_return DestinationFailure(opened.status(), "open", shared_);
+    if (!opened.ok()) co_return DestinationFailure(opened.status(), "open");
     parent = *opened;
     absl::Status found = PinObject(context_.driver, parent->fd(), LeafName(action.path), action, &pinned);
-    if (!found.ok()) co_return DestinationFailure(found, "stat", shared_);
+    if (!found.ok()) co_return DestinationFailure(found, "stat");
     object = ObjectHandle::Pinned(pinned.get());
   }
   // Only a directory that this run made has nothing that it was planned against.
@@ -293,12 +335,12 @@ Task<void> ApplyWorker::SyncDirectory(std::string path, [[maybe_unused]] Semapho
   if (!relative.ok()) co_return;
   absl::StatusOr<DirectoryPtr> directory =
       OpenBeneath(context_.driver, *shared_->root, *relative, DirectoryAccess::kReadIfPermitted);
-  // Removed since: its parent is synced too.
-  if (!directory.ok() && StatusErrno(directory.status()) == ENOENT) co_return;
   for (int tries = 1; MayTryAgain(StatusErrno(directory.status()), tries); ++tries) {
     co_await FreeDescriptors();
     directory = OpenBeneath(context_.driver, *shared_->root, *relative, DirectoryAccess::kReadIfPermitted);
   }
+  // Removed since: its parent is synced too.
+  if (!directory.ok() && StatusErrno(directory.status()) == ENOENT) co_return;
   absl::Status synced = directory.status();
   if (synced.ok() && !(*directory)->readable())
     synced = absl::PermissionDeniedError("the directory cannot be opened for reading");

@@ -41,9 +41,9 @@ class ApplyWorker {
   Task<void> Run();
   // One action, in the caller's order; its batch hears of the end.
   Task<void> RunAlone(const Action* action, BatchPtr batch);
-  // Makes the directories durable in which this shard changed names or whose metadata it set.
   // Carries out a kMakeDirectory; the caller reports how it ended.
   Task<std::optional<TransferFailure>> MakeDirectory(const Action* action);
+  // Makes the directories durable in which this shard changed names or whose metadata it set.
   Task<void> SyncTouched();
 
   Receiver* receiver() { return &receiver_; }
@@ -69,6 +69,12 @@ class ApplyWorker {
   bool MayTryAgain(int error, int tries) const;
   // Gives up what this shard can spare and lets others end.
   Task<void> FreeDescriptors();
+  // The filled temporary of a file, with Publisher::Begin in force; tries again where there may be room after all.
+  Task<Failure> Stage(const Action* action, IncomingFile* file, StagedObject* staged);
+  // Descriptor in the file system that `action` changes; `parent` keeps it open.
+  int RoomDescriptor(const Action& action, DirectoryPtr* parent);
+  // Tells the session's RoomWatch where `failure` is a refusal for want of room.
+  void NoteRoom(const Action& action, const Failure& failure);
   Task<Failure> CreateStaged(const Action* action, StagedObject* staged);
   Failure TryCreateStaged(const Action& action, StagedObject* staged);
   Failure PublishNow(const Action& action, StagedObject* staged);

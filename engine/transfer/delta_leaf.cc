@@ -118,9 +118,7 @@ Task<void> LeafPlacer::Repair(Leaf leaf) {
 }
 
 void LeafPlacer::FailWrite(const absl::Status& error) {
-  TransferFailure failure = WriteFailure(StatusErrno(error), "write");
-  if (failure.kind == FailureKind::kNoSpace) job_->shared->SetFull(failure.error);
-  job_->Fail({std::move(failure), std::nullopt});
+  job_->Fail({WriteFailure(StatusErrno(error), "write"), std::nullopt});
 }
 
 Task<absl::Status> LeafPlacer::WriteZeros(uint64_t offset, size_t length, std::span<const std::byte> zeros) {

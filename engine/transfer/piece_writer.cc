@@ -18,7 +18,6 @@ alignas(4096) constexpr std::byte kZeros[kZeroBytes] = {};
 
 absl::Status PieceWriter::FailWrite(const absl::Status& error) {
   failure_ = WriteFailure(StatusErrno(error), "write");
-  if (failure_->kind == FailureKind::kNoSpace) shared_->SetFull(failure_->error);
   return error;
 }
 

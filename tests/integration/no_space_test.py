@@ -66,6 +66,34 @@ class NoSpace(harness.Case):
         self.assertNotIn("stat:", result.stderr)
         self.assertNotIn("No such file", result.stderr)
 
+    def test_one_file_too_large_fails_alone(self):
+        for kind, volume in (("tmpfs", self.tmpfs("32m", "tmpfs")), ("ext4", self.loop_mount("ext4", 32, "ext4"))):
+            src, dst = self.path("src-" + kind), os.path.join(volume, "dst")
+            os.makedirs(os.path.join(src, "small"))
+            for name in ("aaa-large", "mmm-large", "zzz-large"):
+                with open(os.path.join(src, name), "wb") as file:
+                    file.write(os.urandom(48 << 20))
+            for number in range(400):
+                with open(os.path.join(src, "small", "f%03d" % number), "wb") as file:
+                    file.write(os.urandom(20000))
+            with open(os.path.join(src, "zzzz"), "wb") as file:
+                file.write(b"the last one")
+            result = self.sync(src, dst, code=harness.PARTIAL)
+            self.assertEqual(3, result.stderr.count("No space left on device"), str(result))
+            self.assertEqual(["small", "zzzz"], sorted(os.listdir(dst)))
+            self.assertEqual(400, len(os.listdir(os.path.join(dst, "small"))))
+            self.assertNoTemporaries(volume)
+
+    def test_a_full_volume_is_not_tried_file_by_file(self):
+        volume = self.tmpfs("1m", "volume")
+        os.makedirs(self.path("src"))
+        for number in range(5000):
+            with open(self.path("src", "f%04d" % number), "wb") as file:
+                file.write(b"x" * 4000)
+        result = self.sync(self.path("src"), os.path.join(volume, "dst"), code=(harness.PARTIAL, harness.FILE_IO))
+        self.assertIn("No space left on device", result.stderr)
+        self.assertLess(result.seconds, 10 * harness.SLOWNESS)
+
     def test_a_file_larger_than_the_limit_of_the_process(self):
         os.makedirs(self.path("src"))
         with open(self.path("src", "large"), "wb") as file:
