@@ -195,7 +195,7 @@ absl::Status WaitUntilReady(grpc::Channel* channel, std::chrono::system_clock::t
 // Every address of the agent as a gRPC target. The system's resolver is asked, as everywhere else in this program; IPv4 addresses
 // stand in their mapped form, because a target has one family.
 absl::StatusOr<std::string> TargetOf(const ChannelSpec& spec) {
-  const absl::StatusOr<std::vector<SocketAddress>> addresses = ResolveBlocking(spec.host, spec.port);
+  const absl::StatusOr<std::vector<SocketAddress>> addresses = ResolveWithin(spec.host, spec.port, spec.connect_timeout);
   if (!addresses.ok()) {
     return MakeStatus(absl::StatusCode::kUnavailable, "cannot " + std::string(addresses.status().message()));
   }

@@ -7,10 +7,12 @@
 
 #include <cerrno>
 #include <charconv>
+#include <condition_variable>
 #include <cstddef>
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -227,6 +229,29 @@ absl::StatusOr<std::vector<SocketAddress>> ResolveBlocking(const std::string& ho
   }
   if (NeedsNoNameService(host)) return Lookup(host, port, purpose, host.empty() ? 0 : AI_NUMERICHOST);
   return Lookup(host, port, purpose, AI_ADDRCONFIG);
+}
+
+absl::StatusOr<std::vector<SocketAddress>> ResolveWithin(const std::string& host, uint16_t port,
+                                                         std::chrono::milliseconds limit) {
+  if (NeedsNoNameService(host) || host.find('\0') != std::string::npos) return ResolveBlocking(host, port);
+  // Shared with the thread: a name service that never answers outlives this call.
+  struct Answer {
+    std::mutex mutex;
+    std::condition_variable there;
+    std::optional<absl::StatusOr<std::vector<SocketAddress>>> addresses;
+  };
+  const auto answer = std::make_shared<Answer>();
+  std::thread([answer, host, port] {
+    absl::StatusOr<std::vector<SocketAddress>> found = Lookup(host, port, ResolvePurpose::kConnect, AI_ADDRCONFIG);
+    std::lock_guard lock(answer->mutex);
+    answer->addresses = std::move(found);
+    answer->there.notify_all();
+  }).detach();
+  std::unique_lock lock(answer->mutex);
+  if (!answer->there.wait_for(lock, limit, [&answer] { return answer->addresses.has_value(); })) {
+    return MakeStatus(absl::StatusCode::kDeadlineExceeded, "resolve '" + EscapeName(host) + "': no answer of the name service in time");
+  }
+  return *std::move(answer->addresses);
 }
 
 Task<absl::StatusOr<std::vector<SocketAddress>>> Resolve(std::string host, uint16_t port, ResolvePurpose purpose,
