@@ -181,7 +181,7 @@ absl::StatusOr<FileRequest> RequestFromWire(const v1::DataRequest& wire, Directo
   if (request.mtime.nanoseconds >= kNanosecondsPerSecond)
     return Invalid("a request tells a time with too many nanoseconds");
   if (!RangeFits(request.offset, request.length)) return Invalid("a request's range ends beyond 2^63-1");
-  if (wire.kind() < v1::DATA_REQUEST_KIND_CONTENTS || wire.kind() > v1::DATA_REQUEST_KIND_CHUNKS_V1) {
+  if (wire.kind() < v1::DATA_REQUEST_KIND_CONTENTS || wire.kind() > v1::DATA_REQUEST_KIND_EXTENTS) {
     return Invalid("a request is of no kind that is known: " + std::to_string(wire.kind()));
   }
   request.kind = static_cast<RequestKind>(wire.kind());

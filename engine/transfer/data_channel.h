@@ -32,7 +32,8 @@ enum class RequestKind : uint8_t {
   kContents = 0,
   kLeaves,  // SHA-256 of each leaf of 1 MiB, and where there are holes
   kBlocks,  // seeded XXH3-64 of each block of `unit_bytes`
-  kChunks   // content-defined chunks of `unit_bytes` on average with seeded XXH3-64, and kLeaves
+  kChunks,  // content-defined chunks of `unit_bytes` on average with seeded XXH3-64, and kLeaves
+  kExtents  // no signature but in its form: where the range's data lies (extent_list.h)
 };
 
 // One range of one file, or (length 0, want_xattrs) only the attributes of any object.

@@ -9,7 +9,9 @@
 #include "engine/base/errno_status.h"
 #include "engine/fs/file.h"
 #include "engine/fs/syscalls.h"
+#include "engine/transfer/delta_fetch.h"
 #include "engine/transfer/delta_fill.h"
+#include "engine/transfer/range_queue.h"
 
 namespace uringsync {
 namespace {
@@ -46,9 +48,9 @@ struct Receiver::LargeFile {
   Receiver* owner = nullptr;
   const IncomingFile* file = nullptr;
   int fd = -1;
-  uint64_t size_bytes = 0;
+  const uint64_t size_bytes;
   Scope* scope = nullptr;
-  std::atomic<uint64_t> next{0};
+  RangeQueue ranges;
   std::atomic<uint64_t> done_bytes{0};
   std::atomic<uint64_t> data_end{0};
   std::atomic<bool> failed{false};
@@ -57,15 +59,12 @@ struct Receiver::LargeFile {
   std::optional<TransferFailure> failure;  // the first one
   std::optional<CurrentFile> current;
 
-  bool Take(uint64_t* offset, uint64_t* length) {
-    uint64_t begin = failed.load() ? size_bytes : next.fetch_add(kRangeBytes);
-    bool taken = begin < size_bytes;
-    if (taken) {
-      *offset = begin;
-      *length = std::min(kRangeBytes, size_bytes - begin);
-    }
-    if (!taken || begin + kRangeBytes >= size_bytes) Drain();
-    return taken;
+  explicit LargeFile(uint64_t size) : size_bytes(size), ranges(size, kRangeBytes) {}
+  std::optional<FileRange> Take() {
+    if (failed.load()) ranges.Close();
+    std::optional<FileRange> range = ranges.Take();
+    if (ranges.empty()) Drain();
+    return range;
   }
   void Drain() {
     if (drained.exchange(true)) return;
@@ -143,7 +142,7 @@ Task<void> Receiver::FillRange(LargeFile* large, uint64_t offset, uint64_t lengt
     if (fetched.ok() && writer.complete()) {
       writer.CountBytes();
       large->RaiseDataEnd(writer.data_end());
-      uint64_t done = large->done_bytes.fetch_add(length) + length;
+      const uint64_t done = large->done_bytes.fetch_add(length) + length + large->ranges.skipped_bytes();
       shared_->Moving(large->file->path.text(), done, large->size_bytes);
       // The disk starts on what is there while the rest arrives: the fsync at the end finds little left.
       if (shared_->options().sync) sys::StartWriteback(shard_->driver(), large->fd, offset, length);
@@ -179,13 +178,29 @@ void Receiver::WakeHelpers() {
 }
 
 Task<void> Receiver::RangeWorker(LargeFile* large) {
-  uint64_t offset = 0;
-  uint64_t length = 0;
   while (true) {
     if (large->owner != this) co_await WaitWhileBusy(large);
-    if (!large->Take(&offset, &length)) break;
-    co_await FillRange(large, offset, length);
+    const std::optional<FileRange> range = large->Take();
+    if (!range.has_value()) break;
+    co_await FillRange(large, range->offset, range->length);
   }
+}
+
+Task<void> Receiver::LearnHoles(LargeFile* large) {
+  FileRequest request = RequestFor(large->file->path, large->file->wanted);
+  request.kind = RequestKind::kExtents;
+  for (int asked = 0; asked < kMaxExtentLists && request.offset < large->size_bytes; ++asked) {
+    if (large->failed.load() || large->ranges.empty()) break;
+    request.length = large->size_bytes - request.offset;
+    SignatureBytes payload;
+    // What goes wrong here goes wrong for the ranges too, and is told there.
+    FetchOutcome fetched = co_await FetchSignature(source_, shared_, request, &payload);
+    if (!fetched.ok()) break;
+    absl::StatusOr<ExtentList> list = DecodeExtents(payload, request.offset, large->size_bytes);
+    if (!list.ok() || large->ranges.AddHoles(*list, request.offset) == 0) break;
+    request.offset = list->covered;
+  }
+  if (large->ranges.empty()) large->Drain();
 }
 
 Task<Receiver::FillResult> Receiver::FillLarge(int fd, const IncomingFile& file) {
@@ -196,13 +211,14 @@ Task<Receiver::FillResult> Receiver::FillLarge(int fd, const IncomingFile& file)
     co_return result;
   }
   Scope scope;
-  LargeFile large;
+  LargeFile large(file.wanted.size_bytes);
   large.owner = this;
   large.file = &file;
   large.fd = fd;
-  large.size_bytes = file.wanted.size_bytes;
   large.scope = &scope;
   ++own_files_with_ranges_;
+  // Asked first, and answered while the first ranges are under way.
+  if (shared_->options().sparse && large.size_bytes >= kMinHoleyBytes) scope.Spawn(LearnHoles(&large));
   for (size_t worker = 0; worker < kRangeWorkersPerShard; ++worker) {
     // A shard whose connection is not there yet helps as soon as it is: the first file is asked for before all are.
     for (Receiver* peer : peers_) scope.SpawnOn(peer->shard_, peer->RangeWorker(&large));

@@ -37,6 +37,10 @@ constexpr uint64_t kSmallFileBytes = kMaxPieceBytes;
 constexpr uint64_t kRangeBytes = uint64_t{4} << 20;
 // Workers of one large file on one shard: one reads while others write.
 constexpr size_t kRangeWorkersPerShard = 3;
+// A file of at least this size is asked where its data lies. Bytes.
+constexpr uint64_t kMinHoleyBytes = uint64_t{32} << 20;
+// Lists of extents of one file; what they do not reach is asked for as it is.
+constexpr int kMaxExtentLists = 64;
 // How often a file that keeps changing, or a range that keeps arriving damaged, is asked for.
 constexpr int kMaxContentTries = 4;
 // How often a request is repeated over new connections.
@@ -97,6 +101,8 @@ class Receiver {
   // From the old file and what differs; nullopt, with an empty file, when it has to be sent whole.
   Task<std::optional<FillResult>> FillDelta(int fd, const IncomingFile& file);
   Task<void> RangeWorker(LargeFile* file);
+  // Asks where the data of `file` lies, so that long holes are not asked for piece by piece.
+  Task<void> LearnHoles(LargeFile* file);
   Task<void> FillRange(LargeFile* file, uint64_t offset, uint64_t length);
   // Suspends a helper while this shard has large files of its own, or no connection, and `file` has ranges left.
   Task<void> WaitWhileBusy(LargeFile* file);

@@ -7,6 +7,7 @@
 #include "engine/fs/extents.h"
 #include "engine/fs/file.h"
 #include "engine/fs/syscalls.h"
+#include "engine/transfer/extent_list.h"
 
 namespace uringsync {
 namespace {
@@ -139,6 +140,11 @@ Task<absl::StatusOr<SignatureBytes>> SignatureReader::Read(FileRequest request) 
                                                               .average_bytes = request.unit_bytes,
                                                               .with_leaves = true}));
       co_return EncodeChunkList(list);
+    }
+    case RequestKind::kExtents: {
+      US_CO_ASSIGN_OR_RETURN(ExtentList list, ListExtents(driver_, fd_, request.offset, end, request.size_bytes,
+                                                          options_.may_have_holes));
+      co_return EncodeExtents(list);
     }
   }
   co_return absl::InvalidArgumentError("no signature request");

@@ -4,6 +4,7 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/delta/signature.h"
+#include "engine/transfer/extent_list.h"
 
 namespace uringsync {
 namespace {
@@ -31,6 +32,8 @@ absl::Status CheckSignatureRequest(const FileRequest& request) {
       return Invalid("has blocks of " + std::to_string(request.unit_bytes) + " bytes");
     return request.length <= kLeafBytes ? absl::OkStatus() : Invalid("asks for the blocks of more than a leaf");
   }
+  if (request.kind == RequestKind::kExtents)
+    return request.unit_bytes == 0 ? absl::OkStatus() : Invalid("for extents has a unit");
   if (request.offset % kLeafBytes != 0) return Invalid("begins within a leaf");
   if (request.length > kMaxSignatureRange)
     return Invalid("is longer than " + std::to_string(kMaxSignatureRange) + " bytes");
@@ -50,6 +53,7 @@ uint64_t AnswerBytes(const FileRequest& request) {
           request.length / ParametersFor(request.unit_bytes).minimum_bytes + 2 * kChunkOverlapAverages;
       return chunks * kChunkAnswer + LeafCount(request.length) * kLeafAnswer;
     }
+    case RequestKind::kExtents: return kMaxExtentListBytes;
   }
   return request.length;
 }

@@ -12,7 +12,7 @@
 namespace uringsync {
 
 // OK, or InvalidArgument that names the bound: a kind of its own asks about a regular file, within its size, at most
-// kMaxSignatureRange (kBlocks: one leaf); kLeaves and kChunks begin at a leaf; units are block sizes or chunk averages.
+// kMaxSignatureRange (kBlocks: one leaf; kExtents: any length); kLeaves and kChunks begin at a leaf; units are block sizes or chunk averages.
 // Contents have no unit and are always OK here.
 absl::Status CheckSignatureRequest(const FileRequest& request);
 
