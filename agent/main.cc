@@ -124,7 +124,7 @@ absl::Status RunDaemon(const AgentConfig& config) {
   // A second descriptor of the inherited socket tells when its other end has hung up; gRPC owns the first.
   UniqueFd watched;
   if (private_socket.valid()) {
-    EndWithParent();
+    EndWithParent(ParentEnd::kAtOnce);
     watched.Reset(::fcntl(private_socket.get(), F_DUPFD_CLOEXEC, 0));
     if (!watched.valid()) return ErrnoStatus(errno, "--private-fd " + std::to_string(config.private_fd));
     ::fcntl(private_socket.get(), F_SETFD, FD_CLOEXEC);
@@ -134,6 +134,7 @@ absl::Status RunDaemon(const AgentConfig& config) {
   Daemon daemon;
   US_RETURN_IF_ERROR(StartEngine(config, &daemon));
   US_RETURN_IF_ERROR(StartServers(config, std::move(private_socket), &daemon));
+  if (config.private_fd >= 0) EndWithParent(ParentEnd::kInOrder);
   absl::Status status = TellReady(config, daemon);
   if (status.ok()) {
     const absl::StatusOr<StopReason> reason = WaitForStop(watched.get());

@@ -52,7 +52,7 @@ void RunInBackground() {
   ::syscall(SYS_ioprio_set, kIoprioWhoProcess, 0, kIoprioIdle);
 }
 
-void EndWithParent() { ::prctl(PR_SET_PDEATHSIG, SIGTERM); }
+void EndWithParent(ParentEnd how) { ::prctl(PR_SET_PDEATHSIG, how == ParentEnd::kAtOnce ? SIGKILL : SIGTERM); }
 
 absl::StatusOr<StopReason> WaitForStop(int socket) {
   const sigset_t set = StopSignals();

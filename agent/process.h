@@ -19,8 +19,10 @@ void BlockSignals();
 // (SCHED_IDLE, else nice 19; the idle class of I/O). What is refused is left as it is.
 void RunInBackground();
 
-// For a private agent: the kernel sends SIGTERM when the thread that started it ends.
-void EndWithParent();
+// For a private agent: the kernel ends it when the thread that started it ends. kAtOnce while it starts, when nothing is under way and nobody
+// listens to signals; kInOrder from then on: WaitForStop sees it.
+enum class ParentEnd : uint8_t { kAtOnce, kInOrder };
+void EndWithParent(ParentEnd how);
 
 enum class StopReason : uint8_t { kSignal, kPeerGone };
 // Waits for SIGTERM or SIGINT, or for the other end of `socket` (-1: none) to hang up; nothing is read from it. After kSignal the

@@ -19,6 +19,7 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/base/exhaustion.h"
 #include "engine/net/address.h"
 #include "proto/grpc_bytes.h"
 #include "proto/tls_files.h"
@@ -29,6 +30,9 @@ namespace {
 using grpc_internal::DecodeBuffer;
 using grpc_internal::EncodeBuffer;
 using Call = grpc::ClientReaderWriter<grpc::ByteBuffer, grpc::ByteBuffer>;
+
+// What gRPC starts by itself, and some for the calls: its timers, executors and pollers, a few for each core.
+constexpr int kGrpcThreads = 16;
 
 // How long a stream's destructor lets the agent end its side.
 constexpr std::chrono::seconds kPoliteEnd{2};
@@ -246,6 +250,7 @@ absl::StatusOr<std::unique_ptr<ControlChannel>> ControlChannel::Connect(ChannelS
 void QuietGrpcLogs() {
   // gpr_set_log_function is called once: it is not meant to change under running threads.
   static const bool once = [] {
+    ProveThreads(kGrpcThreads);
     if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
     return true;
   }();

@@ -131,7 +131,10 @@ absl::StatusOr<std::unique_ptr<PrivateAgent>> PrivateAgent::Start(PrivateAgentOp
   plan.Prepare(theirs.get(), errors_write.get());
   if (const int err = plan.Run(options.program, arguments, &agent->pid_); err != 0) {
     agent->pid_ = -1;
-    return LinkError(ErrorKind::kFileIo, context + ": " + std::strerror(err));
+    const char* way_out = err == EAGAIN || err == ENOMEM
+                              ? "; raise the limit of processes or of memory (ulimit -u, ulimit -v, the container's pids limit)"
+                              : "";
+    return LinkError(ErrorKind::kFileIo, context + ": " + std::strerror(err) + way_out);
   }
   agent->pidfd_.Reset(static_cast<int>(::syscall(SYS_pidfd_open, agent->pid_, 0)));
   agent->socket_ = std::move(ours);

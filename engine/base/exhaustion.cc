@@ -5,8 +5,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <latch>
 #include <new>
 #include <system_error>
+#include <thread>
+#include <vector>
 
 namespace uringsync {
 namespace {
@@ -45,6 +48,14 @@ void EndInWords(const char* what, const char* way_out) {
 }
 
 }  // namespace
+
+void ProveThreads(int count) {
+  std::latch all_run(count);
+  std::vector<std::thread> threads;
+  threads.reserve(static_cast<size_t>(count));
+  for (int i = 0; i < count; ++i) threads.emplace_back([&all_run] { all_run.arrive_and_wait(); });
+  for (std::thread& thread : threads) thread.join();
+}
 
 void EndInWordsWhenExhausted(const char* program) {
   program_name = program;

@@ -11,4 +11,8 @@ namespace uringsync {
 // "PROGRAM: cannot start a thread: Resource temporarily unavailable; ..." on standard error, exit code 11. `program` is a literal.
 void EndInWordsWhenExhausted(const char* program);
 
+// Has `count` threads run at once, for a moment. Before a library starts threads that copes badly when it gets none: gRPC waits for those of
+// its own for ever. A refusal ends the program as above.
+void ProveThreads(int count);
+
 }  // namespace uringsync

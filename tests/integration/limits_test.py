@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Narrow limits: little memory, few threads, times that a file system cannot hold, modes that are not kept."""
+"""Narrow limits: few descriptors, little memory, few threads, times that a file system cannot hold, modes that are not kept."""
 
 import os
 import shutil
@@ -9,6 +9,7 @@ import sys
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
 import treecmp  # noqa: E402
+import zoo  # noqa: E402
 
 
 class Limits(harness.Case):
@@ -21,6 +22,70 @@ class Limits(harness.Case):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w") as file:
             file.write(text)
+
+    def test_few_descriptors_are_enough(self):
+        zoo.make(self.path("zoo"), entries=500)
+        few = ["prlimit", "--nofile=64:64"]
+        for backend in harness.BACKENDS:
+            if backend == "uring" and not harness.uring_works():
+                continue
+            target = self.path("dst-" + backend)
+            self.sync(self.path("zoo"), target, "--io-backend=" + backend, prefix=few)
+            self.assertSame(treecmp.compare(treecmp.snapshot(self.path("zoo")), treecmp.snapshot(target)))
+            again = self.sync(self.path("zoo"), target, "--json", "--io-backend=" + backend, prefix=few).summary
+            self.assertEqual(0, again["plan"]["actions"])
+
+    def test_few_descriptors_are_enough_for_two_agents(self):
+        zoo.make(self.path("zoo"), entries=500)
+        os.makedirs(self.path("pool"))
+        few = ["prlimit", "--nofile=64:64"]
+        source = self.agent({"zoo": self.path("zoo") + ":ro"}, prefix=few)
+        target = self.agent({"pool": self.path("pool")}, prefix=few)
+        self.sync(source.endpoint("zoo"), target.endpoint("pool", "copy"), prefix=few)
+        self.assertSame(treecmp.compare(treecmp.snapshot(self.path("zoo")), treecmp.snapshot(self.path("pool", "copy"))))
+
+    def few_threads(self, number, uid):
+        """What runs a program as a user of its own with so many threads and processes: the limit counts all of a user's."""
+        if not harness.is_root() or not shutil.which("setpriv"):
+            self.skipTest("needs root and setpriv")
+        return ["setpriv", "--reuid=%d" % uid, "--regid=%d" % uid, "--clear-groups", "prlimit", "--nproc=%d" % number]
+
+    def processes_of(self, uid):
+        return [pid for pid in os.listdir("/proc") if pid.isdigit() and self.uid_of(pid) == uid]
+
+    @staticmethod
+    def uid_of(pid):
+        try:
+            return os.stat("/proc/" + pid).st_uid
+        except OSError:
+            return None
+
+    def test_few_threads_are_a_clear_error_of_the_command_and_its_agent(self):
+        self.write(os.path.join(self.src, "file"))
+        for number in (1, 2, 3, 5, 8, 12, 18, 25, 32):
+            uid = 61300 + number
+            os.makedirs(self.path("of-%d" % number))
+            os.chown(self.path("of-%d" % number), uid, uid)
+            with self.subTest(threads=number):
+                result = self.sync(self.src, self.path("of-%d" % number, "dst"), prefix=self.few_threads(number, uid), code=None)
+                self.assertIn(result.code, (harness.OK, harness.FILE_IO, harness.PROTOCOL), str(result))
+                self.assertNotIn("terminate called", result.stderr, str(result))
+                if result.code:
+                    self.assertIn("ulimit -u", result.stderr, str(result))
+                harness.wait_until(lambda: not self.processes_of(uid), 20, "the end of the private agent")
+
+    def test_few_threads_are_a_clear_error_of_an_agent(self):
+        for number in (1, 2, 4, 8, 12):
+            uid = 61400 + number
+            certificates = harness.Certificates(self.path("certs-%d" % number))
+            for name in [""] + os.listdir(certificates.directory):
+                os.chown(os.path.join(certificates.directory, name), uid, uid)
+            with self.subTest(threads=number):
+                result = harness.run(self.few_threads(number, uid) +
+                                     [harness.AGENT, "--root", "src=" + self.src, "--listen", "127.0.0.1:0", "--data-listen",
+                                      "127.0.0.1:0"] + certificates.server, timeout=60 * harness.SLOWNESS)
+                self.assertEqual(harness.FILE_IO, result.code, str(result))
+                self.assertIn("ulimit -u", result.stderr, str(result))
 
     def test_no_room_for_threads_or_memory_is_a_clear_error(self):
         with open(harness.CLI, "rb") as program:
