@@ -26,26 +26,34 @@ constexpr int kMaxDialTries = 6;
 // How long a source that has stopped reading may hold up the end of a session that is done.
 constexpr std::chrono::seconds kOrderlyEnd{5};
 
-// Cuts the connections off when `op`, a timer, has run out.
-Task<void> CutOff(Driver* driver, Op* op, bool* running, RemoteContentSource* source) {
-  *running = true;
-  const int64_t result = co_await Await(driver, op);
-  *running = false;
+// A timer that may be given up before it has begun: whoever spawned its waiter may have ended first.
+struct EndLimit {
+  Op op;
+  bool running = false;
+  bool over = false;
+};
+
+// Cuts the connections off when the timer has run out.
+Task<void> CutOff(Driver* driver, EndLimit* limit, RemoteContentSource* source) {
+  if (limit->over) co_return;
+  limit->running = true;
+  const int64_t result = co_await Await(driver, &limit->op);
+  limit->running = false;
   if (result != -ECANCELED) source->Close(absl::CancelledError("the source does not take the end of the session"));
 }
 
 // Tells every connection of this shard that this is the end, within kOrderlyEnd.
 Task<void> EndOrderly(RemoteContentSource* source) {
   Driver* driver = Shard::Current()->driver();
-  Op limit;
-  limit.code = OpCode::kTimeout;
-  limit.timeout = kOrderlyEnd;
-  bool running = false;
+  EndLimit limit;
+  limit.op.code = OpCode::kTimeout;
+  limit.op.timeout = kOrderlyEnd;
   Scope timing;
-  timing.Spawn(CutOff(driver, &limit, &running, source));
+  timing.Spawn(CutOff(driver, &limit, source));
   co_await source->End();
   co_await source->Drained();
-  if (running) driver->Cancel(&limit);
+  limit.over = true;
+  if (limit.running) driver->Cancel(&limit.op);
   co_await timing.Join();
 }
 
