@@ -9,6 +9,7 @@
 
 #include "agent/backoff.h"
 #include "agent/join_scope.h"
+#include "agent/orderly_end.h"
 #include "agent/root_index.h"
 #include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
@@ -23,39 +24,6 @@ namespace {
 constexpr size_t kConnectionsPerShard = 2;
 constexpr size_t kMaxConnections = 64;
 constexpr int kMaxDialTries = 6;
-// How long a source that has stopped reading may hold up the end of a session that is done.
-constexpr std::chrono::seconds kOrderlyEnd{5};
-
-// A timer that may be given up before it has begun: whoever spawned its waiter may have ended first.
-struct EndLimit {
-  Op op;
-  bool running = false;
-  bool over = false;
-};
-
-// Cuts the connections off when the timer has run out.
-Task<void> CutOff(Driver* driver, EndLimit* limit, RemoteContentSource* source) {
-  if (limit->over) co_return;
-  limit->running = true;
-  const int64_t result = co_await Await(driver, &limit->op);
-  limit->running = false;
-  if (result != -ECANCELED) source->Close(absl::CancelledError("the source does not take the end of the session"));
-}
-
-// Tells every connection of this shard that this is the end, within kOrderlyEnd.
-Task<void> EndOrderly(RemoteContentSource* source) {
-  Driver* driver = Shard::Current()->driver();
-  EndLimit limit;
-  limit.op.code = OpCode::kTimeout;
-  limit.op.timeout = kOrderlyEnd;
-  Scope timing;
-  timing.Spawn(CutOff(driver, &limit, source));
-  co_await source->End();
-  co_await source->Drained();
-  limit.over = true;
-  if (limit.running) driver->Cancel(&limit.op);
-  co_await timing.Join();
-}
 
 Task<void> SleepOnShard(std::chrono::nanoseconds time, CancelToken cancel) {
   co_await SleepUnlessCancelled(Shard::Current()->driver(), time, std::move(cancel));
@@ -355,7 +323,7 @@ void DestinationSession::Stop() {
   const bool orderly = engine_ != nullptr && engine_->finished();
   for (size_t i = 0; i < remote_.size(); ++i) {
     if (orderly) {
-      running_.SpawnOn(&context_.runtime->shard(i), EndOrderly(remote_[i]));
+      running_.SpawnOn(&context_.runtime->shard(i), EndOrderly(remote_[i], kOrderlyEnd));
     } else {
       running_.SpawnOn(&context_.runtime->shard(i),
                        CloseSource(remote_[i], absl::CancelledError("the session is over")));
