@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pwd
 import re
 import shlex
 import shutil
@@ -17,6 +18,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import harness  # noqa: E402
 
 SAMPLE_S = 0.05
+HELPERS = ("sh", "bash", "env", "taskset", "python3")  # start what is measured
 DELTAS = ("edits", "insert")  # trees that change a file that is there
 
 
@@ -47,7 +49,7 @@ class Sampler(threading.Thread):
     def finish(self):
         self.done.set()
         self.join()
-        return [{"process": name, "peak_kib": peak} for name, peak in self.peaks.values() if name not in ("sh", "python3")]
+        return [{"process": name, "peak_kib": peak} for name, peak in self.peaks.values() if name not in HELPERS]
 
 
 def tree_cpu(pid):
@@ -201,6 +203,40 @@ class Agents(Ours):
                 agent.stop()
 
 
+class Indexed(Agents):
+    """Two agents whose live indexes are complete and agree before the clock starts: only what changed is looked at."""
+
+    rival = "rsync"
+    patience_s = 300
+
+    def __init__(self, setting, backend):
+        super().__init__(setting, backend)
+        self.name = "uringsync, live index (%s)" % backend
+
+    def takes(self, workload):
+        return super().takes(workload) and workload.name.startswith("nothing")
+
+    def run(self, src, dst, workload, guarantee):
+        certificates = harness.Certificates(os.path.join(self.setting.directory, "certs"))
+        pair = []
+        try:
+            for path in (os.path.dirname(src), os.path.dirname(dst)):
+                pair.append(harness.Agent({"r": path}, certificates, ["--io-backend", self.backend, "--index", *self.setting.jobs],
+                                          prefix=self.setting.prefix))
+            ends = [pair[0].endpoint("r", os.path.basename(src)), pair[1].endpoint("r", os.path.basename(dst)), *certificates.client]
+
+            def told():
+                result = harness.run([harness.CLI, "sync", "--json", *workload.flags, *ends], timeout=self.patience_s)
+                plan = result.summary["plan"]
+                return plan["told_by_index"] == plan["source_objects"]
+            harness.wait_until(told, self.patience_s, "complete indexes")
+            return measure(self.setting.prefix + [harness.CLI, "sync", *self.flags(workload, guarantee), *ends],
+                           [agent.pid for agent in pair])
+        finally:
+            for agent in pair:
+                agent.stop()
+
+
 class Rsync(Contender):
     name = "rsync"
 
@@ -249,6 +285,10 @@ class RsyncSsh(Rsync):
             return super().missing()
         if not (shutil.which("ssh") and shutil.which("ssh-keygen")):
             return "no ssh client is installed"
+        try:
+            pwd.getpwnam("sshd")  # it drops its privileges to that user
+        except KeyError:
+            return "there is no user sshd (Debian: openssh-server makes it)"
         if not self.sshd():
             return "no ssh server is installed (Debian: openssh-server)"
         return "" if harness.is_root() else "an ssh server of its own needs root"
@@ -273,7 +313,9 @@ class RsyncSsh(Rsync):
         config = os.path.join(place, "sshd_config")
         with open(config, "w") as file:
             file.write("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/authorized\nStrictModes no\nUsePAM no\n"
-                       "PasswordAuthentication no\nPermitRootLogin prohibit-password\nPidFile none\nUseDNS no\n" % (port, place, place))
+                       "PasswordAuthentication no\nPermitRootLogin prohibit-password\nPidFile none\nUseDNS no\n"
+                       # A login shell that takes this for a nested one leaves its start-up files alone.
+                       "SetEnv SHLVL=2\n" % (port, place, place))
         shell = ("ssh -p %d -i %s/user -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=%s/known -o BatchMode=yes"
                  " -o LogLevel=ERROR" % (port, place, place))
         with Server(self.setting.prefix + [self.sshd(), "-D", "-e", "-f", config], port, "the ssh server") as server:
@@ -326,4 +368,5 @@ class Reference(Contender):
 
 def everyone(setting):
     return [Local(setting, "uring"), Local(setting, "threads"), Reference(setting), Rsync(setting), Copy(setting), Tar(setting),
-            Agents(setting, "uring"), Agents(setting, "threads"), RsyncDaemon(setting), RsyncSsh(setting)]
+            Agents(setting, "uring"), Agents(setting, "threads"), Indexed(setting, "uring"),
+            RsyncDaemon(setting), RsyncSsh(setting)]
