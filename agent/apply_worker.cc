@@ -192,11 +192,13 @@ void ApplyWorker::NoteRoom(const Action& action, const Failure& failure) {
 
 Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile* file, StagedObject* staged) {
   Driver* driver = context_.driver;
+  // Holes take no room.
+  const uint64_t needed = shared_->options.sparse ? std::min(file->wanted.size_bytes, file->wanted.allocated_bytes) : file->wanted.size_bytes;
   for (int tries = 1;; ++tries) {
     DirectoryPtr parent;
     const int fd = RoomDescriptor(*action, &parent);
     // Another file may have filled the file system while this one waited.
-    const int refused = co_await shared_->room.Refuses(driver, fd, file->wanted.size_bytes);
+    const int refused = co_await shared_->room.Refuses(driver, fd, needed);
     if (refused != 0) co_return WriteFailure(refused, "write");
     publisher_.Begin();
     RoomWatch::Filling filling = shared_->room.Begin();
@@ -211,7 +213,7 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
     *staged = StagedObject();
     filling.End();
     if (!IsRefusalForRoom(*failure)) co_return failure;
-    const bool again = co_await shared_->room.Judge(driver, fd, failure->error, file->wanted.size_bytes, tries);
+    const bool again = co_await shared_->room.Judge(driver, fd, failure->error, needed, tries);
     if (!again) co_return failure;
     shared_->receive.counters().retries.fetch_add(1, std::memory_order_relaxed);
   }

@@ -218,7 +218,8 @@ Task<Receiver::FillResult> Receiver::FillLarge(int fd, const IncomingFile& file)
   large.scope = &scope;
   ++own_files_with_ranges_;
   // Asked first, and answered while the first ranges are under way.
-  if (shared_->options().sparse && large.size_bytes >= kMinHoleyBytes) scope.Spawn(LearnHoles(&large));
+  const bool holey = large.size_bytes >= kMinHoleyBytes && file.wanted.allocated_bytes + kMinToldHole <= large.size_bytes;
+  if (shared_->options().sparse && holey) scope.Spawn(LearnHoles(&large));
   for (size_t worker = 0; worker < kRangeWorkersPerShard; ++worker) {
     // A shard whose connection is not there yet helps as soon as it is: the first file is asked for before all are.
     for (Receiver* peer : peers_) scope.SpawnOn(peer->shard_, peer->RangeWorker(&large));

@@ -37,7 +37,7 @@ constexpr uint64_t kSmallFileBytes = kMaxPieceBytes;
 constexpr uint64_t kRangeBytes = uint64_t{4} << 20;
 // Workers of one large file on one shard: one reads while others write.
 constexpr size_t kRangeWorkersPerShard = 3;
-// A file of at least this size is asked where its data lies. Bytes.
+// A file of at least this size that takes less room than that is asked where its data lies. Bytes.
 constexpr uint64_t kMinHoleyBytes = uint64_t{32} << 20;
 // Lists of extents of one file; what they do not reach is asked for as it is.
 constexpr int kMaxExtentLists = 64;

@@ -66,6 +66,33 @@ TEST(DataRequestsTest, EverythingOfARequestSurvives) {
   for (size_t i = 0; i < decoded.size(); ++i) ExpectSame(decoded[i], message.requests[i]);
 }
 
+TEST(DataRequestsTest, ExtentsMayBeAskedOfAnyRangeAndHaveNoUnit) {
+  RequestMessage message;
+  message.requests = {Request(1, "a")};
+  FileRequest& request = message.requests[0];
+  request.want_xattrs = false;
+  request.kind = RequestKind::kExtents;
+  request.size_bytes = uint64_t{1} << 40;
+  request.length = request.size_bytes - request.offset;
+  const std::vector<FileRequest> decoded = RoundTrip(message);
+  ASSERT_EQ(decoded.size(), 1u);
+  ExpectSame(decoded[0], request);
+  EXPECT_EQ(decoded[0].kind, RequestKind::kExtents);
+  ASSERT_OK_AND_ASSIGN(std::vector<std::string> headers, EncodeRequests(message));
+  v1::DataRequests wire;
+  ASSERT_TRUE(wire.ParseFromString(headers[0]));
+  const auto refuse = [&wire](auto change) {
+    v1::DataRequests bad = wire;
+    change(bad.mutable_requests(0));
+    return DecodeRequests(AsBytes(bad.SerializeAsString())).status();
+  };
+  EXPECT_THAT(refuse([](v1::DataRequest* r) { r->set_unit(512); }), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unit")));
+  EXPECT_THAT(refuse([](v1::DataRequest* r) { r->set_length(r->length() + 1); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("outside")));
+  EXPECT_THAT(refuse([](v1::DataRequest* r) { r->set_want_xattrs(true); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("attributes")));
+}
+
 TEST(DataRequestsTest, DirectoriesAreWrittenOnce) {
   RequestMessage message;
   for (uint64_t i = 0; i < 100; ++i)

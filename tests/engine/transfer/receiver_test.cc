@@ -1,6 +1,7 @@
 #include "engine/transfer/receiver.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -151,6 +152,27 @@ TEST_P(ReceiverTest, HolesStayHoles) {
   ASSERT_FALSE(Put("sparse").has_value());
   EXPECT_EQ(ReadFile(destination_ / "sparse"), ReadFile(path));
   EXPECT_LE(EntryOf(destination_ / "sparse").allocated_bytes, uint64_t{1} << 20);
+}
+
+TEST_P(ReceiverTest, AHugeHoleCostsFewRequests) {
+  std::string path = source_ / "sparse";
+  WriteFile(path, std::string(4096, 'a'));
+  const uint64_t size = uint64_t{1} << 40;
+  ASSERT_EQ(::truncate(path.c_str(), static_cast<off_t>(size)), 0);
+  const UniqueFd file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  for (uint64_t at : {size / 3, size / 2, size - 10}) ASSERT_EQ(::pwrite(file.get(), "data", 4, static_cast<off_t>(at)), 4);
+  if (::lseek(file.get(), 1 << 20, SEEK_DATA) < (2 << 20)) GTEST_SKIP() << "the file system tells no holes";
+  ASSERT_FALSE(Put("sparse").has_value());
+  // One of the extents, one of each piece of data, and those that were on their way before the holes were known.
+  EXPECT_LE(sources_[0]->fetches + sources_[1]->fetches, 100);
+  const UniqueFd copy(::open((destination_ / "sparse").c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_EQ(EntryOf(destination_ / "sparse").size_bytes, size);
+  EXPECT_LE(EntryOf(destination_ / "sparse").allocated_bytes, uint64_t{1} << 20);
+  for (uint64_t at : {uint64_t{0}, size / 3, size / 2, size - 10}) {
+    char found[4];
+    ASSERT_EQ(::pread(copy.get(), found, sizeof(found), static_cast<off_t>(at)), 4);
+    EXPECT_EQ(std::string(found, 4), at == 0 ? "aaaa" : "data");
+  }
 }
 
 TEST_P(ReceiverTest, HolesAreWrittenAsZerosWhenAskedFor) {
