@@ -1,7 +1,7 @@
 // ChunkIndex: where the chunks of the old file lie, and CopyPlan: which bytes of the new file can come from there.
 //
 // The index is an open table of 16 bytes an entry with a bound: a file with more chunks is none that this works for. Of
-// equal chunks one is kept. What it finds is a proposal (XXH3-64); SHA-256 of each finished leaf decides.
+// equal chunks one is kept. What it finds is a proposal (XXH3-64); the tag of each finished leaf decides.
 //
 // Thread rule: one thread at a time; Find is const.
 // Use:  index.Add(chunk, offset);  ...  plan.Add(list, range_offset, index);  plan.Finish();

@@ -37,7 +37,7 @@ Integer Take(std::span<const std::byte>& from) {
 size_t EncodedBytes(std::span<const LeafRecord> leaves) {
   size_t digests = 0;
   for (const LeafRecord& leaf : leaves) digests += leaf.kind == LeafKind::kHole ? 0 : 1;
-  return leaves.size() + digests * LeafDigest256::kBytes;
+  return leaves.size() + digests * LeafTag::kBytes;
 }
 
 void PutLeaves(std::span<const LeafRecord> leaves, std::byte*& out) {
@@ -92,8 +92,8 @@ absl::StatusOr<std::vector<LeafRecord>> DecodeLeaves(std::span<const std::byte> 
     }
     leaf.kind = static_cast<LeafKind>(kind);
     if (leaf.kind == LeafKind::kHole) continue;
-    if (digests.size() < LeafDigest256::kBytes) return Invalid("too short for its digests");
-    leaf.digest.bytes = Take<std::array<uint8_t, LeafDigest256::kBytes>>(digests);
+    if (digests.size() < LeafTag::kBytes) return Invalid("too short for its digests");
+    leaf.digest.bytes = Take<std::array<uint8_t, LeafTag::kBytes>>(digests);
   }
   if (!digests.empty()) return Invalid("bytes after the last leaf");
   return leaves;

@@ -1,6 +1,6 @@
 // Signatures: what a source says of a range of a file instead of its contents, and their payload form.
 //
-//   leaves = *kind *digest                       one kind (1 byte) a leaf, then 32 bytes for each leaf that is no hole
+//   leaves = *kind *digest                       one kind (1 byte) a leaf, then 16 bytes for each leaf that is no hole
 //   blocks = *digest                             8 bytes a block
 //   chunks = count *( length digest ) leaves     count and length 4 bytes, digest 8
 //
@@ -39,7 +39,7 @@ enum class LeafKind : uint8_t {
 };
 struct LeafRecord {
   LeafKind kind = LeafKind::kData;
-  LeafDigest256 digest;
+  LeafTag digest;
   friend bool operator==(const LeafRecord&, const LeafRecord&) = default;
 };
 

@@ -30,7 +30,7 @@ constexpr size_t kMaxRequestsPerMessage = 256;
 // request's offset and has `end`; their bounds are in signature_request.h.
 enum class RequestKind : uint8_t {
   kContents = 0,
-  kLeaves,  // SHA-256 of each leaf of 1 MiB, and where there are holes
+  kLeaves,  // AES-GMAC of each leaf of 1 MiB, and where there are holes
   kBlocks,  // seeded XXH3-64 of each block of `unit_bytes`
   kChunks,  // content-defined chunks of `unit_bytes` on average with seeded XXH3-64, and kLeaves
   kExtents  // no signature but in its form: where the range's data lies (extent_list.h)

@@ -12,6 +12,7 @@
 #include "engine/fs/syscalls.h"
 #include "engine/transfer/delta_chunks.h"
 #include "engine/transfer/delta_leaf.h"
+#include "engine/transfer/signature_request.h"
 
 namespace uringsync {
 namespace {
@@ -43,6 +44,7 @@ DeltaFill::DeltaFill(ReceiveShared* shared, std::vector<DeltaLane> lanes, FileRe
                      int fd)
     : lanes_(std::move(lanes)) {
   job_.shared = shared;
+  job_.leaf_key = LeafKeyFor(shared->options().leaf_secret, request);
   job_.request = std::move(request);
   job_.basis = basis;
   job_.fd = fd;

@@ -2,7 +2,7 @@
 //
 //   samples → in place | content-defined chunks | give up   (engine/delta/decision.h)
 //   clone of the old file's extents where the file system can: only what differs is written
-//   ranges of leaves over all shards, each leaf proven by SHA-256 (delta_leaf.h)
+//   ranges of leaves over all shards, each leaf proven by its tag (delta_leaf.h)
 //
 // Thread rule: Run on the shard of lanes[0], once; everything it is given lives until it ends.
 // Use:  DeltaFill fill(shared, lanes, request, basis, staged->fd());

@@ -47,6 +47,7 @@ constexpr size_t kDeltaWorkersPerShard = 6;
 
 struct DeltaJob {
   ReceiveShared* shared = nullptr;
+  LeafKey leaf_key{};
   FileRequest request;  // identity of the source's file; ranges and kinds are filled in
   const DeltaBasis* basis = nullptr;
   int fd = -1;  // of the staged file

@@ -1,8 +1,8 @@
 // LeafPlacer: makes one leaf of the staged file right, with as little from the source as its digests allow.
 //
-//   old bytes where the plan says so, the rest fetched  → SHA-256 equal?  → write
-//   else blocks that differ (XXH3-64 proposes), fetched → SHA-256 equal?  → write
-//   else the whole leaf, fetched                        → SHA-256 equal?  → write, or the file fails
+//   old bytes where the plan says so, the rest fetched  → tag equal?  → write
+//   else blocks that differ (XXH3-64 proposes), fetched → tag equal?  → write
+//   else the whole leaf, fetched                        → tag equal?  → write, or the file fails
 //
 // What is hashed is what is written, from one buffer; bytes of a clone are read from the clone itself. So neither an
 // old file that changes meanwhile nor a wrong block digest can spoil the result.
@@ -25,7 +25,8 @@ constexpr size_t kMaxLeafRuns = 24;
 
 class LeafPlacer {
  public:
-  LeafPlacer(DeltaJob* job, const DeltaLane& lane) : job_(job), lane_(lane), driver_(lane.shard->driver()) {}
+  LeafPlacer(DeltaJob* job, const DeltaLane& lane)
+      : job_(job), lane_(lane), driver_(lane.shard->driver()), hasher_(job->leaf_key) {}
 
   struct Leaf {
     Leaf(uint64_t at, size_t bytes_long, const LeafRecord& wanted, DeltaBuffer memory)
@@ -55,7 +56,7 @@ class LeafPlacer {
   Task<void> FetchRun(Leaf* leaf, LeafRun run);
   Task<bool> FetchWhole(Leaf* leaf);
   Task<bool> FetchChangedBlocks(Leaf* leaf);
-  bool IsRight(const Leaf& leaf) const { return Sha256Leaf(leaf.bytes()) == leaf.record.digest; }
+  bool IsRight(const Leaf& leaf) { return hasher_.Tag(leaf.offset / kLeafBytes, leaf.bytes()) == leaf.record.digest; }
   Task<absl::Status> WriteRun(const Leaf& leaf, LeafRun run);
   Task<absl::Status> WriteZeros(uint64_t offset, size_t length, std::span<const std::byte> zeros);
   void FailWrite(const absl::Status& error);
@@ -63,6 +64,7 @@ class LeafPlacer {
   DeltaJob* const job_;
   const DeltaLane lane_;
   Driver* const driver_;
+  LeafHasher hasher_;
 };
 
 }  // namespace uringsync

@@ -12,6 +12,7 @@
 #include "engine/base/entry.h"
 #include "engine/coro/semaphore.h"
 #include "engine/delta/decision.h"
+#include "engine/delta/leaf_digest.h"
 #include "engine/fs/metadata.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/state_name.h"
@@ -21,6 +22,7 @@ namespace uringsync {
 
 struct ReceiveOptions {
   uint64_t digest_seed = 0;
+  LeafSecret leaf_secret{};
   uint64_t session_tag = 0;  // of temporaries
   bool background = false;   // contents are written with the idle class of I/O
   bool sparse = true;        // holes stay holes; else they are written as zeros

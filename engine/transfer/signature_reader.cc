@@ -15,11 +15,12 @@ namespace {
 // Collects leaves from bytes that come in order.
 class LeafCollector {
  public:
-  explicit LeafCollector(uint64_t end) : end_(end) {}
-  void Feed(uint64_t offset, std::span<const std::byte> bytes, std::vector<LeafDigest256>* digests) {
+  LeafCollector(const LeafKey& key, uint64_t end) : end_(end), hasher_(key) {}
+  void Feed(uint64_t offset, std::span<const std::byte> bytes, std::vector<LeafTag>* digests) {
     while (!bytes.empty() && offset < end_) {
       const uint64_t leaf_end = std::min(end_, (offset / kLeafBytes + 1) * kLeafBytes);
       const size_t part = static_cast<size_t>(std::min<uint64_t>(bytes.size(), leaf_end - offset));
+      if (offset % kLeafBytes == 0) hasher_.Begin(offset / kLeafBytes);
       hasher_.Update(bytes.first(part));
       offset += part;
       bytes = bytes.subspan(part);
@@ -65,12 +66,13 @@ absl::StatusOr<LeafKind> SignatureReader::KindOf(uint64_t offset, uint64_t end) 
 
 Task<absl::StatusOr<std::vector<LeafRecord>>> SignatureReader::Leaves(uint64_t offset, uint64_t end) {
   std::vector<LeafRecord> leaves;
+  LeafHasher hasher(options_.leaf_key);
   for (uint64_t at = offset; at < end; at += kLeafBytes) {
     const uint64_t leaf_end = std::min<uint64_t>(at + kLeafBytes, end);
     LeafRecord leaf;
     US_CO_ASSIGN_OR_RETURN(leaf.kind, KindOf(at, leaf_end));
     if (leaf.kind != LeafKind::kHole) {
-      LeafHasher hasher;
+      hasher.Begin(at / kLeafBytes);
       US_CO_RETURN_IF_ERROR(co_await Walk(at, leaf_end, [&hasher](std::span<const std::byte> bytes) {
         hasher.Update(bytes);
         return true;
@@ -87,8 +89,8 @@ Task<absl::StatusOr<ChunkList>> SignatureReader::Chunks(ChunkRange range) {
   const uint64_t list_end = range_end + kChunkOverlapAverages * range.average_bytes;
   ChunkList list;
   Chunker chunker(ParametersFor(range.average_bytes), options_.digest_seed);
-  LeafCollector collector(range_end);
-  std::vector<LeafDigest256> digests;
+  LeafCollector collector(options_.leaf_key, range_end);
+  std::vector<LeafTag> digests;
   uint64_t at = range.offset;
   uint64_t cut = range.offset;  // end of the last chunk of the list
   US_CO_RETURN_IF_ERROR(co_await Walk(range.offset, range.size_bytes, [&](std::span<const std::byte> bytes) {
@@ -105,7 +107,7 @@ Task<absl::StatusOr<ChunkList>> SignatureReader::Chunks(ChunkRange range) {
     return true;
   }));
   if (cut < list_end) chunker.Finish(&list.chunks);
-  for (const LeafDigest256& digest : digests) {
+  for (const LeafTag& digest : digests) {
     const uint64_t leaf = range.offset + list.leaves.size() * kLeafBytes;
     LeafRecord record;
     US_CO_ASSIGN_OR_RETURN(record.kind, KindOf(leaf, std::min<uint64_t>(leaf + kLeafBytes, range_end)));
@@ -142,8 +144,8 @@ Task<absl::StatusOr<SignatureBytes>> SignatureReader::Read(FileRequest request) 
       co_return EncodeChunkList(list);
     }
     case RequestKind::kExtents: {
-      US_CO_ASSIGN_OR_RETURN(ExtentList list, ListExtents(driver_, fd_, request.offset, end, request.size_bytes,
-                                                          options_.may_have_holes));
+      US_CO_ASSIGN_OR_RETURN(
+          ExtentList list, ListExtents(driver_, fd_, request.offset, end, request.size_bytes, options_.may_have_holes));
       co_return EncodeExtents(list);
     }
   }

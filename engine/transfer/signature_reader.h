@@ -20,6 +20,7 @@ namespace uringsync {
 
 struct SignatureReaderOptions {
   uint64_t digest_seed = 0;
+  LeafKey leaf_key{};
   bool may_have_holes = false;
 };
 

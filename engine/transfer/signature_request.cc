@@ -1,5 +1,7 @@
 #include "engine/transfer/signature_request.h"
 
+#include <array>
+#include <span>
 #include <string>
 
 #include "engine/base/errno_status.h"
@@ -14,6 +16,12 @@ absl::Status Invalid(const std::string& text) {
 }
 
 }  // namespace
+
+LeafKey LeafKeyFor(const LeafSecret& secret, const FileRequest& request) {
+  const std::array<uint64_t, 5> identity = {request.file.device, request.file.inode, request.size_bytes,
+                                            static_cast<uint64_t>(request.mtime.seconds), request.mtime.nanoseconds};
+  return DeriveLeafKey(secret, std::as_bytes(std::span(identity)));
+}
 
 absl::Status CheckSignatureRequest(const FileRequest& request) {
   if (request.kind == RequestKind::kContents) {
@@ -42,7 +50,7 @@ absl::Status CheckSignatureRequest(const FileRequest& request) {
 }
 
 uint64_t AnswerBytes(const FileRequest& request) {
-  constexpr uint64_t kLeafAnswer = LeafDigest256::kBytes + 1;
+  constexpr uint64_t kLeafAnswer = LeafTag::kBytes + 1;
   constexpr uint64_t kChunkAnswer = 12;
   switch (request.kind) {
     case RequestKind::kContents: return request.length;

@@ -220,7 +220,9 @@ Task<absl::Status> SourceReader::SendData(Work* work, uint64_t offset, uint64_t 
 
 Task<absl::Status> SourceReader::SendSignature(Work* work) {
   const FileRequest& request = *work->request;
-  SignatureReaderOptions options{.digest_seed = options_.digest_seed, .may_have_holes = MayHaveHoles(work->before)};
+  SignatureReaderOptions options{.digest_seed = options_.digest_seed,
+                                 .leaf_key = LeafKeyFor(options_.leaf_secret, request),
+                                 .may_have_holes = MayHaveHoles(work->before)};
   SignatureReader reader(driver_, buffers_, work->file->fd.get(), options);
   absl::StatusOr<SignatureBytes> signature = co_await reader.Read(request);
   Piece piece;

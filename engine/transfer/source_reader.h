@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "engine/base/entry.h"
 #include "engine/coro/task.h"
+#include "engine/delta/leaf_digest.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/file.h"
 #include "engine/fs/xattrs.h"
@@ -33,6 +34,7 @@ constexpr size_t kPieceBytes = size_t{256} << 10;
 
 struct SourceReaderOptions {
   uint64_t digest_seed = 0;
+  LeafSecret leaf_secret{};
   MetadataSelection selection;  // which xattrs a request that wants them gets
   size_t open_files = 8;        // descriptors of big files kept
   size_t directories = DirectoryCache::kDefaultCapacity;  // descriptors of directories kept

@@ -110,12 +110,35 @@ TEST(ChunkerTest, OnlyPowersOfTwoWithinTheBoundsAreAverages) {
   EXPECT_EQ(ChunkAverageFor(uint64_t{1} << 62), 128u << 10);
 }
 
-TEST(LeafDigestTest, IsSha256) {
-  // FIPS 180-4, one block: "abc".
-  const std::array<uint8_t, 32> wanted = {0xba, 0x78, 0x16, 0xbf, 0x8f, 0x01, 0xcf, 0xea, 0x41, 0x41, 0x40,
-                                          0xde, 0x5d, 0xae, 0x22, 0x23, 0xb0, 0x03, 0x61, 0xa3, 0x96, 0x17,
-                                          0x7a, 0x9c, 0xb4, 0x10, 0xff, 0x61, 0xf2, 0x00, 0x15, 0xad};
-  EXPECT_EQ(Sha256Leaf(std::as_bytes(std::span("abc", 3))).bytes, wanted);
+TEST(LeafDigestTest, IsGmacUnderTheLeafsNumber) {
+  // GCM specification, test case 1: zero key, zero nonce, nothing to authenticate.
+  LeafHasher zero(LeafKey{});
+  const std::array<uint8_t, 16> wanted = {0x58, 0xe2, 0xfc, 0xce, 0xfa, 0x7e, 0x30, 0x61,
+                                          0x36, 0x7f, 0x1d, 0x57, 0xa4, 0xe7, 0x45, 0x5a};
+  EXPECT_EQ(zero.Tag(0, {}).bytes, wanted);
+}
+
+TEST(LeafDigestTest, DependsOnKeyNumberAndEveryByte) {
+  std::vector<std::byte> leaf = Noise(kLeafBytes);
+  LeafSecret secret{};
+  LeafHasher hasher(DeriveLeafKey(secret, leaf));
+  const LeafTag tag = hasher.Tag(7, leaf);
+  EXPECT_EQ(hasher.Tag(7, leaf), tag);
+  EXPECT_NE(hasher.Tag(8, leaf), tag);
+  hasher.Begin(7);
+  for (size_t at = 0; at < leaf.size(); at += 65536) hasher.Update(std::span(leaf).subspan(at, 65536));
+  EXPECT_EQ(hasher.Finish(), tag);
+  secret[31] = 1;
+  EXPECT_NE(LeafHasher(DeriveLeafKey(secret, leaf)).Tag(7, leaf), tag);
+  for (size_t at : {size_t{0}, leaf.size() / 2, leaf.size() - 1}) {
+    leaf[at] ^= std::byte{1};
+    EXPECT_NE(hasher.Tag(7, leaf), tag);
+    leaf[at] ^= std::byte{1};
+  }
+  EXPECT_NE(hasher.Tag(7, std::span(leaf).first(leaf.size() - 1)), tag);
+}
+
+TEST(LeafDigestTest, LeavesCoverTheFile) {
   EXPECT_EQ(LeafCount(0), 0u);
   EXPECT_EQ(LeafCount(kLeafBytes + 1), 2u);
   EXPECT_EQ(LeafLength(1, kLeafBytes + 5), 5u);

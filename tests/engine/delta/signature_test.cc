@@ -22,7 +22,7 @@ std::vector<LeafRecord> SomeLeaves() {
 
 TEST(SignatureTest, LeavesSurviveTheWire) {
   const SignatureBytes payload = EncodeLeaves(SomeLeaves());
-  EXPECT_EQ(payload.size(), 3 + 2 * 32u);
+  EXPECT_EQ(payload.size(), 3 + 2 * 16u);
   absl::StatusOr<std::vector<LeafRecord>> leaves = DecodeLeaves(payload, 3);
   ASSERT_TRUE(leaves.ok()) << leaves.status();
   EXPECT_EQ(*leaves, SomeLeaves());

@@ -460,8 +460,9 @@ TEST_P(DeltaTest, SignaturesOfTheReaderAreThoseOfTheBytes) {
   EXPECT_OK(RunOn(runtime_->shard(0), ServeOnce(from_, request, &leaves_sink)));
   absl::StatusOr<std::vector<LeafRecord>> leaves = DecodeLeaves(std::as_bytes(std::span(leaves_sink.content)), 4);
   ASSERT_TRUE(leaves.ok()) << leaves.status();
-  EXPECT_EQ((*leaves)[1].digest, Sha256Leaf(bytes.subspan(kLeafBytes, kLeafBytes)));
-  EXPECT_EQ((*leaves)[3].digest, Sha256Leaf(bytes.subspan(3 * kLeafBytes)));
+  LeafHasher hasher(LeafKeyFor({}, request));
+  EXPECT_EQ((*leaves)[1].digest, hasher.Tag(1, bytes.subspan(kLeafBytes, kLeafBytes)));
+  EXPECT_EQ((*leaves)[3].digest, hasher.Tag(3, bytes.subspan(3 * kLeafBytes)));
 
   request.kind = RequestKind::kChunks;
   request.unit_bytes = kMinAverageChunk;
