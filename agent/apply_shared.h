@@ -32,6 +32,7 @@ struct ApplyOptions {
   uint32_t time_granularity_ns = 1;
   TimeRange time_range;
   uint64_t digest_seed = 0;
+  LeafSecret leaf_secret{};
   uint64_t session_tag = 0;
   ProcessCapabilities capabilities;
   DeltaPolicy delta = DeltaPolicy::kOff;
@@ -86,6 +87,7 @@ struct ApplyShared {
       : root(std::move(root_directory)),
         options(std::move(apply_options)),
         receive({.digest_seed = options.digest_seed,
+                 .leaf_secret = options.leaf_secret,
                  .session_tag = options.session_tag,
                  .background = options.background,
                  .sparse = options.sparse,

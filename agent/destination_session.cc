@@ -160,6 +160,7 @@ void DestinationSession::MakeEngine() {
   options.time_granularity_ns = destination_.time_granularity_ns;
   options.time_range = destination_.time_range;
   options.digest_seed = DigestSeedOf(open_.token);
+  options.leaf_secret = LeafSecretOf(open_.token);
   options.session_tag = SessionTag(open_.session);
   options.capabilities = ReadProcessCapabilities();
   // In one process both files would be read to save a copy of one.

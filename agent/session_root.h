@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/session_handler.h"
+#include "engine/delta/leaf_digest.h"
 #include "engine/fs/directory.h"
 #include "engine/ring/driver.h"
 #include "proto/messages.h"
@@ -41,5 +42,7 @@ size_t SessionShards(const OpenSession& open, size_t shards);
 
 // Seed of the wire digests: both ends derive it from the token, which they share.
 uint64_t DigestSeedOf(const SessionToken& token);
+// Secret of the tags that decide about old contents, from the token as well.
+LeafSecret LeafSecretOf(const SessionToken& token);
 
 }  // namespace uringsync

@@ -69,6 +69,7 @@ Task<void> SourceSession::Open() {
 SourceReaderOptions SourceSession::ReaderOptions() const {
   SourceReaderOptions options;
   options.digest_seed = DigestSeedOf(open_.token);
+  options.leaf_secret = LeafSecretOf(open_.token);
   options.selection = open_.selection;
   const DescriptorBudget budget = DescriptorBudget::OfProcess(context_.runtime->size());
   options.open_files = budget.kept_files;
