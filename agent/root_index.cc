@@ -4,7 +4,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <fstream>
 #include <random>
 #include <utility>
@@ -37,8 +39,26 @@ bool IsLocalFileSystem(const std::string& name) {
   return false;
 }
 
-// The mounts at and below `path`, as one digest.
-Digest128 MountsBelow(const std::string& path) {
+// The path of an open directory as the table of mounts writes it: without links, with some bytes in octal.
+std::string MountPathOf(int fd) {
+  std::array<char, PATH_MAX> target{};
+  const ssize_t bytes = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target.data(), target.size());
+  std::string path;
+  for (ssize_t i = 0; i < bytes; ++i) {
+    switch (target[static_cast<size_t>(i)]) {
+      case ' ': path += "\\040"; break;
+      case '\t': path += "\\011"; break;
+      case '\n': path += "\\012"; break;
+      case '\\': path += "\\134"; break;
+      default: path += target[static_cast<size_t>(i)];
+    }
+  }
+  return path;
+}
+
+// The mounts at and below the directory, as one digest.
+Digest128 MountsBelow(int fd) {
+  const std::string path = MountPathOf(fd);
   std::ifstream file("/proc/self/mountinfo");
   std::string below;
   for (std::string line; std::getline(file, line);) {
@@ -65,7 +85,6 @@ RootIndexes::RootIndexes(const Roots& roots, const RootIndexOptions& defaults) {
   for (const Root& root : roots.all()) {
     RootIndexOptions options = defaults;
     options.name = root.name;
-    options.path = root.path;
     options.directory = root.directory;
     indexes_[root.name] = std::make_unique<RootIndex>(std::move(options));
   }
@@ -183,7 +202,7 @@ void RootIndex::Build() {
   dirty_.clear();
   linked_.clear();
   unknown_link_ = false;
-  mounts_ = MountsBelow(options_.path);
+  mounts_ = MountsBelow(options_.directory->fd());
   building_ = true;
   absl::Status built = StartWatch();
   if (built.ok()) built = ListAll({IndexTree::kRoot});
@@ -304,7 +323,7 @@ absl::Status RootIndex::Drain() {
 }
 
 absl::Status RootIndex::CheckMounts() {
-  if (MountsBelow(options_.path) == mounts_) return absl::OkStatus();
+  if (MountsBelow(options_.directory->fd()) == mounts_) return absl::OkStatus();
   return absl::AbortedError("something was mounted or unmounted below the root");
 }
 

@@ -36,7 +36,6 @@ class Roots;
 
 struct RootIndexOptions {
   std::string name;  // of the root, for the log
-  std::string path;
   DirectoryPtr directory;
   size_t max_memory_bytes = size_t{100} << 20;  // beyond it the index is off
   std::chrono::seconds max_age{24 * 3600};      // then everything is read again

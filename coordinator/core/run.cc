@@ -367,7 +367,9 @@ absl::Status Run::NothingToDo(const TreeTotals& below) {
   plan_counters_.source_bytes = below.bytes;
   discovering_ = false;
   events_.SetPlan(plan_counters_, false);
-  return Conclude();
+  // No action, so nothing to finish: the destination need not even connect to the source.
+  durability_ = request_.durability;
+  return Listed(true);
 }
 
 absl::Status Run::Conclude() {

@@ -31,7 +31,6 @@ class RootIndexTest : public testing::TestWithParam<bool> {
   std::unique_ptr<RootIndex> Start(size_t memory = size_t{100} << 20) {
     RootIndexOptions options;
     options.name = "data";
-    options.path = dir_.path();
     options.directory = std::make_shared<Directory>(UniqueFd(::open(dir_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), true);
     options.max_memory_bytes = memory;
     options.fanotify = GetParam();

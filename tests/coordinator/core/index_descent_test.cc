@@ -90,13 +90,14 @@ std::vector<DirectoryBatch> Only(const std::vector<DirectoryBatch>& manifest, co
   return result;
 }
 
-std::string Described(const PlanResult& plan) {
+std::string Described(const PlanResult& plan, bool counters) {
   std::string text;
   for (const PlannedAction& planned : plan.sink.actions) {
     text += std::to_string(planned.action.id) + " " + ActionKindName(planned.action.kind) + " " + planned.action.path.text() + " " +
             std::to_string(planned.differences.mask()) + "\n";
   }
   for (const Problem& problem : plan.sink.problems) text += "problem " + problem.path.text() + " " + problem.operation + "\n";
+  if (!counters) return text;
   const PlanCounters& c = plan.counters;
   for (const uint64_t count : {c.source_entries, c.source_files, c.source_bytes, c.destination_entries, c.unchanged, c.actions, c.creates,
                                c.updates, c.metadata_only, c.links, c.deletes, c.problems, c.skipped_owner}) {
@@ -143,7 +144,7 @@ TEST(IndexDescentPropertyTest, TheSameIsPlannedAsWithEveryDirectoryCompared) {
     ASSERT_TRUE(difference->usable);
     if (difference->directories.empty()) {
       ++equal;
-      ASSERT_TRUE(plain.sink.actions.empty()) << Described(plain);
+      ASSERT_TRUE(plain.sink.actions.empty()) << Described(plain, true);
       ASSERT_TRUE(plain.sink.problems.empty());
       ASSERT_EQ(plain.counters.unchanged, difference->equal.entries + 1);
       ASSERT_EQ(plain.counters.source_bytes, difference->equal.bytes);
@@ -153,7 +154,9 @@ TEST(IndexDescentPropertyTest, TheSameIsPlannedAsWithEveryDirectoryCompared) {
     options.pruned = difference->equal;
     const PlanResult less = PlanTrees(options, Only(source, difference->directories), Only(destination, difference->directories));
     ASSERT_OK(less.status);
-    ASSERT_EQ(Described(less), Described(plain));
+    // The model may list a directory that it could not look at, which an agent does not; then only what is counted differs.
+    const bool counters = errors.unreadable.empty();
+    ASSERT_EQ(Described(less, counters), Described(plain, counters));
   }
   EXPECT_GT(equal, 10u);
   EXPECT_GT(pruned, 100u);
