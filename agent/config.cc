@@ -34,7 +34,9 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& arguments) {
   for (const OptionRow& row : AgentOptions()) {
     const std::string name = "--" + std::string(row.name);
     if (row.kind == OptionKind::kSwitch) {
-      app.add_flag_callback(name, [&values, row] { values[std::string(row.name)] = {"true"}; }, std::string(row.help));
+      CLI::Option* flag =
+          app.add_flag_callback(name, [&values, row] { values[std::string(row.name)] = {"true"}; }, std::string(row.help));
+      if (row.help.empty()) flag->group("");
       continue;
     }
     CLI::Option* option = app.add_option(name, values[std::string(row.name)], std::string(row.help));
