@@ -17,11 +17,18 @@ namespace uringsync {
 
 constexpr std::chrono::seconds kOrderlyEnd{5};
 
-// Cuts the connections off when `op`, a timer, has run out.
-inline Task<void> CutOff(Driver* driver, Op* op, bool* running, RemoteContentSource* source) {
-  *running = true;
-  const int64_t result = co_await Await(driver, op);
-  *running = false;
+struct EndTimer {
+  Op op;
+  bool running = false;
+  bool over = false;  // the end came before the timer was started
+};
+
+// Cuts the connections off when the timer has run out.
+inline Task<void> CutOff(Driver* driver, EndTimer* timer, RemoteContentSource* source) {
+  if (timer->over) co_return;
+  timer->running = true;
+  const int64_t result = co_await Await(driver, &timer->op);
+  timer->running = false;
   if (result != -ECANCELED) source->Close(absl::CancelledError("the source does not take the end of the session"));
 }
 
@@ -29,15 +36,15 @@ inline Task<void> CutOff(Driver* driver, Op* op, bool* running, RemoteContentSou
 // off.
 inline Task<void> EndOrderly(RemoteContentSource* source, std::chrono::milliseconds limit) {
   Driver* driver = Shard::Current()->driver();
-  Op timer;
-  timer.code = OpCode::kTimeout;
-  timer.timeout = limit;
-  bool running = false;
+  EndTimer timer;
+  timer.op.code = OpCode::kTimeout;
+  timer.op.timeout = limit;
   Scope timing;
-  timing.Spawn(CutOff(driver, &timer, &running, source));
+  timing.Spawn(CutOff(driver, &timer, source));
   co_await source->End();
   co_await source->Drained();
-  if (running) driver->Cancel(&timer);
+  timer.over = true;
+  if (timer.running) driver->Cancel(&timer.op);
   co_await timing.Join();
 }
 

@@ -29,10 +29,12 @@ constexpr std::chrono::seconds kFirstConnectionLimit{20};
 struct DialTimer {
   Op op;
   bool running = false;
+  bool over = false;  // the dial ended before the timer was started
   CancelSource cancel;
 };
 
 inline Task<void> RunDialTimer(Driver* driver, DialTimer* timer, absl::Status late) {
+  if (timer->over) co_return;
   timer->running = true;
   const int64_t result = co_await Await(driver, &timer->op);
   timer->running = false;
@@ -57,6 +59,7 @@ Task<absl::StatusOr<std::unique_ptr<Channel>>> DialWithin(
   Scope timing;
   timing.Spawn(RunDialTimer(driver, &timer, MakeStatus(absl::StatusCode::kDeadlineExceeded, text)));
   absl::StatusOr<std::unique_ptr<Channel>> channel = co_await connect(driver, std::move(dial));
+  timer.over = true;
   if (timer.running) driver->Cancel(&timer.op);
   co_await timing.Join();
   co_return channel;

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "agent/timed_dial.h"
 #include "tests/support/run_on.h"
 
 namespace uringsync {
@@ -75,6 +76,36 @@ TEST(OrderlyEndTest, ASourceThatTakesTheEndIsNotWaitedFor) {
   std::unique_ptr<Runtime> runtime = StartTestRuntime();
   bool closed = false;
   EXPECT_LT(RunOn(runtime->shard(0), EndWith(/*deaf=*/false, std::chrono::hours(1), &closed)), seconds(60));
+}
+
+Task<void> EndWithoutConnections() {
+  RemoteContentSource source(Executor::Current());
+  co_await EndOrderly(&source, std::chrono::hours(1));
+}
+
+TEST(OrderlyEndTest, AShardWithoutConnectionsEndsAtOnce) {
+  std::unique_ptr<Runtime> runtime = StartTestRuntime();
+  const auto begin = std::chrono::steady_clock::now();
+  RunOn(runtime->shard(0), EndWithoutConnections());
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(60));
+}
+
+Task<absl::StatusOr<std::unique_ptr<RequestChannel>>> FailAtOnce(Driver*, DataDial) {
+  co_return absl::InvalidArgumentError("no such thing");
+}
+
+Task<absl::Status> DialInVain() {
+  DataDial dial;
+  dial.host = "nowhere";
+  auto channel = co_await DialWithin(Shard::Current()->driver(), std::move(dial), std::chrono::hours(1), FailAtOnce);
+  co_return channel.status();
+}
+
+TEST(TimedDialTest, ADialThatFailsAtOnceIsNotHeldUpByItsTimer) {
+  std::unique_ptr<Runtime> runtime = StartTestRuntime();
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(absl::IsInvalidArgument(RunOn(runtime->shard(0), DialInVain())));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(60));
 }
 
 TEST(OrderlyEndTest, TheLimitOfASessionIsSeconds) { EXPECT_EQ(kOrderlyEnd, seconds(5)); }
