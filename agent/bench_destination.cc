@@ -206,7 +206,7 @@ Task<void> SyncOnShard(SmallFiles* files, DirectorySyncs* directories) {
 }
 
 std::vector<SmallFiles> OnePerShard(Tally* tally, uint64_t bytes, std::chrono::steady_clock::time_point start) {
-  const size_t shards = tally->step->subject.runtime->size();
+  const size_t shards = tally->step->subject.shards;
   const uint64_t limit = std::min(kMaxBenchFiles, bytes / kBenchFileBytes) / shards;
   std::vector<SmallFiles> all;
   for (size_t i = 0; i < shards; ++i)
@@ -219,7 +219,7 @@ std::vector<SmallFiles> OnePerShard(Tally* tally, uint64_t bytes, std::chrono::s
 Task<absl::Status> WriteLarge(const BenchStepContext* step, BenchReport* report) {
   US_CO_ASSIGN_OR_RETURN(std::unique_ptr<BenchScratch> scratch, BenchScratch::Make(step->subject));
   US_CO_ASSIGN_OR_RETURN(const uint64_t limit, scratch->ByteLimit(step->ask.max_bytes));
-  const size_t shards = step->subject.runtime->size();
+  const size_t shards = step->subject.shards;
   std::vector<UniqueFd> files;
   for (size_t i = 0; i < shards; ++i) {
     const int fd = sys::Openat(Shard::Current()->driver(), scratch->directory(i)->fd(), "large",
@@ -232,11 +232,11 @@ Task<absl::Status> WriteLarge(const BenchStepContext* step, BenchReport* report)
   const std::function<Task<void>(size_t)> write = [&](size_t i) {
     return WriteOneLarge(&tally, files[i].get(), limit / shards, meter.start());
   };
-  co_await OnEveryShard(step->subject.runtime, &write);
+  co_await OnEveryShard(&step->subject, &write);
   if (tally.bytes > 0) report->figures.push_back(meter.Figure(BenchMetric::kWritten, shards, tally.bytes));
   if (step->subject.volatile_file_system || tally.failed || step->cancel.cancelled()) co_return tally.failure;
   const std::function<Task<void>(size_t)> sync = [&](size_t i) { return SyncOne(&tally, files[i].get()); };
-  co_await OnEveryShard(step->subject.runtime, &sync);
+  co_await OnEveryShard(&step->subject, &sync);
   if (!tally.failed) report->figures.push_back(meter.Figure(BenchMetric::kWrittenSynced, shards, tally.bytes));
   co_return tally.failure;
 }
@@ -248,13 +248,13 @@ Task<absl::Status> MakeSmall(const BenchStepContext* step, BenchReport* report) 
   const BenchMeter making;
   std::vector<SmallFiles> all = OnePerShard(&tally, bytes, making.start());
   const std::function<Task<void>(size_t)> make = [&](size_t i) { return MakeOnShard(&all[i]); };
-  co_await OnEveryShard(step->subject.runtime, &make);
+  co_await OnEveryShard(&step->subject, &make);
   const uint64_t made = tally.count;
   if (made > 0) report->figures.push_back(making.Figure(BenchMetric::kCreated, made, made * kBenchFileBytes));
   if (tally.failed || step->cancel.cancelled()) co_return tally.failure;
   const BenchMeter deleting;
   const std::function<Task<void>(size_t)> remove = [&](size_t i) { return DeleteOnShard(&all[i]); };
-  co_await OnEveryShard(step->subject.runtime, &remove);
+  co_await OnEveryShard(&step->subject, &remove);
   if (!tally.failed && made > 0) report->figures.push_back(deleting.Figure(BenchMetric::kDeleted, made, 0));
   co_return tally.failure;
 }
@@ -271,7 +271,7 @@ Task<absl::Status> SyncSmall(const BenchStepContext* step, BenchReport* report) 
   const BenchMeter meter;
   std::vector<SmallFiles> all = OnePerShard(&tally, bytes, meter.start());
   const std::function<Task<void>(size_t)> work = [&](size_t i) { return SyncOnShard(&all[i], &directories); };
-  co_await OnEveryShard(step->subject.runtime, &work);
+  co_await OnEveryShard(&step->subject, &work);
   const uint64_t count = tally.count;
   if (count == 0) co_return tally.failure;
   report->figures.push_back(meter.Figure(BenchMetric::kSyncedFiles, count, count * kBenchFileBytes));

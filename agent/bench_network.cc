@@ -79,7 +79,7 @@ Task<void> FetchOnShard(Pass* pass, size_t shard) {
 
 Task<void> RunPass(Pass* pass) {
   const std::function<Task<void>(size_t)> work = [pass](size_t shard) { return FetchOnShard(pass, shard); };
-  co_await OnEveryShard(pass->step->subject.runtime, &work);
+  co_await OnEveryShard(&pass->step->subject, &work);
 }
 
 // The first one pays for connecting and is not counted.

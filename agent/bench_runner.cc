@@ -43,7 +43,7 @@ absl::Status BenchRunner::Start(const RunBench& run, std::vector<ContentSource*>
 }
 
 void BenchRunner::ReportServing() {
-  BenchReport report{.step = BenchStep::kNetwork, .cores = static_cast<uint32_t>(subject_.runtime->size())};
+  BenchReport report{.step = BenchStep::kNetwork, .cores = static_cast<uint32_t>(subject_.shards)};
   report.figures.push_back(serving_.Figure(BenchMetric::kServed, 0, 0));
   serving_ = BenchMeter();
   busy_ = false;
@@ -52,7 +52,7 @@ void BenchRunner::ReportServing() {
 
 Task<void> BenchRunner::Run(RunBench run) {
   const BenchStepContext step{.subject = subject_, .ask = run, .cancel = cancel_.token()};
-  BenchReport report{.step = run.step, .cores = static_cast<uint32_t>(subject_.runtime->size())};
+  BenchReport report{.step = run.step, .cores = static_cast<uint32_t>(subject_.shards)};
   const absl::Status status = co_await RunStep(&step, &report);
   if (!status.ok()) report.note = std::string(ToStd(status.message()));
   busy_ = false;

@@ -18,7 +18,7 @@ absl::StatusOr<std::unique_ptr<BenchScratch>> BenchScratch::Make(const BenchSubj
   absl::StatusOr<ScratchTree> tree = MakeScratchTree(driver, *subject.root, &scratch->namer_);
   if (!tree.ok()) return WithContext(tree.status(), "scratch directory");
   scratch->tree_ = *std::move(tree);
-  for (size_t i = 0; i < subject.runtime->size(); ++i) {
+  for (size_t i = 0; i < subject.shards; ++i) {
     const std::string name = "shard-" + std::to_string(i);
     US_RETURN_IF_ERROR(sys::SysStatus(sys::Mkdirat(driver, scratch->tree_.directory->fd(), name.c_str(), 0700), "mkdir"));
     US_ASSIGN_OR_RETURN(DirectoryPtr directory,

@@ -133,7 +133,7 @@ Task<void> ReadAll(const BenchStepContext* step, const std::vector<BenchFile>* f
   const std::vector<Range> ranges = RangesOf(*files);
   ReadPass pass{.step = step, .ranges = &ranges, .workers = workers, .meter = {}};
   const std::function<Task<void>(size_t)> work = [&pass](size_t) { return ReadOnShard(&pass); };
-  co_await OnEveryShard(step->subject.runtime, &work);
+  co_await OnEveryShard(&step->subject, &work);
   if (pass.files > 0) report->figures.push_back(pass.meter.Figure(metric, pass.files, pass.bytes));
 }
 
@@ -149,6 +149,7 @@ Task<absl::Status> ScanTree(const BenchStepContext* step, BenchSamples* samples,
   ScanOptions options;
   options.selection = step->subject.selection;
   options.cancel = stop.token();
+  options.shards = step->subject.shards;
   if (step->subject.role == Role::kDestination) options.remove_strays_but = SessionTag(step->subject.session);
   const BenchMeter meter;
   Sampler sampler(samples);

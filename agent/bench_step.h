@@ -24,6 +24,7 @@ namespace uringsync {
 // The session that is measured; the same for all its steps.
 struct BenchSubject {
   Runtime* runtime = nullptr;
+  size_t shards = 1;  // that work for the session, from the first one on
   DirectoryPtr root{};
   Role role = Role::kSource;
   SessionId session{};
@@ -65,10 +66,10 @@ class BenchMeter {
   uint64_t cpu_ = CpuNow();
 };
 
-// Runs `work(shard index)` on every shard at once and joins. `work` outlives the call.
-inline Task<void> OnEveryShard(Runtime* runtime, const std::function<Task<void>(size_t)>* work) {
+// Runs `work(shard index)` on every shard of the session at once and joins. `subject` and `work` outlive the call.
+inline Task<void> OnEveryShard(const BenchSubject* subject, const std::function<Task<void>(size_t)>* work) {
   Scope scope;
-  for (size_t i = 0; i < runtime->size(); ++i) scope.SpawnOn(&runtime->shard(i), (*work)(i));
+  for (size_t i = 0; i < subject->shards; ++i) scope.SpawnOn(&subject->runtime->shard(i), (*work)(i));
   co_await scope.Join();
 }
 

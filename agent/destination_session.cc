@@ -251,6 +251,7 @@ absl::Status DestinationSession::Measure(const RunBench& run) {
   if (engine_ != nullptr || finish_asked_) return absl::FailedPreconditionError("RunBench in a session that applies actions");
   if (bench_ == nullptr) {
     BenchSubject subject{.runtime = context_.runtime, .root = root_.directory, .role = Role::kDestination};
+    subject.shards = SessionShards(open_, context_.runtime->size());
     subject.session = open_.session;
     subject.digest_seed = DigestSeedOf(open_.token);
     subject.selection = open_.selection;

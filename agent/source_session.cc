@@ -123,6 +123,7 @@ absl::Status SourceSession::Connect(const ConnectData& where) {
 absl::Status SourceSession::Measure(const RunBench& run) {
   if (bench_ == nullptr) {
     BenchSubject subject{.runtime = context_.runtime, .root = root_.directory, .role = Role::kSource};
+    subject.shards = SessionShards(open_, context_.runtime->size());
     subject.session = open_.session;
     subject.digest_seed = DigestSeedOf(open_.token);
     subject.selection = open_.selection;

@@ -39,7 +39,7 @@ void AddBenchFlags(CLI::App* command, BenchFlags* flags) {
       ->check(CLI::IsMember({"auto", "uring", "threads"}))
       ->type_name("auto|uring|threads")
       ->group(how);
-  command->add_option("--jobs", run->jobs, "Threads of the private agent for local paths; one per usable core by default")
+  command->add_option("--jobs", run->jobs, "Threads of each agent that work for it; one per usable core by default")
       ->check(CLI::Range(1u, kMaxJobs))
       ->type_name("N")
       ->group(how);

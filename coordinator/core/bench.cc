@@ -179,6 +179,7 @@ class Benchmark {
     open.wait_for_lock = request_.wait_for_lock;
     open.route = route;
     open.data_connections = request_.data_connections;
+    open.jobs = request_.jobs;
     if (absl::Status sent = stream(side)->Send(open); !sent.ok()) return FailFor(side, sent);
     // A lock may be waited for as long as it takes.
     std::optional<SessionOpened> answer =

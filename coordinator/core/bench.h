@@ -39,7 +39,7 @@ struct BenchOutcome {
   std::vector<MeasuredStep> steps;  // those that have ended, in order
 };
 
-// Uses of `request`: the targets, create_root, choose_route, wait_for_lock, selection, data_connections, software, idle_timeout (that
+// Uses of `request`: the targets, create_root, choose_route, wait_for_lock, selection, data_connections, jobs, software, idle_timeout (that
 // an agent may be silent beyond the time of a step), cancel. `on_step` is called before each step. An agent without kBenchFeature:
 // kVersion. Both streams are closed on return.
 BenchOutcome RunBenchmark(const SyncRequest& request, const BenchPlan& plan, ClientStream& source,

@@ -70,7 +70,7 @@ std::string NetworkAdvice(const std::vector<BenchRate>& rates, bool cpu_bound) {
   if (seconds > kLongRoundTripSeconds)
     return "The round trip is long: try more data connections (--connections), and look at the limits of the hosts' TCP windows "
            "(net.ipv4.tcp_rmem, tcp_wmem).";
-  return "The network carries no more: a faster link helps.";
+  return "The network carries no more: a faster link helps, or -z where contents compress.";
 }
 
 std::string AdviceFor(const BenchRate& slowest, const std::vector<BenchRate>& rates, bool cpu_bound) {

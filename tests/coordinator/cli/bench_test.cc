@@ -43,7 +43,7 @@ TEST(BenchOptionsTest, EachOptionReachesThePlan) {
 TEST(BenchOptionsTest, WhatMakesNoSenseIsRefused) {
   for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
            {"/a"}, {"/a", "/b", "--seconds", "0"}, {"/a", "/b", "--seconds", "61"}, {"/a", "/b", "--max-write", "0"},
-           {"/a", "/b", "--delete"}, {"/a", "/b", "--connections", "2"}, {"agent://h/r", "agent://g/r", "--jobs", "2"}}) {
+           {"/a", "/b", "--delete"}, {"/a", "/b", "--connections", "2"}}) {
     EXPECT_FALSE(Parse(words).ok());
   }
 }
