@@ -149,7 +149,7 @@ class Contender:
         return ""
 
     def takes(self, workload):
-        return workload.link is None
+        return workload.link is None and (self.two_hosts or not workload.delta)
 
     def command(self, src, dst, workload, guarantee):
         raise NotImplementedError
@@ -183,6 +183,11 @@ class Local(Ours):
 
 class Agents(Ours):
     rival = "rsync daemon"
+    two_hosts = True
+
+    def flags(self, workload, guarantee):
+        flags = super().flags(workload, guarantee)
+        return ["--json" if workload.delta and flag == "--quiet" else flag for flag in flags]
 
     def __init__(self, setting, backend):
         super().__init__(setting, backend)
@@ -197,7 +202,10 @@ class Agents(Ours):
                                           prefix=self.setting.prefix))
             command = [harness.CLI, "sync", *self.flags(workload, guarantee), pair[0].endpoint("r", os.path.basename(src)),
                        pair[1].endpoint("r", os.path.basename(dst)), *certificates.client]
-            return measure(self.setting.prefix + command, [agent.pid for agent in pair])
+            sample = measure(self.setting.prefix + command, [agent.pid for agent in pair])
+            if workload.delta:
+                sample["wire_bytes"] = json.loads(sample["output"].splitlines()[-1])["apply"]["wire_bytes"]
+            return sample
         finally:
             for agent in pair:
                 agent.stop()
@@ -270,8 +278,12 @@ class RsyncDaemon(Rsync):
                 "uid = root\ngid = root\n" if harness.is_root() else "", os.path.dirname(dst)))
         command = ["rsync", "--daemon", "--no-detach", "--address=127.0.0.1", "--port=%d" % port, "--config=" + config]
         with Server(self.setting.prefix + command, port, "the rsync daemon") as daemon, self.around(port, workload):
-            return measure(self.setting.prefix + ["rsync", *self.flags(workload, guarantee), src + "/", "rsync://%s:%d/d/%s/" % (
+            sample = measure(self.setting.prefix + ["rsync", *self.flags(workload, guarantee), src + "/", "rsync://%s:%d/d/%s/" % (
                 self.address(port, workload), port, os.path.basename(dst))], [daemon.pid])
+            if workload.delta:
+                sample["wire_bytes"] = sum(int(count.replace(",", "")) for count in re.findall(
+                    r"Total bytes (?:sent|received): ([\d,]+)", sample["output"]))
+            return sample
 
 
 class RsyncSsh(Rsync):

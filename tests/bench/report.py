@@ -23,12 +23,15 @@ def _table(workload):
     unit = workload["results"][0]["unit"]
     lines = ["| | seconds | fastest – slowest | × rival | CPU s | CPU s per %s | peak memory, MiB |" % unit,
              "|---|---:|---:|---:|---:|---:|---|"]
+    wire = any(result["wire_bytes"] for result in workload["results"])
+    if wire:
+        lines = [lines[0] + " bytes on the wire |", lines[1] + "---:|"]
     for result in workload["results"]:
         ratio = "%.2f" % result["times_faster_than_rival"] if result["times_faster_than_rival"] else ""
         peaks = ", ".join("%s %d" % (p["process"], -(-p["peak_kib"] // 1024)) for p in result["peak_kib"])
         lines.append("| %s | %.2f | %.2f – %.2f | %s | %.2f | %.3f | %s |" % (
             result["contender"].replace("|", "\\|"), result["seconds"], min(result["all_seconds"]), max(result["all_seconds"]), ratio,
-            result["cpu_seconds"], result["cpu_per_unit"], peaks))
+            result["cpu_seconds"], result["cpu_per_unit"], peaks) + (" {:,} |".format(result["wire_bytes"] or 0) if wire else ""))
     return lines + [""]
 
 

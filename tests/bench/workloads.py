@@ -19,6 +19,7 @@ class Workload:
     flags = []          # of uringsync
     rsync_flags = []
     guarantees = ("equal", "default")
+    delta = False       # changes an old file; measured between hosts only: locally nobody compares contents
     link = None         # arguments of latency_relay: the way between the two hosts
 
     def build(self, src, scale):
@@ -117,7 +118,9 @@ class Edits(Workload):
 
     name, title = "edits", "a file of 2 GiB of which 200 pieces of 4 KiB were overwritten"
     copy_bytes, objects, only_updaters = 3 << 30, 2, True
-    rsync_flags = ["--no-whole-file"]
+    delta = True
+    flags = ["--no-whole-file"]
+    rsync_flags = ["--no-whole-file", "--stats"]
     builder = staticmethod(trees.edits)
 
     def build(self, src, scale):
