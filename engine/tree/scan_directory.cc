@@ -1,0 +1,221 @@
+// How one directory is scanned: opened, listed, looked at entry by entry, and handed over.
+#include <dirent.h>
+#include <fcntl.h>
+
+#include <cerrno>
+
+#include "engine/base/errno_status.h"
+#include "engine/fs/scratch_tree.h"
+#include "engine/fs/state_name.h"
+#include "engine/fs/syscalls.h"
+#include "engine/tree/content_digests.h"
+#include "engine/tree/scanner_impl.h"
+
+namespace uringsync {
+
+absl::Status ManifestScanner::Impl::Open(Job* job, EntryReader* reader, struct statx* stat) {
+  Driver* driver = job->shard->driver();
+  job->self.name = job->node->path->name();
+  job->self.type = FileType::kDirectory;
+  US_ASSIGN_OR_RETURN(job->directory,
+                      directories_.Open(driver, job->node->path, DirectoryAccess::kReadIfPermitted));
+  reader->ReadDirectory(*job->directory, stat, &job->self);
+  if (job->node->path->depth() == 0) root_device_.store(job->self.id.device);
+  if (!job->directory->readable()) return ErrnoStatus(EACCES, "open directory");
+  if (job->self.error != 0) return ErrnoStatus(job->self.error, "statx");
+  // Somebody mounted here since the parent was listed.
+  if (options_.one_file_system && job->self.id.device != root_device_.load()) return ErrnoStatus(EXDEV, "open directory");
+  return absl::OkStatus();
+}
+
+bool ManifestScanner::Impl::Hidden(Job* job, const DirectoryItem& item, const struct statx& stat,
+                                   std::vector<std::string>* strays) {
+  if (IsStateName(item.name)) {
+    const std::optional<uint64_t>& own = options_.remove_strays_but;
+    if (own.has_value() && StateNameSession(item.name) != own) strays->emplace_back(item.name);
+    return true;
+  }
+  if (item.name != "lost+found") return false;
+  Driver* driver = job->shard->driver();
+  struct statx found;
+  const bool directory =
+      item.type == DT_DIR ||
+      (item.type == DT_UNKNOWN &&
+       sys::Statx(driver, job->directory->fd(), "lost+found", AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
+       S_ISDIR(found.stx_mode));
+  return directory && IsMountRoot(driver, job->directory->fd(), stat);
+}
+
+absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, DirectoryReader* reader, const struct statx& stat,
+                                                              SortedNames* names) {
+  Driver* driver = job->shard->driver();
+  reader->Restart(job->directory->fd());
+  DirectoryItem item;
+  std::vector<std::string> strays;  // removed after the reading: a file system may skip entries otherwise
+  while (true) {
+    const int more = reader->Next(&item);
+    if (more < 0) return ErrnoStatus(-more, "getdents");
+    if (more == 0) break;
+    if (Hidden(job, item, stat, &strays)) continue;
+    // The spool's failure is the scan's, not this directory's.
+    const absl::Status added = names->Add(item.name, item.type);
+    if (!added.ok()) {
+      Stop(added);
+      return added;
+    }
+    if (!job->streaming && names->size() > job->limit) {
+      std::lock_guard lock(mutex_);
+      if (!window_.IsHead(job->node)) {
+        if (!job->node->abandoned) {
+          window_.Release(job->node);
+          job->node->state = ScanNode::State::kWaiting;
+          job->node->head_only = true;
+        }
+        return false;
+      }
+      window_.Release(job->node);
+      job->streaming = true;
+    }
+    if (stopped()) return false;
+  }
+  for (const std::string& stray : strays) {
+    if (RemoveStateTree(driver, job->directory->fd(), stray).ok()) strays_removed_.fetch_add(1);
+  }
+  const absl::Status finished = names->Finish();
+  if (!finished.ok()) Stop(finished);
+  US_RETURN_IF_ERROR(finished);
+  return true;
+}
+
+DirectoryBatch ManifestScanner::Impl::MakeBatch(Job* job) const {
+  DirectoryBatch batch;
+  batch.self = job->self;
+  return batch;
+}
+
+// Remembers a subdirectory that is to be scanned, or says in the entry why it is not.
+absl::Status ManifestScanner::Impl::NoteChild(Job* job, Entry* entry) {
+  if (entry->type != FileType::kDirectory || entry->error != 0) return absl::OkStatus();
+  if (options_.one_file_system && entry->id.device != root_device_.load()) {
+    entry->not_entered = true;
+    return absl::OkStatus();
+  }
+  if (job->node->path->path_bytes() + 1 + entry->name.size() > kMaxRelPathBytes) {
+    entry->error = ENAMETOOLONG;
+    return absl::OkStatus();
+  }
+  job->has_children = true;
+  if (job->streaming) return job->child_spool->Append(entry->name);
+  job->children.push_back(entry->name);
+  return absl::OkStatus();
+}
+
+Task<void> ManifestScanner::Impl::ReadChunk(Job* job, Tools* tools, std::vector<Entry>* entries) {
+  const NameList& names = tools->chunk;
+  entries->reserve(names.size());
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (stopped()) co_return;
+    Entry& entry = entries->emplace_back();
+    if (!tools->entries.Read(job->directory->fd(), names.c_str(i), names.name(i).size(), names.type(i), &entry)) {
+      entries->pop_back();
+      continue;
+    }
+    const absl::Status noted = NoteChild(job, &entry);
+    if (!noted.ok()) Stop(noted);
+    if (++tools->looked_at >= kEntriesPerTurn) {
+      tools->looked_at = 0;
+      co_await Yield{};
+    }
+  }
+  if (options_.checksum) co_await AddContentDigests(job->shard, job->directory->fd(), entries, options_.cancel);
+}
+
+// Hands a batch over: at once for the head (waiting for room), with the rest of the directory otherwise.
+Task<void> ManifestScanner::Impl::Emit(Job* job, DirectoryBatch batch) {
+  if (!job->streaming) {
+    job->batches.push_back(std::move(batch));
+    co_return;
+  }
+  if (batch.last) {
+    // Goes out together with the subdirectories, in Finish: the head must not be popped before they are in their place.
+    job->batches.push_back(std::move(batch));
+    co_return;
+  }
+  co_await WaitAwaiter{this, /*consumer=*/false};
+  std::lock_guard lock(mutex_);
+  job->node->batches.push_back(std::move(batch));
+  consumer_.Wake();
+}
+
+void ManifestScanner::Impl::Finish(Job* job) {
+  if (job->has_children) directories_.Keep(job->node->path, job->directory);
+  Driver* driver = job->shard->driver();
+  std::lock_guard lock(mutex_);
+  if (!failure_.ok() || job->node->abandoned) return;
+  ScanNode& node = *job->node;
+  if (!job->streaming) {
+    size_t entries = 1;
+    for (const DirectoryBatch& batch : job->batches) entries += batch.entries.size();
+    window_.Charge(job->node, entries);
+  }
+  for (DirectoryBatch& batch : job->batches) node.batches.push_back(std::move(batch));
+  node.state = ScanNode::State::kComplete;
+  const absl::Status inserted = job->streaming ? window_.InsertChildrenOfHead(driver, *job->child_spool)
+                                               : window_.InsertChildren(driver, job->node, job->children);
+  if (!inserted.ok()) return StopLocked(inserted);
+  if (window_.IsHead(job->node)) consumer_.Wake();
+  StartLoops();
+}
+
+void ManifestScanner::Impl::FinishFailed(Job* job, int error) {
+  DirectoryBatch batch = MakeBatch(job);
+  batch.error = error;
+  if (job->streaming && job->child_spool == nullptr)
+    job->child_spool = std::make_unique<Spool>(job->shard->driver(), SpoolOptions{});
+  job->batches.push_back(std::move(batch));
+  Finish(job);
+}
+
+Task<void> ManifestScanner::Impl::ScanNodeOn(Job* job, Tools* tools) {
+  struct statx stat = {};
+  absl::Status opened = Open(job, &tools->entries, &stat);
+  for (int tries = 1; IsOutOfDescriptors(StatusErrno(opened)) && tries <= kMaxDescriptorTries && !stopped(); ++tries) {
+    directories_.CloseKept();
+    co_await AwaitDescriptor(job->shard->driver());
+    opened = Open(job, &tools->entries, &stat);
+  }
+  ++tools->looked_at;
+  if (!opened.ok()) {
+    FinishFailed(job, StatusErrno(opened));
+    co_return;
+  }
+  SortedNames names(job->shard->driver(), options_.spool_directory, options_.names_in_memory);
+  const absl::StatusOr<bool> read = ReadNames(job, &tools->names, stat, &names);
+  if (!read.ok()) {
+    // Names of a listing that broke off are not shown: half a directory looks like deletions.
+    FinishFailed(job, StatusErrno(read.status()) != 0 ? StatusErrno(read.status()) : EIO);
+    co_return;
+  }
+  if (!*read) co_return;
+  if (job->streaming)
+    job->child_spool = std::make_unique<Spool>(
+        job->shard->driver(), SpoolOptions{.memory_bytes = kChildSpoolBytes, .directory = options_.spool_directory});
+  uint64_t taken = 0;
+  while (true) {
+    const absl::Status next = names.Take(kBatchEntries, &tools->chunk);
+    if (!next.ok()) Stop(next);
+    if (stopped()) co_return;
+    taken += tools->chunk.size();
+    DirectoryBatch batch = MakeBatch(job);
+    co_await ReadChunk(job, tools, &batch.entries);
+    if (stopped()) co_return;
+    // A short chunk is the last one; a full last chunk is followed by an empty one unless the count is known.
+    batch.last = tools->chunk.size() < kBatchEntries || (!names.spilled() && taken == names.size());
+    const bool last = batch.last;
+    co_await Emit(job, std::move(batch));
+    if (last) break;
+  }
+  Finish(job);
+}
+
+}  // namespace uringsync
