@@ -51,27 +51,31 @@ def _row(workloads, name, ours, rival, key, met, invert=False):
     return cells
 
 
+def _section(head, rows):
+    """A table, or nothing where there is no row."""
+    return ["", "| %s | equal guarantees | defaults |" % head, "|---|---|---:|---:|---:|", *rows] if rows else []
+
+
 def table(workloads):
     """Lines of markdown. A figure that misses its goal is bold; rows without any figure are left out."""
-    lines = ["## Goals", "", "uring / threads; what misses its goal is bold. Equal guarantees decide; the defaults stand beside.", "",
-             "| workload | rival | at least | equal guarantees | defaults |", "|---|---|---:|---:|---:|"]
+    speed, cpu, backends = [], [], []
     for name, ours, rival, least, text in SPEED:
         cells = _row(workloads, name, ours, rival, "seconds", lambda value, least=least: value >= least)
         if any(cells):
-            lines.append("| %s | %s | %g × | %s | %s |" % (text, rival, least, *cells))
-    lines += ["", "| CPU seconds | rival | at most | equal guarantees | defaults |", "|---|---|---:|---:|---:|"]
+            speed.append("| %s | %s | %g × | %s | %s |" % (text, rival, least, *cells))
     for names, ours, rival, most, text in CPU:
         for name in names:
             cells = _row(workloads, name, ours, rival, "cpu_seconds", lambda value, most=most: value <= most, invert=True)
             if any(cells):
-                lines.append("| %s, %s | %s | %g × | %s | %s |" % (name, text, rival, most, *cells))
-    lines += ["", "| uring beside threads, seconds | | at least | equal guarantees | defaults |", "|---|---|---:|---:|---:|"]
+                cpu.append("| %s, %s | %s | %g × | %s | %s |" % (name, text, rival, most, *cells))
     for name in dict.fromkeys(workload["workload"] for workload in workloads):
         for ours in (LOCAL, AGENTS):
-            cells = []
-            for guarantee in ("equal", "default"):
-                value = _value(workloads, name, guarantee, ours % "uring", ours % "threads", "seconds")
-                cells.append(_cell([value], lambda figure: figure >= 1))
+            cells = [_cell([_value(workloads, name, guarantee, ours % "uring", ours % "threads", "seconds")], lambda figure: figure >= 1)
+                     for guarantee in ("equal", "default")]
             if any(cells):
-                lines.append("| %s, %s | threads | 1 × | %s | %s |" % (name, "local" if ours == LOCAL else "two agents", *cells))
-    return lines + [""]
+                backends.append("| %s, %s | threads | 1 × | %s | %s |" % (name, "local" if ours == LOCAL else "two agents", *cells))
+    if not speed + cpu + backends:
+        return []
+    return ["## Goals", "", "uring / threads; what misses its goal is bold. Equal guarantees decide; the defaults stand beside.",
+            *_section("workload | rival | at least", speed), *_section("CPU seconds | rival | at most", cpu),
+            *_section("uring beside threads, seconds | rival | at least", backends), ""]
