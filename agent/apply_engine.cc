@@ -47,9 +47,11 @@ void ApplyEngine::Stop() {
   stopped_ = true;
   shared_.receive.Stop();
   inbox_.Close();
-  shared_.work.Close();
-  // Workers whose source is gone for good take no more chunks.
-  while (std::optional<WorkChunk> chunk = shared_.work.TryReceive()) Abandon(chunk->batch, chunk->actions.size());
+  for (Channel<WorkChunk>* queue : {&shared_.work, &shared_.large_work}) {
+    queue->Close();
+    // Workers whose source is gone for good take no more chunks.
+    while (std::optional<WorkChunk> chunk = queue->TryReceive()) Abandon(chunk->batch, chunk->actions.size());
+  }
   if (started_) BlockOn(&runtime_->shard(0), JoinScope(&running_));
   // Directory descriptors and staged objects belong to their shards, which have let go of them by now.
   workers_.clear();
@@ -77,6 +79,7 @@ Task<void> ApplyEngine::Intake(ApplyWorker* home) {
   }
   co_await shared_.barrier.Wait();
   shared_.work.Close();
+  shared_.large_work.Close();
 }
 
 Task<void> ApplyEngine::EndPhase() {
@@ -161,19 +164,25 @@ Task<void> ApplyEngine::Spread(std::vector<Action> actions, BatchPtr batch) {
   chunk.batch = batch;
   std::string directory;
   for (Action& action : actions) {
+    if (action.kind == ActionKind::kPutFile && action.wanted.size_bytes > kSmallFileBytes) {
+      WorkChunk large{batch, {}};
+      large.actions.push_back(std::move(action));
+      co_await HandOut(&shared_.large_work, std::move(large));
+      continue;
+    }
     std::string parent = action.path.Parent().text();
     if (!chunk.actions.empty() && (chunk.actions.size() >= kChunkActions || parent != directory))
-      co_await HandOut(std::exchange(chunk, WorkChunk{batch, {}}));
+      co_await HandOut(&shared_.work, std::exchange(chunk, WorkChunk{batch, {}}));
     directory = std::move(parent);
     chunk.actions.push_back(std::move(action));
   }
-  if (!chunk.actions.empty()) co_await HandOut(std::move(chunk));
+  if (!chunk.actions.empty()) co_await HandOut(&shared_.work, std::move(chunk));
 }
 
-Task<void> ApplyEngine::HandOut(WorkChunk chunk) {
+Task<void> ApplyEngine::HandOut(Channel<WorkChunk>* queue, WorkChunk chunk) {
   BatchPtr batch = chunk.batch;
   size_t actions = chunk.actions.size();
-  bool taken = co_await shared_.work.Send(std::move(chunk));
+  bool taken = co_await queue->Send(std::move(chunk));
   if (!taken) Abandon(batch, actions);
 }
 
@@ -192,6 +201,7 @@ ApplyCounters ApplyEngine::Counters() const {
   counters.files_published = shared_.files_published.load();
   counters.bytes_received = received.bytes_received.load();
   counters.bytes_matched = received.bytes_matched.load();
+  counters.bytes_cloned = received.bytes_cloned.load();
   counters.bytes_written = received.bytes_written.load();
   counters.retries = received.retries.load();
   counters.skipped_owner = received.skipped_owner.load();

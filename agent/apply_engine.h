@@ -31,7 +31,7 @@ class ApplyEngine {
  public:
   // Batches received and not begun; more are a violation of the credit.
   static constexpr size_t kMaxQueuedBatches = 4096;
-  // Actions of one chunk: small enough to spread one directory over all shards, big enough to keep a shard at one
+  // Actions of one chunk (one, where that is a large file): small enough to spread one directory over all shards, big enough to keep a shard at one
   // directory.
   static constexpr size_t kChunkActions = 64;
 
@@ -65,7 +65,7 @@ class ApplyEngine {
   Task<void> MakeDirectories(std::vector<Action>* actions, BatchPtr batch, ApplyWorker* home);
   Task<void> RunInOrder(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home);
   Task<void> Spread(std::vector<Action> actions, BatchPtr batch);
-  Task<void> HandOut(WorkChunk chunk);
+  Task<void> HandOut(Channel<WorkChunk>* queue, WorkChunk chunk);
   void Abandon(const BatchPtr& batch, size_t actions);
   // Waits for everything handed out and makes it durable.
   Task<void> EndPhase();

@@ -36,6 +36,7 @@ struct ApplyOptions {
   uint64_t session_tag = 0;
   ProcessCapabilities capabilities;
   DeltaPolicy delta = DeltaPolicy::kOff;
+  ReflinkMode reflink = ReflinkMode::kAuto;
   // Descriptors that the session may hold open for staged files, all shards together.
   size_t staged_descriptors = 384;
 
@@ -94,7 +95,8 @@ struct ApplyShared {
                  .sync = options.sync(),
                  .selection = options.selection,
                  .capabilities = options.capabilities,
-                 .delta = options.delta}),
+                 .delta = options.delta,
+                 .reflink = options.reflink}),
         report(std::move(on_news)) {}
 
   const DirectoryPtr root;
@@ -103,6 +105,9 @@ struct ApplyShared {
   RoomWatch room{&receive};
   ApplyReport report;
   Channel<WorkChunk> work{kQueuedChunks};
+  // Large files, one a chunk: a shard takes the next one when the ranges of its last one are given away, so that each
+  // shard has an inode of its own to write to.
+  Channel<WorkChunk> large_work{kQueuedChunks};
   ActionBarrier barrier;
   // Directory descriptors cached by any shard are dropped when this moves.
   std::atomic<uint64_t> directory_epoch{0};

@@ -41,8 +41,22 @@ ApplyWorker::ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* sourc
       slots_(std::min(source->max_concurrency(), budget_.files)),
       slots_held_(&slots_, source->concurrency()) {}
 
+Task<void> ApplyWorker::RunLarge() {
+  Scope running;
+  while (true) {
+    absl::Status usable = co_await receiver_.source()->WaitUsable();
+    if (!usable.ok()) break;
+    SemaphoreUnits turn = co_await large_turn_.Acquire(1);
+    std::optional<WorkChunk> chunk = co_await shared_->large_work.Receive();
+    if (!chunk.has_value()) break;
+    running.Spawn(RunOne(std::move(chunk->actions.front()), chunk->batch, SemaphoreUnits(), std::move(turn)));
+  }
+  co_await running.Join();
+}
+
 Task<void> ApplyWorker::Run() {
   Scope running;
+  running.Spawn(RunLarge());
   while (true) {
     // A shard that lost its connections for good leaves the work to the others.
     absl::Status usable = co_await receiver_.source()->WaitUsable();
@@ -59,7 +73,7 @@ Task<void> ApplyWorker::Run() {
     slots_held_.Allow(receiver_.source()->concurrency());
     for (Action& action : chunk->actions) {
       SemaphoreUnits slot = co_await slots_.Acquire(1);
-      running.Spawn(RunOne(std::move(action), chunk->batch, std::move(slot)));
+      running.Spawn(RunOne(std::move(action), chunk->batch, std::move(slot), SemaphoreUnits()));
     }
   }
   publisher_.SetMoreComing(false);
@@ -74,8 +88,8 @@ void ApplyWorker::End(const Action& action, const BatchPtr& batch, Failure failu
   shared_->barrier.Done();
 }
 
-Task<void> ApplyWorker::RunOne(Action action, BatchPtr batch, SemaphoreUnits slot) {
-  Failure failure = co_await PerformPatiently(&action, &slot);
+Task<void> ApplyWorker::RunOne(Action action, BatchPtr batch, SemaphoreUnits slot, SemaphoreUnits turn) {
+  Failure failure = co_await PerformPatiently(&action, &slot, std::move(turn));
   End(action, batch, std::move(failure));
 }
 
@@ -97,8 +111,9 @@ Task<ApplyWorker::Failure> ApplyWorker::MakeDirectory(const Action* action) {
   co_return failure;
 }
 
-Task<ApplyWorker::Failure> ApplyWorker::PerformPatiently(const Action* action, SemaphoreUnits* slot) {
-  Failure failure = co_await Perform(*action, slot);
+Task<ApplyWorker::Failure> ApplyWorker::PerformPatiently(const Action* action, SemaphoreUnits* slot,
+                                                         SemaphoreUnits turn) {
+  Failure failure = co_await Perform(*action, slot, std::move(turn));
   // These have had their tries.
   const bool tried = action->kind == ActionKind::kPutFile || action->kind == ActionKind::kMakeDirectory;
   for (int tries = 1; !tried && failure.has_value() && !failure->at_source && MayTryAgain(failure->error, tries); ++tries) {
@@ -109,14 +124,14 @@ Task<ApplyWorker::Failure> ApplyWorker::PerformPatiently(const Action* action, S
   co_return failure;
 }
 
-Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreUnits* slot) {
+Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreUnits* slot, SemaphoreUnits turn) {
   if (shared_->receive.stopped()) co_return TransferFailure{FailureKind::kFailed, false, "cancel", ECANCELED, {}};
   const bool frees = action.kind == ActionKind::kDelete || action.kind == ActionKind::kSetMetadata;
   // The file system is full: the rest ends at once instead of failing one by one.
   if (int full = shared_->receive.full(); full != 0 && !frees) co_return WriteFailure(full, "write");
   switch (action.kind) {
     case ActionKind::kMakeDirectory: co_return co_await MakeDirectory(&action);
-    case ActionKind::kPutFile: co_return co_await PutFile(action, slot);
+    case ActionKind::kPutFile: co_return co_await PutFile(action, slot, std::move(turn));
     case ActionKind::kPutSymlink:
     case ActionKind::kPutSpecial: co_return co_await PutOther(action);
     case ActionKind::kLink: co_return Link(action);
@@ -219,10 +234,11 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
   }
 }
 
-Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreUnits* slot) {
+Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreUnits* slot, SemaphoreUnits turn) {
   IncomingFile file{action.path, action.wanted, HasXattrs(action.wanted) || action.xattrs_differ, std::nullopt};
   if (action.existing.has_value() && action.existing->type == FileType::kRegular)
     file.replaced_mode = action.existing->mode;
+  file.turn = std::move(turn);
   SemaphoreUnits large_slot;
   if (file.wanted.size_bytes > kSmallFileBytes) large_slot = co_await large_slots_.Acquire(1);
   PublishResult published;
@@ -238,7 +254,7 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
         co_await publisher_.Commit(&staged, LeafName(action.path), &action.existing, file.wanted.size_bytes, again);
     if (!published.stage_again) break;
     shared_->receive.counters().retries.fetch_add(1, std::memory_order_relaxed);
-    if (!again) *slot = co_await slots_.Acquire(1);
+    if (!again && file.wanted.size_bytes <= kSmallFileBytes) *slot = co_await slots_.Acquire(1);
   }
   if (published.stage_again || !published.status.ok()) {
     Failure failure = DestinationFailure(published.status, published.stage_again ? "fsync" : "rename");

@@ -28,7 +28,8 @@ namespace uringsync {
 
 class ApplyWorker {
  public:
-  // Large files that one shard begins at once; their ranges are shared with the others.
+  // Large files of one shard that are not complete; their ranges are shared with the others. Only the last of them has
+  // ranges to give away.
   static constexpr size_t kLargeFilesPerShard = 2;
   // Directories that one shard remembers before it syncs them.
   static constexpr size_t kMaxTouched = 4096;
@@ -56,16 +57,19 @@ class ApplyWorker {
 
  private:
   using Failure = std::optional<TransferFailure>;
-  Task<void> RunOne(Action action, BatchPtr batch, SemaphoreUnits slot);
-  Task<Failure> Perform(const Action& action, SemaphoreUnits* slot);
-  Task<Failure> PutFile(const Action& action, SemaphoreUnits* slot);
+  // Takes large files, one after the other, until their queue is closed.
+  Task<void> RunLarge();
+  // `turn`: of a large file; given back when the shard may begin another one.
+  Task<void> RunOne(Action action, BatchPtr batch, SemaphoreUnits slot, SemaphoreUnits turn);
+  Task<Failure> Perform(const Action& action, SemaphoreUnits* slot, SemaphoreUnits turn = {});
+  Task<Failure> PutFile(const Action& action, SemaphoreUnits* slot, SemaphoreUnits turn);
   Task<Failure> PutOther(const Action& action);
   Task<Failure> SetMetadata(const Action& action);
   Failure Link(const Action& action);
   // The file that `action` replaces, where a delta against it is thinkable.
   std::shared_ptr<const DeltaBasis> OpenOldFile(const Action& action, const Directory& parent);
   // Perform, again while the process is out of descriptors.
-  Task<Failure> PerformPatiently(const Action* action, SemaphoreUnits* slot);
+  Task<Failure> PerformPatiently(const Action* action, SemaphoreUnits* slot, SemaphoreUnits turn = {});
   bool MayTryAgain(int error, int tries) const;
   // Gives up what this shard can spare and lets others end.
   Task<void> FreeDescriptors();
@@ -90,6 +94,7 @@ class ApplyWorker {
   Semaphore slots_;
   HeldBack slots_held_;  // of slots_: what the way to the source has no use for
   Semaphore large_slots_{kLargeFilesPerShard};
+  Semaphore large_turn_{1};
   std::string last_touched_;
   std::unordered_set<std::string> touched_;
 };

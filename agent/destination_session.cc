@@ -165,6 +165,7 @@ void DestinationSession::MakeEngine() {
   options.capabilities = ReadProcessCapabilities();
   // In one process both files would be read to save a copy of one.
   if (open_.route.kind != DataRoute::Kind::kLocal) options.delta = open_.delta;
+  options.reflink = open_.reflink;
   options.staged_descriptors = StagedDescriptors();
   std::vector<ContentSource*> sources;
   const size_t shards = std::min(sources_.size(), SessionShards(open_, context_.runtime->size()));

@@ -76,6 +76,7 @@ SourceReaderOptions SourceSession::ReaderOptions() const {
   options.directories = budget.cached_directories;
   options.generated = generated_.load();
   options.background = open_.background;
+  options.page_cache = &page_cache_;
   if (throttle_ != nullptr) options.piece_bytes = std::min<size_t>(options.piece_bytes, throttle_->unit_bytes());
   return options;
 }

@@ -51,6 +51,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   // Of all connections and readers of the session; null where nobody asked for it.
   std::unique_ptr<SharedCompression> compression_;
   std::unique_ptr<Throttle> throttle_;
+  mutable PageCacheMemory page_cache_;
   CancelSource cancel_;
   Scope opening_;
   Scope running_;

@@ -67,6 +67,7 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_bytes_per_second(open.bytes_per_second);
   wire->set_jobs(open.jobs);
   wire->set_background(open.background);
+  wire->set_reflink(static_cast<v1::ReflinkMode>(open.reflink));
   return absl::OkStatus();
 }
 
@@ -221,6 +222,10 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   open.bytes_per_second = wire.bytes_per_second();
   open.jobs = wire.jobs();
   open.background = wire.background();
+  if (wire.reflink() < 0 || wire.reflink() > v1::REFLINK_MODE_NEVER) {
+    return Bad({"OpenSession", "reflink"}, kNoRow, "unknown mode " + std::to_string(wire.reflink()));
+  }
+  open.reflink = static_cast<ReflinkMode>(wire.reflink());
   return open;
 }
 

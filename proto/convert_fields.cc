@@ -82,6 +82,7 @@ void EncodeCounters(const ApplyCounters& counters, v1::ApplyCounters* wire) {
   wire->set_skipped_devices(counters.skipped_devices);
   wire->set_skipped_xattrs(counters.skipped_xattrs);
   wire->set_bytes_matched(counters.bytes_matched);
+  wire->set_bytes_cloned(counters.bytes_cloned);
 }
 
 ApplyCounters DecodeCounters(const v1::ApplyCounters& wire) {
@@ -94,7 +95,8 @@ ApplyCounters DecodeCounters(const v1::ApplyCounters& wire) {
           .skipped_owner = wire.skipped_owner(),
           .skipped_devices = wire.skipped_devices(),
           .skipped_xattrs = wire.skipped_xattrs(),
-          .bytes_matched = wire.bytes_matched()};
+          .bytes_matched = wire.bytes_matched(),
+          .bytes_cloned = wire.bytes_cloned()};
 }
 
 }  // namespace uringsync::convert_internal

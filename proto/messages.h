@@ -16,6 +16,7 @@
 #include "engine/base/rel_path.h"
 #include "engine/base/time_range.h"
 #include "engine/delta/decision.h"
+#include "engine/fs/clone.h"
 #include "engine/transfer/compression_policy.h"
 #include "proto/bench_messages.h"
 
@@ -93,6 +94,7 @@ struct OpenSession {
   uint64_t bytes_per_second = 0;    // source: of the contents it sends or reads, all connections together; 0: no limit
   uint32_t jobs = 0;                // shards that work for this session; 0, or more than there are: all
   bool background = false;          // leave the machine to others
+  ReflinkMode reflink = ReflinkMode::kAuto;  // destination, kLocal
 };
 
 // Source: open data connections to a destination that accepts.
@@ -292,6 +294,7 @@ struct ApplyCounters {
   uint64_t skipped_devices = 0;
   uint64_t skipped_xattrs = 0;
   uint64_t bytes_matched = 0;     // of old files, that needed no sending
+  uint64_t bytes_cloned = 0;      // shared with the source's files: neither received nor written
 };
 
 struct ApplyProgress {

@@ -82,6 +82,7 @@ Json ApplyCounts(const ApplyCounters& apply) {
   return Json{{"files_published", apply.files_published},
               {"bytes_moved", apply.bytes_received},
               {"bytes_matched", apply.bytes_matched},
+              {"bytes_cloned", apply.bytes_cloned},
               {"bytes_written", apply.bytes_written},
               {"wire_bytes", apply.wire_bytes},
               {"retries", apply.retries}};

@@ -102,6 +102,12 @@ void AddRunning(CLI::App* command, SyncMode mode, RunFlags* flags) {
         ->group(group);
     command->add_flag("--wait", flags->wait, "Wait for another run into the same DST instead of giving up")
         ->group(group);
+    command
+        ->add_option("--reflink", flags->reflink,
+                     "Between local paths: clone files where the file system can (auto, default), or fail (always)")
+        ->check(CLI::IsMember({"auto", "always", "never"}))
+        ->type_name("auto|always|never")
+        ->group(group);
     CLI::Option* whole = command
                              ->add_flag("-W,--whole-file", flags->whole_file,
                                         "Send changed files whole; by default only what differs, where that is faster")
@@ -247,6 +253,12 @@ absl::StatusOr<RunOptions> ToRunOptions(const RunFlags& flags) {
     return LinkError(ErrorKind::kUsage,
                      "--no-whole-file: between two local paths both files would be read to save a copy of one");
   }
+  if (flags.reflink == "always" && run.source.is_local() != run.destination.is_local()) {
+    return LinkError(ErrorKind::kUsage, "--reflink=always: files are cloned between two local paths only");
+  }
+  if (flags.reflink == "always" && flags.no_sparse) {
+    return LinkError(ErrorKind::kUsage, "--reflink=always: a clone has the holes of its source, which --no-sparse forbids");
+  }
   SyncRequest& request = run.request;
   request.mode = flags.dry_run ? SyncMode::kPlan : flags.mode;
   US_ASSIGN_OR_RETURN(request.selection, ToSelection(flags));
@@ -255,6 +267,9 @@ absl::StatusOr<RunOptions> ToRunOptions(const RunFlags& flags) {
   request.one_file_system = flags.one_file_system;
   request.sparse = !flags.no_sparse;
   request.wait_for_lock = flags.wait;
+  request.reflink = flags.reflink == "always"  ? ReflinkMode::kAlways
+                    : flags.reflink == "never" ? ReflinkMode::kNever
+                                               : ReflinkMode::kAuto;
   request.durability = flags.durability == "none" ? Durability::kNone : Durability::kBatch;
   request.data_connections = flags.connections;
   request.jobs = flags.jobs;

@@ -56,6 +56,7 @@ struct RunFlags {
   bool omit_root_metadata = false;
   // How.
   std::string durability = "batch";
+  std::string reflink;
   std::string io_backend;
   unsigned jobs = 0;
   unsigned connections = 0;

@@ -149,6 +149,7 @@ std::vector<std::string> StatsTable(const RunResult& result) {
     number("files published", apply.files_published);
     bytes("bytes moved", apply.bytes_received);
     bytes("bytes matched in old files", apply.bytes_matched);
+    bytes("bytes cloned", apply.bytes_cloned);
     bytes("bytes written", apply.bytes_written);
     bytes("bytes on the wire", apply.wire_bytes);
     number("retries", apply.retries);

@@ -49,6 +49,7 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   open.data_connections = request.data_connections;
   open.jobs = request.jobs;
   open.background = request.background;
+  if (role == Role::kDestination) open.reflink = request.reflink;
   if (role == Role::kSource) {
     open.bytes_per_second = request.bytes_per_second;
   }

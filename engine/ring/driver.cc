@@ -13,6 +13,7 @@ namespace {
 
 // Numbers that are newer than the C library's headers; the same on every architecture since 5.1.
 constexpr long kNumberOpenat2 = 437;
+constexpr long kNumberCachestat = 451;
 constexpr long kNumberSetxattrat = 463;
 constexpr long kNumberGetxattrat = 464;
 constexpr long kNumberListxattrat = 465;
@@ -87,6 +88,10 @@ constexpr CallInfo kCalls[] = {
     {"llistxattr", SYS_llistxattr},
     {"lsetxattr", SYS_lsetxattr},
     {"lremovexattr", SYS_lremovexattr},
+    {"cachestat", kNumberCachestat, Since::kAfter5_15},
+    {"mincore", SYS_mincore},
+    {"mmap", SYS_mmap},
+    {"munmap", SYS_munmap},
 };
 static_assert(std::size(kCalls) == static_cast<size_t>(CallCode::kCount), "one row for each CallCode");
 

@@ -87,6 +87,7 @@ enum class CallCode : uint8_t {
   kGetxattrat, kListxattrat, kSetxattrat, kRemovexattrat, kPread, kPwrite, kSocket, kBind, kListen, kSetsockopt,
   kGetsockname, kGetpeername, kGetsockopt, kShutdown, kMemfdCreate, kSyncfs, kSyncFileRange, kChmod, kChown, kFsync, kCopyFileRange,
   kLgetxattr, kLlistxattr, kLsetxattr, kLremovexattr,  // by path, without following the last link
+  kCachestat, kMincore, kMmap, kMunmap,
   kCount
 };
 const char* CallCodeName(CallCode code);

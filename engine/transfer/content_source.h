@@ -19,6 +19,15 @@
 
 namespace uringsync {
 
+// How a try to clone a file of the source ended.
+struct CloneOutcome {
+  bool cloned = false;
+  // Not 0: the file systems do not clone this file, for this errno; it can be copied.
+  int refused = 0;
+  // Otherwise: why the file cannot be had, as Fetch would have said.
+  ReplyItem end;
+};
+
 class ContentSource {
  public:
   virtual ~ContentSource() = default;
@@ -26,6 +35,9 @@ class ContentSource {
   // says. Unavailable: the connection broke midway; asking again is harmless. Cancelled: the session is over. Any other
   // status is the sink's own.
   virtual Task<absl::Status> Fetch(FileRequest request, ReplySink* sink) = 0;
+  // Makes the empty file `fd` a clone of the whole regular file that `request` describes: its extents are shared, and
+  // nothing is read. The default refuses: EOPNOTSUPP.
+  virtual Task<CloneOutcome> Clone(FileRequest request, int fd);
   // Suspends until Fetch can work (at once for a local source); not OK when it never will.
   virtual Task<absl::Status> WaitUsable() = 0;
   // True when WaitUsable would return at once. Any thread.
@@ -47,6 +59,7 @@ class LocalContentSource final : public ContentSource {
  public:
   explicit LocalContentSource(std::unique_ptr<SourceReader> reader) : reader_(std::move(reader)) {}
   Task<absl::Status> Fetch(FileRequest request, ReplySink* sink) override;
+  Task<CloneOutcome> Clone(FileRequest request, int fd) override;
   Task<absl::Status> WaitUsable() override;
   bool usable() const override { return true; }
   size_t concurrency() const override { return kLocalConcurrency; }

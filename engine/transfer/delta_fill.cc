@@ -1,13 +1,12 @@
 #include "engine/transfer/delta_fill.h"
 
-#include <linux/fs.h>
-
 #include <algorithm>
 #include <string>
 #include <utility>
 
 #include "engine/base/errno_status.h"
 #include "engine/coro/scope.h"
+#include "engine/fs/clone.h"
 #include "engine/fs/file.h"
 #include "engine/fs/syscalls.h"
 #include "engine/transfer/delta_chunks.h"
@@ -136,7 +135,7 @@ Task<DeltaMode> DeltaFill::Choose() {
 
 Task<void> DeltaFill::CloneInPlace() {
   const uint64_t common = std::min(job_.size_bytes, job_.basis->size_bytes);
-  job_.cloned = sys::Ioctl(driver(), job_.fd, FICLONE, job_.basis->fd.get()) >= 0;
+  job_.cloned = CloneFile(driver(), job_.fd, job_.basis->fd.get()) >= 0;
   CopyPlan& plan = job_.cloned ? job_.clones : job_.copies;
   plan.AddRun({0, common, 0});
   plan.Finish();
@@ -153,8 +152,7 @@ void DeltaFill::CloneRuns() {
     const bool alike = (run.new_offset ^ run.old_offset) % kCloneAlignment == 0;
     if (can && alike && end >= begin + kMinCloneBytes) {
       const uint64_t from = run.old_offset + (begin - run.new_offset);
-      file_clone_range range{job_.basis->fd.get(), from, end - begin, begin};
-      can = sys::Ioctl(driver(), job_.fd, FICLONERANGE, sys::Arg(&range)) >= 0;
+      can = CloneRange(driver(), job_.fd, begin, job_.basis->fd.get(), from, end - begin) >= 0;
       if (can) {
         job_.cloned = true;
         job_.clones.AddRun({begin, end - begin, from});

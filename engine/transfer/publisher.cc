@@ -7,8 +7,8 @@
 
 namespace uringsync {
 
-Publisher::Publisher(Driver* driver, bool sync, size_t batch_files)
-    : driver_(driver), sync_(sync), batch_files_(batch_files) {}
+Publisher::Publisher(Driver* driver, bool sync, size_t batch_files, bool drop_behind)
+    : driver_(driver), sync_(sync), drop_behind_(drop_behind), batch_files_(batch_files) {}
 
 void Publisher::Abandon() {
   --staging_;
@@ -57,13 +57,17 @@ Task<PublishResult> Publisher::Commit(StagedObject* object, const char* name, co
     }
     void await_resume() const noexcept {}
   };
-  Item item{object, name, existing, {}, {}};
+  Item item{object, name, existing, bytes, {}, {}};
   co_await Suspend{this, &item, alone, bytes};
   co_return std::move(item.result);
 }
 
 Task<void> Publisher::SyncOne(Item* item) {
-  if (item->object->fd() >= 0) item->result.status = co_await SyncFile(driver_, item->object->fd());
+  const int fd = item->object->fd();
+  if (fd < 0) co_return;
+  item->result.status = co_await SyncFile(driver_, fd);
+  if (drop_behind_ && item->bytes > kDropAboveBytes && item->result.status.ok())
+    AdviseDontNeed(driver_, fd, 0, 0);
 }
 
 Task<void> Publisher::Flush(Batch batch) {

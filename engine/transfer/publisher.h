@@ -34,8 +34,11 @@ class Publisher {
   // Descriptors and bytes that one batch holds.
   static constexpr size_t kBatchFiles = 192;
   static constexpr uint64_t kBatchBytes = uint64_t{64} << 20;
+  // A file of more bytes leaves the page cache once it is on disk.
+  static constexpr uint64_t kDropAboveBytes = uint64_t{1} << 20;
 
-  Publisher(Driver* driver, bool sync, size_t batch_files = kBatchFiles);
+  // `drop_behind`: larger files do not stay in the page cache; they are written and rarely read again soon.
+  Publisher(Driver* driver, bool sync, size_t batch_files = kBatchFiles, bool drop_behind = true);
 
   // An object is being staged: a waiting batch may wait for it.
   void Begin() { ++staging_; }
@@ -56,6 +59,7 @@ class Publisher {
     StagedObject* object;
     const char* name;
     const std::optional<Entry>* existing;
+    uint64_t bytes;
     PublishResult result;
     std::coroutine_handle<> waiter;
   };
@@ -67,6 +71,7 @@ class Publisher {
 
   Driver* const driver_;
   const bool sync_;
+  const bool drop_behind_;
   const size_t batch_files_;
   size_t staging_ = 0;
   bool more_coming_ = false;

@@ -13,6 +13,7 @@
 #include "engine/coro/semaphore.h"
 #include "engine/delta/decision.h"
 #include "engine/delta/leaf_digest.h"
+#include "engine/fs/clone.h"
 #include "engine/fs/metadata.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/state_name.h"
@@ -31,6 +32,9 @@ struct ReceiveOptions {
   MetadataSelection selection;
   ProcessCapabilities capabilities;
   DeltaPolicy delta = DeltaPolicy::kOff;
+  ReflinkMode reflink = ReflinkMode::kAuto;
+  // Contents of large files leave the page cache once they are on disk; only with `sync`.
+  bool drop_behind = true;
   std::optional<DeltaMode> delta_mode;  // instead of what samples say; for tests
 };
 
@@ -39,6 +43,7 @@ struct ReceiveCounters {
   std::atomic<uint64_t> bytes_received{0};
   std::atomic<uint64_t> bytes_matched{0};  // of old files, that were right and need not be sent
   std::atomic<uint64_t> bytes_written{0};
+  std::atomic<uint64_t> bytes_cloned{0};   // extents shared with the source: neither received nor written
   std::atomic<uint64_t> retries{0};
   std::atomic<uint64_t> skipped_owner{0};
   std::atomic<uint64_t> skipped_xattrs{0};
@@ -75,6 +80,10 @@ class ReceiveShared {
   void SetFull(int error) { full_.store(error, std::memory_order_relaxed); }
   int full() const { return full_.load(std::memory_order_relaxed); }
 
+  // Whether files of `device` are cloned, as far as is known.
+  bool MayClone(uint64_t device) const { return never_clones_.load(std::memory_order_relaxed) != device; }
+  void SetNeverClones(uint64_t device) { never_clones_.store(device, std::memory_order_relaxed); }
+
   // What contents cross the data connections with, and how fast deltas are: who of them wins is decided by measurement.
   RateMeter& link_rate() { return link_rate_; }
   RateMeter& delta_rate() { return delta_rate_; }
@@ -101,6 +110,7 @@ class ReceiveShared {
   ReceiveCounters counters_;
   std::atomic<bool> stopped_{false};
   std::atomic<int> full_{0};
+  std::atomic<uint64_t> never_clones_{~uint64_t{0}};  // the last device of the source that refused
   RateMeter link_rate_;
   RateMeter delta_rate_;
   Semaphore chunk_searches_{kChunkSearches};

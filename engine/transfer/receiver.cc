@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/fs/clone.h"
 #include "engine/fs/file.h"
 #include "engine/fs/syscalls.h"
 #include "engine/transfer/delta_fetch.h"
@@ -15,6 +16,9 @@
 
 namespace uringsync {
 namespace {
+
+// How far behind the place where a large file is written its pages are let go of.
+constexpr uint64_t kDropBehindBytes = 16 * kRangeBytes;
 
 FileRequest RequestFor(const RelPath& path, const Entry& wanted) {
   FileRequest request;
@@ -46,7 +50,7 @@ std::string OperationOf(const absl::Status& status) {
 // One large file while it is filled; shared by the workers of all shards.
 struct Receiver::LargeFile {
   Receiver* owner = nullptr;
-  const IncomingFile* file = nullptr;
+  IncomingFile* file = nullptr;
   int fd = -1;
   const uint64_t size_bytes;
   Scope* scope = nullptr;
@@ -145,7 +149,12 @@ Task<void> Receiver::FillRange(LargeFile* large, uint64_t offset, uint64_t lengt
       const uint64_t done = large->done_bytes.fetch_add(length) + length + large->ranges.skipped_bytes();
       shared_->Moving(large->file->path.text(), done, large->size_bytes);
       // The disk starts on what is there while the rest arrives: the fsync at the end finds little left.
-      if (shared_->options().sync) sys::StartWriteback(shard_->driver(), large->fd, offset, length);
+      if (shared_->options().sync) {
+        sys::StartWriteback(shard_->driver(), large->fd, offset, length);
+        // What was begun a while ago is on disk by now, and leaves the cache.
+        if (shared_->options().drop_behind && offset > kDropBehindBytes)
+          AdviseDontNeed(shard_->driver(), large->fd, 0, offset - kDropBehindBytes);
+      }
       co_return;
     }
     std::optional<TransferFailure> failure;
@@ -166,7 +175,10 @@ Task<void> Receiver::WaitWhileBusy(LargeFile* large) {
 }
 
 Task<void> Receiver::OnDrained(LargeFile* large) {
-  if (large->owner == this) --own_files_with_ranges_;
+  if (large->owner == this) {
+    --own_files_with_ranges_;
+    large->file->turn = SemaphoreUnits();
+  }
   WakeHelpers();
   co_return;
 }
@@ -203,7 +215,7 @@ Task<void> Receiver::LearnHoles(LargeFile* large) {
   if (large->ranges.empty()) large->Drain();
 }
 
-Task<Receiver::FillResult> Receiver::FillLarge(int fd, const IncomingFile& file) {
+Task<Receiver::FillResult> Receiver::FillLarge(int fd, IncomingFile* file) {
   FillResult result;
   absl::Status usable = co_await source_->WaitUsable();
   if (!usable.ok()) {
@@ -211,30 +223,64 @@ Task<Receiver::FillResult> Receiver::FillLarge(int fd, const IncomingFile& file)
     co_return result;
   }
   Scope scope;
-  LargeFile large(file.wanted.size_bytes);
+  LargeFile large(file->wanted.size_bytes);
   large.owner = this;
-  large.file = &file;
+  large.file = file;
   large.fd = fd;
   large.scope = &scope;
   ++own_files_with_ranges_;
   // Asked first, and answered while the first ranges are under way.
-  const bool holey = large.size_bytes >= kMinHoleyBytes && file.wanted.allocated_bytes + kMinToldHole <= large.size_bytes;
+  const bool holey = large.size_bytes >= kMinHoleyBytes && file->wanted.allocated_bytes + kMinToldHole <= large.size_bytes;
   if (shared_->options().sparse && holey) scope.Spawn(LearnHoles(&large));
   for (size_t worker = 0; worker < kRangeWorkersPerShard; ++worker) {
     // A shard whose connection is not there yet helps as soon as it is: the first file is asked for before all are.
     for (Receiver* peer : peers_) scope.SpawnOn(peer->shard_, peer->RangeWorker(&large));
   }
   co_await scope.Join();
-  shared_->Moved(file.path.text());
+  shared_->Moved(file->path.text());
   result.failure = std::move(large.failure);
   result.current = large.current;
   result.data_end = large.data_end.load();
   co_return result;
 }
 
-Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(int fd, const IncomingFile& file) {
-  const bool may = file.basis != nullptr &&
-                   MayUseDelta(shared_->options().delta, file.wanted.size_bytes, file.basis->size_bytes);
+Task<std::optional<Receiver::FillResult>> Receiver::FillClone(int fd, IncomingFile* file) {
+  const ReflinkMode mode = shared_->options().reflink;
+  const uint64_t device = file->wanted.id.device;
+  const bool always = mode == ReflinkMode::kAlways;
+  // A clone has the holes of its source: where holes are to be written out it is copied.
+  const bool may = mode != ReflinkMode::kNever && file->wanted.size_bytes > 0 &&
+                   (always || (shared_->options().sparse && shared_->MayClone(device)));
+  if (!may) co_return std::nullopt;
+  FillResult result;
+  FileRequest request = RequestFor(file->path, file->wanted);
+  request.length = file->wanted.size_bytes;
+  CloneOutcome outcome = co_await source_->Clone(std::move(request), fd);
+  if (outcome.cloned) {
+    shared_->counters().bytes_cloned.fetch_add(file->wanted.size_bytes, std::memory_order_relaxed);
+    file->turn = SemaphoreUnits();
+    result.data_end = file->wanted.size_bytes;
+    co_return result;
+  }
+  if (outcome.refused == 0) {
+    result.current = outcome.end.current;
+    result.failure = SourceFailure(outcome.end.status, outcome.end.operation, outcome.end.error);
+    co_return result;
+  }
+  if (always) {
+    result.failure = WriteFailure(outcome.refused, "clone");
+    co_return result;
+  }
+  if (NeverClones(outcome.refused)) shared_->SetNeverClones(device);
+  absl::Status emptied = TruncateTo(shard_->driver(), fd, 0);
+  if (emptied.ok()) co_return std::nullopt;
+  result.failure = WriteFailure(StatusErrno(emptied), "ftruncate");
+  co_return result;
+}
+
+Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(int fd, IncomingFile* file) {
+  const bool may = file->basis != nullptr &&
+                   MayUseDelta(shared_->options().delta, file->wanted.size_bytes, file->basis->size_bytes);
   if (!may) co_return std::nullopt;
   FillResult result;
   absl::Status usable = co_await source_->WaitUsable();
@@ -242,16 +288,18 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(int fd, const Inco
     result.failure = FetchFailure(usable);
     co_return result;
   }
+  // It has all shards at work as it is; what it waits for are answers.
+  file->turn = SemaphoreUnits();
   std::vector<DeltaLane> lanes;
   lanes.push_back({shard_, source_, &delta_buffers_});
   for (Receiver* peer : peers_) {
     if (peer != this && peer->source_->usable()) lanes.push_back({peer->shard_, peer->source_, &peer->delta_buffers_});
   }
-  DeltaFill fill(shared_, std::move(lanes), RequestFor(file.path, file.wanted), file.basis.get(), fd);
+  DeltaFill fill(shared_, std::move(lanes), RequestFor(file->path, file->wanted), file->basis.get(), fd);
   DeltaResult delta = co_await fill.Run();
   switch (delta.outcome) {
     case DeltaResult::Outcome::kSendWhole: co_return std::nullopt;
-    case DeltaResult::Outcome::kDone: result.data_end = file.wanted.size_bytes; break;
+    case DeltaResult::Outcome::kDone: result.data_end = file->wanted.size_bytes; break;
     case DeltaResult::Outcome::kFailed: {
       result.failure = std::move(delta.failure.failure);
       result.current = delta.failure.current;
@@ -307,14 +355,15 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
   if (file->wanted.size_bytes > kInlineWriteBytes) AllowInlineWrites(driver, staged->fd());
   FillResult filled;
   for (int tries = 1;; ++tries) {
-    std::optional<FillResult> delta = co_await FillDelta(staged->fd(), *file);
-    bool small = !delta.has_value() && file->wanted.size_bytes <= kSmallFileBytes;
-    if (delta.has_value()) {
-      filled = *std::move(delta);
+    std::optional<FillResult> reused = co_await FillClone(staged->fd(), file);
+    if (!reused.has_value()) reused = co_await FillDelta(staged->fd(), file);
+    bool small = !reused.has_value() && file->wanted.size_bytes <= kSmallFileBytes;
+    if (reused.has_value()) {
+      filled = *std::move(reused);
     } else if (small) {
       filled = co_await FillSmall(staged->fd(), *file);
     } else {
-      filled = co_await FillLarge(staged->fd(), *file);
+      filled = co_await FillLarge(staged->fd(), file);
     }
     if (!small && !filled.failure.has_value() && file->want_xattrs) {
       filled.xattrs.emplace();

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "engine/coro/scope.h"
+#include "engine/coro/semaphore.h"
 #include "engine/coro/task.h"
 #include "engine/fs/atomic_file.h"
 #include "engine/fs/xattrs.h"
@@ -55,6 +56,8 @@ struct IncomingFile {
   std::optional<uint32_t> replaced_mode;
   // The file that is replaced, where a delta against it may be tried.
   std::shared_ptr<const DeltaBasis> basis;
+  // Of a large file: given back when another one may be begun, which is before this one is complete.
+  SemaphoreUnits turn;
 };
 
 class Receiver {
@@ -97,9 +100,11 @@ class Receiver {
   bool MayRepeat(const absl::Status& fetched, const PieceWriter& writer, Tries* tries,
                  std::optional<TransferFailure>* failure);
   Task<FillResult> FillSmall(int fd, const IncomingFile& file);
-  Task<FillResult> FillLarge(int fd, const IncomingFile& file);
+  Task<FillResult> FillLarge(int fd, IncomingFile* file);
+  // By sharing the extents of the source's file; nullopt, with an empty file, when it has to be copied.
+  Task<std::optional<FillResult>> FillClone(int fd, IncomingFile* file);
   // From the old file and what differs; nullopt, with an empty file, when it has to be sent whole.
-  Task<std::optional<FillResult>> FillDelta(int fd, const IncomingFile& file);
+  Task<std::optional<FillResult>> FillDelta(int fd, IncomingFile* file);
   Task<void> RangeWorker(LargeFile* file);
   // Asks where the data of `file` lies, so that long holes are not asked for piece by piece.
   Task<void> LearnHoles(LargeFile* file);

@@ -6,6 +6,7 @@
 
 #include "engine/base/digest.h"
 #include "engine/base/errno_status.h"
+#include "engine/fs/clone.h"
 #include "engine/fs/descriptor_budget.h"
 #include "engine/fs/extents.h"
 #include "engine/fs/metadata.h"
@@ -76,7 +77,7 @@ bool SourceReader::OpenFor(Work* work) {
   auto cached = std::find_if(open_files_.begin(), open_files_.end(),
                              [&path](const Cached& candidate) { return candidate.path == path; });
   if (is_range && cached != open_files_.end()) {
-    absl::Status stated = StatDescriptor(driver_, cached->file->fd.get(), &work->before);
+    absl::Status stated = StatDescriptor(driver_, cached->file->source.fd.get(), &work->before);
     if (stated.ok() && CheckIdentity(work)) {
       work->file = cached->file;
       open_files_.splice(open_files_.begin(), open_files_, cached);
@@ -102,9 +103,12 @@ bool SourceReader::OpenFor(Work* work) {
   }
   work->before = opened->stat;
   if (!CheckIdentity(work)) return false;
-  work->file = std::make_shared<SourceFile>(*std::move(opened));
+  work->file = std::make_shared<OpenFile>(OpenFile{*std::move(opened), nullptr});
   if (is_range) {
-    AdviseSequential(driver_, work->file->fd.get());
+    const int fd = work->file->source.fd.get();
+    AdviseSequential(driver_, fd);
+    if (options_.page_cache != nullptr)
+      work->file->cached_before = options_.page_cache->Remember(driver_, fd, request.file, request.size_bytes);
     open_files_.push_front({path, work->file});
     if (open_files_.size() > options_.open_files) open_files_.pop_back();
   }
@@ -131,7 +135,7 @@ bool SourceReader::ReadAttributes(Work* work) {
   const FileRequest& request = *work->request;
   absl::StatusOr<XattrList> list;
   if (work->file != nullptr) {
-    list = xattrs_.Read(ObjectHandle::OfFd(work->file->fd.get()), options_.selection);
+    list = xattrs_.Read(ObjectHandle::OfFd(work->file->source.fd.get()), options_.selection);
   } else if (request.path.is_root()) {
     // The root has no parent of ours: "." in itself is the same object.
     list = xattrs_.Read(ObjectHandle::At(directories_.root()->fd(), "."), options_.selection);
@@ -158,7 +162,7 @@ bool SourceReader::EndUnlessMoved(Work* work) {
   struct statx now{};
   work->next.end = true;
   work->ended = true;
-  absl::Status stated = StatDescriptor(driver_, work->file->fd.get(), &now);
+  absl::Status stated = StatDescriptor(driver_, work->file->source.fd.get(), &now);
   if (!stated.ok()) {
     EndWithError(&work->next, stated, "stat");
     return false;
@@ -195,7 +199,7 @@ Task<absl::Status> SourceReader::SendData(Work* work, uint64_t offset, uint64_t 
       piece = Piece::InBuffer(std::move(buffer), want);
     }
     absl::StatusOr<size_t> got =
-        co_await ReadAtFull(driver_, work->file->fd.get(), piece.data(), want, offset, piece.registered_index(),
+        co_await ReadAtFull(driver_, work->file->source.fd.get(), piece.data(), want, offset, piece.registered_index(),
                             options_.background);
     if (!got.ok()) {
       EndWithError(&work->next, got.status(), "read");
@@ -223,7 +227,7 @@ Task<absl::Status> SourceReader::SendSignature(Work* work) {
   SignatureReaderOptions options{.digest_seed = options_.digest_seed,
                                  .leaf_key = LeafKeyFor(options_.leaf_secret, request),
                                  .may_have_holes = MayHaveHoles(work->before)};
-  SignatureReader reader(driver_, buffers_, work->file->fd.get(), options);
+  SignatureReader reader(driver_, buffers_, work->file->source.fd.get(), options);
   absl::StatusOr<SignatureBytes> signature = co_await reader.Read(request);
   Piece piece;
   work->next.offset = request.offset;
@@ -263,25 +267,53 @@ Task<absl::Status> SourceReader::Serve(FileRequest request, ReplySink* sink) {
     co_return co_await sink->OnItem(std::move(work.next), Piece());
   }
   if (request.kind != RequestKind::kContents) co_return co_await SendSignature(&work);
-  if (!MayHaveHoles(work.before)) co_return co_await SendData(&work, request.offset, request.length);
-  ExtentIterator extents(driver_, work.file->fd.get(), request.offset, request.offset + request.length,
+  absl::Status sent = co_await SendRange(&work);
+  DropBehind(work);
+  co_return sent;
+}
+
+void SourceReader::DropBehind(const Work& work) {
+  const FileRequest& request = *work.request;
+  const CachedRanges* before = work.file->cached_before.get();
+  if (before == nullptr || before->Overlaps(request.offset, request.length)) return;
+  AdviseDontNeed(driver_, work.file->source.fd.get(), request.offset, request.length);
+}
+
+Task<absl::Status> SourceReader::SendRange(Work* work) {
+  const FileRequest& request = *work->request;
+  if (!MayHaveHoles(work->before)) co_return co_await SendData(work, request.offset, request.length);
+  ExtentIterator extents(driver_, work->file->source.fd.get(), request.offset, request.offset + request.length,
                          request.size_bytes);
   Extent extent;
   int more = 0;
-  while (!work.ended && (more = extents.Next(&extent)) > 0) {
+  while (!work->ended && (more = extents.Next(&extent)) > 0) {
     absl::Status sent;
     if (extent.is_data) {
-      sent = co_await SendData(&work, extent.offset, extent.length);
+      sent = co_await SendData(work, extent.offset, extent.length);
     } else {
-      sent = co_await SendHole(&work, extent.offset, extent.length);
+      sent = co_await SendHole(work, extent.offset, extent.length);
     }
     if (!sent.ok()) co_return sent;
   }
   if (more < 0) {
-    EndWith(&work.next, ReplyStatus::kFailed, -more, "lseek");
-    co_return co_await sink->OnItem(std::move(work.next), Piece());
+    EndWith(&work->next, ReplyStatus::kFailed, -more, "lseek");
+    co_return co_await work->sink->OnItem(std::move(work->next), Piece());
   }
   co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<bool>> SourceReader::Clone(FileRequest request, int fd, ReplyItem* end) {
+  Work work;
+  work.request = &request;
+  work.next.id = request.id;
+  const bool opened = co_await Open(&work);
+  if (opened) {
+    const int refused = CloneFile(driver_, fd, work.file->source.fd.get());
+    if (refused < 0) co_return ErrnoStatus(-refused, "clone");
+    if (EndUnlessMoved(&work)) co_return true;
+  }
+  *end = std::move(work.next);
+  co_return false;
 }
 
 }  // namespace uringsync

@@ -20,6 +20,7 @@
 #include "engine/delta/leaf_digest.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/file.h"
+#include "engine/fs/page_cache.h"
 #include "engine/fs/xattrs.h"
 #include "engine/ring/buffer_pool.h"
 #include "engine/transfer/data_channel.h"
@@ -42,6 +43,8 @@ struct SourceReaderOptions {
   // it) each is taken from `throttle` before it is read. Borrowed.
   size_t piece_bytes = kPieceBytes;
   Throttle* throttle = nullptr;
+  // Not null: ranges of larger files leave the page cache again, as far as they were not there before. Borrowed.
+  PageCacheMemory* page_cache = nullptr;
   bool background = false;  // reads with the idle class of I/O
   bool generated = false;  // nothing is opened: contents are made up, to measure the way (generated_content.h)
 };
@@ -56,17 +59,26 @@ class SourceReader {
   // Gives `sink` the answer to `request`, the last item with `end`. What goes wrong with the object is an item
   // (kVanished, kChanged, kFailed), not a status; the status is the sink's own refusal, else OK.
   Task<absl::Status> Serve(FileRequest request, ReplySink* sink);
+  // Makes the empty file `fd` a clone of the regular file that `request` is about, with the checks of Serve before and
+  // after. True: done. False: `end` says why not, as the last item of Serve would. A status with errno: the file systems
+  // refuse; `fd` may hold a part.
+  Task<absl::StatusOr<bool>> Clone(FileRequest request, int fd, ReplyItem* end);
 
  private:
+  // A larger file while it is read.
+  struct OpenFile {
+    SourceFile source;
+    std::shared_ptr<const CachedRanges> cached_before;  // null: what is read may stay in the cache
+  };
   struct Cached {
     std::string path;
-    std::shared_ptr<SourceFile> file;
+    std::shared_ptr<OpenFile> file;
   };
   // One request while it is served.
   struct Work {
     const FileRequest* request;
     ReplySink* sink;
-    std::shared_ptr<SourceFile> file;
+    std::shared_ptr<OpenFile> file;
     struct statx before{};  // the file when the request began to read
     ReplyItem next;         // the item to be sent next; starts with the xattrs
     bool ended = false;
@@ -80,6 +92,10 @@ class SourceReader {
   // Marks work->next as the last item; turns it into kChanged when the file moved since `before`. True when all is
   // well.
   bool EndUnlessMoved(Work* work);
+  // Lets go of what a range of a larger file brought into the page cache.
+  void DropBehind(const Work& work);
+  // The data and holes of the range.
+  Task<absl::Status> SendRange(Work* work);
   Task<absl::Status> SendHole(Work* work, uint64_t offset, uint64_t length);
   Task<absl::Status> SendData(Work* work, uint64_t offset, uint64_t length);
   // Answers with a signature of the range instead of its bytes.

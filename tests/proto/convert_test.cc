@@ -170,7 +170,7 @@ TEST(ConvertTest, SessionOpenedKeepsEveryField) {
 }
 
 TEST(ConvertTest, ApplyProgressKeepsEveryField) {
-  ApplyProgress progress{.completed_sequence = 9, .counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, .skipped_actions = {4, 2},
+  ApplyProgress progress{.completed_sequence = 9, .counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, .skipped_actions = {4, 2},
                          .current_file = *RelPath::Parse("big"), .current_bytes = 10, .current_size = 20};
   progress.problems.push_back({ProblemKind::kNoSpace, Side::kSource, *RelPath::Parse("x/y"), "write", 28, "full", 77});
   const auto decoded = std::get<ApplyProgress>(RoundTrip<v1::AgentMessage>(AgentMessage(progress)));
@@ -185,6 +185,7 @@ TEST(ConvertTest, ApplyProgressKeepsEveryField) {
   EXPECT_EQ(decoded.counters.skipped_devices, 8u);
   EXPECT_EQ(decoded.counters.skipped_xattrs, 9u);
   EXPECT_EQ(decoded.counters.bytes_matched, 10u);
+  EXPECT_EQ(decoded.counters.bytes_cloned, 11u);
   EXPECT_EQ(decoded.skipped_actions, progress.skipped_actions);
   EXPECT_EQ(decoded.current_file, progress.current_file);
   EXPECT_EQ(decoded.current_bytes, 10u);

@@ -8,6 +8,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/coro/scope.h"
 #include "engine/net/memory_stream.h"
+#include "engine/ring/runtime.h"
 #include "engine/transfer/compressor.h"
 #include "proto/data_convert.h"
 #include "proto/data_stream.h"
@@ -243,6 +244,69 @@ Task<void> ManySenders(Pair* pair) {
 }
 TEST_P(DataChannelTest, RepliesOfManyCoroutinesDoNotInterleave) {
   Run(ManySenders);
+}
+
+// A message of small items in the payload and one more in a buffer behind it.
+Task<void> SendTail(ReplyChannel* channel, std::vector<size_t> small, size_t tail) {
+  ReplyMessage message;
+  for (size_t i = 0; i <= small.size(); ++i) {
+    const size_t length = i < small.size() ? small[i] : tail;
+    ReplyItem item;
+    item.id = i + 1;
+    item.data_length = static_cast<uint32_t>(length);
+    item.end = true;
+    message.items.push_back(item);
+    if (i < small.size()) message.payload.resize(message.payload.size() + length, static_cast<std::byte>(i + 1));
+  }
+  message.tail = co_await Shard::Current()->buffers()->Get();
+  message.tail_length = tail;
+  std::fill_n(message.tail.data(), tail, static_cast<std::byte>(small.size() + 1));
+  EXPECT_OK(co_await channel->Send(std::move(message)));
+}
+
+Task<void> SendTails(ReplyChannel* channel) {
+  co_await SendTail(channel, {}, 1);
+  co_await SendTail(channel, {}, 256 << 10);
+  co_await SendTail(channel, {1, 70000, 3}, 256 << 10);
+  // More than one message on the wire takes: cut within the payload, at its end, and within the tail's piece.
+  co_await SendTail(channel, std::vector<size_t>(9, 100000), kMaxPieceBytes);
+  co_await SendTail(channel, {kMaxPieceBytes}, kMaxPieceBytes);
+  EXPECT_OK(co_await channel->End());
+}
+
+Task<void> TailsArriveInThePayload(Pair* pair) {
+  std::vector<size_t> lengths;
+  absl::Status end;
+  Scope scope;
+  scope.Spawn(SendTails(pair->replies.get()));
+  while (true) {
+    absl::StatusOr<ReplyMessage> message = co_await pair->requests->Receive();
+    if (!message.ok()) {
+      end = message.status();
+      break;
+    }
+    EXPECT_EQ(message->tail_length, 0u);
+    size_t at = 0;
+    for (const ReplyItem& item : message->items) {
+      lengths.push_back(item.data_length);
+      EXPECT_LE(at + item.data_length, message->payload.size());
+      if (at + item.data_length > message->payload.size()) break;
+      const auto piece = std::span<const std::byte>(message->payload).subspan(at, item.data_length);
+      const auto mark = static_cast<std::byte>(item.id);
+      EXPECT_TRUE(std::all_of(piece.begin(), piece.end(), [mark](std::byte b) { return b == mark; })) << item.id;
+      at += item.data_length;
+    }
+    EXPECT_EQ(at, message->payload.size());
+  }
+  co_await scope.Join();
+  EXPECT_THAT(end, StatusIs(absl::StatusCode::kOutOfRange));
+  std::vector<size_t> expected{1, 256 << 10, 1, 70000, 3, 256 << 10};
+  expected.insert(expected.end(), 9, 100000);
+  expected.insert(expected.end(), {kMaxPieceBytes, kMaxPieceBytes, kMaxPieceBytes});
+  EXPECT_EQ(lengths, expected);
+}
+TEST_P(DataChannelTest, WhatLiesInABufferBehindThePayloadArrivesInThePayload) {
+  Run(TailsArriveInThePayload);
 }
 
 Task<void> StoreReceive(RequestChannel* channel, absl::Status* out) {
