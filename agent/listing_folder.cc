@@ -71,6 +71,7 @@ bool ListingBuilder::TryFold(Output* output) {
     return false;
   }
   listing.entries = waiting_entries_;
+  listing.message_bytes = explicit_bytes + waiting_.front().directory.text().size() + WireBytesBound(waiting_.front().self);
   listing.message.directory = waiting_.front().directory;
   listing.message.self = waiting_.front().self;
   listing.message.folded = digester_.Finish();

@@ -27,7 +27,8 @@ struct FoldedListing {
   DirectoryBatch message;
   std::vector<DirectoryBatch> batches;  // with every entry
   size_t entries = 0;
-  size_t wire_bytes = 0;
+  size_t wire_bytes = 0;     // of all entries
+  size_t message_bytes = 0;  // of `message`
 };
 
 // Decides which listings are folded, and makes their messages. One for each manifest.

@@ -114,6 +114,7 @@ Task<void> ManifestSender::Send(ManifestScanner* scanner) {
     co_await SendListing(**std::move(batch));
     if (options_.cancel.cancelled()) co_return;
   }
+  co_await Flush();
   const ScanTotals& totals = scanner->totals();
   outbox_->Push(ManifestEnd{totals.directories, totals.entries, totals.errors, totals.strays_removed});
 }
@@ -142,6 +143,7 @@ Task<void> ManifestSender::SendOnly() {
     // One that is a directory no longer has no listing: the directory above has told what it is now.
     if (listed_[i] || (*only_)[i].is_root()) co_await SendOne(&lister, i);
   }
+  co_await Flush();
   if (options_.cancel.cancelled()) co_return;
   outbox_->Push(ManifestEnd{totals_.directories, totals_.entries, totals_.errors, lister.strays_removed()});
 }
@@ -196,11 +198,31 @@ Task<void> ManifestSender::SendListing(DirectoryBatch batch) {
   for (DirectoryBatch& plain : output.plain) co_await SendPlain(std::move(plain));
   if (!output.folded) co_return;
   DirectoryBatch message = std::move(output.folded->message);
+  const size_t bytes = output.folded->message_bytes;
+  // Nobody judges what was not sent.
+  if (group_bytes_ + bytes > kGroupBytes || !HasRoom(*output.folded)) co_await Flush();
   co_await AdmissionAwaiter{this, &*output.folded};
-  co_await PushInSlot(std::move(message));
+  const auto now = std::chrono::steady_clock::now();
+  if (group_.batches.empty()) group_since_ = now;
+  group_.batches.push_back(std::move(message));
+  group_bytes_ += bytes;
+  if (group_.batches.size() >= kGroupListings || now - group_since_ >= kGroupTime) co_await Flush();
+}
+
+bool ManifestSender::HasRoom(const FoldedListing& listing) {
+  std::lock_guard lock(mutex_);
+  return window_.HasRoom(listing.entries, listing.wire_bytes);
+}
+
+Task<void> ManifestSender::Flush() {
+  if (group_.batches.empty()) co_return;
+  FoldedGroup group = std::exchange(group_, FoldedGroup());
+  group_bytes_ = 0;
+  co_await PushInSlot(std::move(group));
 }
 
 Task<void> ManifestSender::SendPlain(DirectoryBatch batch) {
+  co_await Flush();
   std::vector<DirectoryBatch> parts = SplitForWire(std::move(batch));
   for (DirectoryBatch& part : parts) {
     if (options_.cancel.cancelled()) co_return;
@@ -209,10 +231,10 @@ Task<void> ManifestSender::SendPlain(DirectoryBatch batch) {
   }
 }
 
-Task<void> ManifestSender::PushInSlot(DirectoryBatch batch) {
+Task<void> ManifestSender::PushInSlot(AgentMessage message) {
   SemaphoreUnits slot = co_await outbox_->manifest_slots()->Acquire(1);
   if (options_.cancel.cancelled()) co_return;
-  outbox_->PushManifest(std::move(batch), std::move(slot));
+  outbox_->PushManifest(std::move(message), std::move(slot));
 }
 
 }  // namespace uringsync

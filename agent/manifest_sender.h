@@ -5,6 +5,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <coroutine>
 #include <cstdint>
 #include <mutex>
@@ -25,6 +26,12 @@ namespace uringsync {
 class ManifestSender {
  public:
   // `root` null: there is no tree, and the manifest is empty.
+  // Folded listings travel together, so many or what came in so long.
+  static constexpr size_t kGroupListings = 32;
+  static_assert(kGroupListings <= kMaxFoldedGroup);
+  static constexpr size_t kGroupBytes = size_t{128} << 10;
+  static constexpr std::chrono::milliseconds kGroupTime{20};
+
   ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions options, SessionOutbox* outbox);
   ~ManifestSender();
 
@@ -56,7 +63,10 @@ class ManifestSender {
   void NoteDirectories(const RelPath& directory, std::vector<Entry>* entries);
   Task<void> SendListing(DirectoryBatch batch);
   Task<void> SendPlain(DirectoryBatch batch);
-  Task<void> PushInSlot(DirectoryBatch batch);
+  Task<void> PushInSlot(AgentMessage message);
+  // Sends the folded listings that were collected.
+  Task<void> Flush();
+  bool HasRoom(const FoldedListing& listing);
 
   Runtime* const runtime_;
   const DirectoryPtr root_;
@@ -70,6 +80,9 @@ class ManifestSender {
   std::optional<std::vector<RelPath>> only_;
   std::vector<bool> listed_;  // which of `only` are directories, as the listing of the one above says
   ScanTotals totals_;
+  FoldedGroup group_;  // kept in the window already
+  size_t group_bytes_ = 0;
+  std::chrono::steady_clock::time_point group_since_;
   std::atomic<bool> folding_{false};
   std::mutex mutex_;  // guards what follows
   FoldWindow window_;

@@ -26,10 +26,10 @@ void SessionOutbox::Push(AgentMessage message) {
   changed_.notify_all();
 }
 
-void SessionOutbox::PushManifest(DirectoryBatch batch, SemaphoreUnits slot) {
+void SessionOutbox::PushManifest(AgentMessage message, SemaphoreUnits slot) {
   std::lock_guard lock(mutex_);
   if (failing_ || closing_) return;
-  queue_.push_back({std::move(batch), std::move(slot), false});
+  queue_.push_back({std::move(message), std::move(slot), false});
   changed_.notify_all();
 }
 

@@ -58,7 +58,7 @@ class SessionOutbox {
 
   // One unit for each manifest batch that waits to be sent; given back here.
   Semaphore* manifest_slots() { return &manifest_slots_; }
-  void PushManifest(DirectoryBatch batch, SemaphoreUnits slot);
+  void PushManifest(AgentMessage message, SemaphoreUnits slot);
 
  private:
   struct Item {

@@ -81,6 +81,7 @@ struct Encoder {
     end->set_strays_removed(value.strays_removed);
     return absl::OkStatus();
   }
+  absl::Status operator()(const FoldedGroup& value) { return EncodeGroup(value, wire->mutable_folded_group()); }
   absl::Status operator()(const TreeReply& value) { return EncodeTree(value, wire->mutable_tree_reply()); }
   absl::Status operator()(const ApplyProgress& value) { return Encode(value, wire->mutable_apply_progress()); }
   absl::Status operator()(const BenchReport& value) { return EncodeBenchReport(value, wire->mutable_bench_report()); }
@@ -217,6 +218,10 @@ absl::StatusOr<AgentMessage> DecodeMessage(const v1::AgentMessage& wire) {
     case v1::AgentMessage::kSessionError: return Decode(wire.session_error());
     case v1::AgentMessage::kDirectoryBatch: return Decode(wire.directory_batch());
     case v1::AgentMessage::kManifestEnd: return Decode(wire.manifest_end());
+    case v1::AgentMessage::kFoldedGroup: {
+      US_ASSIGN_OR_RETURN(FoldedGroup group, DecodeGroup(wire.folded_group()));
+      return AgentMessage(std::move(group));
+    }
     case v1::AgentMessage::kTreeReply: {
       US_ASSIGN_OR_RETURN(TreeReply reply, DecodeTree(wire.tree_reply()));
       return AgentMessage(std::move(reply));

@@ -94,4 +94,37 @@ absl::StatusOr<DirectoryBatch> DecodeBatch(const v1::DirectoryBatch& wire) {
   return batch;
 }
 
+absl::Status EncodeGroup(const FoldedGroup& group, v1::FoldedGroup* wire) {
+  US_RETURN_IF_ERROR(CheckBound({"FoldedGroup", "batches"}, group.batches.size(), kMaxFoldedGroup, "listings"));
+  v1::DirectoryBatch encoded;
+  std::string bytes;
+  for (const DirectoryBatch& batch : group.batches) {
+    encoded.Clear();
+    US_RETURN_IF_ERROR(EncodeBatch(batch, &encoded));
+    encoded.SerializeToString(&bytes);
+    AddString(wire->mutable_batches(), bytes);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FoldedGroup> DecodeGroup(const v1::FoldedGroup& wire) {
+  const Where where{"FoldedGroup", "batches"};
+  const size_t count = static_cast<size_t>(wire.batches().lengths_size());
+  US_RETURN_IF_ERROR(CheckBound(where, count, kMaxFoldedGroup, "listings"));
+  if (count == 0) return Bad(where, kNoRow, "none");
+  StringsReader reader;
+  US_RETURN_IF_ERROR(reader.Init(wire.batches(), count, kMaxControlMessageBytes, where));
+  FoldedGroup group;
+  group.batches.reserve(count);
+  v1::DirectoryBatch encoded;
+  for (size_t row = 0; row < count; ++row) {
+    const std::string_view bytes = reader.Next();
+    if (!encoded.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Bad(where, row, "is no DirectoryBatch");
+    US_ASSIGN_OR_RETURN(DirectoryBatch batch, DecodeBatch(encoded));
+    if (!batch.folded) return Bad(where, row, "is not folded");
+    group.batches.push_back(std::move(batch));
+  }
+  return group;
+}
+
 }  // namespace uringsync::convert_internal

@@ -21,6 +21,9 @@ absl::StatusOr<ActionBatch> DecodeActions(const v1::ActionBatch& wire);
 absl::Status EncodeBatch(const DirectoryBatch& batch, v1::DirectoryBatch* wire);
 absl::StatusOr<DirectoryBatch> DecodeBatch(const v1::DirectoryBatch& wire);
 
+absl::Status EncodeGroup(const FoldedGroup& group, v1::FoldedGroup* wire);
+absl::StatusOr<FoldedGroup> DecodeGroup(const v1::FoldedGroup& wire);
+
 absl::Status EncodePaths(Where where, const std::vector<RelPath>& paths, size_t bound, v1::Strings* wire);
 absl::StatusOr<std::vector<RelPath>> DecodePaths(Where where, const v1::Strings& wire, size_t bound);
 absl::Status EncodeTree(const TreeReply& reply, v1::TreeReply* wire);

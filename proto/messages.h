@@ -240,6 +240,12 @@ struct TreeRow {
   std::vector<Child> children;  // subdirectories, by name
   friend bool operator==(const TreeRow&, const TreeRow&) = default;
 };
+// Folded listings that follow each other: a message each would cost more than what is in them.
+struct FoldedGroup {
+  std::vector<DirectoryBatch> batches;  // 1 to kMaxFoldedGroup, each with `folded`
+};
+constexpr size_t kMaxFoldedGroup = 64;
+
 struct TreeReply {
   bool valid = false;
   std::vector<TreeRow> rows;  // of the first directories asked for
@@ -313,7 +319,7 @@ struct ApplyDone {
 };
 
 using AgentMessage =
-    std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress, ApplyDone, TreeReply,
+    std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress, ApplyDone, TreeReply, FoldedGroup,
                  BenchReport>;
 
 }  // namespace uringsync

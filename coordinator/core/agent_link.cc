@@ -99,6 +99,17 @@ void AgentLink::OnStreamError(const absl::Status& status) {
   }
 }
 
+// Under the lock. What is wrong with it; null: nothing.
+const char* AgentLink::AcceptBatch(DirectoryBatch batch) {
+  const bool uncredited = batch.folded.has_value() || batch.expanded;
+  if (uncredited && (!folding_ || uncredited_ == kMaxUncredited)) return "sent more folded listings than it may";
+  if (!uncredited && received_ == granted_) return "sent more of its manifest than it was asked for";
+  if (end_ && !batch.expanded) return "sent more of its manifest after the end";
+  ++(uncredited ? uncredited_ : received_);
+  batches_.push_back(std::move(batch));
+  return nullptr;
+}
+
 bool AgentLink::Handle(AgentMessage message) {
   if (const auto* error = std::get_if<SessionError>(&message)) {
     events_->Fail(
@@ -115,12 +126,9 @@ bool AgentLink::Handle(AgentMessage message) {
   std::unique_lock lock(mutex_);
   const char* broken = nullptr;
   if (auto* batch = std::get_if<DirectoryBatch>(&message)) {
-    const bool uncredited = batch->folded.has_value() || batch->expanded;
-    if (uncredited && (!folding_ || uncredited_ == kMaxUncredited)) broken = "sent more folded listings than it may";
-    if (!uncredited && received_ == granted_) broken = "sent more of its manifest than it was asked for";
-    if (end_ && !batch->expanded) broken = "sent more of its manifest after the end";
-    ++(uncredited ? uncredited_ : received_);
-    if (broken == nullptr) batches_.push_back(std::move(*batch));
+    broken = AcceptBatch(std::move(*batch));
+  } else if (auto* group = std::get_if<FoldedGroup>(&message)) {
+    for (size_t i = 0; i < group->batches.size() && broken == nullptr; ++i) broken = AcceptBatch(std::move(group->batches[i]));
   } else if (const auto* end = std::get_if<ManifestEnd>(&message)) {
     if (end_ || granted_ == 0) broken = "ended a manifest that was not running";
     end_ = *end;

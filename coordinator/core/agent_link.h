@@ -82,6 +82,7 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   void ReceiveLoop();
   // False: nothing more is to be received.
   bool Handle(AgentMessage message);
+  const char* AcceptBatch(DirectoryBatch batch);
   void OnStreamError(const absl::Status& status);
   template <typename Reply>
   absl::StatusOr<Reply> AwaitReply(const char* what);

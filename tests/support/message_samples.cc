@@ -203,7 +203,18 @@ ClientMessage MessageSamples::AnyClientMessage() {
 }
 
 AgentMessage MessageSamples::AnyAgentMessage() {
-  switch (Number(9)) {
+  switch (Number(10)) {
+    case 9: {
+      FoldedGroup group;
+      while (group.batches.size() < 3) {
+        DirectoryBatch& batch = group.batches.emplace_back(Batch(Number(5)));
+        batch.last = true;
+        batch.error = 0;
+        batch.expanded = false;
+        batch.folded = FoldedEntries{AnyDigest(), 1 + Number(100), Number(2), random_()};
+      }
+      return group;
+    }
     case 8: return AnyTreeReply();
     case 7: {
       BenchReport report{.step = static_cast<BenchStep>(1 + Number(6)), .cores = static_cast<uint32_t>(1 + Number(64)),
