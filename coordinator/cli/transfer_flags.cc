@@ -31,15 +31,13 @@ absl::StatusOr<int> ParseLevel(const std::string& text) {
 
 absl::StatusOr<CompressionSettings> ToCompression(const TransferFlags& flags, bool local) {
   CompressionSettings settings;
-  for (const auto& [value, option] :
-       {std::pair{&flags.compress_choice, "--compress-choice"}, std::pair{&flags.compress_level, "--compress-level"}}) {
-    if (local && !value->empty()) {
-      return Usage(std::string(option) + ": no content crosses a connection between two local paths");
-    }
+  if (local && (!flags.compress_choice.empty() || flags.compress_level)) {
+    const std::string option = flags.compress_level ? "--compress-level" : "--compress-choice";
+    return Usage(option + ": no content crosses a connection between two local paths");
   }
   std::optional<int> level;
-  if (!flags.compress_level.empty()) {
-    US_ASSIGN_OR_RETURN(level, ParseLevel(flags.compress_level));
+  if (flags.compress_level) {
+    US_ASSIGN_OR_RETURN(level, ParseLevel(*flags.compress_level));
   }
   const std::string& choice = flags.compress_choice;
   if (choice == "none") {

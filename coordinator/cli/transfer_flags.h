@@ -22,7 +22,7 @@ namespace uringsync {
 struct TransferFlags {
   bool compress = false;
   std::string compress_choice;
-  std::string compress_level;
+  std::optional<std::string> compress_level;
   std::string bwlimit;
   bool background = false;  // declared with the options of all commands that run
 };

@@ -53,7 +53,12 @@ void ProveThreads(int count) {
   std::latch all_run(count);
   std::vector<std::thread> threads;
   threads.reserve(static_cast<size_t>(count));
-  for (int i = 0; i < count; ++i) threads.emplace_back([&all_run] { all_run.arrive_and_wait(); });
+  try {
+    for (int i = 0; i < count; ++i) threads.emplace_back([&all_run] { all_run.arrive_and_wait(); });
+  } catch (...) {
+    // Here, where the exception is known: unwinding would destroy threads that still wait, and end without a word.
+    std::terminate();
+  }
   for (std::thread& thread : threads) thread.join();
 }
 

@@ -6,6 +6,7 @@
 
 #include "agent/timed_dial.h"
 #include "tests/support/run_on.h"
+#include "tests/support/status_matchers.h"
 
 namespace uringsync {
 namespace {
@@ -56,6 +57,9 @@ Task<std::chrono::nanoseconds> EndWith(bool deaf, milliseconds limit, bool* clos
   RemoteContentSource source(Executor::Current());
   Scope channels;
   channels.Spawn(RunChannel(&source, std::make_unique<DeafChannel>(closed, deaf)));
+  // A connection that has not begun is no connection to end.
+  const absl::Status usable = co_await source.WaitUsable();
+  EXPECT_OK(usable);
   const auto begin = std::chrono::steady_clock::now();
   co_await EndOrderly(&source, limit);
   const auto took = std::chrono::steady_clock::now() - begin;

@@ -19,7 +19,7 @@ constexpr uint64_t kMiB = uint64_t{1} << 20;
 
 std::vector<std::byte> Words(std::initializer_list<uint64_t> words) {
   std::vector<std::byte> payload(words.size() * sizeof(uint64_t));
-  std::memcpy(payload.data(), words.begin(), payload.size());
+  if (words.size() != 0) std::memcpy(payload.data(), words.begin(), payload.size());
   return payload;
 }
 
