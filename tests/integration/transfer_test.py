@@ -78,10 +78,11 @@ class Transfer(harness.Case):
     def test_adaptive_compression_helps_where_the_rate_is_limited(self):
         os.makedirs(self.path("src"))
         with open(self.path("src", "prose"), "wb") as file:
-            file.write(prose(16 << 20))
+            file.write(prose(10 << 20))
         source, destination = self.pair()
-        summary = self.sync(source.endpoint("src"), destination.endpoint("pool", "copy"), "--json", "-z", "--bwlimit=4M").summary
-        self.assertLess(summary["apply"]["wire_bytes"], 12 << 20)
+        # So slow that compression pays on a busy machine and in a build that is slow itself.
+        summary = self.sync(source.endpoint("src"), destination.endpoint("pool", "copy"), "--json", "-z", "--bwlimit=1M").summary
+        self.assertLess(summary["apply"]["wire_bytes"], 9 << 20)
         self.compare("copy")
 
     def test_a_rate_limit_is_kept_between_agents_and_locally(self):
