@@ -32,7 +32,8 @@ struct Root {
   std::string name;
   std::string path;  // as configured, for messages
   bool read_only = false;
-  // The directory itself, readable where permitted: a rename of it or a mount over the path does not change what is served.
+  // The directory itself, readable where permitted. Pinned: nobody can put another one in its
+  // place; a session is refused when the path names another directory by now (session_root.h).
   DirectoryPtr directory;
 };
 

@@ -27,6 +27,22 @@ std::string FullPath(const Root& root, const RelPath& path) {
   return EscapeName(path.is_root() ? root.path : (root.path == "/" ? "" : root.path) + "/" + path.text());
 }
 
+// The root was pinned when the agent started. A file system mounted over its path since then, or another directory there, is
+// what people mean by that path: to go on with the old one would compare, and with --delete empty, the wrong trees.
+absl::Status CheckStillThere(Driver* driver, const Root& root) {
+  const std::string what = "root '" + root.name + "' (" + EscapeName(root.path) + ")";
+  struct statx pinned {};
+  struct statx named {};
+  US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &pinned), what));
+  const int result = sys::Statx(driver, AT_FDCWD, root.path.c_str(), 0, STATX_INO, &named);
+  const bool same = result == 0 && pinned.stx_ino == named.stx_ino && pinned.stx_dev_major == named.stx_dev_major &&
+                    pinned.stx_dev_minor == named.stx_dev_minor;
+  if (same) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      what + ": since the agent started, the directory at that path has been " +
+      (result == 0 ? "replaced or mounted over" : "moved, removed or hidden") + "; restart the agent to serve what is there now");
+}
+
 // What is there instead of a directory, for the message.
 std::string WhatIsThere(Driver* driver, const Directory& base, const RelPath& path) {
   absl::StatusOr<DirectoryPtr> parent = OpenBeneath(driver, base, path.Parent(), DirectoryAccess::kPath);
@@ -77,6 +93,7 @@ absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& 
   const bool writes = open.role == Role::kDestination && !open.dry_run;
   US_ASSIGN_OR_RETURN(const Root* root,
                       context.roots->FindForRole(open.root, writes ? Role::kDestination : Role::kSource));
+  US_RETURN_IF_ERROR(CheckStillThere(driver, *root));
   const DirectoryPtr& base = root->directory;
   SessionRoot result;
   result.full_path = FullPath(*root, open.path);

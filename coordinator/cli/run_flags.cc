@@ -142,7 +142,7 @@ void AddRunning(CLI::App* command, SyncMode mode, RunFlags* flags) {
       ->group(group);
   command
       ->add_option("--timeout", flags->timeout_seconds,
-                   "End the run (exit 30) when both agents are silent so long; never by default")
+                   "End the run (exit 30) when an agent is silent so long once it is connected; never by default")
       ->check(CLI::Range(1u, kMaxTimeoutSeconds))
       ->type_name("SECONDS")
       ->group(group);

@@ -43,6 +43,23 @@ TEST_F(SessionOpeningTest, MissingSourceAndFileInPlaceOfADirectoryAreNamed) {
   EXPECT_THAT(file.Expect<SessionError>().message, testing::HasSubstr("is a file"));
 }
 
+// A late mount over a source root once looked like an empty source, and --delete emptied the destination.
+TEST_F(SessionOpeningTest, ARootWhosePathNamesAnotherDirectoryByNowIsRefused) {
+  const std::string path = dir_ / "served";
+  ASSERT_EQ(::mkdir(path.c_str(), 0755), 0);
+  TestAgent agent(path);
+  ASSERT_EQ(::rename(path.c_str(), (dir_ / "moved").c_str()), 0);
+  for (const char* expected : {"moved, removed or hidden", "replaced or mounted over"}) {
+    TestSession session(&agent);
+    ASSERT_OK(session.Handshake());
+    session.Send(OpenFor(Role::kSource, 1, ""));
+    const SessionError error = session.Expect<SessionError>();
+    EXPECT_EQ(error.kind, ErrorKind::kSelection);
+    EXPECT_THAT(error.message, testing::HasSubstr(expected));
+    ::mkdir(path.c_str(), 0755);
+  }
+}
+
 TEST_F(SessionOpeningTest, MissingDestinationIsMadeWhenAskedForAndNotInADryRun) {
   StartAgent();
   OpenSession open = OpenFor(Role::kDestination, 1, "made");
