@@ -129,7 +129,7 @@ void AddOtherCommands(App* app) {
   app->doctor_command->add_option("PATH", app->doctor.paths, "Directories whose file system is looked at");
   app->doctor_command->add_flag("--json", app->doctor.json, "One JSON object");
   app->doctor_command->footer(
-      "\nExit 0: all is well. Exit 23: something works worse than it could; each finding says what to do.\n");
+      "\nExit 0: nothing is bad. Exit 23: something is bad; each finding says what to do.\n");
 }
 
 std::unique_ptr<App> MakeApp() {
