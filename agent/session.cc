@@ -1,6 +1,5 @@
 #include "agent/session.h"
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -164,7 +163,7 @@ absl::Status SessionRunner::Run(AgentStream* stream, const ControlPeer& peer, Ca
   OpeningWatch watch(stream, limits_);
   const absl::StatusOr<AgentHello> greeted = AgentHandshake(stream, std::move(reply));
   US_RETURN_IF_ERROR(watch.Passed(greeted.status(), "OpenSession"));
-  const bool signs_of_life = std::ranges::find(greeted->features, kAliveFeature) != greeted->features.end();
+  const bool signs_of_life = HasFeature(greeted->features, kAliveFeature);
   absl::StatusOr<ClientMessage> first = stream->Receive();
   absl::Status opening = watch.Passed(first.status(), "");
   if (absl::IsDeadlineExceeded(opening)) return opening;

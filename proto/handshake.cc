@@ -28,6 +28,10 @@ std::string SoftwareName(std::string_view program) { return std::string(program)
 
 std::string_view SoftwareVersion() { return kVersion; }
 
+bool HasFeature(const std::vector<std::string>& features, std::string_view feature) {
+  return std::ranges::find(features, feature) != features.end();
+}
+
 absl::StatusOr<uint32_t> ChooseVersion(VersionRange mine, std::string_view mine_name, VersionRange peer,
                                        std::string_view peer_name) {
   for (const VersionRange& range : {mine, peer}) {
@@ -48,7 +52,7 @@ absl::StatusOr<uint32_t> ChooseVersion(VersionRange mine, std::string_view mine_
 std::vector<std::string> CommonFeatures(const std::vector<std::string>& mine, const std::vector<std::string>& peer) {
   std::vector<std::string> common;
   for (const std::string& feature : mine) {
-    if (std::find(peer.begin(), peer.end(), feature) != peer.end()) common.push_back(feature);
+    if (HasFeature(peer, feature)) common.push_back(feature);
   }
   return common;
 }

@@ -33,6 +33,8 @@ struct VersionRange {
 absl::StatusOr<uint32_t> ChooseVersion(VersionRange mine, std::string_view mine_name, VersionRange peer,
                                        std::string_view peer_name);
 
+// Whether `features`, those of a Hello or of its reply, name `feature`.
+bool HasFeature(const std::vector<std::string>& features, std::string_view feature);
 // Features named by both sides, in `mine`'s order.
 std::vector<std::string> CommonFeatures(const std::vector<std::string>& mine, const std::vector<std::string>& peer);
 

@@ -169,7 +169,7 @@ absl::StatusOr<HelloReply> AgentLink::AwaitHello() {
   if (!reply.ok()) return reply;
   // It is asked for nothing until its session is opened.
   events_->Rest(side_);
-  if (std::ranges::find(reply->features, kAliveFeature) == reply->features.end()) events_->ShareActivity(side_);
+  if (!HasFeature(reply->features, kAliveFeature)) events_->ShareActivity(side_);
   return reply;
 }
 absl::Status AgentLink::Open(const OpenSession& open) {

@@ -156,7 +156,7 @@ class Benchmark {
       absl::StatusOr<HelloReply> reply = ClientHandshake(stream(side), hello);
       watch_.Arm(kForever);
       if (!reply.ok()) return FailFor(side, reply.status());
-      if (std::ranges::find(reply->features, kBenchFeature) == reply->features.end()) {
+      if (!HasFeature(reply->features, kBenchFeature)) {
         return Fail(ExitCode::kVersion, side,
                     Name(side) + ": " + EscapeName(reply->software) + " cannot measure; " + EscapeName(request_.software) +
                         " can: update the agent over there");

@@ -103,6 +103,9 @@ class Run final : public PlanSink {
   absl::Status CheckFeatures(const AgentLink& link, const HelloReply& hello);
   absl::Status OpenSessions();
   absl::Status PlanAndApply();
+  bool BothHave(std::string_view feature) const {
+    return HasFeature(source_hello_.features, feature) && HasFeature(destination_hello_.features, feature);
+  }
   std::optional<FoldRules> ChooseFolding() const;
   absl::StatusOr<IndexDifference> CompareIndexes(bool folds);
   absl::Status NothingToDo(const TreeTotals& below);
@@ -232,14 +235,11 @@ absl::Status Run::SayHello() {
 
 // What was asked for and an agent does not know: an error, unless it was left to us.
 absl::Status Run::CheckFeatures(const AgentLink& link, const HelloReply& hello) {
-  const auto has = [&hello](std::string_view feature) {
-    return std::find(hello.features.begin(), hello.features.end(), feature) != hello.features.end();
-  };
   const Side side = &link == &source_ ? Side::kSource : Side::kDestination;
   const bool limited = request_.bytes_per_second > 0 || request_.jobs > 0 || request_.background;
   std::string missing;
-  if (limited && !has(kLimitsFeature)) missing = "limits of rate, jobs or priority";
-  if (compression_.mode != CompressionMode::kOff && !has(kCompressionFeature)) {
+  if (limited && !HasFeature(hello.features, kLimitsFeature)) missing = "limits of rate, jobs or priority";
+  if (compression_.mode != CompressionMode::kOff && !HasFeature(hello.features, kCompressionFeature)) {
     if (compression_.mode == CompressionMode::kFixed) missing = "compression";
     compression_.mode = CompressionMode::kOff;
     if (missing.empty()) events_.Push(NoticeEvent{side, "too old for compression; contents go plain"});
@@ -265,10 +265,7 @@ absl::Status Run::OpenSessions() {
     US_ASSIGN_OR_RETURN(choice, request_.choose_route(source_hello_, destination_hello_));
   }
   destination.route = choice.route;
-  const auto makes_deltas = [](const HelloReply& hello) {
-    return std::ranges::find(hello.features, kDeltaFeature) != hello.features.end();
-  };
-  if (makes_deltas(source_hello_) && makes_deltas(destination_hello_)) destination.delta = request_.delta;
+  if (BothHave(kDeltaFeature)) destination.delta = request_.delta;
   US_RETURN_IF_ERROR(destination_.Open(destination));
   US_ASSIGN_OR_RETURN(destination_opened_, destination_.AwaitOpened());
   if (!destination_opened_.exists && request_.mode == SyncMode::kSync) {
@@ -289,12 +286,9 @@ absl::Status Run::OpenSessions() {
 // Digests stand for entries only where equal entries need nothing at all: not where kinds are left out one by one, nor where
 // contents decide. Into a directory that has just been made nothing is equal.
 std::optional<FoldRules> Run::ChooseFolding() const {
-  const auto offered = [](const HelloReply& hello) {
-    return std::find(hello.features.begin(), hello.features.end(), kFoldFeature) != hello.features.end();
-  };
   const bool whole = request_.symlinks && request_.devices && request_.specials;
   const bool by_content = request_.checksum || request_.mode == SyncMode::kVerify;
-  if (!request_.fold_listings || !whole || by_content || !offered(source_hello_) || !offered(destination_hello_) ||
+  if (!request_.fold_listings || !whole || by_content || !BothHave(kFoldFeature) ||
       !destination_opened_.exists || destination_opened_.created) {
     return std::nullopt;
   }
