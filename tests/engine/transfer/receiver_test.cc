@@ -163,8 +163,9 @@ TEST_P(ReceiverTest, AHugeHoleCostsFewRequests) {
   for (uint64_t at : {size / 3, size / 2, size - 10}) ASSERT_EQ(::pwrite(file.get(), "data", 4, static_cast<off_t>(at)), 4);
   if (::lseek(file.get(), 1 << 20, SEEK_DATA) < (2 << 20)) GTEST_SKIP() << "the file system tells no holes";
   ASSERT_FALSE(Put("sparse").has_value());
-  // One of the extents, one of each piece of data, and those that were on their way before the holes were known.
-  EXPECT_LE(sources_[0]->fetches + sources_[1]->fetches, 100);
+  // One of the extents, one of each piece of data, and those that went out before the holes were known: how many that are
+  // is up to the scheduler, and next to nothing beside one for each range.
+  EXPECT_LE(static_cast<uint64_t>(sources_[0]->fetches + sources_[1]->fetches), size / kRangeBytes / 100);
   const UniqueFd copy(::open((destination_ / "sparse").c_str(), O_RDONLY | O_CLOEXEC));
   EXPECT_EQ(EntryOf(destination_ / "sparse").size_bytes, size);
   EXPECT_LE(EntryOf(destination_ / "sparse").allocated_bytes, uint64_t{1} << 20);
