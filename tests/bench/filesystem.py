@@ -1,4 +1,4 @@
-"""Where the trees lie: a directory as it is, or a fresh file system in a loop image that is unmounted however the run ends."""
+"""Where the trees lie: a directory as it is, or a fresh file system in a loop image, in a mount namespace that ends with the run."""
 
 import atexit
 import os
@@ -7,6 +7,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import mounts  # noqa: E402
 
 KINDS = ("tmpfs", "ext4", "xfs", "btrfs")
 MKFS = {"ext4": ["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0"], "xfs": ["mkfs.xfs", "-q", "-f"],
@@ -34,6 +37,7 @@ def make(base, kind, size, inodes):
         return work
     if os.geteuid() != 0:
         sys.exit("--fs %s mounts a file system: it needs root" % kind)
+    mounts.keep_to_ourselves()
     mount_point = os.path.join(work, "mounted")
     os.mkdir(mount_point)
     size = max(size, SMALLEST_IMAGE)

@@ -17,6 +17,8 @@ import tempfile
 import time
 import unittest
 
+import mounts
+
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN_DIR = os.path.abspath(os.environ.get("URINGSYNC_BIN_DIR", os.path.join(REPOSITORY, "build", "release", "bin")))
 CLI = os.path.join(BIN_DIR, "uringsync")
@@ -336,6 +338,7 @@ def rsync_differences(src, dst, *options):
 
 def main():
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    mounts.keep_to_ourselves()
     for program in (CLI, AGENT):
         if not os.access(program, os.X_OK):
             sys.exit("%s is missing: build first, or set URINGSYNC_BIN_DIR" % program)
