@@ -24,6 +24,8 @@ namespace {
 constexpr size_t kConnectionsPerShard = 2;
 constexpr size_t kMaxConnections = 64;
 constexpr int kMaxDialTries = 6;
+// A coordinator that answers later than this is far away.
+constexpr std::chrono::milliseconds kFarAway{4};
 
 Task<void> SleepOnShard(std::chrono::nanoseconds time, CancelToken cancel) {
   co_await SleepUnlessCancelled(Shard::Current()->driver(), time, std::move(cancel));
@@ -92,6 +94,9 @@ Task<void> DestinationSession::Open() {
   if (opened.exists && !opened.created) opened.index_seed = IndexSeedFor(context_.indexes, open_);
   writes_ = writes && open_.route.kind != DataRoute::Kind::kNone;
   destination_ = opened;
+  // Into a directory that has just been made something will be copied.
+  if (writes_ && opened.created && open_.route.kind == DataRoute::Kind::kConnect) DialSource();
+  told_opened_ = std::chrono::steady_clock::now();
   opened_.store(true, std::memory_order_release);
   outbox_->Push(std::move(opened));
 }
@@ -121,9 +126,9 @@ absl::Status DestinationSession::StartOnce() {
   if (engine_ != nullptr) return absl::OkStatus();
   if (open_.route.kind == DataRoute::Kind::kLocal) {
     US_RETURN_IF_ERROR(UseLocalSource());
-  } else if (open_.route.kind == DataRoute::Kind::kConnect) {
-    MakeRemoteSources();
-    DialSource();
+  } else {
+    if (open_.route.kind == DataRoute::Kind::kConnect) DialSource();
+    US_RETURN_IF_ERROR(NeedSource());
   }
   MakeEngine();
   engine_ready_.store(true, std::memory_order_release);
@@ -139,7 +144,14 @@ absl::Status DestinationSession::UseLocalSource() {
   return absl::OkStatus();
 }
 
+void DestinationSession::ExpectActions() {
+  const bool far = std::chrono::steady_clock::now() - told_opened_ > kFarAway;
+  if (writes_ && far && open_.route.kind == DataRoute::Kind::kConnect) DialSource();
+}
+
 void DestinationSession::DialSource() {
+  if (!remote_.empty()) return;
+  MakeRemoteSources();
   // Every shard needs a connection of its own.
   const size_t shards = SessionShards(open_, context_.runtime->size());
   size_t wanted = open_.data_connections > 0 ? open_.data_connections : shards * kConnectionsPerShard;
@@ -211,7 +223,24 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
   bool any =
       std::any_of(dialers_.begin(), dialers_.end(), [](const std::atomic<int>& live) { return live.load() > 0; });
   const ErrorKind kind = absl::IsDeadlineExceeded(last) ? ErrorKind::kTimeout : ErrorKind::kProtocol;
-  if (!any) outbox_->Fail(kind, "destination: " + text);
+  if (!any) LoseSource(kind, "destination: " + text);
+}
+
+void DestinationSession::LoseSource(ErrorKind kind, std::string text) {
+  std::lock_guard lock(lost_mutex_);
+  if (source_needed_) {
+    outbox_->Fail(kind, std::move(text));
+  } else {
+    lost_ = SessionError{kind, std::move(text)};
+  }
+}
+
+absl::Status DestinationSession::NeedSource() {
+  std::lock_guard lock(lost_mutex_);
+  source_needed_ = true;
+  if (!lost_) return absl::OkStatus();
+  outbox_->Fail(lost_->kind, lost_->message);
+  return absl::UnavailableError("the source cannot be reached");
 }
 
 Task<absl::Status> DestinationSession::Use(std::unique_ptr<RequestChannel> channel) {
@@ -239,10 +268,8 @@ absl::Status DestinationSession::Finish() {
 }
 
 absl::StatusOr<std::vector<ContentSource*>> DestinationSession::SourcesToMeasure() {
-  if (open_.route.kind == DataRoute::Kind::kConnect && remote_.empty()) {
-    MakeRemoteSources();
-    DialSource();
-  }
+  if (open_.route.kind == DataRoute::Kind::kConnect) DialSource();
+  US_RETURN_IF_ERROR(NeedSource());
   if (remote_.empty()) return absl::FailedPreconditionError("no data connection between the sides to be measured");
   return std::vector<ContentSource*>(remote_.begin(), remote_.end());
 }
@@ -323,7 +350,7 @@ void DestinationSession::Stop() {
   cancel_.Cancel(absl::CancelledError("the destination session is over"));
   BlockOn(&context_.runtime->shard(0), JoinScope(&opening_));
   if (registered_) context_.table->RemoveDestination(open_.session);
-  const bool orderly = engine_ != nullptr && engine_->finished();
+  const bool orderly = (engine_ != nullptr && engine_->finished()) || nothing_to_do_;
   for (size_t i = 0; i < remote_.size(); ++i) {
     if (orderly) {
       running_.SpawnOn(&context_.runtime->shard(i), EndOrderly(remote_[i], kOrderlyEnd));

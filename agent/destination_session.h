@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,10 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   // Ends everything and waits for it; temporaries are removed, the lock is released. Idempotent.
   void Stop();
 
+  // The manifest was asked for: actions are likely to follow. Where the coordinator is far away the source may be, too, and is
+  // connected to now, which takes several round trips.
+  void ExpectActions();
+
   // For the outbox: progress and, once, the end.
   bool Poll(bool tick, AgentMessage* message);
 
@@ -53,15 +58,18 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   Task<absl::Status> Lock();
   // kAccept: lets the data server hand over connections of the source.
   absl::Status AwaitSource();
-  // At the first batch, or the end without one: the coordinator opens the destination before the source, so the source
-  // session can be found only now.
+  // At the first batch.
   absl::Status StartOnce();
   absl::Status UseLocalSource();
+  // Connects to a source that listens; once.
   void DialSource();
   void MakeRemoteSources();
   void MakeEngine();
   absl::StatusOr<std::vector<ContentSource*>> SourcesToMeasure();
   Task<void> DialLoop(size_t shard);
+  // No connection to the source is left to hope for. Fails the session as soon as it needs one.
+  void LoseSource(ErrorKind kind, std::string text);
+  absl::Status NeedSource();
   Task<void> TakeBackRoot();
   Task<void> CloseSource(RemoteContentSource* source, absl::Status reason);
   void WatchConnections();
@@ -78,8 +86,12 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   std::vector<RemoteContentSource*> remote_;  // of sources_, empty for a local route
   std::vector<std::atomic<int>> dialers_;     // live dial loops of each shard
   std::atomic<bool> ever_connected_{false};   // a data connection was there
+  std::mutex lost_mutex_;
+  bool source_needed_ = false;                // guarded by lost_mutex_, as is lost_
+  std::optional<SessionError> lost_;          // told when the source is needed
   bool writes_ = false;                       // written before opened_
   SessionOpened destination_;                 // likewise
+  std::chrono::steady_clock::time_point told_opened_{};  // likewise
   std::unique_ptr<ApplyEngine> engine_;
   std::unique_ptr<BenchRunner> bench_;
   std::atomic<bool> engine_ready_{false};  // lets the outbox's thread look at engine_

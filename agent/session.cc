@@ -127,6 +127,7 @@ class StreamSession {
     manifest_ = std::make_unique<ManifestSender>(context_.runtime, std::move(root), std::move(options), &outbox_);
     US_RETURN_IF_ERROR(manifest_->Start(start));
     manifest_->AddCredit(std::exchange(early_credit_, 0));
+    if (destination_ != nullptr) destination_->ExpectActions();
     return absl::OkStatus();
   }
 

@@ -168,11 +168,12 @@ absl::StatusOr<HelloReply> AgentLink::AwaitHello() {
   absl::StatusOr<HelloReply> reply = AwaitReply<HelloReply>("a hello");
   if (!reply.ok()) return reply;
   // It is asked for nothing until its session is opened.
-  events_->Rest(side_);
+  if (!asked_to_open_) events_->Rest(side_);
   if (!HasFeature(reply->features, kAliveFeature)) events_->ShareActivity(side_);
   return reply;
 }
 absl::Status AgentLink::Open(const OpenSession& open) {
+  asked_to_open_ = true;
   events_->Expect(side_);
   return Send(open);
 }

@@ -57,7 +57,7 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   // Sends; a failure becomes the run's, told by what the receiving thread learns where that is better.
   absl::Status Send(const ClientMessage& message);
   absl::StatusOr<HelloReply> AwaitHello();
-  // From here on the agent owes signs of life.
+  // From here on the agent owes signs of life. May be called before AwaitHello.
   absl::Status Open(const OpenSession& open);
   absl::StatusOr<SessionOpened> AwaitOpened();
   absl::StatusOr<TreeReply> AwaitTree();
@@ -110,6 +110,7 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   bool ended_ = false;
 
   // Planning thread.
+  bool asked_to_open_ = false;
   ManifestEnd manifest_end_;
   uint64_t taken_ = 0;
   uint64_t offered_ = 0;

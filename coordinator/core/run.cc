@@ -101,6 +101,7 @@ class Run final : public PlanSink {
   absl::Status Converse();
   absl::Status SayHello();
   absl::Status CheckFeatures(const AgentLink& link, const HelloReply& hello);
+  absl::Status OpenSource();
   absl::Status OpenSessions();
   absl::Status PlanAndApply();
   bool BothHave(std::string_view feature) const {
@@ -136,6 +137,7 @@ class Run final : public PlanSink {
   HelloReply source_hello_;
   HelloReply destination_hello_;
   CompressionSettings compression_ = request_.compression;
+  bool source_asked_ = false;
   SessionOpened source_opened_;
   SessionOpened destination_opened_;
   Planner* planner_ = nullptr;
@@ -218,6 +220,8 @@ absl::Status Run::SayHello() {
   hello.features.push_back(std::string(kDeltaFeature));
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
+  // Asked for along with the greeting, a round trip earlier, where nothing in it depends on what the agents can do.
+  if (compression_.mode == CompressionMode::kOff) US_RETURN_IF_ERROR(OpenSource());
   US_ASSIGN_OR_RETURN(source_hello_, source_.AwaitHello());
   US_ASSIGN_OR_RETURN(destination_hello_, destination_.AwaitHello());
   for (const auto& [link, reply] :
@@ -249,11 +253,16 @@ absl::Status Run::CheckFeatures(const AgentLink& link, const HelloReply& hello) 
   return absl::CancelledError("a feature is missing");
 }
 
-absl::Status Run::OpenSessions() {
-  // The source first: where there is none, no destination directory is made.
+absl::Status Run::OpenSource() {
+  if (std::exchange(source_asked_, true)) return absl::OkStatus();
   OpenSession source = MakeOpenSession(request_, Role::kSource);
   source.compression = compression_;
-  US_RETURN_IF_ERROR(source_.Open(source));
+  return source_.Open(source);
+}
+
+absl::Status Run::OpenSessions() {
+  // The source first: where there is none, no destination directory is made.
+  US_RETURN_IF_ERROR(OpenSource());
   US_ASSIGN_OR_RETURN(source_opened_, source_.AwaitOpened());
   if (!source_opened_.exists) {
     events_.Fail({ExitCode::kSelection, Side::kSource, "source agent: the source directory does not exist"});

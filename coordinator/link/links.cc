@@ -1,5 +1,6 @@
 #include "coordinator/link/links.h"
 
+#include <thread>
 #include <utility>
 
 #include "coordinator/link/link_error.h"
@@ -52,36 +53,48 @@ absl::Status Links::StartPrivateAgent(LinkOptions* options) {
   return absl::OkStatus();
 }
 
-absl::Status Links::Connect(const LinkOptions& options) {
-  const auto open = [&](const LinkTarget& target, Side side, std::unique_ptr<ClientStream>* stream) -> absl::Status {
-    ChannelSpec spec;
-    spec.connect_timeout = options.connect_timeout;
-    if (target.endpoint.is_local()) {
-      spec.fd = agent_->TakeSocket();
-    } else {
-      spec.host = target.endpoint.agent().host;
-      spec.port = target.endpoint.agent().port;
-      spec.tls = options.tls;
-    }
-    absl::StatusOr<std::unique_ptr<ControlChannel>> channel = ControlChannel::Connect(std::move(spec));
-    if (!channel.ok()) return AsLinkError(channel.status(), Name(side));
-    absl::StatusOr<std::unique_ptr<ClientStream>> opened = (*channel)->OpenStream();
-    if (!opened.ok()) return AsLinkError(opened.status(), Name(side));
-    *stream = *std::move(opened);
-    channels_.push_back(*std::move(channel));
-    return absl::OkStatus();
-  };
-  // A private agent starts while the running one answers: the one that listens goes first.
-  const bool destination_first = targets_.source.endpoint.is_local() && !targets_.destination.endpoint.is_local();
-  if (destination_first) US_RETURN_IF_ERROR(open(targets_.destination, Side::kDestination, &destination_));
-  US_RETURN_IF_ERROR(open(targets_.source, Side::kSource, &source_));
-  if (destination_first) return absl::OkStatus();
-  if (!SameAgent(targets_.source.endpoint, targets_.destination.endpoint)) {
-    return open(targets_.destination, Side::kDestination, &destination_);
+absl::StatusOr<Links::Opened> Links::OpenLink(const LinkTarget& target, Side side, const LinkOptions& options) const {
+  ChannelSpec spec;
+  spec.connect_timeout = options.connect_timeout;
+  if (target.endpoint.is_local()) {
+    spec.fd = agent_->TakeSocket();
+  } else {
+    spec.host = target.endpoint.agent().host;
+    spec.port = target.endpoint.agent().port;
+    spec.tls = options.tls;
   }
-  absl::StatusOr<std::unique_ptr<ClientStream>> second = channels_.front()->OpenStream();
-  if (!second.ok()) return AsLinkError(second.status(), Name(Side::kDestination));
-  destination_ = *std::move(second);
+  Opened opened;
+  absl::StatusOr<std::unique_ptr<ControlChannel>> channel = ControlChannel::Connect(std::move(spec));
+  if (!channel.ok()) return AsLinkError(channel.status(), Name(side));
+  opened.channel = *std::move(channel);
+  absl::StatusOr<std::unique_ptr<ClientStream>> stream = opened.channel->OpenStream();
+  if (!stream.ok()) return AsLinkError(stream.status(), Name(side));
+  opened.stream = *std::move(stream);
+  return opened;
+}
+
+absl::Status Links::Connect(const LinkOptions& options) {
+  const bool one_agent = SameAgent(targets_.source.endpoint, targets_.destination.endpoint);
+  absl::StatusOr<Opened> destination = Opened();
+  std::thread beside;
+  // Connecting to an agent far away takes several round trips: both at once.
+  if (!one_agent) {
+    beside = std::thread([&] { destination = OpenLink(targets_.destination, Side::kDestination, options); });
+  }
+  absl::StatusOr<Opened> source = OpenLink(targets_.source, Side::kSource, options);
+  if (beside.joinable()) beside.join();
+  US_RETURN_IF_ERROR(source.status());
+  US_RETURN_IF_ERROR(destination.status());
+  if (one_agent) {
+    absl::StatusOr<std::unique_ptr<ClientStream>> second = source->channel->OpenStream();
+    if (!second.ok()) return AsLinkError(second.status(), Name(Side::kDestination));
+    destination->stream = *std::move(second);
+  }
+  for (Opened* opened : {&*source, &*destination}) {
+    if (opened->channel != nullptr) channels_.push_back(std::move(opened->channel));
+  }
+  source_ = std::move(source->stream);
+  destination_ = std::move(destination->stream);
   return absl::OkStatus();
 }
 

@@ -101,7 +101,14 @@ class Links {
  private:
   Links() = default;
   absl::Status StartPrivateAgent(LinkOptions* options);
+  // A connection with a stream on it.
+  struct Opened {
+    std::unique_ptr<ControlChannel> channel;
+    std::unique_ptr<ClientStream> stream;
+  };
   absl::Status Connect(const LinkOptions& options);
+  // One side's; any thread.
+  absl::StatusOr<Opened> OpenLink(const LinkTarget& target, Side side, const LinkOptions& options) const;
 
   LinkTargets targets_;
   std::unique_ptr<PrivateAgent> agent_;

@@ -118,6 +118,20 @@ TEST_F(SessionOpeningTest, NothingToDoNeedsNoSource) {
   EXPECT_EQ(done.durability, Durability::kBatch);
 }
 
+TEST_F(SessionOpeningTest, NothingToDoNeedsNoSourceThoughANewDestinationConnectsAtOnce) {
+  StartAgent();
+  destination_ = std::make_unique<TestSession>(agent_.get());
+  ASSERT_OK(destination_->Handshake());
+  OpenSession open = OpenFor(Role::kDestination, 2, "new");
+  open.create_root = true;
+  open.route.kind = DataRoute::Kind::kConnect;
+  open.route.host = "no.such.host.invalid";
+  open.route.port = 1;
+  destination_->Send(open);
+  EXPECT_TRUE(destination_->Expect<SessionOpened>().created);
+  EXPECT_EQ(Finish().durability, Durability::kBatch);
+}
+
 TEST_F(SessionOpeningTest, MessagesOutOfOrderAreAProtocolError) {
   StartAgent();
   TestSession session(agent_.get());

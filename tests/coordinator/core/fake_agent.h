@@ -32,6 +32,8 @@ class FakeAgent {
     // Answers to one batch of actions; the default completes it. nullopt: die now.
     std::function<std::optional<ApplyProgress>(const ActionBatch&)> apply;
     bool silent_at_finish = false;
+    // Answers the greeting when it is asked for a session, and not before.
+    bool late_hello = false;
     bool ignore_goodbye = false;
     // Says that it lives, from the opening of its session on.
     bool signs_of_life = false;
@@ -64,9 +66,10 @@ class FakeAgent {
   }
 
   bool Handle(const ClientMessage& message) {
-    if (std::holds_alternative<Hello>(message)) return Send(behaviour_.hello);
+    if (std::holds_alternative<Hello>(message)) return behaviour_.late_hello || Send(behaviour_.hello);
     if (const auto* open = std::get_if<OpenSession>(&message)) {
       opens.push_back(*open);
+      if (behaviour_.late_hello && !Send(behaviour_.hello)) return false;
       behaviour_.opened.root.type = FileType::kDirectory;
       if (behaviour_.signs_of_life) alive_ = std::thread([this] { SayAlive(); });
       if (!behaviour_.refuse_open) return Send(behaviour_.opened);

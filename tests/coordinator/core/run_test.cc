@@ -120,6 +120,21 @@ TEST(RunSyncTest, OpensTheSourceFirstAndTheDestinationWithTheRouteThatWasChosen)
   EXPECT_EQ(f.source_agent->opens.at(0).role, Role::kSource);
 }
 
+TEST(RunSyncTest, AsksTheSourceForItsSessionAlongWithTheGreeting) {
+  Fixture f;
+  f.source.late_hello = true;
+  EXPECT_EQ(f.Run().exit_code, ExitCode::kOk);
+  EXPECT_EQ(f.source_agent->opens.size(), 1u);
+}
+
+TEST(RunSyncTest, WaitsForTheGreetingsWhereTheSessionDependsOnThem) {
+  Fixture f;
+  f.request.compression.mode = CompressionMode::kAdaptive;
+  EXPECT_EQ(f.Run().exit_code, ExitCode::kOk);
+  // The destination is too old for compression, and the source was told in time.
+  EXPECT_EQ(f.source_agent->opens.at(0).compression.mode, CompressionMode::kOff);
+}
+
 TEST(RunSyncTest, PlanListsWithoutTouching) {
   Fixture f;
   f.request.mode = SyncMode::kPlan;
