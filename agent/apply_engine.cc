@@ -70,19 +70,21 @@ Task<void> ApplyEngine::Intake(ApplyWorker* home) {
     std::optional<std::optional<ActionBatch>> next = co_await inbox_.Receive();
     if (!next.has_value() || shared_.receive.stopped()) break;
     if (!next->has_value()) {
-      co_await EndPhase();
+      co_await EndPhase(home);
       finished_ = true;
       on_news_();
       break;
     }
     co_await Apply(**std::move(next), home);
   }
+  co_await RemoveDirectories(home);
   co_await shared_.barrier.Wait();
   shared_.work.Close();
   shared_.large_work.Close();
 }
 
-Task<void> ApplyEngine::EndPhase() {
+Task<void> ApplyEngine::EndPhase(ApplyWorker* home) {
+  co_await RemoveDirectories(home);
   co_await shared_.barrier.Wait();
   if (!shared_.options.sync() || shared_.receive.stopped()) co_return;
   Scope syncs;
@@ -92,28 +94,60 @@ Task<void> ApplyEngine::EndPhase() {
 
 Task<void> ApplyEngine::Apply(ActionBatch batch, ApplyWorker* home) {
   if (phase_.has_value() && *phase_ != batch.phase) {
-    co_await EndPhase();
+    co_await EndPhase(home);
     // Deletes may have made room.
     shared_.room.Reset();
     failed_directories_.clear();
   }
   phase_ = batch.phase;
   BatchPtr state = shared_.report.BeginBatch(batch.sequence, batch.actions.size());
+  if (batch.phase == Phase::kDelete) {
+    co_await Delete(std::move(batch.actions), state, home);
+    co_return;
+  }
   // Counted before anything is handed out, so that the barrier cannot open in between.
   shared_.barrier.Add(batch.actions.size());
   const bool privileged = shared_.options.capabilities.can_override_owner;
   // A directory's own mode may shut out whoever is not privileged: then children go strictly before parents.
-  const bool in_order = batch.phase == Phase::kDelete || (batch.phase == Phase::kDirectoryMetadata && !privileged);
-  if (in_order) {
+  if (batch.phase == Phase::kDirectoryMetadata && !privileged) {
     co_await RunInOrder(std::move(batch.actions), state, home);
     co_return;
   }
   co_await MakeDirectories(&batch.actions, state, home);
-  co_await Spread(std::move(batch.actions), state);
+  co_await Spread(std::move(batch.actions), state, kChunkActions);
 }
 
 Task<void> ApplyEngine::RunInOrder(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home) {
   for (const Action& action : actions) co_await home->RunAlone(&action, batch);
+  // Other shards may hold descriptors of directories that are gone.
+  shared_.directory_epoch.fetch_add(1);
+}
+
+// Children come before their directories: when everything before a directory has ended it is empty, and so whatever is no directory
+// can go at once, on all shards, as long as directories wait for it.
+Task<void> ApplyEngine::Delete(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home) {
+  std::vector<Action> others;
+  for (Action& action : actions) {
+    const Entry& doomed = action.existing.has_value() ? *action.existing : action.wanted;
+    if (doomed.type == FileType::kDirectory) {
+      doomed_directories_.push_back({batch, std::move(action)});
+    } else {
+      others.push_back(std::move(action));
+    }
+  }
+  shared_.barrier.Add(others.size());
+  // Two shards in one directory would wait for its lock.
+  co_await Spread(std::move(others), batch, kMaxActionsPerBatch);
+  // Batches that have not ended hold credit: what the peer cannot go on without is not put off.
+  if (inbox_.size() == 0 || doomed_directories_.size() >= kDoomedDirectories) co_await RemoveDirectories(home);
+}
+
+Task<void> ApplyEngine::RemoveDirectories(ApplyWorker* home) {
+  if (doomed_directories_.empty()) co_return;
+  co_await shared_.barrier.Wait();
+  std::vector<DoomedDirectory> directories = std::exchange(doomed_directories_, {});
+  shared_.barrier.Add(directories.size());
+  for (const DoomedDirectory& directory : directories) co_await home->RunAlone(&directory.action, directory.batch);
   // Other shards may hold descriptors of directories that are gone.
   shared_.directory_epoch.fetch_add(1);
 }
@@ -159,7 +193,7 @@ Task<void> ApplyEngine::MakeDirectories(std::vector<Action>* actions, BatchPtr b
   actions->resize(kept);
 }
 
-Task<void> ApplyEngine::Spread(std::vector<Action> actions, BatchPtr batch) {
+Task<void> ApplyEngine::Spread(std::vector<Action> actions, BatchPtr batch, size_t chunk_actions) {
   WorkChunk chunk;
   chunk.batch = batch;
   std::string directory;
@@ -171,7 +205,7 @@ Task<void> ApplyEngine::Spread(std::vector<Action> actions, BatchPtr batch) {
       continue;
     }
     std::string parent = action.path.Parent().text();
-    if (!chunk.actions.empty() && (chunk.actions.size() >= kChunkActions || parent != directory))
+    if (!chunk.actions.empty() && (chunk.actions.size() >= chunk_actions || parent != directory))
       co_await HandOut(&shared_.work, std::exchange(chunk, WorkChunk{batch, {}}));
     directory = std::move(parent);
     chunk.actions.push_back(std::move(action));

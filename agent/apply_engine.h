@@ -2,7 +2,7 @@
 //
 // Batches come in by Submit in order. Directories are made first, in order, by one coroutine; everything else is cut
 // into chunks of one directory and taken by the shards' workers. A batch of another phase begins when everything before
-// it has ended and is durable. Deletes run in their order (children before parents).
+// it has ended and is durable. Deletes come with children before parents; a directory is removed when all before it is gone.
 //
 // Thread rule: Start, Submit, Finish, Stop and the destructor on one thread that is no shard (Stop on any); results
 // come through shared().report. Use:  ApplyEngine engine(runtime, root, options, sources, on_news);   engine.Start();
@@ -34,6 +34,8 @@ class ApplyEngine {
   // Actions of one chunk (one, where that is a large file): small enough to spread one directory over all shards, big enough to keep a shard at one
   // directory.
   static constexpr size_t kChunkActions = 64;
+  // Directories that wait for what is in them to be deleted.
+  static constexpr size_t kDoomedDirectories = 256;
 
   // `sources`: one for each shard, outliving the engine. `on_news` as in ApplyReport; also called once when the engine
   // has finished.
@@ -64,11 +66,14 @@ class ApplyEngine {
   Task<void> Apply(ActionBatch batch, ApplyWorker* home);
   Task<void> MakeDirectories(std::vector<Action>* actions, BatchPtr batch, ApplyWorker* home);
   Task<void> RunInOrder(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home);
-  Task<void> Spread(std::vector<Action> actions, BatchPtr batch);
+  // Hands out chunks of at most `chunk_actions`.
+  Task<void> Spread(std::vector<Action> actions, BatchPtr batch, size_t chunk_actions);
+  Task<void> Delete(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home);
+  Task<void> RemoveDirectories(ApplyWorker* home);
   Task<void> HandOut(Channel<WorkChunk>* queue, WorkChunk chunk);
   void Abandon(const BatchPtr& batch, size_t actions);
   // Waits for everything handed out and makes it durable.
-  Task<void> EndPhase();
+  Task<void> EndPhase(ApplyWorker* home);
   Task<void> RunWorker(ApplyWorker* worker);
   Task<void> EndWithoutParent(const Action* action, BatchPtr batch);
 
@@ -85,6 +90,11 @@ class ApplyEngine {
   uint64_t last_sequence_ = 0;
   std::optional<Phase> phase_;
   std::unordered_set<std::string> failed_directories_;
+  struct DoomedDirectory {
+    BatchPtr batch;
+    Action action;
+  };
+  std::vector<DoomedDirectory> doomed_directories_;  // in the order in which they came
   bool started_ = false;
   bool stopped_ = false;
 };

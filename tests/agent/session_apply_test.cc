@@ -144,6 +144,33 @@ TEST_F(SessionApplyTest, EndOfTheStreamStopsTheWorkAndReleasesTheLock) {
   EXPECT_TRUE(again.Expect<SessionOpened>().exists);
 }
 
+TEST_F(SessionApplyTest, DirectoriesAreRemovedAfterWhatIsInThemAndStayWhereSomethingIsLeft) {
+  constexpr int kDirectories = 6;
+  constexpr int kFiles = 5;
+  for (int d = 0; d < kDirectories; ++d) {
+    for (int f = 0; f < kFiles; ++f) WriteFile(dir_ / ("dst/d" + std::to_string(d) + "/sub/f" + std::to_string(f)), "x");
+  }
+  WriteFile(dir_ / "dst/d3/sub/unplanned", "x");
+  OpenBoth(Durability::kNone);
+  // Many small batches, that a directory waits in another batch than its files.
+  for (int d = 0; d < kDirectories; ++d) {
+    const std::string directory = "d" + std::to_string(d);
+    for (int f = 0; f < kFiles; ++f) {
+      const std::string name = "f" + std::to_string(f);
+      Submit(Phase::kDelete, {Add(ActionKind::kDelete, directory + "/sub/" + name, DestinationEntry(directory + "/sub", name))});
+    }
+    Submit(Phase::kDelete, {Add(ActionKind::kDelete, directory + "/sub", DestinationEntry(directory, "sub")),
+                            Add(ActionKind::kDelete, directory, DestinationEntry("", directory))});
+  }
+  EXPECT_EQ(Finish().counters.actions_done, uint64_t{kDirectories * (kFiles + 2)});
+  EXPECT_THAT(ReadDestinationNames(), testing::ElementsAre("d3"));
+  EXPECT_TRUE(Exists("dst/d3/sub/unplanned"));
+  ASSERT_EQ(destination_->problems.size(), 2u);  // d3/sub, and d3 itself
+  EXPECT_EQ(destination_->problems[0].error, ENOTEMPTY);
+  EXPECT_EQ(destination_->problems[0].path.text(), "d3/sub");
+  EXPECT_EQ(destination_->problems[1].path.text(), "d3");
+}
+
 TEST_F(SessionApplyTest, RemovedDirectoriesAreNotSynced) {
   for (int d = 0; d < 20; ++d) WriteFile(dir_ / ("dst/top/d" + std::to_string(d) + "/x"), "x");
   OpenBoth();
