@@ -194,8 +194,17 @@ Task<void> Receiver::RangeWorker(LargeFile* large) {
     if (large->owner != this) co_await WaitWhileBusy(large);
     const std::optional<FileRange> range = large->Take();
     if (!range.has_value()) break;
+    ++ranges_filling_;
     co_await FillRange(large, range->offset, range->length);
+    --ranges_filling_;
+    MaybeAddWorker(large);
   }
+}
+
+void Receiver::MaybeAddWorker(LargeFile* large) {
+  // This worker takes the next range, the new one the one after it.
+  if ((ranges_filling_ + 2) * kRangeBytes > source_->outstanding_bytes() || large->drained.load()) return;
+  large->scope->SpawnOn(shard_, RangeWorker(large));
 }
 
 Task<void> Receiver::LearnHoles(LargeFile* large) {

@@ -34,9 +34,10 @@ namespace uringsync {
 
 // A file of more than one piece is large.
 constexpr uint64_t kSmallFileBytes = kMaxPieceBytes;
-// What a worker takes of a large file at once. The workers of a shard together stay within kOutstandingBytesPerShard.
+// What a worker takes of a large file at once. Those of a shard that begin stay within kOutstandingBytesPerShard together; on a long way
+// further ones follow (ContentSource::outstanding_bytes).
 constexpr uint64_t kRangeBytes = uint64_t{4} << 20;
-// Workers of one large file on one shard: one reads while others write.
+// Workers of one large file on one shard at first: one reads while others write.
 constexpr size_t kRangeWorkersPerShard = 3;
 // A file of at least this size that takes less room than that is asked where its data lies. Bytes.
 constexpr uint64_t kMinHoleyBytes = uint64_t{32} << 20;
@@ -106,6 +107,8 @@ class Receiver {
   // From the old file and what differs; nullopt, with an empty file, when it has to be sent whole.
   Task<std::optional<FillResult>> FillDelta(int fd, IncomingFile* file);
   Task<void> RangeWorker(LargeFile* file);
+  // A further worker where the way to the source holds more than the ranges that are under way.
+  void MaybeAddWorker(LargeFile* file);
   // Asks where the data of `file` lies, so that long holes are not asked for piece by piece.
   Task<void> LearnHoles(LargeFile* file);
   Task<void> FillRange(LargeFile* file, uint64_t offset, uint64_t length);
@@ -124,6 +127,7 @@ class Receiver {
   size_t own_files_with_ranges_ = 0;  // large files that were begun on this shard and have ranges left
   std::vector<std::coroutine_handle<>> helpers_;
   size_t waiting_helpers_ = 0;  // in WaitWhileBusy
+  uint64_t ranges_filling_ = 0;
 };
 
 }  // namespace uringsync

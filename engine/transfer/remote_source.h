@@ -90,6 +90,7 @@ class RemoteContentSource final : public ContentSource {
   // Follows the round trip and the rate (fetch_window.h).
   size_t concurrency() const override { return window_.requests(); }
   size_t max_concurrency() const override { return FetchWindow::kMostRequests; }
+  uint64_t outstanding_bytes() const override { return window_.bytes(); }
   uint64_t wire_bytes() const override;
 
  private:
