@@ -304,7 +304,7 @@ class Case(unittest.TestCase):
         mounted = run(command)
         if mounted.code:
             self.skipTest("cannot mount here: %s" % mounted.stderr.strip())
-        self.addCleanup(run, ["umount", point])
+        self.addCleanup(run, ["umount", "-l", point])  # an agent that pins it may end later
         return point
 
 
