@@ -31,6 +31,7 @@ constexpr int kMaxStagings = 2;
 
 ApplyWorker::ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* source, size_t shards)
     : shared_(shared),
+      may_link_unnamed_(MayLinkUnnamed(shared->options.capabilities)),
       budget_(DescriptorBudget::OfProcess(shards)),
       directories_(shard->driver(), shared->root, &shared->directory_epoch, budget_.cached_directories),
       context_{shard->driver(), shared, &directories_},
@@ -148,6 +149,14 @@ Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreU
 }
 
 // The temporary of a file, symlink or special object, in a directory that is made writable if need be.
+UnnamedOptions ApplyWorker::UnnamedFor(const Entry& wanted) const {
+  UnnamedOptions options;
+  options.durable = shared_->options.sync();
+  // Nobody can open it before it is complete: it may have its permissions from the start.
+  if (shared_->receive.options().selection.mode) options.mode = wanted.mode & 0777;
+  return options;
+}
+
 ApplyWorker::Failure ApplyWorker::TryCreateStaged(const Action& action, StagedObject* staged) {
   absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, action.path);
   if (!parent.ok()) return DestinationFailure(parent.status(), "open");
@@ -157,8 +166,10 @@ ApplyWorker::Failure ApplyWorker::TryCreateStaged(const Action& action, StagedOb
       case ActionKind::kPutSymlink:
         return StagedObject::CreateSymlink(context_.driver, *parent, namer, action.wanted.symlink_target);
       case ActionKind::kPutSpecial: return StagedObject::CreateSpecial(context_.driver, *parent, namer, action.wanted);
-      default: return StagedObject::CreateFile(context_.driver, *parent, namer);
+      default: break;
     }
+    if (action.existing.has_value() || !may_link_unnamed_) return StagedObject::CreateFile(context_.driver, *parent, namer);
+    return StagedObject::CreateUnnamedFile(context_.driver, *parent, namer, UnnamedFor(action.wanted));
   };
   absl::StatusOr<StagedObject> created = create();
   if (StatusErrno(created.status()) == EACCES && MakeWritable(context_, **parent)) created = create();

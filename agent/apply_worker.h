@@ -79,6 +79,7 @@ class ApplyWorker {
   int RoomDescriptor(const Action& action, DirectoryPtr* parent);
   // Tells the session's RoomWatch where `failure` is a refusal for want of room.
   void NoteRoom(const Action& action, const Failure& failure);
+  UnnamedOptions UnnamedFor(const Entry& wanted) const;
   Task<Failure> CreateStaged(const Action* action, StagedObject* staged);
   Failure TryCreateStaged(const Action& action, StagedObject* staged);
   Failure PublishNow(const Action& action, StagedObject* staged);
@@ -86,6 +87,7 @@ class ApplyWorker {
   Task<void> SyncDirectory(std::string path, SemaphoreUnits slot);
 
   ApplyShared* const shared_;
+  const bool may_link_unnamed_;
   const DescriptorBudget budget_;
   DirectoryCache directories_;
   const NamespaceContext context_;

@@ -64,6 +64,14 @@ absl::StatusOr<StagedObject> StagedObject::CreateFile(Driver* driver, DirectoryP
   return StagedObject(driver, std::move(parent), std::move(name), UniqueFd(fd));
 }
 
+absl::StatusOr<StagedObject> StagedObject::CreateUnnamedFile(Driver* driver, DirectoryPtr parent, StateNamer* namer,
+                                                             const UnnamedOptions& options) {
+  absl::StatusOr<UniqueFd> file = OpenUnnamed(driver, *parent, options);
+  if (!file.ok()) return file.status();
+  if (!file->valid()) return CreateFile(driver, std::move(parent), namer);
+  return StagedObject(driver, std::move(parent), std::string(), *std::move(file));
+}
+
 absl::StatusOr<StagedObject> StagedObject::CreateSymlink(Driver* driver, DirectoryPtr parent, StateNamer* namer,
                                                          const std::string& target) {
   std::string name;
@@ -104,13 +112,21 @@ ObjectHandle StagedObject::handle() const {
 
 absl::Status StagedObject::Discard() {
   if (parent_ == nullptr) return absl::OkStatus();
-  const int result = sys::Unlinkat(driver_, parent_->fd(), name_.c_str(), 0);
+  const int result = name_.empty() ? 0 : sys::Unlinkat(driver_, parent_->fd(), name_.c_str(), 0);
   parent_.reset();
   fd_.Reset();
   return result == -ENOENT ? absl::OkStatus() : sys::SysStatus(result, "unlink");
 }
 
+absl::Status StagedObject::PublishUnnamed(const char* name) {
+  const int result = LinkUnnamed(driver_, fd_.get(), *parent_, name);
+  if (result == 0 || parent_->facts().unnamed_files.load(std::memory_order_relaxed) != DirectoryFacts::UnnamedFiles::kNone)
+    return sys::SysStatus(result, "link");
+  return MakeStatus(absl::StatusCode::kUnimplemented, "link: an unnamed file may not get a name here");
+}
+
 absl::Status StagedObject::PublishNew(const char* name) {
+  if (name_.empty()) return PublishUnnamed(name);
   const int dirfd = parent_->fd();
   int result = sys::Renameat2(driver_, dirfd, name_.c_str(), dirfd, name, RENAME_NOREPLACE);
   if (result != -EINVAL && result != -ENOSYS) return sys::SysStatus(result, "rename");
@@ -131,6 +147,8 @@ absl::Status StagedObject::Publish(const char* name, const std::optional<Entry>&
   if (!existing.has_value()) {
     status = PublishNew(name);
     if (absl::IsAlreadyExists(status)) status = Conflict("appeared since it was planned");
+  } else if (name_.empty()) {
+    status = MakeStatus(absl::StatusCode::kInternal, "publish: an unnamed file replaces nothing");
   } else if (existing->type == FileType::kDirectory) {
     status = RemoveObject(driver_, dirfd, name, *existing);
     if (status.ok()) status = PublishNew(name);
@@ -155,6 +173,8 @@ absl::Status StagedObject::Publish(const char* name, const std::optional<Entry>&
 }
 
 bool IsConflict(const absl::Status& status) { return absl::IsAborted(status); }
+
+bool IsUnnamedRefused(const absl::Status& status) { return absl::IsUnimplemented(status); }
 
 absl::Status VerifyExisting(Driver* driver, int dirfd, const char* name, const Entry& expected) {
   struct statx stat;

@@ -5,6 +5,8 @@
 // the way is looked at immediately before the rename and must be the one that was planned against (dev, ino, type, size, mtime);
 // anything else is a conflict (Aborted) and stays. Between the look and the rename lies a window of two system calls.
 //
+// A file that replaces nothing may be staged without any name (unnamed_file.h): it is linked when it is whole.
+//
 // Thread rule: made, used and destroyed on the shard that owns `driver` (the destructor unlinks what was not published).
 // Use:  US_ASSIGN_OR_RETURN(StagedObject staged, StagedObject::CreateFile(driver, parent, &namer));
 //       ... write to staged.fd(), ApplyMetadata(..., staged.handle(), ...), fsync ...
@@ -20,6 +22,7 @@
 #include "engine/base/unique_fd.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/state_name.h"
+#include "engine/fs/unnamed_file.h"
 #include "engine/fs/xattrs.h"
 
 namespace uringsync {
@@ -34,6 +37,9 @@ class StagedObject {
 
   // An empty regular file, O_EXCL, mode 0600, open for reading and writing.
   static absl::StatusOr<StagedObject> CreateFile(Driver* driver, DirectoryPtr parent, StateNamer* namer);
+  // The same without a name, where `parent` can (else with one): for Publish without `existing`.
+  static absl::StatusOr<StagedObject> CreateUnnamedFile(Driver* driver, DirectoryPtr parent, StateNamer* namer,
+                                                        const UnnamedOptions& options);
   static absl::StatusOr<StagedObject> CreateSymlink(Driver* driver, DirectoryPtr parent, StateNamer* namer,
                                                     const std::string& target);
   // FIFO, socket or device as `wanted` says, mode 0600. PermissionDenied (EPERM) for a device without CAP_MKNOD.
@@ -44,17 +50,16 @@ class StagedObject {
                                                  const Directory& target_parent, const char* target_name);
 
   bool valid() const { return parent_ != nullptr; }
-  int fd() const { return fd_.get(); }  // regular files; -1 for others and after CloseFile
-  const std::string& temporary_name() const { return name_; }
+  int fd() const { return fd_.get(); }  // regular files; -1 for others
+  const std::string& temporary_name() const { return name_; }  // empty: it has none
   const DirectoryPtr& parent() const { return parent_; }
   // The descriptor where there is one, else the temporary name. Valid while this object stays where it is.
   ObjectHandle handle() const;
-  // Gives the descriptor up early (a batch holds many staged objects); handle() is then by name.
-  void CloseFile() { fd_.Reset(); }
 
   // Gives the object its final name in parent(). `existing`: what was planned against; nullopt: nothing is there.
   // AlreadyExists/Aborted (conflict): the name holds something else than planned; the temporary is gone. A planned empty directory is
   // removed first (a directory cannot be renamed over). Other errors: of the rename. After OK the object owns nothing.
+  // IsUnnamedRefused: staged anew, it gets a name at once.
   absl::Status Publish(const char* name, const std::optional<Entry>& existing);
   // Removes the temporary now.
   absl::Status Discard();
@@ -62,6 +67,7 @@ class StagedObject {
  private:
   StagedObject(Driver* driver, DirectoryPtr parent, std::string name, UniqueFd fd);
   absl::Status PublishNew(const char* name);
+  absl::Status PublishUnnamed(const char* name);
 
   Driver* driver_ = nullptr;
   DirectoryPtr parent_;  // null: nothing staged
@@ -71,6 +77,9 @@ class StagedObject {
 
 // True for the Status of an object that is not the one planned against.
 bool IsConflict(const absl::Status& status);
+
+// True for the Status of an unnamed file that may not be linked here, although it could be made.
+bool IsUnnamedRefused(const absl::Status& status);
 
 // OK when `name` in `dirfd` is the object that `expected` describes (identity of file.h); Aborted when it is another one or was
 // modified; NotFound when there is none.

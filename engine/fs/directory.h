@@ -4,7 +4,7 @@
 // each relative to the descriptor of the piece before: any depth works, and a link that somebody plants on the way makes
 // the operation fail instead of leading it out of the root. There is no fallback to a weaker resolution.
 //
-// Thread rule: Directory is immutable and may be shared; the functions run on the shard that owns `driver`; DirectoryCache and
+// Thread rule: Directory is immutable (but for its facts, which are atomic) and may be shared; the functions run on the shard that owns `driver`; DirectoryCache and
 // DirectoryReader belong to one shard.
 // Use:  US_ASSIGN_OR_RETURN(DirectoryPtr root, OpenRoot(driver, "/srv/data"));
 //       US_ASSIGN_OR_RETURN(DirectoryPtr parent, OpenBeneath(driver, *root, path.Parent()));
@@ -27,16 +27,27 @@
 
 namespace uringsync {
 
+// What was found out about a directory, once for each descriptor, by whoever had to know.
+struct DirectoryFacts {
+  enum class UnnamedFiles : uint8_t { kUnknown, kNone, kByDescriptor, kThroughProc };
+  std::atomic<UnnamedFiles> unnamed_files{UnnamedFiles::kUnknown};  // whether and how such get a name (unnamed_file.h)
+  enum class Answer : uint8_t { kUnknown, kYes, kNo };
+  std::atomic<Answer> default_acl{Answer::kUnknown};  // new objects inherit an ACL (metadata.h)
+};
+
 class Directory {
  public:
   // `readable`: opened O_RDONLY (getdents, fsync, flock work), else O_PATH (a base for *at calls only).
   Directory(UniqueFd fd, bool readable) : fd_(std::move(fd)), readable_(readable) {}
   int fd() const { return fd_.get(); }
   bool readable() const { return readable_; }
+  // Any thread.
+  DirectoryFacts& facts() const { return facts_; }
 
  private:
   UniqueFd fd_;
   bool readable_;
+  mutable DirectoryFacts facts_;
 };
 using DirectoryPtr = std::shared_ptr<const Directory>;
 

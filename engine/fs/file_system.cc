@@ -7,8 +7,10 @@
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "engine/base/errno_status.h"
@@ -120,6 +122,12 @@ absl::StatusOr<std::string> FileSystemTypeName(Driver* driver, int fd) {
   char hex[32];
   std::snprintf(hex, sizeof(hex), "0x%llx", static_cast<unsigned long long>(magic));
   return std::string(hex);
+}
+
+bool SyncsUnnamedFiles(Driver* driver, int fd) {
+  constexpr uint64_t kOrdered[] = {0xEF53, 0x58465342, 0x01021994};  // ext2 to ext4, xfs, tmpfs
+  uint64_t magic = 0;
+  return StatFs(driver, fd, &magic) >= 0 && std::ranges::find(kOrdered, magic) != std::end(kOrdered);
 }
 
 uint32_t ProbeTimeGranularity(Driver* driver, const Directory& directory) {

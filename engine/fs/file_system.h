@@ -18,6 +18,10 @@ namespace uringsync {
 // "ext4", "tmpfs", "xfs", ...; the number in hex ("0x1234") for one not known by name.
 absl::StatusOr<std::string> FileSystemTypeName(Driver* driver, int fd);
 
+// True where a file that is fsynced before it has a name is whole on disk once its directory is synced with the name: journals that
+// keep the order of everything (ext4, xfs), and what keeps nothing anyway (tmpfs). False for all others, and where it cannot be told.
+bool SyncsUnnamedFiles(Driver* driver, int fd);
+
 // Smallest step of a modification time that the file system of `directory` keeps, in ns: 1, 100, 1000, ..., 1e9 or 2e9 (FAT).
 // 1 where it cannot be probed (read-only, no O_TMPFILE): times are then compared in full.
 uint32_t ProbeTimeGranularity(Driver* driver, const Directory& directory);

@@ -54,6 +54,7 @@ uint32_t ModeOfAcl(const std::string& acl) {
   return AclPermissions(acl, kAclOwner).value_or(0) << 6 | group << 3 | AclPermissions(acl, kAclOther).value_or(0);
 }
 constexpr char kAccessAcl[] = "system.posix_acl_access";
+constexpr char kDefaultAcl[] = "system.posix_acl_default";
 constexpr char kCapability[] = "security.capability";
 
 int SetTimes(Driver* driver, ObjectHandle object, const timespec times[2]) {
@@ -145,7 +146,8 @@ class Applier {
   }
 
   void ReadPresentXattrs() {
-    if (request_.xattrs == nullptr && !(request_.fresh && selection_.acls && !is_symlink())) return;
+    const bool inherited = request_.fresh && request_.inherits_acl && selection_.acls && !is_symlink();
+    if (request_.xattrs == nullptr && !inherited) return;
     MetadataSelection relevant = selection_;
     if (request_.xattrs == nullptr) {
       // A fresh object: only an ACL inherited from its directory can be wrong.
@@ -345,9 +347,21 @@ uint32_t CreationMask(XattrAccess* xattrs, int parent_fd, const MetadataSelectio
   const uint32_t plain = 0777 & ~umask;
   if (selection.acls) return plain;
   char value[4096];
-  const long bytes = xattrs->Get(ObjectHandle::Pinned(parent_fd), "system.posix_acl_default", value, sizeof(value));
+  const long bytes = xattrs->Get(ObjectHandle::Pinned(parent_fd), kDefaultAcl, value, sizeof(value));
   if (bytes <= 0) return plain;  // none, or a file system without ACLs
   return ModeOfAcl(std::string(value, static_cast<size_t>(bytes)));
+}
+
+bool InheritsAcl(XattrAccess* xattrs, const Directory& parent) {
+  using Answer = DirectoryFacts::Answer;
+  std::atomic<Answer>& fact = parent.facts().default_acl;
+  Answer answer = fact.load(std::memory_order_relaxed);
+  if (answer == Answer::kUnknown) {
+    const long bytes = xattrs->Get(ObjectHandle::Pinned(parent.fd()), kDefaultAcl, nullptr, 0);
+    answer = bytes == 0 || bytes == -ENODATA || bytes == -EOPNOTSUPP ? Answer::kNo : Answer::kYes;
+    fact.store(answer, std::memory_order_relaxed);
+  }
+  return answer == Answer::kYes;
 }
 
 absl::Status ApplyMetadata(XattrAccess* xattrs, ObjectHandle object, const MetadataRequest& request,

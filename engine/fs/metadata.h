@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "engine/base/entry.h"
+#include "engine/fs/directory.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/xattrs.h"
 
@@ -52,6 +53,8 @@ struct MetadataRequest {
   // The object was made by us, under a private name, just now: with `xattrs` null only inherited ACLs are removed (a fresh object
   // has no other attribute).
   bool fresh = false;
+  // A fresh object may have inherited an ACL from its directory (InheritsAcl).
+  bool inherits_acl = true;
   // Mode of a fresh object when the session does not keep modes: the replaced object's (setuid and setgid are not taken over:
   // the contents are new). Unset: what a plain creation would give, which is the source's rwx bits as far as `creation_mask`
   // lets them through. An ACL of the source decides the mode of a fresh object instead.
@@ -62,6 +65,9 @@ struct MetadataRequest {
 // Permission bits that creating an object in `parent` leaves: all but the umask's, or what the default ACL there gives when ACLs
 // are inherited (not selected: a session that keeps ACLs removes inherited ones).
 uint32_t CreationMask(XattrAccess* xattrs, int parent_fd, const MetadataSelection& selection, uint32_t umask);
+
+// Whether what is made in `parent` inherits an ACL; asked for once (DirectoryFacts). True where that cannot be told.
+bool InheritsAcl(XattrAccess* xattrs, const Directory& parent);
 
 // Makes `object`'s selected metadata equal to request.wanted, changing only what differs from its present state (one statx and, where
 // attributes are involved, one list). What a change of owner takes away although it is to stay (security.capability, setuid,

@@ -9,7 +9,7 @@ namespace uringsync {
 namespace {
 
 // Blocks of these sizes, powers of two, are kept; smaller ones are the allocator's, larger ones do not occur.
-constexpr size_t kSmallestKept = size_t{64} << 10;
+constexpr size_t kSmallestKept = size_t{2} << 10;
 constexpr size_t kLargestKept = size_t{2} << 20;
 constexpr size_t kSizes = std::bit_width(kLargestKept) - std::bit_width(kSmallestKept) + 1;
 constexpr std::align_val_t kAlignment{4096};

@@ -10,6 +10,7 @@
 #include <span>
 #include <utility>
 
+#include "engine/net/payload.h"
 #include "engine/ring/buffer_pool.h"
 #include "engine/transfer/data_channel.h"
 
@@ -27,11 +28,11 @@ class Piece {
     piece.buffer_ = std::move(buffer);
     return piece;
   }
-  // `length` uninitialised bytes of its own.
+  // `length` uninitialised bytes of its own; memory that this thread freed just before where there is some.
   static Piece OnHeap(size_t length) {
     Piece piece;
-    piece.heap_.reset(new std::byte[length]);
-    piece.data_ = piece.heap_.get();
+    piece.heap_.resize(length);
+    piece.data_ = piece.heap_.data();
     piece.length_ = length;
     return piece;
   }
@@ -64,7 +65,7 @@ class Piece {
   size_t length_ = 0;
   int registered_ = -1;
   Buffer buffer_;
-  std::unique_ptr<std::byte[]> heap_;
+  Payload heap_;
   std::shared_ptr<ReplyMessage> message_;
 };
 

@@ -6,6 +6,16 @@
 #include "engine/fs/file.h"
 
 namespace uringsync {
+namespace {
+
+PublishResult PublishOne(StagedObject* object, const char* name, const std::optional<Entry>& existing) {
+  PublishResult result;
+  result.status = object->Publish(name, existing);
+  result.stage_again = IsUnnamedRefused(result.status);
+  return result;
+}
+
+}  // namespace
 
 Publisher::Publisher(Driver* driver, bool sync, size_t batch_files, bool drop_behind)
     : driver_(driver), sync_(sync), drop_behind_(drop_behind), batch_files_(batch_files) {}
@@ -35,9 +45,7 @@ Task<PublishResult> Publisher::Commit(StagedObject* object, const char* name, co
                                       uint64_t bytes, bool alone) {
   --staging_;
   if (!sync_) {
-    PublishResult result;
-    result.status = object->Publish(name, *existing);
-    co_return result;
+    co_return PublishOne(object, name, *existing);
   }
   struct Suspend {
     Publisher* publisher;
@@ -78,7 +86,7 @@ Task<void> Publisher::Flush(Batch batch) {
   for (Item* item : batch) valid = valid && item->result.status.ok();
   for (Item* item : batch) {
     if (valid) {
-      item->result.status = item->object->Publish(item->name, *item->existing);
+      item->result = PublishOne(item->object, item->name, *item->existing);
     } else {
       item->result.stage_again = true;
     }

@@ -26,7 +26,8 @@ namespace uringsync {
 
 struct PublishResult {
   absl::Status status;       // of the rename, or of the fsync
-  bool stage_again = false;  // the batch was invalidated by a failed fsync: contents must be staged anew
+  // The batch was invalidated by a failed fsync, or the file has to have a name from the start: contents must be staged anew.
+  bool stage_again = false;
 };
 
 class Publisher {

@@ -331,6 +331,7 @@ std::optional<TransferFailure> Receiver::SetMetadata(ObjectHandle object, const 
   request.selection = &shared_->options().selection;
   request.capabilities = &shared_->options().capabilities;
   request.fresh = made.parent != nullptr;
+  request.inherits_acl = request.fresh && InheritsAcl(&xattrs_, *made.parent);
   if (request.fresh && !request.selection->mode) {
     request.unselected_mode = made.replaced_mode;
     request.creation_mask =
