@@ -164,6 +164,9 @@ std::optional<TransferFailure> StageLink(const NamespaceContext& context, const 
   const char* target_name = LeafName(action.link_target);
   struct statx target{};
   absl::Status found = StatAt(context.driver, (*target_parent)->fd(), target_name, &target);
+  if (StatusErrno(found) == ENOENT) {
+    return TransferFailure{FailureKind::kFailed, false, "link", 0, "the first name of the link group could not be made"};
+  }
   if (!found.ok()) return DestinationFailure(found, "link");
   if (!IsWantedTarget(target, action.wanted, context.shared->options)) {
     TransferFailure failure{FailureKind::kConflict, false, "link", 0,

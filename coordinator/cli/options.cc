@@ -197,7 +197,10 @@ absl::Status ExplainExtra(const CLI::App* command, std::string word) {
     return Usage(command, "option '" + EscapeName(word) + "' must come after the command: '" + name + " " +
                               EscapeName(word) + " ...'");
   }
-  if (const std::optional<std::string> nearest = NearestWord(word, known)) text += "; did you mean '" + *nearest + "'?";
+  // Between options of one letter everything is near.
+  const bool short_option = is_option && word.size() == 2;
+  const std::optional<std::string> nearest = short_option ? std::nullopt : NearestWord(word, known);
+  if (nearest.has_value()) text += "; did you mean '" + *nearest + "'?";
   return Usage(command, text);
 }
 

@@ -24,6 +24,7 @@ std::string_view WayOut(const Problem& problem) {
     case ProblemKind::kNoSpace: return "free space or raise the quota, then run again";
     case ProblemKind::kFailed: break;
   }
+  if (problem.operation == "clone") return "these file systems do not clone this file; --reflink=auto copies what cannot be cloned";
   switch (problem.error) {
     case EACCES: return "run as a user who may, or as root";
     case EPERM: return "this needs a privilege (root or a capability)";

@@ -73,6 +73,30 @@ TEST_F(SessionApplyTest, HardLinksDeletesAndMetadataAreApplied) {
   EXPECT_EQ(a.st_mode & 07777, 0711u);
 }
 
+TEST_F(SessionApplyTest, ALinkWhoseFirstNameIsMissingSaysSo) {
+  WriteFile(dir_ / "src/a", "content");
+  OpenBoth();
+  Action link = Add(ActionKind::kLink, "b", ReadManifest(source_.get())[0].entries[0]);
+  link.link_target = *RelPath::Parse("a");
+  Submit(Phase::kLink, {link});
+  Finish();
+  ASSERT_EQ(destination_->problems.size(), 1u);
+  EXPECT_EQ(destination_->problems[0].detail, "the first name of the link group could not be made");
+}
+
+TEST_F(SessionApplyTest, WhereUnnamedFilesMayNotBeLinkedTheyAreStagedAgainWithNames) {
+  for (int f = 0; f < 10; ++f) WriteFile(dir_ / ("src/f" + std::to_string(f)), "content");
+  OpenBoth();
+  // As a security module refuses: everything but giving the name is permitted.
+  plan_->FilterCalls([](CallCode code, const long(&arguments)[6]) {
+    if (code != CallCode::kLinkat) return 0;
+    return std::string_view(reinterpret_cast<const char*>(arguments[3])) == "." ? 0 : EPERM;
+  });
+  CopyAll();
+  EXPECT_TRUE(destination_->problems.empty());
+  for (int f = 0; f < 10; ++f) EXPECT_EQ(ReadFile(dir_ / ("dst/f" + std::to_string(f))), "content");
+}
+
 TEST_F(SessionApplyTest, ObjectThatIsNotTheOnePlannedAgainstIsAConflictAndStays) {
   WriteFile(dir_ / "src/a", "new");
   WriteFile(dir_ / "dst/a", "somebody else's");

@@ -231,6 +231,7 @@ TEST(OptionsTest, UnknownOptionIsAnsweredWithTheNearestOne) {
   EXPECT_THAT(Refusal({"sync", "--checksums=1", "/a", "/b"}), HasSubstr("did you mean '--checksum'?"));
   EXPECT_THAT(Refusal({"sync", "--no-hardlinks", "/a", "/b"}), HasSubstr("did you mean '--no-hard-links'?"));
   EXPECT_THAT(Refusal({"sync", "--dry", "/a"}), HasSubstr("did you mean '--dry-run'?"));
+  EXPECT_THAT(Refusal({"verify", "-c", "/a", "/b"}), testing::Not(HasSubstr("did you mean")));
   const std::string far = Refusal({"sync", "--frobnicate-everything", "/a", "/b"});
   EXPECT_THAT(far, HasSubstr("unknown option"));
   EXPECT_THAT(far, testing::Not(HasSubstr("did you mean")));

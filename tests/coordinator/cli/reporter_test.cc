@@ -252,6 +252,10 @@ TEST_F(ReporterTest, ProblemsNameSideObjectOperationReasonAndWayOut) {
   blocked.operation = "replace";
   blocked.detail = "a directory is in the way";
   EXPECT_EQ(ProblemLine("destination /d", blocked), "destination /d: replace: a directory is in the way");
+  Problem uncloned;
+  uncloned.operation = "clone";
+  uncloned.error = EOPNOTSUPP;
+  EXPECT_THAT(ProblemLine("destination /d", uncloned), testing::HasSubstr("--reflink=auto"));
   Problem vague;
   EXPECT_EQ(ProblemLine("source /s", vague), "source /s: failed");
 }
