@@ -257,6 +257,8 @@ void DelayRelay::State::Step(const std::vector<pollfd>& polled) {
     }
     connection = !good || (it.forth.finished() && it.back.finished()) ? connections.erase(connection) : ++connection;
   }
+  // Whoever is looked at first finds room in front of a busy link: each in turn.
+  if (!connections.empty()) connections.splice(connections.end(), connections, connections.begin());
   for (size_t i = 0; i < listeners.size(); ++i) {
     if (polled[i].revents != 0) Accept(i);
   }
