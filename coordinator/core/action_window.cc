@@ -28,16 +28,18 @@ absl::Status ActionWindow::Flush() {
     differences.push_back(planned.differences);
     batch.actions.push_back(std::move(planned.action));
   }
-  pending_bytes_ = 0;
+  const size_t bytes = std::exchange(pending_bytes_, 0);
   {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return stopped_ || under_way_.size() < kMaxBatches; });
+    changed_.wait(lock, [this] { return stopped_ || HasRoom(); });
     if (stopped_) return absl::CancelledError("the run has ended");
     batch.sequence = ++sent_sequence_;
     Batch entry;
     entry.sequence = batch.sequence;
     entry.first_id = batch.actions.front().id;
     entry.outcomes.assign(batch.actions.size(), ActionOutcome::kDone);
+    entry.bytes = bytes;
+    under_way_bytes_ += bytes;
     under_way_.push_back(std::move(entry));
   }
   const uint64_t sequence = batch.sequence;
@@ -73,6 +75,7 @@ std::vector<ActionsEvent> ActionWindow::TakeReturned() {
       totals_.skipped += outcome == ActionOutcome::kSkipped;
     }
     events.push_back({std::move(batch.actions), std::move(batch.outcomes)});
+    under_way_bytes_ -= batch.bytes;
     under_way_.pop_front();
   }
   if (!events.empty()) changed_.notify_all();

@@ -29,7 +29,11 @@ struct ActionTotals {
 
 class ActionWindow {
  public:
-  static constexpr size_t kMaxBatches = 32;     // sent and not returned
+  // Sent and not returned: what a long way holds, and what the slowest of it keeps from being returned in order. Long paths and names
+  // count by their bytes beyond kFewBatches.
+  static constexpr size_t kMaxBatches = 128;
+  static constexpr size_t kFewBatches = 32;
+  static constexpr size_t kManyBytes = size_t{8} << 20;
   static constexpr size_t kBatchActions = 256;  // of one batch, at most
 
   // `send` sends to the destination agent.
@@ -54,10 +58,15 @@ class ActionWindow {
   struct Batch {
     uint64_t sequence = 0;
     uint64_t first_id = 0;
+    size_t bytes = 0;
     std::vector<PlannedAction> actions;   // there once `filled`
     std::vector<ActionOutcome> outcomes;  // one for each action
     bool filled = false;                  // Send has returned
   };
+  // Under the lock.
+  bool HasRoom() const {
+    return under_way_.size() < kFewBatches || (under_way_.size() < kMaxBatches && under_way_bytes_ < kManyBytes);
+  }
   // Removes what has come back, oldest first, and counts it. Under the lock.
   std::vector<ActionsEvent> TakeReturned();
   void Mark(uint64_t id, ActionOutcome outcome);
@@ -74,6 +83,7 @@ class ActionWindow {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Batch> under_way_;
+  size_t under_way_bytes_ = 0;
   uint64_t sent_sequence_ = 0;
   uint64_t returned_sequence_ = 0;
   ActionTotals totals_;
