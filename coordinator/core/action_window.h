@@ -29,8 +29,8 @@ struct ActionTotals {
 
 class ActionWindow {
  public:
-  // Sent and not returned: what a long way holds, and what the slowest of it keeps from being returned in order. Long paths and names
-  // count by their bytes beyond kFewBatches.
+  // Sent and not returned: what a long way holds, and what the slowest of it keeps from being returned in order. Beyond
+  // kFewBatches long paths and names count by their bytes.
   static constexpr size_t kMaxBatches = 128;
   static constexpr size_t kFewBatches = 32;
   static constexpr size_t kManyBytes = size_t{8} << 20;
