@@ -1,5 +1,7 @@
 #include "proto/data_convert.h"
 
+#include <google/protobuf/arena.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -39,6 +41,12 @@ absl::Status Parse(ConstBytes header, Message* message) {
     return Invalid("a frame header is no valid " + message->GetTypeName());
   }
   return absl::OkStatus();
+}
+
+// A message of many small ones: on an arena they are not allocated one by one.
+template <typename Message>
+Message* MakeOn(google::protobuf::Arena* arena) {
+  return google::protobuf::Arena::CreateMessage<Message>(arena);
 }
 
 // ---- paths
@@ -303,7 +311,8 @@ absl::StatusOr<std::vector<std::string>> EncodeRequests(const RequestMessage& me
   std::vector<std::string> headers;
   size_t next = 0;
   while (next < message.requests.size()) {
-    v1::DataRequests wire;
+    google::protobuf::Arena arena;
+    v1::DataRequests& wire = *MakeOn<v1::DataRequests>(&arena);
     DirectoryTableWriter table(&wire);
     size_t bytes = 0;
     size_t path_bytes = 0;
@@ -336,7 +345,8 @@ absl::StatusOr<RequestMessage> DecodeRequests(ConstBytes header) {
   US_RETURN_IF_ERROR(
       CheckWireCounts(header, {{v1::DataRequests::kDirectoriesFieldNumber, kMaxDirectoriesPerRequestMessage},
                                {v1::DataRequests::kRequestsFieldNumber, kMaxRequestsPerMessage}}));
-  v1::DataRequests wire;
+  google::protobuf::Arena arena;
+  v1::DataRequests& wire = *MakeOn<v1::DataRequests>(&arena);
   US_RETURN_IF_ERROR(Parse(header, &wire));
   US_ASSIGN_OR_RETURN(DirectoryTableReader table, DirectoryTableReader::Make(wire));
   RequestMessage message;
@@ -353,7 +363,8 @@ absl::StatusOr<std::vector<EncodedReply>> EncodeReplies(const ReplyMessage& mess
   size_t next = 0;
   size_t payload_at = 0;
   while (next < message.items.size()) {
-    v1::DataReplies wire;
+    google::protobuf::Arena arena;
+    v1::DataReplies& wire = *MakeOn<v1::DataReplies>(&arena);
     EncodedReply frame{.header = "", .payload_begin = payload_at, .payload_length = 0};
     size_t bytes = 0;
     size_t xattrs = 0;
@@ -395,7 +406,8 @@ absl::StatusOr<ReplyMessage> DecodeReplies(ConstBytes header, size_t payload_len
       header,
       {v1::DataReplies::kItemsFieldNumber, v1::DataReply::kXattrsFieldNumber, v1::DataXattrs::kXattrsFieldNumber},
       kMaxXattrsPerReplyMessage));
-  v1::DataReplies wire;
+  google::protobuf::Arena arena;
+  v1::DataReplies& wire = *MakeOn<v1::DataReplies>(&arena);
   US_RETURN_IF_ERROR(Parse(header, &wire));
   ReplyMessage message;
   message.items.reserve(static_cast<size_t>(wire.items_size()));

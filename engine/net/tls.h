@@ -23,8 +23,9 @@ typedef struct ssl_ctx_st SSL_CTX;
 namespace uringsync {
 
 constexpr Timeout kTlsHandshakeTimeout = std::chrono::seconds(15);
-// Ciphertext that one direction of a connection holds: what one send or one receive carries at most.
-constexpr size_t kTlsBufferBytes = size_t{256} << 10;
+// Ciphertext that one direction of a connection holds: what one send or one receive carries at most. A piece of a large file, its
+// header and what encryption adds fit.
+constexpr size_t kTlsBufferBytes = size_t{288} << 10;
 
 // PEM files. The certificate file may hold the chain after the leaf; the authority file may hold several.
 struct TlsFiles {

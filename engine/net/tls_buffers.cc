@@ -29,6 +29,17 @@ BIO* TlsBuffers::MakeBio() {
   return bio;
 }
 
+std::span<std::byte> TlsBuffers::ReceiveSpace() {
+  const size_t left = in_end_ - in_begin_;
+  // What is left is moved seldom: when it is nothing, or when little could be received behind it.
+  if (left == 0 || kTlsBufferBytes - in_end_ < kTlsBufferBytes / 4) {
+    std::memmove(in_.get(), in_.get() + in_begin_, left);
+    in_begin_ = 0;
+    in_end_ = left;
+  }
+  return {in_.get() + in_end_, kTlsBufferBytes - in_end_};
+}
+
 int TlsBuffers::BioRead(BIO* bio, char* into, size_t wanted, size_t* taken) {
   auto* self = static_cast<TlsBuffers*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);

@@ -1,8 +1,9 @@
-// TlsBuffers: ciphertext on its way in and out, in two fixed sizes, with the BIO that shows them to OpenSSL.
+// TlsBuffers: ciphertext on its way in and out, in two fixed sizes, with the BIO that shows them to OpenSSL for the handshake.
 //
 // It does what a BIO pair of fixed size does, but the buffers are plain memory: received into and sent from in place,
-// which a pair's ring (whose start moves when it runs empty) forbids while an operation is in flight. Inside engine/net
-// only. Thread rule: the stream's shard. Invariant: `flight` is written to by nobody while a send holds it.
+// which a pair's ring (whose start moves when it runs empty) forbids while an operation is in flight. After the handshake records
+// are opened and sealed in them (tls_records.h). Inside engine/net only. Thread rule: the stream's shard. Invariant: `flight` is
+// written to by nobody while a send holds it.
 #pragma once
 
 #include <openssl/bio.h>
@@ -25,16 +26,18 @@ class TlsBuffers {
   // it.
   BIO* MakeBio();
 
-  // Where the next receive goes. Only when everything that arrived was taken.
-  std::span<std::byte> ReceiveSpace() { return {in_.get(), kTlsBufferBytes}; }
-  void Received(size_t n) {
-    in_begin_ = 0;
-    in_end_ = n;
-  }
-  bool HasInput() const { return in_begin_ < in_end_; }
+  // Where the next receive goes: behind what arrived and was not taken, which may move to make room, and is less than a record.
+  std::span<std::byte> ReceiveSpace();
+  void Received(size_t n) { in_end_ += n; }
+  ConstBytes input() const { return {in_.get() + in_begin_, in_end_ - in_begin_}; }
+  // `n` bytes of the input were taken.
+  void Take(size_t n) { in_begin_ += n; }
 
   size_t unsent() const { return fill_size_; }
   size_t space() const { return kTlsBufferBytes - fill_size_; }
+  // Where the next record is sealed: space() bytes. Sealed() says how many of them it took.
+  std::byte* seal_at() { return fill_.get() + fill_size_; }
+  void Sealed(size_t n) { fill_size_ += n; }
   // Takes everything unsent for one send; valid until the next call. New output goes to the other buffer meanwhile.
   ConstBytes TakeForSending() {
     std::swap(fill_, flight_);

@@ -11,6 +11,7 @@
 #include "engine/net/fast_gcm.h"
 #include "engine/net/openssl_util.h"
 #include "engine/net/tls.h"
+#include "engine/net/tls_records.h"
 #include "engine/net/x509_info.h"
 
 namespace uringsync {
@@ -76,7 +77,7 @@ absl::Status Configure(SSL_CTX* context, const TlsFiles& files) {
   // No resumption: every connection proves its certificate anew, and a server writes nothing after its handshake.
   SSL_CTX_set_num_tickets(context, 0);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_mode(context, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  openssl::HandOverSecrets(context);
   if (SSL_CTX_use_certificate_chain_file(context, files.certificate.c_str()) != 1) {
     return Invalid("certificate " + EscapeName(files.certificate) + " cannot be used: " + openssl::TakeError());
   }

@@ -82,6 +82,10 @@ int VerifyCallback(int ok, X509_STORE_CTX* store) {
   return 0;
 }
 
+absl::Status AlertFailure(int alert, const std::string& peer) {
+  return MakeStatus(absl::StatusCode::kUnauthenticated, peer + " refused the TLS connection: " + DescribeAlert(alert));
+}
+
 absl::Status TlsFailure(const VerifyFailure& verify, const std::string& peer, const std::string& expected_host) {
   const unsigned long error = ERR_peek_last_error();
   const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
@@ -90,8 +94,7 @@ absl::Status TlsFailure(const VerifyFailure& verify, const std::string& peer, co
     return MakeStatus(absl::StatusCode::kUnauthenticated, DescribeVerifyFailure(verify, peer, expected_host));
   }
   if (reason >= kAlertBase && reason <= kAlertBase + kMaxAlert) {
-    return MakeStatus(absl::StatusCode::kUnauthenticated,
-                      peer + " refused the TLS connection: " + DescribeAlert(reason - kAlertBase));
+    return AlertFailure(reason - kAlertBase, peer);
   }
   if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
     return MakeStatus(absl::StatusCode::kUnauthenticated,

@@ -24,6 +24,9 @@ struct VerifyFailure {
 // For SSL_set_verify; the SSL's app data is the VerifyFailure to fill.
 int VerifyCallback(int ok, X509_STORE_CTX* store);
 
+// Unauthenticated, in words for that alert of the peer's (RFC 8446, section 6).
+absl::Status AlertFailure(int alert, const std::string& peer);
+
 // Unauthenticated for refusals, Unavailable for the rest. Empties the error queue. `peer` is an address,
 // `expected_host` is empty on the server side.
 absl::Status TlsFailure(const VerifyFailure& verify, const std::string& peer, const std::string& expected_host);

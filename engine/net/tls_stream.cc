@@ -1,6 +1,4 @@
-#include <openssl/err.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <array>
@@ -10,34 +8,50 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/coro/semaphore.h"
-#include "engine/net/address.h"
-#include "engine/net/openssl_util.h"
 #include "engine/net/tls.h"
 #include "engine/net/tls_buffers.h"
 #include "engine/net/tls_error.h"
-#include "engine/net/x509_info.h"
+#include "engine/net/tls_handshake.h"
+#include "engine/net/tls_records.h"
 
 namespace uringsync {
 
 namespace {
 
-constexpr size_t kRecordBytes = 16384;
-// A record of TLS 1.3 adds 22 bytes; the rest leaves room for a key update or an alert behind it.
-constexpr size_t kRecordRoom = kRecordBytes + 256;
+using openssl::kTlsHeaderBytes;
+using openssl::kTlsOverheadBytes;
+using openssl::kTlsPlainBytes;
+using openssl::TlsContent;
+using openssl::TlsOpener;
+using openssl::TlsSealer;
+
+// Parts that one record gathers; more than that begin another one.
+constexpr size_t kPartsOfRecord = 8;
+constexpr size_t kAlertBytes = 2;
+// A record of contents leaves room for a key update before it and an alert behind it.
+constexpr size_t kRecordRoom =
+    kTlsPlainBytes + kTlsOverheadBytes + TlsSealer::kKeyUpdateBytes + kAlertBytes + kTlsOverheadBytes;
 // Limit for what a reader has to send on the side (key updates, alerts).
 constexpr Timeout kSideWriteTimeout = std::chrono::seconds(30);
-// After a refused handshake: how long and how much is read on, so that the alert is not lost to a reset.
-constexpr Timeout kLingerTimeout = std::chrono::seconds(1);
-constexpr size_t kLingerBytes = size_t{64} << 10;
+// Messages of the handshake's form that may come behind it, and how many new keys in a row a peer may send without contents.
+constexpr std::byte kNewSessionTicket{4};
+constexpr std::byte kKeyUpdate{24};
+constexpr size_t kMessageHeaderBytes = 4;
+constexpr size_t kMaxMessageBytes = size_t{64} << 10;
+constexpr int kMaxKeyUpdates = 32;
+constexpr std::byte kFatal{2};
+constexpr std::byte kWarning{1};
 
-// Invariant: OpenSSL is only called between suspensions, and its error queue is cleared before each call and read right
-// after.
 class TlsStream final : public Stream {
  public:
-  TlsStream(std::unique_ptr<Stream> beneath, std::shared_ptr<const TlsContext> context, std::string expected_host)
-      : beneath_(std::move(beneath)), context_(std::move(context)), expected_host_(std::move(expected_host)) {}
-
-  Task<absl::Status> Handshake(bool server, Timeout timeout);
+  TlsStream(std::unique_ptr<Stream> beneath, std::unique_ptr<openssl::TlsBuffers> buffers,
+            openssl::TlsEstablished established, bool server)
+      : beneath_(std::move(beneath)),
+        buffers_(std::move(buffers)),
+        identity_(std::move(established.identity)),
+        sealer_(std::move(established.sealer)),
+        opener_(std::move(established.opener)),
+        server_(server) {}
 
   Task<absl::StatusOr<size_t>> Read(std::span<std::byte> into, Timeout timeout) override;
   Task<absl::Status> WriteAll(std::span<const ConstBytes> parts, Timeout timeout) override;
@@ -49,156 +63,73 @@ class TlsStream final : public Stream {
   uint64_t bytes_written() const override { return beneath_->bytes_written(); }
 
  private:
-  absl::Status SetUp(bool server);
-  Task<absl::Status> RunHandshake(Deadline deadline);
+  bool Reading() const { return read_error_.ok() && !read_ended_ && rest_begin_ == rest_end_; }
+  size_t TakeRest(std::span<std::byte> into);
+  size_t OpenRecords(std::span<std::byte> into);
+  void TakeControl(TlsContent type, ConstBytes contents);
+  void TakeAlert(ConstBytes alert);
+  void TakeMessages(ConstBytes bytes);
+  void TakeKeyUpdate(ConstBytes message);
+  void Refuse(int alert, std::string_view why);
   Task<absl::Status> Receive(Deadline deadline);
+  absl::Status Seal(TlsContent type, std::span<const ConstBytes> parts);
+  absl::Status SealAlert(std::byte level, int alert);
+  absl::Status SealKeyUpdateIfDue();
+  Task<absl::Status> Encrypt(std::span<const ConstBytes> parts, Deadline deadline);
   Task<absl::Status> Flush(Deadline deadline);
-  Task<absl::Status> Encrypt(ConstBytes bytes, Deadline deadline);
-  Task<void> Linger();
-  absl::Status Failure() { return openssl::TlsFailure(verify_failure_, peer_address(), expected_host_); }
 
   const std::unique_ptr<Stream> beneath_;
-  const std::shared_ptr<const TlsContext> context_;
-  const std::string expected_host_;  // empty on the server side
-  openssl::VerifyFailure verify_failure_;
-  openssl::TlsBuffers buffers_;
-  openssl::SslPtr ssl_;  // after what it refers to
-  PeerIdentity identity_;
+  const std::unique_ptr<openssl::TlsBuffers> buffers_;
+  const PeerIdentity identity_;
+  TlsSealer sealer_;
+  TlsOpener opener_;
+  const bool server_;
   Semaphore flushing_{1};
-  std::unique_ptr<std::byte[]> gather_{new std::byte[kRecordBytes]};
-  absl::Status read_error_;   // sticky
-  absl::Status write_error_;  // sticky
+  // What the caller's memory had no room for of the last record.
+  std::unique_ptr<std::byte[]> rest_{new std::byte[openssl::kTlsMaxBodyBytes]};
+  size_t rest_begin_ = 0;
+  size_t rest_end_ = 0;
+  std::vector<std::byte> message_;  // the beginning of one that goes on in the next record
+  int key_updates_ = 0;             // of the peer, since contents came
+  bool key_update_due_ = false;     // the peer asked for new keys of ours
+  absl::Status read_error_;         // sticky
+  absl::Status write_error_;        // sticky
   bool read_ended_ = false;
+  bool closed_ = false;  // a fatal alert came or was sealed, or a close_notify was sealed: nothing is sealed after it
 };
 
-absl::Status TlsStream::SetUp(bool server) {
-  ERR_clear_error();
-  ssl_.reset(SSL_new(context_->native()));
-  BIO* bio = ssl_ ? buffers_.MakeBio() : nullptr;
-  if (bio == nullptr) return absl::InternalError("make a TLS connection: " + openssl::TakeError());
-  SSL_set_bio(ssl_.get(), bio, bio);
-  SSL_set_app_data(ssl_.get(), &verify_failure_);
-  SSL_set_verify(ssl_.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, openssl::VerifyCallback);
-  if (server) {
-    SSL_set_accept_state(ssl_.get());
-    return absl::OkStatus();
-  }
-  if (expected_host_.empty()) {
-    return absl::InvalidArgumentError("TLS needs the name that the server's certificate must have");
-  }
-  SSL_set_connect_state(ssl_.get());
-  X509_VERIFY_PARAM* verify = SSL_get0_param(ssl_.get());
-  X509_VERIFY_PARAM_set_hostflags(verify, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
-  bool set = false;
-  if (IsIpLiteral(expected_host_)) {
-    set = X509_VERIFY_PARAM_set1_ip_asc(verify, expected_host_.c_str()) == 1;
-  } else {
-    set = X509_VERIFY_PARAM_set1_host(verify, expected_host_.c_str(), expected_host_.size()) == 1 &&
-          SSL_set_tlsext_host_name(ssl_.get(), expected_host_.c_str()) == 1;
-  }
-  if (!set) return absl::InvalidArgumentError("TLS cannot check the host name: " + openssl::TakeError());
-  return absl::OkStatus();
-}
-
-Task<absl::Status> TlsStream::Handshake(bool server, Timeout timeout) {
-  US_CO_RETURN_IF_ERROR(SetUp(server));
-  absl::Status status = co_await RunHandshake(Deadline(timeout));
-  if (!status.ok()) {
-    if (absl::IsUnauthenticated(status)) co_await Linger();
-    Shutdown();
-    co_return status;
-  }
-  openssl::X509Ptr certificate(SSL_get1_peer_certificate(ssl_.get()));
-  if (!certificate || SSL_get_verify_result(ssl_.get()) != X509_V_OK) {
-    Shutdown();
-    co_return absl::UnauthenticatedError(peer_address() + " showed no valid certificate");
-  }
-  identity_ = openssl::IdentityOf(certificate.get());
-  co_return absl::OkStatus();
-}
-
-Task<absl::Status> TlsStream::RunHandshake(Deadline deadline) {
-  while (true) {
-    ERR_clear_error();
-    const int rc = SSL_do_handshake(ssl_.get());
-    const int error = SSL_get_error(ssl_.get(), rc);
-    absl::Status failure;
-    if (rc != 1 && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) failure = Failure();
-    // Also the alert of a failure.
-    absl::Status flushed = co_await Flush(deadline);
-    if (!failure.ok()) co_return failure;
-    if (!flushed.ok()) co_return WithContext(flushed, "TLS handshake");
-    if (rc == 1) co_return absl::OkStatus();
-    if (error == SSL_ERROR_WANT_WRITE) continue;
-    absl::Status received = co_await Receive(deadline);
-    if (absl::IsOutOfRange(received)) {
-      co_return absl::UnavailableError(peer_address() +
-                                       " closed the connection during the TLS handshake; its log says why");
-    }
-    if (!received.ok()) co_return WithContext(received, "TLS handshake");
-  }
-}
-
-// A close with unread input resets the connection, and the reset can overtake the alert that tells the peer why.
-Task<void> TlsStream::Linger() {
-  const Deadline deadline(kLingerTimeout);
-  absl::Status ended = co_await beneath_->EndWrites(kLingerTimeout);
-  size_t seen = 0;
-  while (ended.ok() && seen < kLingerBytes && !deadline.expired()) {
-    absl::StatusOr<size_t> n = co_await beneath_->Read(buffers_.ReceiveSpace(), deadline.remaining());
-    if (!n.ok() || *n == 0) break;
-    seen += *n;
-  }
-}
-
-// OutOfRange at the end of the stream beneath. Only called when all input was consumed.
+// OutOfRange at the end of the stream beneath.
 Task<absl::Status> TlsStream::Receive(Deadline deadline) {
-  absl::StatusOr<size_t> n = co_await beneath_->Read(buffers_.ReceiveSpace(), deadline.remaining());
+  absl::StatusOr<size_t> n = co_await beneath_->Read(buffers_->ReceiveSpace(), deadline.remaining());
   if (!n.ok()) co_return n.status();
   if (*n == 0) co_return absl::OutOfRangeError("end of the connection");
-  buffers_.Received(*n);
+  buffers_->Received(*n);
   co_return absl::OkStatus();
 }
 
-// Sends all ciphertext there is. Whoever comes second finds its bytes sent by the first, or sends them itself.
-Task<absl::Status> TlsStream::Flush(Deadline deadline) {
-  if (buffers_.unsent() == 0 && write_error_.ok()) co_return absl::OkStatus();
-  SemaphoreUnits lock = co_await flushing_.Acquire(1);
-  while (write_error_.ok() && buffers_.unsent() > 0) {
-    const std::array<ConstBytes, 1> part = {buffers_.TakeForSending()};
-    absl::Status sent = co_await beneath_->WriteAll(part, deadline.remaining());
-    if (!sent.ok()) write_error_ = std::move(sent);
-  }
-  co_return write_error_;
+size_t TlsStream::TakeRest(std::span<std::byte> into) {
+  const size_t n = std::min(into.size(), rest_end_ - rest_begin_);
+  std::memcpy(into.data(), rest_.get() + rest_begin_, n);
+  rest_begin_ += n;
+  return n;
 }
 
 Task<absl::StatusOr<size_t>> TlsStream::Read(std::span<std::byte> into, Timeout timeout) {
   const Deadline deadline(timeout);
   while (true) {
+    if (rest_begin_ < rest_end_) co_return TakeRest(into);
     if (!read_error_.ok()) co_return read_error_;
     if (read_ended_) co_return size_t{0};
-    size_t total = 0;
-    int error = SSL_ERROR_NONE;
-    while (total < into.size() && error == SSL_ERROR_NONE) {
-      size_t n = 0;
-      ERR_clear_error();
-      const int rc = SSL_read_ex(ssl_.get(), into.data() + total, into.size() - total, &n);
-      if (rc == 1) {
-        total += n;
-      } else {
-        error = SSL_get_error(ssl_.get(), rc);
-      }
-    }
-    if (error == SSL_ERROR_ZERO_RETURN) {
-      read_ended_ = true;
-    } else if (error != SSL_ERROR_NONE && error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) {
-      read_error_ = Failure();
-    }
+    const size_t total = OpenRecords(into);
     // A key update that the peer asked for, or the alert of a failure. A writer that is sending takes it along (waiting
     // for it could last until the peer reads, which may wait for us). A write error is the writer's to report.
-    if (buffers_.unsent() > 0 && flushing_.available() > 0) (void)co_await Flush(Deadline(kSideWriteTimeout));
+    if (flushing_.available() > 0) {
+      absl::Status sealed = SealKeyUpdateIfDue();
+      if (!sealed.ok()) write_error_ = std::move(sealed);
+      if (buffers_->unsent() > 0) (void)co_await Flush(Deadline(kSideWriteTimeout));
+    }
     if (total > 0) co_return total;
-    if (error != SSL_ERROR_WANT_READ) continue;
+    if (!Reading()) continue;
     absl::Status received = co_await Receive(deadline);
     if (absl::IsOutOfRange(received)) {
       read_error_ =
@@ -210,78 +141,208 @@ Task<absl::StatusOr<size_t>> TlsStream::Read(std::span<std::byte> into, Timeout 
   }
 }
 
-// Encrypts as much as fits, sends, and so on. Everything but the last part of it is on the way afterwards.
-Task<absl::Status> TlsStream::Encrypt(ConstBytes bytes, Deadline deadline) {
-  while (!bytes.empty()) {
-    if (!write_error_.ok()) co_return write_error_;
-    const size_t records = buffers_.space() / kRecordRoom;
-    if (records == 0) {
-      US_CO_RETURN_IF_ERROR(co_await Flush(deadline));
-      continue;
+// Opens the records that are there as far as `into` has room, and tells how much came into it.
+size_t TlsStream::OpenRecords(std::span<std::byte> into) {
+  size_t total = 0;
+  while (Reading() && total < into.size()) {
+    const ConstBytes input = buffers_->input();
+    if (input.size() < kTlsHeaderBytes) break;
+    absl::StatusOr<size_t> length = TlsOpener::LengthOf(input.first<kTlsHeaderBytes>());
+    if (!length.ok()) {
+      Refuse(SSL_AD_UNEXPECTED_MESSAGE, ToStd(length.status().message()));
+      break;
     }
-    size_t n = 0;
-    ERR_clear_error();
-    const int rc = SSL_write_ex(ssl_.get(), bytes.data(), std::min(bytes.size(), records * kRecordBytes), &n);
-    if (rc == 1) {
-      bytes = bytes.subspan(n);
-      continue;
+    if (input.size() < *length) break;
+    // A record that the caller has no room for is left to the next call, which may have it: it need not be copied then.
+    const std::span<std::byte> room = into.subspan(total);
+    if (total > 0 && *length > room.size() + kTlsOverheadBytes) break;
+    absl::StatusOr<openssl::TlsOpened> opened =
+        opener_.Open(input.first(*length), room, {rest_.get(), openssl::kTlsMaxBodyBytes});
+    if (!opened.ok()) {
+      Refuse(absl::IsDataLoss(opened.status()) ? SSL_AD_BAD_RECORD_MAC : SSL_AD_UNEXPECTED_MESSAGE,
+             ToStd(opened.status().message()));
+      break;
     }
-    const int error = SSL_get_error(ssl_.get(), rc);
-    if (error == SSL_ERROR_WANT_WRITE) {
-      US_CO_RETURN_IF_ERROR(co_await Flush(deadline));
-      continue;
+    buffers_->Take(*length);
+    const size_t here = std::min(opened->length, room.size());
+    if (opened->type == TlsContent::kApplication && message_.empty()) {
+      total += here;
+      rest_begin_ = 0;
+      rest_end_ = opened->length - here;
+      if (opened->length > 0) key_updates_ = 0;
+    } else {
+      std::vector<std::byte> contents(room.begin(), room.begin() + static_cast<ptrdiff_t>(here));
+      contents.insert(contents.end(), rest_.get(), rest_.get() + (opened->length - here));
+      TakeControl(opened->type, contents);
     }
-    // TLS 1.3 never has to read in order to write once the handshake is done.
-    write_error_ = Failure();
   }
-  co_return absl::OkStatus();
+  return total;
 }
 
+void TlsStream::TakeControl(TlsContent type, ConstBytes contents) {
+  if (type == TlsContent::kAlert) return TakeAlert(contents);
+  if (type == TlsContent::kHandshake && !contents.empty()) return TakeMessages(contents);
+  Refuse(SSL_AD_UNEXPECTED_MESSAGE, "a record of a wrong type came");
+}
+
+void TlsStream::TakeAlert(ConstBytes alert) {
+  if (alert.size() != kAlertBytes) return Refuse(SSL_AD_DECODE_ERROR, "an alert of a wrong length came");
+  const int description = std::to_integer<int>(alert[1]);
+  if (description == SSL_AD_CLOSE_NOTIFY) {
+    read_ended_ = true;
+  } else if (description != SSL_AD_USER_CANCELLED) {
+    read_error_ = openssl::AlertFailure(description, peer_address());
+    closed_ = true;
+  }
+}
+
+void TlsStream::TakeMessages(ConstBytes bytes) {
+  message_.insert(message_.end(), bytes.begin(), bytes.end());
+  while (message_.size() >= kMessageHeaderBytes && read_error_.ok()) {
+    const size_t length = kMessageHeaderBytes + ((std::to_integer<size_t>(message_[1]) << 16) |
+                                                 (std::to_integer<size_t>(message_[2]) << 8) |
+                                                 std::to_integer<size_t>(message_[3]));
+    if (length > kMaxMessageBytes) return Refuse(SSL_AD_DECODE_ERROR, "a message came that is too long");
+    if (message_.size() < length) return;
+    if (message_[0] == kKeyUpdate) {
+      TakeKeyUpdate(message_);
+    } else if (message_[0] != kNewSessionTicket || server_) {
+      return Refuse(SSL_AD_UNEXPECTED_MESSAGE, "a message came that is out of place");
+    }
+    message_.erase(message_.begin(), message_.begin() + static_cast<ptrdiff_t>(length));
+  }
+}
+
+// `message` begins with one. It must be the last of its record: what follows has other keys.
+void TlsStream::TakeKeyUpdate(ConstBytes message) {
+  constexpr std::byte kRequested{1};
+  if (message.size() != kMessageHeaderBytes + 1 || message.back() > kRequested) {
+    return Refuse(SSL_AD_UNEXPECTED_MESSAGE, "a malformed key update came");
+  }
+  if (++key_updates_ > kMaxKeyUpdates) return Refuse(SSL_AD_UNEXPECTED_MESSAGE, "too many key updates came");
+  if (absl::Status updated = opener_.Update(); !updated.ok()) return Refuse(SSL_AD_INTERNAL_ERROR, ToStd(updated.message()));
+  if (message.back() == kRequested) key_update_due_ = true;
+}
+
+// Ends reading, and tells the peer why.
+void TlsStream::Refuse(int alert, std::string_view why) {
+  read_error_ = absl::UnavailableError("TLS with " + peer_address() + " failed: " + std::string(why));
+  if (write_error_.ok() && !closed_) (void)SealAlert(kFatal, alert);
+}
+
+// With room for it in the buffers.
+absl::Status TlsStream::Seal(TlsContent type, std::span<const ConstBytes> parts) {
+  size_t length = kTlsOverheadBytes;
+  for (ConstBytes part : parts) length += part.size();
+  US_RETURN_IF_ERROR(sealer_.Seal(type, parts, buffers_->seal_at()));
+  buffers_->Sealed(length);
+  return absl::OkStatus();
+}
+
+absl::Status TlsStream::SealAlert(std::byte level, int alert) {
+  if (buffers_->space() < kAlertBytes + kTlsOverheadBytes) return absl::ResourceExhaustedError("no room for an alert");
+  const std::array<std::byte, kAlertBytes> bytes = {level, static_cast<std::byte>(alert)};
+  const std::array<ConstBytes, 1> parts = {ConstBytes(bytes)};
+  closed_ = true;
+  return Seal(TlsContent::kAlert, parts);
+}
+
+absl::Status TlsStream::SealKeyUpdateIfDue() {
+  const bool due = (key_update_due_ || sealer_.worn_out()) && !closed_;
+  if (!due || buffers_->space() < TlsSealer::kKeyUpdateBytes) return absl::OkStatus();
+  US_RETURN_IF_ERROR(sealer_.SealKeyUpdate(buffers_->seal_at()));
+  buffers_->Sealed(TlsSealer::kKeyUpdateBytes);
+  key_update_due_ = false;
+  return absl::OkStatus();
+}
+
+// Sends all ciphertext there is. Whoever comes second finds its bytes sent by the first, or sends them itself.
+Task<absl::Status> TlsStream::Flush(Deadline deadline) {
+  if (buffers_->unsent() == 0 && write_error_.ok()) co_return absl::OkStatus();
+  SemaphoreUnits lock = co_await flushing_.Acquire(1);
+  while (write_error_.ok() && buffers_->unsent() > 0) {
+    const std::array<ConstBytes, 1> part = {buffers_->TakeForSending()};
+    absl::Status sent = co_await beneath_->WriteAll(part, deadline.remaining());
+    if (!sent.ok()) write_error_ = std::move(sent);
+  }
+  co_return write_error_;
+}
+
+// Makes a record of `parts`; it is on the way after the next Flush.
+Task<absl::Status> TlsStream::Encrypt(std::span<const ConstBytes> parts, Deadline deadline) {
+  while (buffers_->space() < kRecordRoom) US_CO_RETURN_IF_ERROR(co_await Flush(deadline));
+  if (!write_error_.ok()) co_return write_error_;
+  if (closed_) co_return read_error_.ok() ? absl::CancelledError("the connection was closed on this side") : read_error_;
+  absl::Status sealed = SealKeyUpdateIfDue();
+  if (sealed.ok()) sealed = Seal(TlsContent::kApplication, parts);
+  if (!sealed.ok()) write_error_ = std::move(sealed);
+  co_return write_error_;
+}
+
+// Small parts share a record. A large one begins a record of its own, so that the reader has whole records where it wants a
+// large part, and none that holds the end of one thing and the beginning of another.
 Task<absl::Status> TlsStream::WriteAll(std::span<const ConstBytes> parts, Timeout timeout) {
   const Deadline deadline(timeout);
-  size_t gathered = 0;
+  std::array<ConstBytes, kPartsOfRecord> record;
+  size_t count = 0;
+  size_t length = 0;
   for (ConstBytes part : parts) {
-    // Small parts share a record with the start of what follows them.
-    while (!part.empty() && (gathered > 0 || part.size() < kRecordBytes)) {
-      const size_t n = std::min(part.size(), kRecordBytes - gathered);
-      std::memcpy(gather_.get() + gathered, part.data(), n);
-      gathered += n;
+    while (!part.empty()) {
+      const bool full = count == record.size() || length == kTlsPlainBytes;
+      if (full || (count > 0 && part.size() >= kTlsPlainBytes)) {
+        US_CO_RETURN_IF_ERROR(co_await Encrypt({record.data(), count}, deadline));
+        count = 0;
+        length = 0;
+      }
+      const size_t n = std::min(part.size(), kTlsPlainBytes - length);
+      record[count++] = part.first(n);
+      length += n;
       part = part.subspan(n);
-      if (gathered < kRecordBytes) continue;
-      US_CO_RETURN_IF_ERROR(co_await Encrypt(ConstBytes(gather_.get(), std::exchange(gathered, 0)), deadline));
     }
-    US_CO_RETURN_IF_ERROR(co_await Encrypt(part, deadline));
   }
-  US_CO_RETURN_IF_ERROR(co_await Encrypt(ConstBytes(gather_.get(), gathered), deadline));
+  if (count > 0) US_CO_RETURN_IF_ERROR(co_await Encrypt({record.data(), count}, deadline));
   co_return co_await Flush(deadline);
 }
 
 Task<absl::Status> TlsStream::EndWrites(Timeout timeout) {
   const Deadline deadline(timeout);
+  while (buffers_->space() < kRecordRoom) US_CO_RETURN_IF_ERROR(co_await Flush(deadline));
   if (!write_error_.ok()) co_return write_error_;
-  ERR_clear_error();
-  if (SSL_shutdown(ssl_.get()) < 0) co_return Failure();
+  if (closed_) co_return read_error_;
+  US_CO_RETURN_IF_ERROR(SealAlert(kWarning, SSL_AD_CLOSE_NOTIFY));
   US_CO_RETURN_IF_ERROR(co_await Flush(deadline));
   co_return co_await beneath_->EndWrites(deadline.remaining());
 }
 
-Task<absl::StatusOr<std::unique_ptr<Stream>>> Shake(std::unique_ptr<TlsStream> stream, bool server, Timeout timeout) {
-  US_CO_RETURN_IF_ERROR(co_await stream->Handshake(server, timeout));
-  co_return std::unique_ptr<Stream>(std::move(stream));
+Task<absl::StatusOr<std::unique_ptr<Stream>>> Secure(std::unique_ptr<Stream> beneath,
+                                                     std::shared_ptr<const TlsContext> context, std::string host,
+                                                     bool server, Timeout timeout) {
+  auto buffers = std::make_unique<openssl::TlsBuffers>();
+  openssl::TlsShake shake{beneath.get(), buffers.get(), std::move(context), std::move(host), server, timeout};
+  absl::StatusOr<openssl::TlsEstablished> made = co_await openssl::ShakeHands(std::move(shake));
+  if (!made.ok()) {
+    beneath->Shutdown();
+    co_return made.status();
+  }
+  co_return openssl::MakeTlsStream(std::move(beneath), std::move(buffers), *std::move(made), server);
 }
 
 }  // namespace
 
+std::unique_ptr<Stream> openssl::MakeTlsStream(std::unique_ptr<Stream> beneath, std::unique_ptr<TlsBuffers> buffers,
+                                               TlsEstablished established, bool server) {
+  return std::make_unique<TlsStream>(std::move(beneath), std::move(buffers), std::move(established), server);
+}
+
 Task<absl::StatusOr<std::unique_ptr<Stream>>> TlsConnect(std::unique_ptr<Stream> beneath,
                                                          std::shared_ptr<const TlsContext> context,
                                                          std::string expected_host, Timeout timeout) {
-  return Shake(std::make_unique<TlsStream>(std::move(beneath), std::move(context), std::move(expected_host)), false,
-               timeout);
+  return Secure(std::move(beneath), std::move(context), std::move(expected_host), false, timeout);
 }
 
 Task<absl::StatusOr<std::unique_ptr<Stream>>> TlsAccept(std::unique_ptr<Stream> beneath,
                                                         std::shared_ptr<const TlsContext> context, Timeout timeout) {
-  return Shake(std::make_unique<TlsStream>(std::move(beneath), std::move(context), ""), true, timeout);
+  return Secure(std::move(beneath), std::move(context), "", true, timeout);
 }
 
 }  // namespace uringsync

@@ -1,11 +1,13 @@
 #include "engine/ring/thread_driver.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -23,7 +25,8 @@
 namespace uringsync {
 namespace {
 
-// File transfers up to this size are copied by the shard itself: less than the cost of a hand-over to a thread and back.
+// File transfers up to this size are copied by the shard itself: less than the cost of a hand-over to a thread and back. Larger
+// ones too where there is nothing to wait for: what is read lies in the page cache, or the file system is memory.
 constexpr uint32_t kInlineTransferBytes = 64 << 10;
 constexpr int kEventsPerWait = 64;
 // Pause before a connect that the listener's full queue refused is tried again (unix sockets have no event for it).
@@ -34,13 +37,21 @@ bool MakeNonBlocking(int fd, int* old_flags) {
   return *old_flags >= 0 && ((*old_flags & O_NONBLOCK) != 0 || ::fcntl(fd, F_SETFL, *old_flags | O_NONBLOCK) == 0);
 }
 
-// A small read that does not block on the disk: -EAGAIN where it would.
-int64_t ReadWithoutBlocking(const Op& op) {
-  const iovec vector{op.buffer, op.length};
-  const ssize_t n = ::preadv2(op.fd, &vector, 1, static_cast<off_t>(op.offset), RWF_NOWAIT);
-  if (n >= 0) return n;
-  if (errno == EAGAIN) return -EAGAIN;
-  return RunFileOp(op);  // EOPNOTSUPP: the file system cannot tell; EINTR: the plain call knows what to do
+bool LiesInMemory(int fd) {
+  struct statfs stat{};
+  return ::fstatfs(fd, &stat) == 0 && stat.f_type == TMPFS_MAGIC;
+}
+
+// A read or write that the shard may as well do itself; -EAGAIN: the pool shall.
+int64_t TransferWithoutBlocking(const Op& op) {
+  if (op.code == OpCode::kRead) {
+    const iovec vector{op.buffer, op.length};
+    const ssize_t n = ::preadv2(op.fd, &vector, 1, static_cast<off_t>(op.offset), RWF_NOWAIT);
+    if (n >= 0) return n;
+    if (errno == EAGAIN) return -EAGAIN;
+    // EOPNOTSUPP: the file system cannot tell; EINTR: the plain call knows what to do.
+  }
+  return op.length <= kInlineTransferBytes || LiesInMemory(op.fd) ? RunFileOp(op) : -EAGAIN;
 }
 
 int64_t OrErrno(ssize_t result) { return result >= 0 ? result : -errno; }
@@ -110,8 +121,8 @@ void ThreadDriver::Submit(Op* op) {
 void ThreadDriver::StartFileOp(OpState* state) {
   const Op& op = *state->op;
   const bool transfer = op.code == OpCode::kRead || op.code == OpCode::kWrite;
-  if (transfer && op.length <= kInlineTransferBytes) {
-    const int64_t result = op.code == OpCode::kRead ? ReadWithoutBlocking(op) : RunFileOp(op);
+  if (transfer) {
+    const int64_t result = TransferWithoutBlocking(op);
     if (result != -EAGAIN) {
       ++counters_.ring_inline[static_cast<size_t>(op.code)];
       return Finish(state, result);

@@ -57,7 +57,18 @@ struct RemoteContentSource::Pending {
   bool contents = true;
   uint64_t covered = 0;  // bytes of data and holes that arrived
   bool abandoned = false;
-  std::deque<std::pair<ReplyItem, Piece>> items;
+  std::vector<std::pair<ReplyItem, Piece>> items;  // of a small file mostly one
+  size_t taken = 0;                                // of them
+
+  bool has_items() const { return taken < items.size(); }
+  std::pair<ReplyItem, Piece> TakeItem() {
+    std::pair<ReplyItem, Piece> item = std::move(items[taken++]);
+    if (taken == items.size()) {
+      items.clear();
+      taken = 0;
+    }
+    return item;
+  }
   absl::Status broken;
   std::coroutine_handle<> waiter;
 };
@@ -345,17 +356,17 @@ Task<std::optional<absl::Status>> RemoteContentSource::FetchHere(FileRequest req
   const FetchWindow::Time asked = Now();
   *latency = FetchWindow::Time(0);
   while (true) {
-    while (pending->items.empty() && pending->broken.ok()) co_await SuspendIn{&pending->waiter};
+    while (!pending->has_items() && pending->broken.ok()) co_await SuspendIn{&pending->waiter};
     // What arrived before the break is dropped with it: the caller asks again from the start.
     if (!pending->broken.ok()) co_return pending->broken;
     if (latency->count() == 0) *latency = Now() - asked;
-    std::pair<ReplyItem, Piece> next = std::move(pending->items.front());
-    pending->items.pop_front();
+    std::pair<ReplyItem, Piece> next = pending->TakeItem();
     bool end = next.first.end;
     absl::Status taken = co_await sink->OnItem(std::move(next.first), std::move(next.second));
     if (!taken.ok()) {
       pending->abandoned = true;
       pending->items.clear();
+      pending->taken = 0;
       co_return taken;
     }
     if (end) co_return absl::OkStatus();

@@ -33,6 +33,11 @@ class Packer {
       filling_.tail = piece.TakeBuffer();
       filling_file_ = file;
     } else {
+      // As large as the last one: growing step by step would copy it several times.
+      if (filling_.payload.empty() && piece.size() < last_payload_bytes_) {
+        filling_.payload.resize(last_payload_bytes_);
+        filling_.payload.resize(0);
+      }
       filling_.payload.Append(piece.bytes());
     }
     filling_.items.push_back(std::move(item));
@@ -49,6 +54,7 @@ class Packer {
         continue;
       }
       ReplyMessage message = std::exchange(filling_, {});
+      last_payload_bytes_ = message.payload.size();
       const FileId file = filling_file_;
       WakeAll(&room_waiters_);
       co_await compressor_.Prepare(&message, file);
@@ -101,6 +107,7 @@ class Packer {
   ReplyCompressor compressor_;
   ReplyMessage filling_;
   FileId filling_file_;  // of its tail
+  size_t last_payload_bytes_ = 0;
   absl::Status failed_;
   bool finished_ = false;
   Waiters room_waiters_;

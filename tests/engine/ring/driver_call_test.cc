@@ -1,8 +1,10 @@
 // Inline calls, counters and pool buffers on both drivers.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/magic.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <cstring>
 #include <string>
@@ -65,6 +67,26 @@ TEST_P(DriverCallTest, FileDataAndSocketTrafficCountAsSubmittedOperations) {
   for (OpCode code : {OpCode::kWrite, OpCode::kRead})
     EXPECT_EQ(counters.ring_inline[Index(code)] + counters.handed_off[Index(code)], 1U) << OpCodeName(code);
   EXPECT_GT(counters.enters, 0U);
+}
+
+TEST_P(DriverCallTest, ThreadsHandNothingOverWhereFilesAreMemory) {
+  if (GetParam().backend != IoBackend::kThreads) GTEST_SKIP() << "about the thread driver";
+  struct statfs stat {};
+  if (::statfs("/dev/shm", &stat) != 0 || stat.f_type != TMPFS_MAGIC) GTEST_SKIP() << "/dev/shm is no tmpfs";
+  const TempDir memory("/dev/shm");
+  const UniqueFd fd(::open((memory / "f").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  ASSERT_TRUE(fd.valid());
+  std::vector<char> sent(256 << 10, 'x');
+  std::vector<char> back(sent.size());
+  const auto length = static_cast<uint32_t>(sent.size());
+  ASSERT_EQ(Run(WriteOp(fd.get(), sent.data(), length, 0)), length);
+  ASSERT_EQ(Run(ReadOp(fd.get(), back.data(), length, 0)), length);
+  EXPECT_EQ(back, sent);
+  const DriverCounters counters = runtime_->Counters();
+  for (OpCode code : {OpCode::kWrite, OpCode::kRead}) {
+    EXPECT_EQ(counters.handed_off[Index(code)], 0U) << OpCodeName(code);
+    EXPECT_EQ(counters.ring_inline[Index(code)], 1U) << OpCodeName(code);
+  }
 }
 
 // Buffers.
