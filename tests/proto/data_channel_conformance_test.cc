@@ -199,6 +199,63 @@ TEST_P(DataChannelTest, RequestsAreAnsweredAndBothSidesEndOrderly) {
   Run(Conversation);
 }
 
+std::vector<FileRequest> OneOfEachKind() {
+  constexpr uint64_t kMib = uint64_t{1} << 20;
+  const std::tuple<RequestKind, uint64_t, uint64_t, uint32_t> kinds[] = {
+      {RequestKind::kContents, 5, 20, 0},
+      {RequestKind::kLeaves, 3 * kMib, 64 * kMib, 0},
+      {RequestKind::kBlocks, 12345, kMib, 4096},
+      {RequestKind::kChunks, 0, 32 * kMib, 64 << 10},
+      {RequestKind::kExtents, 1, (uint64_t{1} << 40) - 1, 0}};
+  std::vector<FileRequest> requests;
+  for (const auto& [kind, offset, length, unit] : kinds) {
+    FileRequest& request = requests.emplace_back(Request(requests.size() + 1));
+    request.file = {9, 10};
+    request.size_bytes = uint64_t{1} << 40;
+    request.kind = kind;
+    request.offset = offset;
+    request.length = length;
+    request.unit_bytes = unit;
+  }
+  return requests;
+}
+
+Task<void> EveryKindArrives(Pair* pair) {
+  const std::vector<FileRequest> asked = OneOfEachKind();
+  RequestMessage message;
+  message.requests = asked;
+  EXPECT_OK(co_await pair->requests->Send(std::move(message)));
+  absl::StatusOr<RequestMessage> arrived = co_await pair->replies->Receive();
+  EXPECT_OK(arrived);
+  EXPECT_EQ(arrived->requests.size(), asked.size());
+  ReplyMessage answers;
+  for (size_t i = 0; i < arrived->requests.size(); ++i) {
+    const FileRequest& request = arrived->requests[i];
+    EXPECT_EQ(request.kind, asked[i].kind);
+    EXPECT_EQ(request.path, asked[i].path);
+    EXPECT_EQ(std::tuple(request.offset, request.length, request.size_bytes, request.unit_bytes),
+              std::tuple(asked[i].offset, asked[i].length, asked[i].size_bytes, asked[i].unit_bytes));
+    // A signature is one item with its payload.
+    ReplyItem item{.id = request.id, .offset = request.offset, .data_length = 100, .operation = {}, .end = true};
+    answers.items.push_back(item);
+    answers.payload.resize(answers.payload.size() + item.data_length, static_cast<std::byte>(i));
+  }
+  EXPECT_OK(co_await pair->replies->Send(std::move(answers)));
+  absl::StatusOr<ReplyMessage> answered = co_await pair->requests->Receive();
+  EXPECT_OK(answered);
+  EXPECT_EQ(answered->items.size(), asked.size());
+  for (size_t i = 0; i < answered->items.size(); ++i) {
+    EXPECT_EQ(answered->items[i].id, asked[i].id);
+    EXPECT_EQ(answered->items[i].offset, asked[i].offset);
+    EXPECT_EQ(answered->payload[i * 100], static_cast<std::byte>(i));
+  }
+  pair->requests->Close();
+  pair->replies->Close();
+}
+TEST_P(DataChannelTest, RequestsOfEveryKindArriveAsTheyWereAsked) {
+  Run(EveryKindArrives);
+}
+
 Task<void> SendPieces(ReplyChannel* channel, uint64_t id, size_t pieces) {
   for (size_t i = 0; i < pieces; ++i) {
     ReplyMessage message;

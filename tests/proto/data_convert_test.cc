@@ -41,6 +41,8 @@ void ExpectSame(const FileRequest& a, const FileRequest& b) {
   EXPECT_EQ(a.offset, b.offset);
   EXPECT_EQ(a.length, b.length);
   EXPECT_EQ(a.want_xattrs, b.want_xattrs);
+  EXPECT_EQ(a.kind, b.kind);
+  EXPECT_EQ(a.unit_bytes, b.unit_bytes);
 }
 
 std::vector<FileRequest> RoundTrip(const RequestMessage& message) {
@@ -64,6 +66,69 @@ TEST(DataRequestsTest, EverythingOfARequestSurvives) {
   const std::vector<FileRequest> decoded = RoundTrip(message);
   ASSERT_EQ(decoded.size(), message.requests.size());
   for (size_t i = 0; i < decoded.size(); ++i) ExpectSame(decoded[i], message.requests[i]);
+}
+
+// A request for a signature of a file of 1 TiB.
+FileRequest SignatureRequest(RequestKind kind, uint64_t offset, uint64_t length, uint32_t unit_bytes) {
+  FileRequest request = Request(7, "a/b");
+  request.want_xattrs = false;
+  request.kind = kind;
+  request.size_bytes = uint64_t{1} << 40;
+  request.offset = offset;
+  request.length = length;
+  request.unit_bytes = unit_bytes;
+  return request;
+}
+
+TEST(DataRequestsTest, SignaturesOfEveryKindSurviveWithTheirUnits) {
+  constexpr uint64_t kMib = uint64_t{1} << 20;
+  RequestMessage message;
+  message.requests = {SignatureRequest(RequestKind::kLeaves, 0, 1, 0),
+                      SignatureRequest(RequestKind::kLeaves, 5 * kMib, 64 * kMib, 0),
+                      SignatureRequest(RequestKind::kBlocks, 3, 1, 512),
+                      SignatureRequest(RequestKind::kBlocks, 7 * kMib, kMib, 65536),
+                      SignatureRequest(RequestKind::kChunks, 0, 64 * kMib, 16 << 10),
+                      SignatureRequest(RequestKind::kChunks, (uint64_t{1} << 40) - kMib, kMib, 128 << 10)};
+  const std::vector<FileRequest> decoded = RoundTrip(message);
+  ASSERT_EQ(decoded.size(), message.requests.size());
+  for (size_t i = 0; i < decoded.size(); ++i) ExpectSame(decoded[i], message.requests[i]);
+}
+
+TEST(DataRequestsTest, SignaturesThatBreakARuleAreRefusedOnTheirArrival) {
+  constexpr uint64_t kMib = uint64_t{1} << 20;
+  const std::pair<FileRequest, const char*> bad[] = {
+      {SignatureRequest(RequestKind::kLeaves, 4096, kMib, 0), "within a leaf"},
+      {SignatureRequest(RequestKind::kLeaves, 0, 64 * kMib + 1, 0), "longer than"},
+      {SignatureRequest(RequestKind::kLeaves, 0, kMib, 512), "chunks of 512"},
+      {SignatureRequest(RequestKind::kLeaves, 0, 0, 0), "outside"},
+      {SignatureRequest(RequestKind::kLeaves, uint64_t{1} << 40, 1, 0), "outside"},
+      {SignatureRequest(RequestKind::kBlocks, 0, kMib + 1, 512), "more than a leaf"},
+      {SignatureRequest(RequestKind::kBlocks, 0, kMib, 0), "blocks of 0"},
+      {SignatureRequest(RequestKind::kBlocks, 0, kMib, 256), "blocks of 256"},
+      {SignatureRequest(RequestKind::kBlocks, 0, kMib, 131072), "blocks of 131072"},
+      {SignatureRequest(RequestKind::kBlocks, 0, kMib, 5000), "blocks of 5000"},
+      {SignatureRequest(RequestKind::kChunks, 0, kMib, 8 << 10), "chunks of 8192"},
+      {SignatureRequest(RequestKind::kChunks, 0, kMib, 256 << 10), "chunks of 262144"},
+      {SignatureRequest(RequestKind::kChunks, 0, kMib, 0), "chunks of 0"},
+      {SignatureRequest(RequestKind::kChunks, 1, kMib, 16 << 10), "within a leaf"},
+      {SignatureRequest(RequestKind::kContents, 0, kMib, 512), "unit"}};
+  for (const auto& [request, why] : bad) {
+    RequestMessage message;
+    message.requests = {request};
+    ASSERT_OK_AND_ASSIGN(const std::vector<std::string> headers, EncodeRequests(message));
+    EXPECT_THAT(DecodeRequests(AsBytes(headers[0])), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(why)));
+  }
+  RequestMessage message;
+  message.requests = {SignatureRequest(RequestKind::kLeaves, 0, kMib, 0)};
+  message.requests[0].type = FileType::kDirectory;
+  ASSERT_OK_AND_ASSIGN(std::vector<std::string> headers, EncodeRequests(message));
+  EXPECT_THAT(DecodeRequests(AsBytes(headers[0])), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("regular")));
+  v1::DataRequests wire;
+  ASSERT_TRUE(wire.ParseFromString(headers[0]));
+  wire.mutable_requests(0)->set_type(v1::DATA_FILE_TYPE_REGULAR);
+  wire.mutable_requests(0)->set_kind(static_cast<v1::DataRequestKind>(5));
+  EXPECT_THAT(DecodeRequests(AsBytes(wire.SerializeAsString())),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no kind that is known: 5")));
 }
 
 TEST(DataRequestsTest, ExtentsMayBeAskedOfAnyRangeAndHaveNoUnit) {
