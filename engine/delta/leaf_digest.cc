@@ -1,5 +1,6 @@
 #include "engine/delta/leaf_digest.h"
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -7,10 +8,14 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "engine/base/vector_aes.h"
+
+#ifdef URINGSYNC_IPSEC_MB
+#include <intel-ipsec-mb.h>
+#endif
+
 namespace uringsync {
 namespace {
-
-constexpr size_t kNonceBytes = 12;
 
 // Without the digest nothing may be called equal; it cannot fail for want of anything but memory or a broken library.
 void Require(bool done) {
@@ -29,39 +34,83 @@ LeafKey DeriveLeafKey(const LeafSecret& secret, std::span<const std::byte> conte
   return key;
 }
 
-struct LeafHasher::State {
+#ifdef URINGSYNC_IPSEC_MB
+struct LeafHasher::Vector {
+  const IMB_MGR* const manager;
+  alignas(64) gcm_key_data key;
+  alignas(64) gcm_context_data state;
+
+  Vector(const IMB_MGR* code, const LeafKey& leaf_key) : manager(code) {
+    IMB_AES128_GCM_PRE(manager, leaf_key.data(), &key);
+  }
+  ~Vector() { OPENSSL_cleanse(&key, sizeof(key)); }
+  void Begin(const Nonce& nonce) { IMB_AES128_GMAC_INIT(manager, &key, &state, nonce.data(), nonce.size()); }
+  void Update(std::span<const std::byte> bytes) {
+    IMB_AES128_GMAC_UPDATE(manager, &key, &state, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
+  }
+  void Finish(LeafTag* tag) { IMB_AES128_GMAC_FINALIZE(manager, &key, &state, tag->bytes.data(), LeafTag::kBytes); }
+
+  static std::unique_ptr<Vector> Make(const LeafKey& leaf_key) {
+    const IMB_MGR* code = VectorAes();
+    return code != nullptr ? std::make_unique<Vector>(code, leaf_key) : nullptr;
+  }
+};
+#else
+struct LeafHasher::Vector {
+  void Begin(const Nonce&) {}
+  void Update(std::span<const std::byte>) {}
+  void Finish(LeafTag*) {}
+  static std::unique_ptr<Vector> Make(const LeafKey&) { return nullptr; }
+};
+#endif
+
+struct LeafHasher::Plain {
   EVP_CIPHER_CTX* const context = EVP_CIPHER_CTX_new();
-  ~State() { EVP_CIPHER_CTX_free(context); }
+
+  explicit Plain(const LeafKey& key) {
+    // Fetched once: looking an algorithm up takes a lock of the library each time.
+    static const EVP_CIPHER* const gcm = EVP_CIPHER_fetch(nullptr, "AES-128-GCM", nullptr);
+    Require(gcm != nullptr && context != nullptr);
+    Require(EVP_EncryptInit_ex2(context, gcm, key.data(), nullptr, nullptr) == 1);
+  }
+  ~Plain() { EVP_CIPHER_CTX_free(context); }
+  void Begin(const Nonce& nonce) {
+    Require(EVP_EncryptInit_ex2(context, nullptr, nullptr, nonce.data(), nullptr) == 1);
+  }
+  void Update(std::span<const std::byte> bytes) {
+    int ignored = 0;
+    // GMAC is GCM of additional data alone.
+    Require(EVP_EncryptUpdate(context, nullptr, &ignored, reinterpret_cast<const unsigned char*>(bytes.data()),
+                              static_cast<int>(bytes.size())) == 1);
+  }
+  void Finish(LeafTag* tag) {
+    int ignored = 0;
+    std::array<uint8_t, LeafTag::kBytes> rest{};
+    Require(EVP_EncryptFinal_ex(context, rest.data(), &ignored) == 1);
+    Require(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, LeafTag::kBytes, tag->bytes.data()) == 1);
+  }
 };
 
-LeafHasher::LeafHasher(const LeafKey& key) : state_(std::make_unique<State>()) {
-  // Fetched once: looking an algorithm up takes a lock of the library each time.
-  static const EVP_CIPHER* const gcm = EVP_CIPHER_fetch(nullptr, "AES-128-GCM", nullptr);
-  Require(gcm != nullptr && state_->context != nullptr);
-  Require(EVP_EncryptInit_ex2(state_->context, gcm, key.data(), nullptr, nullptr) == 1);
+LeafHasher::LeafHasher(const LeafKey& key, bool vector) : vector_(vector ? Vector::Make(key) : nullptr) {
+  if (vector_ == nullptr) plain_ = std::make_unique<Plain>(key);
 }
 
 LeafHasher::~LeafHasher() = default;
 
 void LeafHasher::Begin(uint64_t leaf) {
-  std::array<uint8_t, kNonceBytes> nonce{};
+  Nonce nonce{};
   std::memcpy(nonce.data(), &leaf, sizeof(leaf));
-  Require(EVP_EncryptInit_ex2(state_->context, nullptr, nullptr, nonce.data(), nullptr) == 1);
+  vector_ != nullptr ? vector_->Begin(nonce) : plain_->Begin(nonce);
 }
 
 void LeafHasher::Update(std::span<const std::byte> bytes) {
-  int ignored = 0;
-  // GMAC is GCM of additional data alone.
-  Require(EVP_EncryptUpdate(state_->context, nullptr, &ignored, reinterpret_cast<const unsigned char*>(bytes.data()),
-                            static_cast<int>(bytes.size())) == 1);
+  if (bytes.empty()) return;
+  vector_ != nullptr ? vector_->Update(bytes) : plain_->Update(bytes);
 }
 
 LeafTag LeafHasher::Finish() {
   LeafTag tag;
-  int ignored = 0;
-  std::array<uint8_t, LeafTag::kBytes> rest{};
-  Require(EVP_EncryptFinal_ex(state_->context, rest.data(), &ignored) == 1);
-  Require(EVP_CIPHER_CTX_ctrl(state_->context, EVP_CTRL_AEAD_GET_TAG, LeafTag::kBytes, tag.bytes.data()) == 1);
+  vector_ != nullptr ? vector_->Finish(&tag) : plain_->Finish(&tag);
   return tag;
 }
 

@@ -37,7 +37,8 @@ LeafKey DeriveLeafKey(const LeafSecret& secret, std::span<const std::byte> conte
 
 class LeafHasher {
  public:
-  explicit LeafHasher(const LeafKey& key);
+  // `vector`: with vector instructions where there are some (vector_aes.h); the tags are the same.
+  explicit LeafHasher(const LeafKey& key, bool vector = true);
   ~LeafHasher();
   LeafHasher(const LeafHasher&) = delete;
   LeafHasher& operator=(const LeafHasher&) = delete;
@@ -50,8 +51,11 @@ class LeafHasher {
   LeafTag Tag(uint64_t leaf, std::span<const std::byte> bytes);
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  using Nonce = std::array<uint8_t, 12>;
+  struct Vector;
+  struct Plain;
+  std::unique_ptr<Vector> vector_;
+  std::unique_ptr<Plain> plain_;  // where there is no other
 };
 
 // Leaves of a file of `size_bytes`, and the length of one of them.

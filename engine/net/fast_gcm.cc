@@ -15,6 +15,8 @@
 #include <cstring>
 #include <new>
 
+#include "engine/base/vector_aes.h"
+
 namespace uringsync::openssl {
 namespace {
 
@@ -204,16 +206,9 @@ int InitProvider(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH*, const OSS
 }
 
 OSSL_LIB_CTX* MakeContext() {
-  IMB_MGR* made = alloc_mb_mgr(0);
-  if (made == nullptr) return nullptr;
-  init_mb_mgr_auto(made, nullptr);
-  constexpr uint64_t kNeeded = IMB_FEATURE_VAES | IMB_FEATURE_VPCLMULQDQ | IMB_FEATURE_AVX512_SKX;
-  OSSL_LIB_CTX* context = (made->features & kNeeded) == kNeeded ? OSSL_LIB_CTX_new() : nullptr;
-  if (context == nullptr) {
-    free_mb_mgr(made);
-    return nullptr;
-  }
-  manager = made;
+  manager = VectorAes();
+  OSSL_LIB_CTX* context = manager != nullptr ? OSSL_LIB_CTX_new() : nullptr;
+  if (context == nullptr) return nullptr;
   if (OSSL_PROVIDER_load(context, "default") != nullptr &&
       OSSL_PROVIDER_add_builtin(context, "uringsync", InitProvider) == 1 &&
       OSSL_PROVIDER_load(context, "uringsync") != nullptr) {

@@ -9,6 +9,33 @@
 namespace uringsync {
 namespace {
 
+TEST(LeafDigestTest, VectorInstructionsGiveTheSameTagsWholeAndInParts) {
+  const LeafKey key = DeriveLeafKey(LeafSecret{1, 2, 3}, {});
+  LeafHasher plain(key, /*vector=*/false);
+  LeafHasher quick(key);
+  std::vector<std::byte> bytes(kLeafBytes);
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(i * 31 + i / 251);
+  for (const size_t length : {size_t{0}, size_t{1}, size_t{15}, size_t{16}, size_t{17}, size_t{255}, size_t{4096},
+                              size_t{100'001}, bytes.size()}) {
+    const std::span<const std::byte> part = std::span<const std::byte>(bytes).first(length);
+    const LeafTag tag = plain.Tag(length, part);
+    EXPECT_EQ(quick.Tag(length, part), tag) << length;
+    EXPECT_NE(quick.Tag(length + 1, part), tag) << length;
+    // Parts of the kind that files come in, and odd ones.
+    for (const size_t step : {size_t{7}, size_t{4096}, size_t{65536}}) {
+      if (length / step > 20000) continue;
+      quick.Begin(length);
+      plain.Begin(length);
+      for (size_t at = 0; at < length; at += step) {
+        quick.Update(part.subspan(at, std::min(step, length - at)));
+        plain.Update(part.subspan(at, std::min(step, length - at)));
+      }
+      EXPECT_EQ(quick.Finish(), tag) << length << " in steps of " << step;
+      EXPECT_EQ(plain.Finish(), tag) << length << " in steps of " << step;
+    }
+  }
+}
+
 LeafRecord Leaf(LeafKind kind, uint8_t fill) {
   LeafRecord leaf;
   leaf.kind = kind;
