@@ -37,6 +37,8 @@ struct ApplyOptions {
   ProcessCapabilities capabilities;
   DeltaPolicy delta = DeltaPolicy::kOff;
   ReflinkMode reflink = ReflinkMode::kAuto;
+  DirectIoMode direct_io = DirectIoMode::kAuto;
+  DirectIo::OnRefused on_direct_refused;
   // Descriptors that the session may hold open for staged files, all shards together.
   size_t staged_descriptors = 384;
 
@@ -96,7 +98,9 @@ struct ApplyShared {
                  .selection = options.selection,
                  .capabilities = options.capabilities,
                  .delta = options.delta,
-                 .reflink = options.reflink}),
+                 .reflink = options.reflink,
+                 .direct_io = options.direct_io,
+                 .on_direct_refused = options.on_direct_refused}),
         report(std::move(on_news)) {}
 
   const DirectoryPtr root;

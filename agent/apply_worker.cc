@@ -201,7 +201,9 @@ Task<void> ApplyWorker::FreeDescriptors() {
 std::shared_ptr<const DeltaBasis> ApplyWorker::OpenOldFile(const Action& action, const Directory& parent) {
   const bool may = action.existing.has_value() && action.existing->type == FileType::kRegular &&
                    MayUseDelta(shared_->options.delta, action.wanted.size_bytes, action.existing->size_bytes);
-  return may ? OpenBasis(context_.driver, parent.fd(), LeafName(action.path), *action.existing) : nullptr;
+  if (!may) return nullptr;
+  return OpenBasis(context_.driver, parent.fd(), LeafName(action.path), *action.existing,
+                   &shared_->receive.direct_io());
 }
 
 int ApplyWorker::RoomDescriptor(const Action& action, DirectoryPtr* parent) {

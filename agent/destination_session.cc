@@ -178,6 +178,8 @@ void DestinationSession::MakeEngine() {
   // In one process both files would be read to save a copy of one.
   if (open_.route.kind != DataRoute::Kind::kLocal) options.delta = open_.delta;
   options.reflink = open_.reflink;
+  options.direct_io = open_.direct_io;
+  options.on_direct_refused = [this](std::string text) { outbox_->Push(Notice{std::move(text)}); };
   options.staged_descriptors = StagedDescriptors();
   std::vector<ContentSource*> sources;
   const size_t shards = std::min(sources_.size(), SessionShards(open_, context_.runtime->size()));

@@ -21,8 +21,17 @@ namespace {
 
 // What this agent can do beyond the base protocol; names that both sides know are used.
 const std::vector<std::string>& Features() {
-  static const std::vector<std::string> features = {"local-route", "connect-route", "accept-route", std::string(kDeltaFeature), kFoldFeature, kIndexFeature, kAliveFeature, kBenchFeature,
-                                                    std::string(kCompressionFeature), std::string(kLimitsFeature)};
+  static const std::vector<std::string> features = {"local-route",
+                                                    "connect-route",
+                                                    "accept-route",
+                                                    std::string(kDeltaFeature),
+                                                    kFoldFeature,
+                                                    kIndexFeature,
+                                                    kAliveFeature,
+                                                    kBenchFeature,
+                                                    std::string(kCompressionFeature),
+                                                    std::string(kLimitsFeature),
+                                                    std::string(kDirectIoFeature)};
   return features;
 }
 

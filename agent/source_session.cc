@@ -31,7 +31,10 @@ constexpr int kMaxDialTries = 6;
 }  // namespace
 
 SourceSession::SourceSession(const AgentContext& context, OpenSession open, SessionOutbox* outbox)
-    : context_(context), open_(std::move(open)), outbox_(outbox) {
+    : context_(context),
+      open_(std::move(open)),
+      outbox_(outbox),
+      direct_io_(open_.direct_io, [this](std::string text) { Tell(std::move(text)); }) {
   if (open_.compression.mode != CompressionMode::kOff)
     compression_ = std::make_unique<SharedCompression>(open_.compression, SessionShards(open_, context_.runtime->size()));
   if (open_.bytes_per_second > 0) throttle_ = std::make_unique<Throttle>(open_.bytes_per_second);
@@ -77,6 +80,7 @@ SourceReaderOptions SourceSession::ReaderOptions() const {
   options.generated = generated_.load();
   options.background = open_.background;
   options.page_cache = &page_cache_;
+  options.direct_io = &direct_io_;
   if (throttle_ != nullptr) options.piece_bytes = std::min<size_t>(options.piece_bytes, throttle_->unit_bytes());
   return options;
 }
@@ -169,9 +173,18 @@ Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
                   "source: data connection to " + host + ": " + std::string(ToStd(last.message())));
 }
 
+void SourceSession::Tell(std::string notice) {
+  std::lock_guard lock(notice_mutex_);
+  if (!muted_) outbox_->Push(Notice{std::move(notice)});
+}
+
 void SourceSession::Stop() {
   if (stopped_) return;
   stopped_ = true;
+  {
+    std::lock_guard lock(notice_mutex_);
+    muted_ = true;
+  }
   if (throttle_ != nullptr) throttle_->Stop();
   BlockOn(&context_.runtime->shard(0), JoinScope(&opening_));
   if (registered_) context_.table->RemoveSource(open_.session);

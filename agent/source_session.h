@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "agent/bench_runner.h"
@@ -43,6 +44,8 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   Task<void> Open();
   SourceReaderOptions ReaderOptions() const;
   Task<void> DialLoop(std::string host, uint16_t port);
+  // Any thread, also after Stop.
+  void Tell(std::string notice);
 
   const AgentContext context_;
   const OpenSession open_;
@@ -52,6 +55,9 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   std::unique_ptr<SharedCompression> compression_;
   std::unique_ptr<Throttle> throttle_;
   mutable PageCacheMemory page_cache_;
+  std::mutex notice_mutex_;
+  bool muted_ = false;  // under the lock: the control stream may be gone
+  mutable DirectIo direct_io_;
   CancelSource cancel_;
   Scope opening_;
   Scope running_;

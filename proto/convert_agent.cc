@@ -85,6 +85,10 @@ struct Encoder {
   absl::Status operator()(const TreeReply& value) { return EncodeTree(value, wire->mutable_tree_reply()); }
   absl::Status operator()(const ApplyProgress& value) { return Encode(value, wire->mutable_apply_progress()); }
   absl::Status operator()(const BenchReport& value) { return EncodeBenchReport(value, wire->mutable_bench_report()); }
+  absl::Status operator()(const Notice& value) {
+    wire->mutable_notice()->set_text(std::string(Clip(value.text, kMaxLineBytes)));
+    return absl::OkStatus();
+  }
   absl::Status operator()(const ApplyDone& value) {
     EncodeCounters(value.counters, wire->mutable_apply_done()->mutable_counters());
     wire->mutable_apply_done()->set_durability(static_cast<v1::Durability>(value.durability));
@@ -231,6 +235,11 @@ absl::StatusOr<AgentMessage> DecodeMessage(const v1::AgentMessage& wire) {
     case v1::AgentMessage::kBenchReport: {
       US_ASSIGN_OR_RETURN(BenchReport report, DecodeBenchReport(wire.bench_report()));
       return report;
+    }
+    case v1::AgentMessage::kNotice: {
+      Notice notice;
+      US_ASSIGN_OR_RETURN(notice.text, DecodeText({"Notice", "text"}, wire.notice().text(), kMaxLineBytes));
+      return notice;
     }
     case v1::AgentMessage::BODY_NOT_SET: break;
   }

@@ -68,6 +68,7 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_jobs(open.jobs);
   wire->set_background(open.background);
   wire->set_reflink(static_cast<v1::ReflinkMode>(open.reflink));
+  wire->set_direct_io(static_cast<v1::DirectIo>(open.direct_io));
   return absl::OkStatus();
 }
 
@@ -226,6 +227,10 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
     return Bad({"OpenSession", "reflink"}, kNoRow, "unknown mode " + std::to_string(wire.reflink()));
   }
   open.reflink = static_cast<ReflinkMode>(wire.reflink());
+  if (wire.direct_io() < 0 || wire.direct_io() > v1::DIRECT_IO_OFF) {
+    return Bad({"OpenSession", "direct_io"}, kNoRow, "unknown mode " + std::to_string(wire.direct_io()));
+  }
+  open.direct_io = static_cast<DirectIoMode>(wire.direct_io());
   return open;
 }
 

@@ -17,6 +17,7 @@
 #include "engine/base/time_range.h"
 #include "engine/delta/decision.h"
 #include "engine/fs/clone.h"
+#include "engine/fs/direct_io.h"
 #include "engine/transfer/compression_policy.h"
 #include "proto/bench_messages.h"
 
@@ -40,6 +41,9 @@ constexpr std::string_view kLimitsFeature = "limits";
 
 // Of HelloReply: the agent answers signature requests and makes deltas.
 constexpr std::string_view kDeltaFeature = "delta";
+
+// Of Hello and HelloReply: direct_io of OpenSession, and Notice.
+constexpr std::string_view kDirectIoFeature = "direct-io";
 
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
@@ -95,6 +99,7 @@ struct OpenSession {
   uint32_t jobs = 0;                // shards that work for this session; 0, or more than there are: all
   bool background = false;          // leave the machine to others
   ReflinkMode reflink = ReflinkMode::kAuto;  // destination, kLocal
+  DirectIoMode direct_io = DirectIoMode::kAuto;  // of large files; needs kDirectIoFeature
 };
 
 // Source: open data connections to a destination that accepts.
@@ -318,8 +323,13 @@ struct ApplyDone {
   Durability durability = Durability::kNone;  // weakest state reached by everything published
 };
 
-using AgentMessage =
-    std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress, ApplyDone, TreeReply, FoldedGroup,
-                 BenchReport>;
+// Something that the user should know, found out after SessionOpened; at most kMaxNotices a session. Needs
+// kDirectIoFeature.
+struct Notice {
+  std::string text;
+};
+
+using AgentMessage = std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress,
+                                  ApplyDone, TreeReply, FoldedGroup, BenchReport, Notice>;
 
 }  // namespace uringsync

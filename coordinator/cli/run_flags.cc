@@ -108,6 +108,13 @@ void AddRunning(CLI::App* command, SyncMode mode, RunFlags* flags) {
         ->check(CLI::IsMember({"auto", "always", "never"}))
         ->type_name("auto|always|never")
         ->group(group);
+    command
+        ->add_option(
+            "--direct-io", flags->direct_io,
+            "Large files past the page cache where the file system can (on); auto (default) is off: it did not pay")
+        ->check(CLI::IsMember({"auto", "on", "off"}))
+        ->type_name("auto|on|off")
+        ->group(group);
     CLI::Option* whole = command
                              ->add_flag("-W,--whole-file", flags->whole_file,
                                         "Send changed files whole; by default only what differs, where that is faster")
@@ -270,6 +277,9 @@ absl::StatusOr<RunOptions> ToRunOptions(const RunFlags& flags) {
   request.reflink = flags.reflink == "always"  ? ReflinkMode::kAlways
                     : flags.reflink == "never" ? ReflinkMode::kNever
                                                : ReflinkMode::kAuto;
+  request.direct_io = flags.direct_io == "on"    ? DirectIoMode::kOn
+                      : flags.direct_io == "off" ? DirectIoMode::kOff
+                                                 : DirectIoMode::kAuto;
   request.durability = flags.durability == "none" ? Durability::kNone : Durability::kBatch;
   request.data_connections = flags.connections;
   request.jobs = flags.jobs;

@@ -57,6 +57,7 @@ struct RunFlags {
   // How.
   std::string durability = "batch";
   std::string reflink;
+  std::string direct_io;
   std::string io_backend;
   unsigned jobs = 0;
   unsigned connections = 0;

@@ -14,6 +14,8 @@ namespace {
 constexpr absl::Duration kLastWords = absl::Seconds(2);
 // HelloReply and SessionOpened come once each.
 constexpr size_t kMaxReplies = 2;
+// Beside those of SessionOpened.
+constexpr size_t kMaxLateNotices = 64;
 
 // An agent of either role that lives and has nothing to tell.
 bool IsSignOfLife(const AgentMessage& message) {
@@ -117,6 +119,12 @@ bool AgentLink::Handle(AgentMessage message) {
     return false;
   }
   if (IsSignOfLife(message)) return true;
+  if (auto* notice = std::get_if<Notice>(&message)) {
+    const bool allowed = notices_++ < kMaxLateNotices;
+    if (allowed) events_->Push(NoticeEvent{side_, std::move(notice->text)});
+    if (!allowed) FailProtocol("sent more notices than it may");
+    return allowed;
+  }
   if (std::holds_alternative<ApplyProgress>(message) || std::holds_alternative<ApplyDone>(message)) {
     const absl::Status handled =
         on_apply_ ? on_apply_(std::move(message)) : absl::InvalidArgumentError("an apply report from a source");

@@ -95,6 +95,7 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   std::function<void()> on_arrival_ = [] {};
   std::function<absl::Status()> before_waiting_;
   std::thread thread_;
+  size_t notices_ = 0;  // of the receiving thread
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -49,6 +49,7 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   open.data_connections = request.data_connections;
   open.jobs = request.jobs;
   open.background = request.background;
+  open.direct_io = request.direct_io;
   if (role == Role::kDestination) open.reflink = request.reflink;
   if (role == Role::kSource) {
     open.bytes_per_second = request.bytes_per_second;
@@ -218,6 +219,7 @@ absl::Status Run::SayHello() {
   hello.software = request_.software;
   hello.features = {kAliveFeature, kFoldFeature, kIndexFeature, std::string(kCompressionFeature), std::string(kLimitsFeature)};
   hello.features.push_back(std::string(kDeltaFeature));
+  hello.features.push_back(std::string(kDirectIoFeature));
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
   // Asked for along with the greeting, a round trip earlier, where nothing in it depends on what the agents can do.
@@ -242,6 +244,8 @@ absl::Status Run::CheckFeatures(const AgentLink& link, const HelloReply& hello) 
   const Side side = &link == &source_ ? Side::kSource : Side::kDestination;
   const bool limited = request_.bytes_per_second > 0 || request_.jobs > 0 || request_.background;
   std::string missing;
+  // By default, and off, it does what it can do.
+  if (request_.direct_io == DirectIoMode::kOn && !HasFeature(hello.features, kDirectIoFeature)) missing = "direct I/O";
   if (limited && !HasFeature(hello.features, kLimitsFeature)) missing = "limits of rate, jobs or priority";
   if (compression_.mode != CompressionMode::kOff && !HasFeature(hello.features, kCompressionFeature)) {
     if (compression_.mode == CompressionMode::kFixed) missing = "compression";

@@ -62,6 +62,7 @@ struct SyncRequest {
   uint32_t data_connections = 0;
   DeltaPolicy delta = DeltaPolicy::kAuto;
   ReflinkMode reflink = ReflinkMode::kAuto;
+  DirectIoMode direct_io = DirectIoMode::kAuto;
   // As in OpenSession; what an agent does not know ends the run (kVersion) instead of being left out.
   CompressionSettings compression;
   uint64_t bytes_per_second = 0;

@@ -6,6 +6,7 @@ namespace uringsync {
 namespace {
 
 constexpr size_t kInPlaceShare = 4;   // at least a quarter of the samples
+constexpr size_t kShiftedQuarters = 3;  // of the samples, found in either place
 constexpr uint64_t kChunkShare = 10;  // at least a tenth of the bytes
 
 }  // namespace
@@ -30,8 +31,12 @@ std::vector<uint64_t> SampleOffsets(uint64_t size_bytes, uint64_t block_bytes) {
 
 DeltaMode ChooseMode(const DeltaSamples& samples) {
   if (samples.samples == 0) return DeltaMode::kTryChunks;
-  // One block that lies shifted says that content moved; only chunks find it again.
-  if (samples.shifted_only > 0) return DeltaMode::kChunks;
+  // One block that lies shifted says that content moved; only chunks find it again, unless it moved in one piece.
+  if (samples.shifted_only > 0) {
+    const bool one_piece =
+        samples.in_order && (samples.same + samples.shifted_only) * 4 >= samples.samples * kShiftedQuarters;
+    return one_piece ? DeltaMode::kShifted : DeltaMode::kChunks;
+  }
   if (samples.same * kInPlaceShare >= samples.samples) return DeltaMode::kInPlace;
   return DeltaMode::kTryChunks;
 }

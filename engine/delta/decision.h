@@ -27,8 +27,9 @@ bool MayUseDelta(DeltaPolicy policy, uint64_t new_bytes, uint64_t old_bytes);
 enum class DeltaMode : uint8_t {
   kWhole = 1,  // send it
   kInPlace,    // the same offsets
-  kChunks,     // content moved: content-defined chunks
-  kTryChunks   // nothing was found at the sampled places: look at one window of chunks first
+  kShifted,   // one insertion or deletion: the same offsets before it, shifted by the difference of the sizes behind it
+  kChunks,    // content moved: content-defined chunks
+  kTryChunks  // nothing was found at the sampled places: look at one window of chunks first
 };
 
 // A few blocks of the source's file were compared with the old file: at the same offset, and shifted by the difference
@@ -37,6 +38,7 @@ struct DeltaSamples {
   size_t samples = 0;
   size_t same = 0;          // equal at the same offset
   size_t shifted_only = 0;  // not there, but equal when shifted
+  bool in_order = false;    // no block of the first kind lies behind one of the second
 };
 // Offsets to sample in a file of this size, ascending, `block_bytes` each; spread evenly, first and last block
 // included.

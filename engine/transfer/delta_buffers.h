@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <new>
 #include <span>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "engine/base/digest.h"
 #include "engine/coro/semaphore.h"
 #include "engine/coro/task.h"
+#include "engine/fs/direct_io.h"
 
 namespace uringsync {
 
@@ -21,6 +23,10 @@ class DeltaBuffers;
 // One leaf's worth of bytes.
 class DeltaBuffer {
  public:
+  struct FreeAligned {
+    void operator()(std::byte* bytes) const { ::operator delete[](bytes, std::align_val_t{kDirectAlignment}); }
+  };
+  using Memory = std::unique_ptr<std::byte[], FreeAligned>;
   DeltaBuffer() = default;
   DeltaBuffer(DeltaBuffer&& other) noexcept = default;
   DeltaBuffer& operator=(DeltaBuffer&& other) noexcept = delete;
@@ -29,23 +35,24 @@ class DeltaBuffer {
 
  private:
   friend class DeltaBuffers;
-  DeltaBuffer(DeltaBuffers* owner, SemaphoreUnits unit, std::unique_ptr<std::byte[]> bytes)
+  DeltaBuffer(DeltaBuffers* owner, SemaphoreUnits unit, Memory bytes)
       : owner_(owner), unit_(std::move(unit)), bytes_(std::move(bytes)) {}
   DeltaBuffers* owner_ = nullptr;
   SemaphoreUnits unit_;
-  std::unique_ptr<std::byte[]> bytes_;
+  Memory bytes_;
 };
 
 class DeltaBuffers {
  public:
+  using Memory = DeltaBuffer::Memory;
   // Buffers of one shard, and so leaves of one shard that wait for the network at once.
   static constexpr size_t kPerShard = 12;
 
   Task<DeltaBuffer> Get() {
     SemaphoreUnits unit = co_await units_.Acquire(1);
-    std::unique_ptr<std::byte[]> bytes;
+    Memory bytes;
     if (free_.empty()) {
-      bytes.reset(new std::byte[kLeafBytes]);
+      bytes.reset(new (std::align_val_t{kDirectAlignment}) std::byte[kLeafBytes]);
     } else {
       bytes = std::move(free_.back());
       free_.pop_back();
@@ -56,7 +63,7 @@ class DeltaBuffers {
  private:
   friend class DeltaBuffer;
   Semaphore units_{kPerShard};
-  std::vector<std::unique_ptr<std::byte[]>> free_;
+  std::vector<Memory> free_;
 };
 
 inline DeltaBuffer::~DeltaBuffer() {

@@ -41,7 +41,7 @@ void ChunkSearch::AddRanges(uint64_t length_limit) {
 }
 
 Task<void> ChunkSearch::CutOurs(DeltaLane lane, Range* range) {
-  SignatureReader reader(lane.shard->driver(), lane.shard->buffers(), job_->basis->fd.get(),
+  SignatureReader reader(lane.shard->driver(), lane.shard->buffers(), job_->basis->data(),
                          {.digest_seed = job_->shared->options().digest_seed, .leaf_key = {}, .may_have_holes = false});
   absl::StatusOr<ChunkList> list = co_await reader.Chunks({.offset = range->offset,
                                                            .length = range->length,

@@ -1,11 +1,14 @@
 #include "engine/transfer/delta_fill.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
 
 #include "engine/base/errno_status.h"
 #include "engine/coro/scope.h"
+#include "engine/delta/shift_search.h"
 #include "engine/fs/clone.h"
 #include "engine/fs/file.h"
 #include "engine/fs/syscalls.h"
@@ -16,11 +19,23 @@
 namespace uringsync {
 namespace {
 
-// What is fetched to measure a link that no file has crossed yet: a sixteenth of the file, at most this, in parts at
-// once.
-constexpr uint64_t kMeasureBytes = uint64_t{4} << 20;
+// What is fetched to measure a link that no file has crossed yet: a sixteenth of the file at most, in parts at once;
+// the first step is enough for a link that is slow beyond doubt, and the next ones see more than the beginning of a
+// fast one.
+struct MeasureStep {
+  uint64_t bytes;
+  double surely_slow;  // bytes a second: below this a longer look would not change the answer
+};
+constexpr MeasureStep kMeasureSteps[] = {{RateMeter::kEnoughBytes, kAssumedDeltaRate / 10},
+                                         {uint64_t{1} << 20, kAssumedDeltaRate / 3},
+                                         {uint64_t{3} << 20, 0}};
 constexpr uint64_t kMeasureShare = 16;
 constexpr uint64_t kMeasureParts = 4;
+// The place of an insertion is looked for until it is known to within this, so many blocks at once, so many times at
+// most.
+constexpr uint64_t kShiftGrainBytes = 64 << 10;
+constexpr uint64_t kShiftProbes = 8;
+constexpr int kShiftRounds = 10;
 // Offsets of clones, on every file system that can.
 constexpr uint64_t kCloneAlignment = 4096;
 // A shorter run is copied: a clone is a system call and an extent.
@@ -28,7 +43,8 @@ constexpr uint64_t kMinCloneBytes = 64 << 10;
 
 }  // namespace
 
-std::shared_ptr<const DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing) {
+std::shared_ptr<const DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing,
+                                            DirectIo* direct_io) {
   if (existing.type != FileType::kRegular || existing.size_bytes == 0) return nullptr;
   absl::StatusOr<SourceFile> opened = OpenSourceFile(driver, dirfd, name);
   if (!opened.ok() || CompareIdentity(IdentityOf(existing), opened->stat) != IdentityMatch::kSame) return nullptr;
@@ -36,17 +52,19 @@ std::shared_ptr<const DeltaBasis> OpenBasis(Driver* driver, int dirfd, const cha
   auto basis = std::make_shared<DeltaBasis>();
   basis->size_bytes = opened->stat.stx_size;
   basis->fd = std::move(opened->fd);
+  if (basis->size_bytes > kMinDeltaBytes)
+    basis->direct = direct_io->Open(driver, basis->fd.get(), O_RDONLY);
   return basis;
 }
 
 DeltaFill::DeltaFill(ReceiveShared* shared, std::vector<DeltaLane> lanes, FileRequest request, const DeltaBasis* basis,
-                     int fd)
+                     DataFile file)
     : lanes_(std::move(lanes)) {
   job_.shared = shared;
   job_.leaf_key = LeafKeyFor(shared->options().leaf_secret, request);
   job_.request = std::move(request);
   job_.basis = basis;
-  job_.fd = fd;
+  job_.file = file;
   job_.size_bytes = job_.request.size_bytes;
 }
 
@@ -61,12 +79,17 @@ Task<void> DeltaFill::FetchForMeasure(uint64_t offset, uint64_t length) {
 }
 
 Task<void> DeltaFill::MeasureLink() {
-  const uint64_t part = std::min(kMeasureBytes, job_.size_bytes / kMeasureShare) / kMeasureParts;
-  if (part == 0) co_return;
-  Scope scope;
-  for (uint64_t i = 0; i < kMeasureParts; ++i)
-    scope.Spawn(FetchForMeasure(i * part, std::min<uint64_t>(part, kLeafBytes)));
-  co_await scope.Join();
+  uint64_t left = job_.size_bytes / kMeasureShare;
+  for (const MeasureStep& step : kMeasureSteps) {
+    const uint64_t part = std::min(step.bytes, left) / kMeasureParts;
+    if (part == 0 || job_.stopped()) co_return;
+    Scope scope;
+    for (uint64_t i = 0; i < kMeasureParts; ++i) scope.Spawn(FetchForMeasure(i * part, part));
+    co_await scope.Join();
+    left -= part * kMeasureParts;
+    const double rate = job_.shared->link_rate().rate();
+    if (rate > 0 && rate < step.surely_slow) co_return;
+  }
 }
 
 Task<bool> DeltaFill::Pays(double matched_share) {
@@ -81,7 +104,7 @@ Task<bool> DeltaFill::OldBlockIs(uint64_t offset, uint64_t wanted) {
   if (offset > job_.basis->size_bytes || job_.basis->size_bytes - offset < kSampleBlockBytes) co_return false;
   DeltaBuffer buffer = co_await lanes_[0].buffers->Get();
   std::span<std::byte> block = buffer.span().first(kSampleBlockBytes);
-  absl::StatusOr<size_t> got = co_await ReadAtFull(driver(), job_.basis->fd.get(), block.data(), block.size(), offset);
+  absl::StatusOr<size_t> got = co_await ReadData(driver(), job_.basis->data(), block.data(), block.size(), offset);
   if (!got.ok() || *got < block.size()) co_return false;
   co_return BlockDigests(block, kSampleBlockBytes, job_.shared->options().digest_seed)[0] == wanted;
 }
@@ -108,19 +131,40 @@ Task<void> DeltaFill::TakeSample(Sample* sample) {
   }
 }
 
-Task<DeltaSamples> DeltaFill::TakeSamples() {
-  std::vector<Sample> samples;
-  for (uint64_t offset : SampleOffsets(job_.size_bytes, kSampleBlockBytes)) samples.push_back({.offset = offset});
+Task<void> DeltaFill::TakeAll(std::vector<Sample>* samples) {
   Scope scope;
-  for (Sample& sample : samples) scope.Spawn(TakeSample(&sample));
+  for (Sample& sample : *samples) scope.Spawn(TakeSample(&sample));
   co_await scope.Join();
+}
+
+Task<DeltaSamples> DeltaFill::TakeSamples() {
+  for (uint64_t offset : SampleOffsets(job_.size_bytes, kSampleBlockBytes)) samples_.push_back({.offset = offset});
+  co_await TakeAll(&samples_);
   DeltaSamples result;
-  result.samples = samples.size();
-  for (const Sample& sample : samples) {
+  result.samples = samples_.size();
+  result.in_order = true;
+  for (const Sample& sample : samples_) {
+    if (sample.same && result.shifted_only > 0) result.in_order = false;
     result.same += sample.same ? 1 : 0;
     result.shifted_only += sample.shifted ? 1 : 0;
   }
   co_return result;
+}
+
+Task<void> DeltaFill::PlanShift() {
+  ShiftSearch search(job_.size_bytes);
+  std::vector<Sample> probes = samples_;
+  for (int round = 0; round < kShiftRounds && !probes.empty() && !job_.stopped(); ++round) {
+    if (round > 0) co_await TakeAll(&probes);
+    for (const Sample& probe : probes) search.Note(probe.offset, probe.same, probe.shifted);
+    probes.clear();
+    for (uint64_t offset : search.Probes(kShiftProbes, kShiftGrainBytes)) probes.push_back({.offset = offset});
+  }
+  const uint64_t from = search.shifted_begin();
+  if (search.same_end() > 0) job_.copies.AddRun({0, search.same_end(), 0});
+  if (from < job_.size_bytes)
+    job_.copies.AddRun({from, job_.size_bytes - from, from + job_.basis->size_bytes - job_.size_bytes});
+  job_.copies.Finish();
 }
 
 Task<DeltaMode> DeltaFill::Choose() {
@@ -135,7 +179,7 @@ Task<DeltaMode> DeltaFill::Choose() {
 
 Task<void> DeltaFill::CloneInPlace() {
   const uint64_t common = std::min(job_.size_bytes, job_.basis->size_bytes);
-  job_.cloned = CloneFile(driver(), job_.fd, job_.basis->fd.get()) >= 0;
+  job_.cloned = CloneFile(driver(), job_.file.fd, job_.basis->fd.get()) >= 0;
   CopyPlan& plan = job_.cloned ? job_.clones : job_.copies;
   plan.AddRun({0, common, 0});
   plan.Finish();
@@ -152,7 +196,7 @@ void DeltaFill::CloneRuns() {
     const bool alike = (run.new_offset ^ run.old_offset) % kCloneAlignment == 0;
     if (can && alike && end >= begin + kMinCloneBytes) {
       const uint64_t from = run.old_offset + (begin - run.new_offset);
-      can = CloneRange(driver(), job_.fd, begin, job_.basis->fd.get(), from, end - begin) >= 0;
+      can = CloneRange(driver(), job_.file.fd, begin, job_.basis->fd.get(), from, end - begin) >= 0;
       if (can) {
         job_.cloned = true;
         job_.clones.AddRun({begin, end - begin, from});
@@ -174,6 +218,11 @@ Task<bool> DeltaFill::Prepare(DeltaMode mode) {
   if (mode == DeltaMode::kInPlace) {
     co_await CloneInPlace();
     co_return true;
+  }
+  if (mode == DeltaMode::kShifted) {
+    co_await PlanShift();
+    CloneRuns();
+    co_return !job_.stopped();
   }
   ChunkSearch search(&job_, lanes_);
   if (!search.possible()) co_return false;
@@ -235,7 +284,7 @@ Task<void> DeltaFill::PlaceRange(DeltaLane lane, uint64_t offset, uint64_t lengt
   co_await repairs.Join();
   const uint64_t done = job_.done_bytes.fetch_add(length) + length;
   job_.shared->Moving(job_.request.path.text(), done, job_.size_bytes);
-  if (job_.shared->options().sync) sys::StartWriteback(lane.shard->driver(), job_.fd, offset, length);
+  if (job_.shared->options().sync) sys::StartWriteback(lane.shard->driver(), job_.file.fd, offset, length);
 }
 
 Task<void> DeltaFill::RangeWorker(DeltaLane lane) {
@@ -248,7 +297,7 @@ Task<void> DeltaFill::RangeWorker(DeltaLane lane) {
 
 Task<void> DeltaFill::Place() {
   // Holes need no write, and the last leaf may be one.
-  absl::Status sized = TruncateTo(driver(), job_.fd, job_.size_bytes);
+  absl::Status sized = TruncateTo(driver(), job_.file.fd, job_.size_bytes);
   if (!sized.ok()) {
     job_.Fail({WriteFailure(StatusErrno(sized), "ftruncate"), std::nullopt});
     co_return;

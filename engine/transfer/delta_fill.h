@@ -1,11 +1,11 @@
 // DeltaFill: fills a staged file from the old file and what differs in the source's, where that is worth it.
 //
-//   samples → in place | content-defined chunks | give up   (engine/delta/decision.h)
+//   samples → in place | in place and shifted | content-defined chunks | give up   (engine/delta/decision.h)
 //   clone of the old file's extents where the file system can: only what differs is written
 //   ranges of leaves over all shards, each leaf proven by its tag (delta_leaf.h)
 //
 // Thread rule: Run on the shard of lanes[0], once; everything it is given lives until it ends.
-// Use:  DeltaFill fill(shared, lanes, request, basis, staged->fd());
+// Use:  DeltaFill fill(shared, lanes, request, basis, {staged->fd()});
 //       DeltaResult result = co_await fill.Run();
 #pragma once
 
@@ -30,8 +30,9 @@ struct DeltaResult {
 
 class DeltaFill {
  public:
-  // `request` has the identity of the source's file; `fd` is an empty file.
-  DeltaFill(ReceiveShared* shared, std::vector<DeltaLane> lanes, FileRequest request, const DeltaBasis* basis, int fd);
+  // `request` has the identity of the source's file; `file` is an empty file.
+  DeltaFill(ReceiveShared* shared, std::vector<DeltaLane> lanes, FileRequest request, const DeltaBasis* basis,
+            DataFile file);
   Task<DeltaResult> Run();
 
  private:
@@ -46,7 +47,10 @@ class DeltaFill {
   Task<void> MeasureLink();
   Task<void> FetchForMeasure(uint64_t offset, uint64_t length);
   Task<DeltaSamples> TakeSamples();
+  Task<void> TakeAll(std::vector<Sample>* samples);
   Task<void> TakeSample(Sample* sample);
+  // Finds where the part that lies as before ends and where the shifted one begins, and plans to copy both.
+  Task<void> PlanShift();
   Task<bool> OldBlockIs(uint64_t offset, uint64_t wanted);
   Task<DeltaMode> Choose();
   Task<bool> Prepare(DeltaMode mode);
@@ -59,6 +63,7 @@ class DeltaFill {
 
   const std::vector<DeltaLane> lanes_;
   DeltaJob job_;
+  std::vector<Sample> samples_;
 };
 
 }  // namespace uringsync

@@ -15,6 +15,7 @@
 #include "engine/delta/chunk_index.h"
 #include "engine/delta/decision.h"
 #include "engine/delta/signature.h"
+#include "engine/fs/direct_io.h"
 #include "engine/fs/directory.h"
 #include "engine/ring/runtime.h"
 #include "engine/transfer/content_source.h"
@@ -27,11 +28,15 @@ namespace uringsync {
 // The old file. Its bytes are proposals only, so that it may change while it is read.
 struct DeltaBasis {
   UniqueFd fd;
+  UniqueFd direct;  // past the page cache; may be invalid
   uint64_t size_bytes = 0;
+
+  DataFile data() const { return {fd.get(), direct.get()}; }
 };
 // `name` in `dirfd`, not followed, if it is the file that was planned against and holds data; null otherwise: then the
 // file is sent whole.
-std::shared_ptr<const DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing);
+std::shared_ptr<const DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing,
+                                            DirectIo* direct_io);
 
 // Where a file's work runs: each shard with its own source and buffers.
 struct DeltaLane {
@@ -50,7 +55,7 @@ struct DeltaJob {
   LeafKey leaf_key{};
   FileRequest request;  // identity of the source's file; ranges and kinds are filled in
   const DeltaBasis* basis = nullptr;
-  int fd = -1;  // of the staged file
+  DataFile file;  // the staged one
   uint64_t size_bytes = 0;
   bool cloned = false;             // the staged file began with extents of the old one
   CopyPlan clones;                 // bytes that are in the staged file already

@@ -7,7 +7,6 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/coro/scope.h"
-#include "engine/fs/file.h"
 
 namespace uringsync {
 namespace {
@@ -41,9 +40,9 @@ Task<bool> LeafPlacer::TakeOld(Leaf* leaf) {
     const size_t begin = static_cast<size_t>(source.run.new_offset - leaf->offset);
     const size_t length = static_cast<size_t>(source.run.length);
     if (begin > at) leaf->gaps.push_back({at, begin - at});
-    const int fd = source.cloned ? job_->fd : job_->basis->fd.get();
+    const DataFile file = source.cloned ? job_->file : job_->basis->data();
     const uint64_t from = source.cloned ? source.run.new_offset : source.run.old_offset;
-    absl::StatusOr<size_t> got = co_await ReadAtFull(driver_, fd, leaf->bytes().data() + begin, length, from);
+    absl::StatusOr<size_t> got = co_await ReadData(driver_, file, leaf->bytes().data() + begin, length, from);
     // What cannot be read is fetched: the old file is a help, no more.
     const size_t taken = got.ok() ? *got : 0;
     if (taken < length) leaf->gaps.push_back({begin + taken, length - taken});
@@ -126,13 +125,13 @@ Task<absl::Status> LeafPlacer::WriteZeros(uint64_t offset, size_t length, std::s
   if (!job_->cloned) co_return absl::OkStatus();
   Op punch;
   punch.code = OpCode::kFallocate;
-  punch.fd = job_->fd;
+  punch.fd = job_->file.fd;
   punch.offset = offset;
   punch.length64 = length;
   punch.flags = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
   const int64_t punched = co_await Await(driver_, &punch);
   if (punched >= 0) co_return absl::OkStatus();
-  co_return co_await WriteAtFull(driver_, job_->fd, zeros.data(), length, offset);
+  co_return co_await WriteData(driver_, job_->file, zeros.data(), length, offset);
 }
 
 Task<absl::Status> LeafPlacer::WriteRun(const Leaf& leaf, LeafRun run) {
@@ -155,7 +154,7 @@ Task<absl::Status> LeafPlacer::WriteRun(const Leaf& leaf, LeafRun run) {
     if (zero) {
       written = co_await WriteZeros(leaf.offset + at, part.size(), part);
     } else {
-      written = co_await WriteAtFull(driver_, job_->fd, part.data(), part.size(), leaf.offset + at);
+      written = co_await WriteData(driver_, job_->file, part.data(), part.size(), leaf.offset + at);
       job_->shared->counters().bytes_written.fetch_add(part.size(), std::memory_order_relaxed);
     }
     if (!written.ok()) co_return written;
@@ -192,7 +191,7 @@ Task<void> LeafPlacer::MakeHole(uint64_t offset, size_t length) {
   if (job_->shared->options().sparse) {
     made = co_await WriteZeros(offset, length, zeros);
   } else {
-    made = co_await WriteAtFull(driver_, job_->fd, zeros.data(), length, offset);
+    made = co_await WriteData(driver_, job_->file, zeros.data(), length, offset);
   }
   if (!made.ok()) FailWrite(made);
 }

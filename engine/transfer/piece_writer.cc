@@ -6,7 +6,6 @@
 
 #include "engine/base/digest.h"
 #include "engine/base/errno_status.h"
-#include "engine/fs/file.h"
 
 namespace uringsync {
 namespace {
@@ -29,7 +28,7 @@ void PieceWriter::TakeSourceFailure(const ReplyItem& item) {
 Task<absl::Status> PieceWriter::WriteZeros(uint64_t offset, uint64_t length) {
   while (length > 0 && !shared_->stopped()) {
     size_t part = static_cast<size_t>(std::min<uint64_t>(length, kZeroBytes));
-    US_CO_RETURN_IF_ERROR(co_await WriteAtFull(driver_, fd_, kZeros, part, offset));
+    US_CO_RETURN_IF_ERROR(co_await WriteData(driver_, file_, kZeros, part, offset));
     offset += part;
     length -= part;
     written_ += part;
@@ -39,7 +38,7 @@ Task<absl::Status> PieceWriter::WriteZeros(uint64_t offset, uint64_t length) {
 
 Task<absl::Status> PieceWriter::OnItem(ReplyItem item, Piece piece) {
   if (shared_->stopped()) co_return absl::CancelledError("the session is over");
-  if (int full = shared_->full(); full != 0 && fd_ >= 0) co_return FailWrite(ErrnoStatus(full, "write"));
+  if (int full = shared_->full(); full != 0 && file_.fd >= 0) co_return FailWrite(ErrnoStatus(full, "write"));
   if (item.xattrs.has_value()) xattrs_ = std::move(item.xattrs);
   if (item.end) {
     ended_ = true;
@@ -49,7 +48,7 @@ Task<absl::Status> PieceWriter::OnItem(ReplyItem item, Piece piece) {
     TakeSourceFailure(item);
     co_return absl::OkStatus();
   }
-  if (fd_ < 0) co_return absl::OkStatus();
+  if (file_.fd < 0) co_return absl::OkStatus();
   if (item.data_length > 0) {
     if (piece.size() != item.data_length || Xxh128(piece.bytes(), shared_->options().digest_seed) != item.digest) {
       mismatch_ = true;
@@ -57,9 +56,8 @@ Task<absl::Status> PieceWriter::OnItem(ReplyItem item, Piece piece) {
       co_return absl::DataLossError("a piece does not match its digest");
     }
     received_ += piece.size();
-    absl::Status written =
-        co_await WriteAtFull(driver_, fd_, piece.data(), piece.size(), item.offset, piece.registered_index(),
-                             shared_->options().background);
+    absl::Status written = co_await WriteData(driver_, file_, piece.data(), piece.size(), item.offset,
+                                              piece.registered_index(), shared_->options().background);
     if (!written.ok()) co_return FailWrite(written);
     written_ += piece.size();
     data_end_ = item.offset + piece.size();

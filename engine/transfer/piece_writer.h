@@ -1,7 +1,7 @@
 // PieceWriter: takes the answer to one request, checks every piece against its digest and writes it into a staged file.
 //
 // Thread rule: one shard, one request.
-// Use:  PieceWriter writer(driver, shared, staged.fd());
+// Use:  PieceWriter writer(driver, shared, {staged.fd()});
 //       absl::Status fetched = co_await source->Fetch(request, &writer);
 //       if (fetched.ok() && writer.complete()) ...
 #pragma once
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "engine/fs/direct_io.h"
 #include "engine/ring/driver.h"
 #include "engine/transfer/failure.h"
 #include "engine/transfer/piece.h"
@@ -18,8 +19,8 @@ namespace uringsync {
 
 class PieceWriter final : public ReplySink {
  public:
-  // `fd` may be -1 for a request without contents.
-  PieceWriter(Driver* driver, ReceiveShared* shared, int fd) : driver_(driver), shared_(shared), fd_(fd) {}
+  // `file.fd` may be -1 for a request without contents.
+  PieceWriter(Driver* driver, ReceiveShared* shared, DataFile file) : driver_(driver), shared_(shared), file_(file) {}
 
   // Refuses (and remembers why) after a digest mismatch, a failed write, and once the session has stopped.
   Task<absl::Status> OnItem(ReplyItem item, Piece piece) override;
@@ -47,7 +48,7 @@ class PieceWriter final : public ReplySink {
 
   Driver* const driver_;
   ReceiveShared* const shared_;
-  const int fd_;
+  const DataFile file_;
   bool ended_ = false;
   bool mismatch_ = false;
   ReplyStatus status_ = ReplyStatus::kOk;

@@ -14,6 +14,7 @@
 #include "engine/delta/decision.h"
 #include "engine/delta/leaf_digest.h"
 #include "engine/fs/clone.h"
+#include "engine/fs/direct_io.h"
 #include "engine/fs/metadata.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/state_name.h"
@@ -33,6 +34,10 @@ struct ReceiveOptions {
   ProcessCapabilities capabilities;
   DeltaPolicy delta = DeltaPolicy::kOff;
   ReflinkMode reflink = ReflinkMode::kAuto;
+  // Whether large files are written, and old ones read, past the page cache; the callback gets what is to be told of
+  // it.
+  DirectIoMode direct_io = DirectIoMode::kOff;
+  DirectIo::OnRefused on_direct_refused;
   // Contents of large files leave the page cache once they are on disk; only with `sync`.
   bool drop_behind = true;
   std::optional<DeltaMode> delta_mode;  // instead of what samples say; for tests
@@ -66,10 +71,14 @@ struct MovingFile {
 
 class ReceiveShared {
  public:
-  explicit ReceiveShared(ReceiveOptions options) : options_(std::move(options)), namer_(options_.session_tag) {}
+  explicit ReceiveShared(ReceiveOptions options)
+      : options_(std::move(options)),
+        namer_(options_.session_tag),
+        direct_io_(options_.direct_io, options_.on_direct_refused) {}
 
   const ReceiveOptions& options() const { return options_; }
   StateNamer* namer() { return &namer_; }
+  DirectIo& direct_io() { return direct_io_; }
   ReceiveCounters& counters() { return counters_; }
   const ReceiveCounters& counters() const { return counters_; }
 
@@ -107,6 +116,7 @@ class ReceiveShared {
  private:
   const ReceiveOptions options_;
   StateNamer namer_;
+  DirectIo direct_io_;
   ReceiveCounters counters_;
   std::atomic<bool> stopped_{false};
   std::atomic<int> full_{0};

@@ -1,5 +1,7 @@
 #include "engine/transfer/receiver.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <atomic>
 #include <mutex>
@@ -51,7 +53,7 @@ std::string OperationOf(const absl::Status& status) {
 struct Receiver::LargeFile {
   Receiver* owner = nullptr;
   IncomingFile* file = nullptr;
-  int fd = -1;
+  DataFile data;
   const uint64_t size_bytes;
   Scope* scope = nullptr;
   RangeQueue ranges;
@@ -109,7 +111,7 @@ bool Receiver::MayRepeat(const absl::Status& fetched, const PieceWriter& writer,
   return again;
 }
 
-Task<Receiver::FillResult> Receiver::FillSmall(int fd, const IncomingFile& file) {
+Task<Receiver::FillResult> Receiver::FillSmall(DataFile data, const IncomingFile& file) {
   FillResult result;
   FileRequest request = RequestFor(file.path, file.wanted);
   request.length = file.wanted.size_bytes;
@@ -117,7 +119,7 @@ Task<Receiver::FillResult> Receiver::FillSmall(int fd, const IncomingFile& file)
   if (request.length == 0 && !request.want_xattrs) co_return result;
   Tries tries;
   while (true) {
-    PieceWriter writer(shard_->driver(), shared_, fd);
+    PieceWriter writer(shard_->driver(), shared_, data);
     absl::Status fetched = co_await source_->Fetch(request, &writer);
     if (fetched.ok() && writer.complete()) {
       writer.CountBytes();
@@ -139,7 +141,7 @@ Task<void> Receiver::FillRange(LargeFile* large, uint64_t offset, uint64_t lengt
   request.length = length;
   Tries tries;
   while (!large->failed.load()) {
-    PieceWriter writer(shard_->driver(), shared_, large->fd);
+    PieceWriter writer(shard_->driver(), shared_, large->data);
     shared_->link_rate().Begin();
     absl::Status fetched = co_await source_->Fetch(request, &writer);
     shared_->link_rate().End(fetched.ok() && writer.complete() ? writer.received_bytes() : 0);
@@ -150,10 +152,10 @@ Task<void> Receiver::FillRange(LargeFile* large, uint64_t offset, uint64_t lengt
       shared_->Moving(large->file->path.text(), done, large->size_bytes);
       // The disk starts on what is there while the rest arrives: the fsync at the end finds little left.
       if (shared_->options().sync) {
-        sys::StartWriteback(shard_->driver(), large->fd, offset, length);
+        sys::StartWriteback(shard_->driver(), large->data.fd, offset, length);
         // What was begun a while ago is on disk by now, and leaves the cache.
         if (shared_->options().drop_behind && offset > kDropBehindBytes)
-          AdviseDontNeed(shard_->driver(), large->fd, 0, offset - kDropBehindBytes);
+          AdviseDontNeed(shard_->driver(), large->data.fd, 0, offset - kDropBehindBytes);
       }
       co_return;
     }
@@ -224,18 +226,24 @@ Task<void> Receiver::LearnHoles(LargeFile* large) {
   if (large->ranges.empty()) large->Drain();
 }
 
-Task<Receiver::FillResult> Receiver::FillLarge(int fd, IncomingFile* file) {
+Task<Receiver::FillResult> Receiver::FillLarge(DataFile data, IncomingFile* file) {
   FillResult result;
   absl::Status usable = co_await source_->WaitUsable();
   if (!usable.ok()) {
     result.failure = FetchFailure(usable);
     co_return result;
   }
+  if (data.direct >= 0) {
+    const bool dense = !shared_->options().sparse || file->wanted.allocated_bytes >= file->wanted.size_bytes;
+    absl::Status laid_out = co_await PrepareDirectWrites(shard_->driver(), data, file->wanted.size_bytes, dense);
+    if (!laid_out.ok()) result.failure = WriteFailure(StatusErrno(laid_out), "fallocate");
+    if (result.failure.has_value()) co_return result;
+  }
   Scope scope;
   LargeFile large(file->wanted.size_bytes);
   large.owner = this;
   large.file = file;
-  large.fd = fd;
+  large.data = data;
   large.scope = &scope;
   ++own_files_with_ranges_;
   // Asked first, and answered while the first ranges are under way.
@@ -287,7 +295,7 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillClone(int fd, IncomingFi
   co_return result;
 }
 
-Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(int fd, IncomingFile* file) {
+Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(DataFile data, IncomingFile* file) {
   const bool may = file->basis != nullptr &&
                    MayUseDelta(shared_->options().delta, file->wanted.size_bytes, file->basis->size_bytes);
   if (!may) co_return std::nullopt;
@@ -304,7 +312,7 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(int fd, IncomingFi
   for (Receiver* peer : peers_) {
     if (peer != this && peer->source_->usable()) lanes.push_back({peer->shard_, peer->source_, &peer->delta_buffers_});
   }
-  DeltaFill fill(shared_, std::move(lanes), RequestFor(file->path, file->wanted), file->basis.get(), fd);
+  DeltaFill fill(shared_, std::move(lanes), RequestFor(file->path, file->wanted), file->basis.get(), data);
   DeltaResult delta = co_await fill.Run();
   switch (delta.outcome) {
     case DeltaResult::Outcome::kSendWhole: co_return std::nullopt;
@@ -315,7 +323,7 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(int fd, IncomingFi
       if (result.failure->kind != FailureKind::kIntegrity) break;
       // Digests that contradict the contents: the contents alone have one to be checked with.
       shared_->counters().retries.fetch_add(1, std::memory_order_relaxed);
-      absl::Status emptied = TruncateTo(shard_->driver(), fd, 0);
+      absl::Status emptied = TruncateTo(shard_->driver(), data.fd, 0);
       if (emptied.ok()) co_return std::nullopt;
       result.failure = WriteFailure(StatusErrno(emptied), "ftruncate");
     }
@@ -350,7 +358,7 @@ Task<std::optional<TransferFailure>> Receiver::FetchXattrs(RelPath path, Entry w
   Tries tries;
   std::optional<TransferFailure> failure;
   while (true) {
-    PieceWriter writer(shard_->driver(), shared_, -1);
+    PieceWriter writer(shard_->driver(), shared_, {});
     absl::Status fetched = co_await source_->Fetch(request, &writer);
     if (fetched.ok() && writer.complete()) {
       if (writer.xattrs().has_value()) *xattrs = *std::move(writer.xattrs());
@@ -364,16 +372,19 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
   Driver* driver = shard_->driver();
   if (file->wanted.size_bytes > kInlineWriteBytes) AllowInlineWrites(driver, staged->fd());
   FillResult filled;
+  UniqueFd direct;
+  if (file->wanted.size_bytes > kSmallFileBytes) direct = shared_->direct_io().Open(driver, staged->fd(), O_RDWR);
+  const DataFile data{staged->fd(), direct.get()};
   for (int tries = 1;; ++tries) {
     std::optional<FillResult> reused = co_await FillClone(staged->fd(), file);
-    if (!reused.has_value()) reused = co_await FillDelta(staged->fd(), file);
-    bool small = !reused.has_value() && file->wanted.size_bytes <= kSmallFileBytes;
+    if (!reused.has_value()) reused = co_await FillDelta(data, file);
+    const bool small = !reused.has_value() && file->wanted.size_bytes <= kSmallFileBytes;
     if (reused.has_value()) {
       filled = *std::move(reused);
     } else if (small) {
-      filled = co_await FillSmall(staged->fd(), *file);
+      filled = co_await FillSmall(data, *file);
     } else {
-      filled = co_await FillLarge(staged->fd(), file);
+      filled = co_await FillLarge(data, file);
     }
     if (!small && !filled.failure.has_value() && file->want_xattrs) {
       filled.xattrs.emplace();

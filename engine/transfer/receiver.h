@@ -100,12 +100,12 @@ class Receiver {
   // True: the request that ended like this is worth repeating. False: `failure` says why not.
   bool MayRepeat(const absl::Status& fetched, const PieceWriter& writer, Tries* tries,
                  std::optional<TransferFailure>* failure);
-  Task<FillResult> FillSmall(int fd, const IncomingFile& file);
-  Task<FillResult> FillLarge(int fd, IncomingFile* file);
+  Task<FillResult> FillSmall(DataFile data, const IncomingFile& file);
+  Task<FillResult> FillLarge(DataFile data, IncomingFile* file);
   // By sharing the extents of the source's file; nullopt, with an empty file, when it has to be copied.
   Task<std::optional<FillResult>> FillClone(int fd, IncomingFile* file);
   // From the old file and what differs; nullopt, with an empty file, when it has to be sent whole.
-  Task<std::optional<FillResult>> FillDelta(int fd, IncomingFile* file);
+  Task<std::optional<FillResult>> FillDelta(DataFile data, IncomingFile* file);
   Task<void> RangeWorker(LargeFile* file);
   // A further worker where the way to the source holds more than the ranges that are under way.
   void MaybeAddWorker(LargeFile* file);

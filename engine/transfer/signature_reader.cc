@@ -42,7 +42,7 @@ Task<absl::Status> SignatureReader::Walk(uint64_t offset, uint64_t end, Consumer
   while (more && offset < end) {
     const size_t want = static_cast<size_t>(std::min<uint64_t>(end - offset, step));
     absl::StatusOr<size_t> got =
-        co_await ReadAtFull(driver_, fd_, buffer.data(), want, offset, buffer.registered_index());
+        co_await ReadData(driver_, file_, buffer.data(), want, offset, buffer.registered_index());
     if (!got.ok()) co_return got.status();
     if (*got < want) co_return absl::OutOfRangeError("the file is shorter than it was");
     more = consume(buffer.span().first(want));
@@ -53,7 +53,7 @@ Task<absl::Status> SignatureReader::Walk(uint64_t offset, uint64_t end, Consumer
 
 absl::StatusOr<LeafKind> SignatureReader::KindOf(uint64_t offset, uint64_t end) {
   if (!options_.may_have_holes) return LeafKind::kData;
-  ExtentIterator extents(driver_, fd_, offset, end, end);
+  ExtentIterator extents(driver_, file_.fd, offset, end, end);
   Extent extent;
   bool data = false;
   bool hole = false;
@@ -144,8 +144,8 @@ Task<absl::StatusOr<SignatureBytes>> SignatureReader::Read(FileRequest request) 
       co_return EncodeChunkList(list);
     }
     case RequestKind::kExtents: {
-      US_CO_ASSIGN_OR_RETURN(
-          ExtentList list, ListExtents(driver_, fd_, request.offset, end, request.size_bytes, options_.may_have_holes));
+      US_CO_ASSIGN_OR_RETURN(ExtentList list, ListExtents(driver_, file_.fd, request.offset, end, request.size_bytes,
+                                                          options_.may_have_holes));
       co_return EncodeExtents(list);
     }
   }

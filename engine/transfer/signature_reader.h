@@ -1,7 +1,7 @@
 // SignatureReader: reads a range of an open source file once and says what it is instead of sending it.
 //
 // Thread rule: one shard; several at once, each with a descriptor or not (the descriptor's position is moved for files
-// with holes, within one call without suspension). Use:  SignatureReader reader(driver, buffers, fd, {.digest_seed =
+// with holes, within one call without suspension). Use:  SignatureReader reader(driver, buffers, {fd}, {.digest_seed =
 // seed, .may_have_holes = true});
 //       absl::StatusOr<SignatureBytes> payload = co_await reader.Read(request);
 #pragma once
@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "engine/coro/task.h"
 #include "engine/delta/signature.h"
+#include "engine/fs/direct_io.h"
 #include "engine/ring/buffer_pool.h"
 #include "engine/ring/driver.h"
 #include "engine/transfer/data_channel.h"
@@ -29,8 +30,8 @@ constexpr size_t kSignatureReadBytes = size_t{256} << 10;
 
 class SignatureReader {
  public:
-  SignatureReader(Driver* driver, BufferPool* buffers, int fd, SignatureReaderOptions options)
-      : driver_(driver), buffers_(buffers), fd_(fd), options_(options) {}
+  SignatureReader(Driver* driver, BufferPool* buffers, DataFile file, SignatureReaderOptions options)
+      : driver_(driver), buffers_(buffers), file_(file), options_(options) {}
 
   // The payload that answers `request`, which passed CheckSignatureRequest. OutOfRange: the file is shorter than the
   // request says; else the read's error.
@@ -55,7 +56,7 @@ class SignatureReader {
 
   Driver* const driver_;
   BufferPool* const buffers_;
-  const int fd_;
+  const DataFile file_;
   const SignatureReaderOptions options_;
 };
 

@@ -1,5 +1,7 @@
 #include "engine/transfer/source_reader.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -103,12 +105,14 @@ bool SourceReader::OpenFor(Work* work) {
   }
   work->before = opened->stat;
   if (!CheckIdentity(work)) return false;
-  work->file = std::make_shared<OpenFile>(OpenFile{*std::move(opened), nullptr});
+  work->file = std::make_shared<OpenFile>(OpenFile{*std::move(opened), UniqueFd(), nullptr});
   if (is_range) {
     const int fd = work->file->source.fd.get();
     AdviseSequential(driver_, fd);
     if (options_.page_cache != nullptr)
       work->file->cached_before = options_.page_cache->Remember(driver_, fd, request.file, request.size_bytes);
+    if (options_.direct_io != nullptr)
+      work->file->direct = options_.direct_io->Open(driver_, fd, O_RDONLY);
     open_files_.push_front({path, work->file});
     if (open_files_.size() > options_.open_files) open_files_.pop_back();
   }
@@ -198,9 +202,8 @@ Task<absl::Status> SourceReader::SendData(Work* work, uint64_t offset, uint64_t 
       want = std::min(want, buffer.size());
       piece = Piece::InBuffer(std::move(buffer), want);
     }
-    absl::StatusOr<size_t> got =
-        co_await ReadAtFull(driver_, work->file->source.fd.get(), piece.data(), want, offset, piece.registered_index(),
-                            options_.background);
+    absl::StatusOr<size_t> got = co_await ReadData(driver_, work->file->data(), piece.data(), want, offset,
+                                                   piece.registered_index(), options_.background);
     if (!got.ok()) {
       EndWithError(&work->next, got.status(), "read");
       work->ended = true;
@@ -227,7 +230,7 @@ Task<absl::Status> SourceReader::SendSignature(Work* work) {
   SignatureReaderOptions options{.digest_seed = options_.digest_seed,
                                  .leaf_key = LeafKeyFor(options_.leaf_secret, request),
                                  .may_have_holes = MayHaveHoles(work->before)};
-  SignatureReader reader(driver_, buffers_, work->file->source.fd.get(), options);
+  SignatureReader reader(driver_, buffers_, work->file->data(), options);
   absl::StatusOr<SignatureBytes> signature = co_await reader.Read(request);
   Piece piece;
   work->next.offset = request.offset;

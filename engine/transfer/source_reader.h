@@ -18,6 +18,7 @@
 #include "engine/base/entry.h"
 #include "engine/coro/task.h"
 #include "engine/delta/leaf_digest.h"
+#include "engine/fs/direct_io.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/file.h"
 #include "engine/fs/page_cache.h"
@@ -45,6 +46,8 @@ struct SourceReaderOptions {
   Throttle* throttle = nullptr;
   // Not null: ranges of larger files leave the page cache again, as far as they were not there before. Borrowed.
   PageCacheMemory* page_cache = nullptr;
+  // Not null: decides which larger files are read past the page cache. Borrowed.
+  DirectIo* direct_io = nullptr;
   bool background = false;  // reads with the idle class of I/O
   bool generated = false;  // nothing is opened: contents are made up, to measure the way (generated_content.h)
 };
@@ -68,7 +71,10 @@ class SourceReader {
   // A larger file while it is read.
   struct OpenFile {
     SourceFile source;
+    UniqueFd direct;                                    // the same file past the page cache; invalid: through it
     std::shared_ptr<const CachedRanges> cached_before;  // null: what is read may stay in the cache
+
+    DataFile data() const { return {source.fd.get(), direct.get()}; }
   };
   struct Cached {
     std::string path;

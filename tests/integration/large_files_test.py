@@ -142,6 +142,51 @@ class LargeFiles(harness.Case):
                 for name in ("cold", "warm", "half"):
                     self.assertLess(cached_bytes(os.path.join(target, name)), 16 * MIB, name)
 
+    def test_direct_io_passes_the_page_cache_by(self):
+        mount = self.loop_mount("ext4", 600, "ext4")
+        src, dst = self.trees(mount)
+        big = os.path.join(src, "big")
+        self.noise(big, 48 * MIB + 123)
+        self.noise(os.path.join(src, "middle"), 3 * MIB + 1)
+        self.noise(os.path.join(src, "small"), 7000)
+        with open(os.path.join(src, "holes"), "wb") as file:
+            file.truncate(64 * MIB)
+            for at in (5 * MIB, 33 * MIB + 4096):
+                file.seek(at)
+                file.write(b"x" * (2 * MIB + 77))
+        for name in os.listdir(src):
+            drop(os.path.join(src, name))
+        if cached_bytes(big):
+            self.skipTest("this kernel does not let go of pages")
+        before = treecmp.snapshot(src, content=False)
+        for backend in ("uring", "threads"):
+            for mode, least, most in (("off", 48 * MIB, 49 * MIB), ("on", 0, MIB)):
+                with self.subTest(backend=backend, mode=mode):
+                    target = "%s-%s-%s" % (dst, backend, mode)
+                    # Without fsyncs nothing can be dropped: what went through the cache is still there.
+                    result = self.sync(src, target, "--durability=none", "--direct-io=" + mode, "--io-backend", backend, "--json")
+                    self.assertEqual([], [event for event in result.events if event["event"] == "notice"])
+                    found = cached_bytes(os.path.join(target, "big"))
+                    self.assertTrue(least <= found <= most, "%d bytes are cached" % found)
+                    self.assertSame(treecmp.compare(before, treecmp.snapshot(target, content=False)))
+        self.sync(src, dst, "--direct-io=on", "--no-sparse")
+        full = treecmp.snapshot(src)
+        for target in [dst] + ["%s-%s-on" % (dst, backend) for backend in ("uring", "threads")]:
+            self.assertSame(treecmp.compare(full, treecmp.snapshot(target), holes=target != dst))
+
+    def test_direct_io_says_where_it_cannot_be(self):
+        src, mount = self.path("src"), self.tmpfs("64m", "tmpfs")
+        self.noise(os.path.join(src, "big"), 9 * MIB + 5)
+        for mode, told in (("on", 1), ("auto", 0), ("off", 0)):
+            dst = os.path.join(mount, mode)
+            result = self.sync(src, dst, "--direct-io=" + mode, "--json")
+            notices = [event["message"] for event in result.events if event["event"] == "notice"]
+            self.assertEqual(told, len(notices), notices)
+            if notices:
+                self.assertIn("page cache", notices[0])
+            self.assertSame(treecmp.compare(treecmp.snapshot(src), treecmp.snapshot(dst)))
+            harness.remove_tree(dst)
+
 
 if __name__ == "__main__":
     harness.main()

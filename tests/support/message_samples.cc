@@ -153,6 +153,7 @@ OpenSession MessageSamples::AnyOpenSession() {
   open.data_connections = static_cast<uint32_t>(Number(65));
   open.delta = static_cast<DeltaPolicy>(1 + Number(3));
   open.reflink = static_cast<ReflinkMode>(Number(3));
+  open.direct_io = static_cast<DirectIoMode>(Number(3));
   open.compression.mode = static_cast<CompressionMode>(Number(3));
   if (open.compression.mode == CompressionMode::kFixed) open.compression.level = static_cast<int>(Number(27)) - 7;
   if (Coin()) open.bytes_per_second = random_();
@@ -203,7 +204,8 @@ ClientMessage MessageSamples::AnyClientMessage() {
 }
 
 AgentMessage MessageSamples::AnyAgentMessage() {
-  switch (Number(10)) {
+  switch (Number(11)) {
+    case 10: return Notice{Text(80)};
     case 9: {
       FoldedGroup group;
       while (group.batches.size() < 3) {

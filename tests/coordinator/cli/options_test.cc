@@ -186,6 +186,27 @@ TEST(OptionsTest, RatesHaveRsyncsUnits) {
   EXPECT_THAT(Refusal({"sync", "--bwlimit", "fast", "/a", "/b"}), HasSubstr("--bwlimit fast"));
 }
 
+TEST(OptionsTest, DeltaReflinkAndDirectIoAreSaidForBothAgents) {
+  const SyncRequest usual = RunOf({"sync", "/a", "agent://h/r"}).request;
+  EXPECT_EQ(std::tuple(usual.delta, usual.reflink, usual.direct_io),
+            std::tuple(DeltaPolicy::kAuto, ReflinkMode::kAuto, DirectIoMode::kAuto));
+  EXPECT_EQ(RunOf({"sync", "-W", "/a", "/b"}).request.delta, DeltaPolicy::kOff);
+  EXPECT_EQ(RunOf({"sync", "--whole-file", "/a", "agent://h/r"}).request.delta, DeltaPolicy::kOff);
+  EXPECT_EQ(RunOf({"sync", "--no-whole-file", "/a", "agent://h/r"}).request.delta, DeltaPolicy::kForce);
+  EXPECT_THAT(Refusal({"sync", "--no-whole-file", "/a", "/b"}), HasSubstr("two local paths"));
+  EXPECT_THAT(Refusal({"sync", "-W", "--no-whole-file", "/a", "agent://h/r"}), HasSubstr("whole-file"));
+  EXPECT_EQ(RunOf({"sync", "--reflink=always", "/a", "/b"}).request.reflink, ReflinkMode::kAlways);
+  EXPECT_EQ(RunOf({"sync", "--reflink", "never", "/a", "/b"}).request.reflink, ReflinkMode::kNever);
+  for (const auto& [text, mode] : {std::pair("--direct-io=auto", DirectIoMode::kAuto),
+                                   {"--direct-io=on", DirectIoMode::kOn},
+                                   {"--direct-io=off", DirectIoMode::kOff}}) {
+    EXPECT_EQ(RunOf({"sync", text, "/a", "/b"}).request.direct_io, mode);
+    EXPECT_EQ(RunOf({"sync", text, "agent://h/r", "agent://i/r"}).request.direct_io, mode);
+  }
+  EXPECT_THAT(Refusal({"sync", "--direct-io=yes", "/a", "/b"}), HasSubstr("--direct-io"));
+  EXPECT_THAT(Refusal({"plan", "--direct-io=on", "/a", "/b"}), HasSubstr("--direct-io"));
+}
+
 TEST(OptionsTest, OptionsWithoutEffectOnTheseEndpointsAreRefused) {
   EXPECT_THAT(Refusal({"sync", "--io-backend", "uring", "agent://h/r", "agent://i/r"}), HasSubstr("private agent"));
   EXPECT_THAT(Refusal({"sync", "--connections", "2", "/a", "/b"}), HasSubstr("--connections"));

@@ -135,6 +135,21 @@ TEST(RunSyncTest, WaitsForTheGreetingsWhereTheSessionDependsOnThem) {
   EXPECT_EQ(f.source_agent->opens.at(0).compression.mode, CompressionMode::kOff);
 }
 
+TEST(RunSyncTest, DirectIoReachesBothAgentsAndNeedsOnesThatKnowIt) {
+  for (const bool known : {true, false}) {
+    Fixture f;
+    f.request.direct_io = DirectIoMode::kOn;
+    if (known) f.source.hello.features = {std::string(kDirectIoFeature)};
+    if (known) f.destination.hello.features = {std::string(kDirectIoFeature)};
+    const SyncOutcome outcome = f.Run();
+    EXPECT_EQ(outcome.exit_code, known ? ExitCode::kOk : ExitCode::kVersion);
+    if (!known) EXPECT_THAT(outcome.error, HasSubstr("too old for direct I/O"));
+    if (!known) continue;
+    EXPECT_EQ(f.source_agent->opens.at(0).direct_io, DirectIoMode::kOn);
+    EXPECT_EQ(f.destination_agent->opens.at(0).direct_io, DirectIoMode::kOn);
+  }
+}
+
 TEST(RunSyncTest, PlanListsWithoutTouching) {
   Fixture f;
   f.request.mode = SyncMode::kPlan;

@@ -36,6 +36,9 @@ TEST(DecisionTest, TheModeFollowsTheSamples) {
   EXPECT_EQ(ChooseMode({16, 3, 0}), DeltaMode::kTryChunks);
   EXPECT_EQ(ChooseMode({16, 8, 8}), DeltaMode::kChunks);
   EXPECT_EQ(ChooseMode({16, 0, 1}), DeltaMode::kChunks);
+  EXPECT_EQ(ChooseMode({16, 8, 8, true}), DeltaMode::kShifted);
+  EXPECT_EQ(ChooseMode({16, 0, 12, true}), DeltaMode::kShifted);
+  EXPECT_EQ(ChooseMode({16, 0, 11, true}), DeltaMode::kChunks) << "too much of it is neither here nor there";
   EXPECT_EQ(ChooseMode({16, 0, 0}), DeltaMode::kTryChunks);
   EXPECT_EQ(ChooseMode({}), DeltaMode::kTryChunks);
   EXPECT_FALSE(EnoughMatches(0, 0));

@@ -56,17 +56,18 @@ class LyingSource final : public ContentSource {
   Lie lie_;
 };
 
-class DeltaTest : public testing::TestWithParam<IoBackend> {
+class DeltaTest : public testing::TestWithParam<Way> {
  protected:
   static constexpr size_t kShards = 2;
   DeltaTest()
-      : runtime_(StartTestRuntime(kShards, GetParam())),
+      : runtime_(StartTestRuntime(kShards, GetParam().backend)),
         from_(OpenTestRoot(source_.path())),
         into_(OpenTestRoot(destination_.path())) {}
 
   void Make() {
     ReceiveOptions options;
     options.digest_seed = kTestSeed;
+    options.direct_io = GetParam().direct_io;
     options.session_tag = 5;
     options.sync = false;
     options.capabilities = ReadProcessCapabilities();
@@ -79,6 +80,7 @@ class DeltaTest : public testing::TestWithParam<IoBackend> {
       Shard* shard = &runtime_->shard(i);
       SourceReaderOptions reader_options;
       reader_options.digest_seed = kTestSeed;
+      reader_options.direct_io = &direct_io_;
       auto reader = std::make_unique<SourceReader>(shard->driver(), shard->buffers(), from_, reader_options);
       sources_.push_back(std::make_unique<LyingSource>(std::move(reader), lie_));
       receivers_.push_back(std::make_unique<Receiver>(shard, shared_.get(), sources_.back().get()));
@@ -89,7 +91,7 @@ class DeltaTest : public testing::TestWithParam<IoBackend> {
   static Task<void> PutTask(Receiver* receiver, ReceiveShared* shared, DirectoryPtr into, IncomingFile* file,
                             Entry existing, std::optional<TransferFailure>* failure) {
     Driver* driver = receiver->shard()->driver();
-    file->basis = OpenBasis(driver, into->fd(), LeafName(file->path), existing);
+    file->basis = OpenBasis(driver, into->fd(), LeafName(file->path), existing, &shared->direct_io());
     absl::StatusOr<StagedObject> staged = StagedObject::CreateFile(driver, into, shared->namer());
     if (!staged.ok()) std::abort();
     *failure = co_await receiver->Fill(&*staged, file);
@@ -127,6 +129,7 @@ class DeltaTest : public testing::TestWithParam<IoBackend> {
   uint64_t received() const { return shared_->counters().bytes_received.load(); }
   uint64_t matched() const { return shared_->counters().bytes_matched.load(); }
 
+  DirectIo direct_io_{GetParam().direct_io};  // of the source
   TempDir source_;
   TempDir destination_;
   std::unique_ptr<Runtime> runtime_;
@@ -155,8 +158,45 @@ TEST_P(DeltaTest, WhatFollowsAnInsertionComesFromTheOldFile) {
   const std::string old_text = Pattern(size_t{16} << 20);
   Write(old_text, "inserted" + old_text);
   ExpectArrived();
+  EXPECT_EQ(Asked(RequestKind::kChunks), 0) << "one shift needs no chunks";
+  EXPECT_LT(received(), size_t{100} << 10);
+}
+
+TEST_P(DeltaTest, OneInsertionOrDeletionIsFoundWhereverItIs) {
+  const std::string text = Pattern(size_t{20} << 20);
+  const std::string piece = Pattern(size_t{3} << 20).substr(size_t{1} << 20, 777777);
+  for (const size_t at : {size_t{0}, size_t{5'000'001}, size_t{11} << 20, text.size()}) {
+    const std::string longer = text.substr(0, at) + piece + text.substr(at);
+    Write(text, longer);
+    ExpectArrived("inserted at " + std::to_string(at));
+    EXPECT_EQ(Asked(RequestKind::kChunks), 0) << at;
+    EXPECT_LT(received(), piece.size() + (size_t{2} << 20)) << at;
+    Write(longer, text);
+    ExpectArrived("deleted at " + std::to_string(at));
+    EXPECT_EQ(Asked(RequestKind::kChunks), 0) << at;
+    EXPECT_LT(received(), size_t{2} << 20) << at;
+  }
+}
+
+TEST_P(DeltaTest, SeveralInsertionsAreFoundByChunks) {
+  const std::string text = Pattern(size_t{16} << 20);
+  std::string changed = text;
+  for (const size_t at : {size_t{14'000'000}, size_t{9'000'000}, size_t{3'000'000}})
+    changed.insert(at, "somewhere inside");
+  Write(text, changed);
+  ExpectArrived();
   EXPECT_GT(Asked(RequestKind::kChunks), 0);
-  EXPECT_LT(received(), size_t{600} << 10);
+  EXPECT_LT(received(), size_t{2} << 20);
+}
+
+TEST_P(DeltaTest, AShiftThatOnlyTheSamplesPromiseCostsBytesAndNothingElse) {
+  const std::string text = Pattern(size_t{6} << 20);
+  std::string other = Pattern(size_t{6} << 20);
+  std::reverse(other.begin(), other.end());
+  Write(text, "x" + other);
+  mode_ = DeltaMode::kShifted;
+  ExpectArrived();
+  EXPECT_EQ(received(), other.size() + 1);
 }
 
 TEST_P(DeltaTest, AppendedBytesAreSentAndNothingElse) {
@@ -319,7 +359,8 @@ TEST_P(DeltaTest, TheOldFileMustBeTheOneThatWasPlannedAgainst) {
   Entry existing = EntryOf(destination_ / "f");
   Driver* driver = runtime_->shard(0).driver();
   auto open = [](Driver* on, int dirfd, Entry entry) -> Task<bool> {
-    co_return OpenBasis(on, dirfd, "f", entry) != nullptr;
+    DirectIo none;
+    co_return OpenBasis(on, dirfd, "f", entry, &none) != nullptr;
   };
   EXPECT_TRUE(RunOn(runtime_->shard(0), open(driver, into_->fd(), existing)));
   Entry other = existing;
@@ -491,8 +532,7 @@ TEST_P(DeltaTest, SignaturesOfTheReaderAreThoseOfTheBytes) {
   EXPECT_EQ(*blocks, BlockDigests(bytes.subspan(3 * kLeafBytes), 4096, kTestSeed));
 }
 
-INSTANTIATE_TEST_SUITE_P(Drivers, DeltaTest, testing::Values(IoBackend::kAuto, IoBackend::kThreads),
-                         [](const auto& info) { return info.param == IoBackend::kAuto ? "Auto" : "Threads"; });
+INSTANTIATE_TEST_SUITE_P(Drivers, DeltaTest, testing::ValuesIn(kEveryWay), WayName);
 
 }  // namespace
 }  // namespace uringsync

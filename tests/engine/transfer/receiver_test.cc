@@ -50,17 +50,18 @@ class TamperingSource final : public ContentSource {
   Tamper tamper_;
 };
 
-class ReceiverTest : public testing::TestWithParam<IoBackend> {
+class ReceiverTest : public testing::TestWithParam<Way> {
  protected:
   static constexpr size_t kShards = 2;
   ReceiverTest()
-      : runtime_(StartFaultyRuntime(plan_, GetParam(), kShards)),
+      : runtime_(StartFaultyRuntime(plan_, GetParam().backend, kShards)),
         from_(OpenTestRoot(source_.path())),
         into_(OpenTestRoot(destination_.path())) {}
 
   void Make(bool sparse = true) {
     ReceiveOptions options;
     options.digest_seed = kTestSeed;
+    options.direct_io = GetParam().direct_io;
     options.session_tag = 5;
     options.sparse = sparse;
     options.sync = false;
@@ -70,6 +71,7 @@ class ReceiverTest : public testing::TestWithParam<IoBackend> {
       Shard* shard = &runtime_->shard(i);
       SourceReaderOptions reader_options;
       reader_options.digest_seed = kTestSeed;
+      reader_options.direct_io = &direct_io_;
       auto reader = std::make_unique<SourceReader>(shard->driver(), shard->buffers(), from_, reader_options);
       sources_.push_back(std::make_unique<TamperingSource>(std::move(reader), tamper_));
       receivers_.push_back(std::make_unique<Receiver>(shard, shared_.get(), sources_.back().get()));
@@ -105,6 +107,7 @@ class ReceiverTest : public testing::TestWithParam<IoBackend> {
     return count - 2;
   }
 
+  DirectIo direct_io_{GetParam().direct_io};  // of the source
   TempDir source_;
   TempDir destination_;
   std::shared_ptr<FaultPlan> plan_ = std::make_shared<FaultPlan>();
@@ -316,7 +319,7 @@ TEST_P(ReceiverTest, StoppedSessionEndsALargeFileSoon) {
   EXPECT_EQ(ObjectsAtDestination(), 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, ReceiverTest, testing::Values(IoBackend::kAuto, IoBackend::kThreads));
+INSTANTIATE_TEST_SUITE_P(Backends, ReceiverTest, testing::ValuesIn(kEveryWay), WayName);
 
 }  // namespace
 }  // namespace uringsync

@@ -11,14 +11,15 @@
 namespace uringsync {
 namespace {
 
-class SourceReaderTest : public testing::TestWithParam<IoBackend> {
+class SourceReaderTest : public testing::TestWithParam<Way> {
  protected:
-  SourceReaderTest() : runtime_(StartFaultyRuntime(plan_, GetParam(), 1)), root_(OpenTestRoot(dir_.path())) {}
+  SourceReaderTest() : runtime_(StartFaultyRuntime(plan_, GetParam().backend, 1)), root_(OpenTestRoot(dir_.path())) {}
   absl::Status Serve(FileRequest request) {
     sink_.items.clear();
     sink_.content.clear();
-    return RunOn(runtime_->shard(0), ServeOnce(root_, std::move(request), &sink_));
+    return RunOn(runtime_->shard(0), ServeOnce(root_, std::move(request), &sink_, &direct_io_));
   }
+  DirectIo direct_io_{GetParam().direct_io};
   TempDir dir_;
   std::shared_ptr<FaultPlan> plan_ = std::make_shared<FaultPlan>();
   std::unique_ptr<Runtime> runtime_;
@@ -164,7 +165,7 @@ TEST_P(SourceReaderTest, RefusalOfTheSinkStopsTheReading) {
   EXPECT_EQ(sink_.items.size(), 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Backends, SourceReaderTest, testing::Values(IoBackend::kAuto, IoBackend::kThreads));
+INSTANTIATE_TEST_SUITE_P(Backends, SourceReaderTest, testing::ValuesIn(kEveryWay), WayName);
 
 }  // namespace
 }  // namespace uringsync

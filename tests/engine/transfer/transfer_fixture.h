@@ -1,6 +1,7 @@
 // What the tests of engine/transfer share: two trees on a real file system, a runtime, and a sink that remembers.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <sys/stat.h>
 
 #include <memory>
@@ -8,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/fs/direct_io.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/file.h"
 #include "engine/fs/metadata.h"
@@ -22,6 +24,20 @@
 namespace uringsync {
 
 constexpr uint64_t kTestSeed = 77;
+
+// How the bytes of a test move: over which driver, and whether past the page cache where the file system can.
+struct Way {
+  IoBackend backend = IoBackend::kAuto;
+  DirectIoMode direct_io = DirectIoMode::kOff;
+};
+constexpr Way kEveryWay[] = {{IoBackend::kAuto, DirectIoMode::kOff},
+                             {IoBackend::kThreads, DirectIoMode::kOff},
+                             {IoBackend::kAuto, DirectIoMode::kOn},
+                             {IoBackend::kThreads, DirectIoMode::kOn}};
+inline std::string WayName(const testing::TestParamInfo<Way>& info) {
+  return std::string(info.param.backend == IoBackend::kAuto ? "Auto" : "Threads") +
+         (info.param.direct_io == DirectIoMode::kOn ? "Direct" : "");
+}
 
 // Keeps every item with a copy of its bytes.
 class RecordingSink final : public ReplySink {
@@ -89,10 +105,12 @@ inline std::unique_ptr<Runtime> StartFaultyRuntime(const std::shared_ptr<FaultPl
   return *std::move(runtime);
 }
 
-inline Task<absl::Status> ServeOnce(DirectoryPtr root, FileRequest request, ReplySink* sink) {
+inline Task<absl::Status> ServeOnce(DirectoryPtr root, FileRequest request, ReplySink* sink,
+                                    DirectIo* direct_io = nullptr) {
   Shard* shard = Shard::Current();
   SourceReaderOptions options;
   options.digest_seed = kTestSeed;
+  options.direct_io = direct_io;
   SourceReader reader(shard->driver(), shard->buffers(), std::move(root), options);
   absl::Status served = co_await reader.Serve(std::move(request), sink);
   co_return served;
