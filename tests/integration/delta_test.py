@@ -92,18 +92,7 @@ class Delta(harness.Case):
         pair = self.agents()
         self.between(pair, "--no-whole-file")
         self.check_equal()
-        rng = random.Random(6)
-        for directory, _, names in os.walk(source):
-            for name in names:
-                path = os.path.join(directory, name)
-                if os.path.islink(path) or not os.path.isfile(path) or os.path.getsize(path) < 4096 or rng.random() < 0.3:
-                    continue
-                try:
-                    with open(path, "r+b") as file:
-                        file.seek(rng.randrange(os.path.getsize(path)))
-                        file.write(noise(700, rng.random()))
-                except PermissionError:
-                    continue  # not root
+        zoo.overwrite(source, 6)
         self.between(pair, "--no-whole-file")
         self.check_equal()
 

@@ -236,7 +236,11 @@ Task<void> EveryKindArrives(Pair* pair) {
     EXPECT_EQ(std::tuple(request.offset, request.length, request.size_bytes, request.unit_bytes),
               std::tuple(asked[i].offset, asked[i].length, asked[i].size_bytes, asked[i].unit_bytes));
     // A signature is one item with its payload.
-    ReplyItem item{.id = request.id, .offset = request.offset, .data_length = 100, .operation = {}, .end = true};
+    ReplyItem item;
+    item.id = request.id;
+    item.offset = request.offset;
+    item.data_length = 100;
+    item.end = true;
     answers.items.push_back(item);
     answers.payload.resize(answers.payload.size() + item.data_length, static_cast<std::byte>(i));
   }

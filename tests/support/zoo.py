@@ -368,6 +368,24 @@ def random_tree(root, seed, objects=300, privileged=None):
     return skipped
 
 
+def overwrite(root, seed):
+    """Overwrites 700 bytes somewhere in most regular files of 4 KiB and more, in place. Repeats from its seed."""
+    rng = random.Random(seed)
+    for directory, names, files in os.walk(os.fsencode(root)):
+        names.sort()
+        for name in sorted(files):
+            path = os.path.join(directory, name)
+            status = os.lstat(path)
+            if not stat.S_ISREG(status.st_mode) or status.st_size < 4096 or rng.random() < 0.3:
+                continue
+            try:
+                with open(path, "r+b") as file:
+                    file.seek(rng.randrange(status.st_size))
+                    file.write(rng.randbytes(700))
+            except PermissionError:
+                continue  # not root
+
+
 def mutate(root, seed, changes=60):
     """Changes a random tree in place: contents, metadata, types, names, links. Repeats from its seed."""
     rng = random.Random(seed)
