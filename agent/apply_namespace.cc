@@ -91,7 +91,8 @@ bool MakeWritable(const NamespaceContext& context, const Directory& directory) {
   struct statx stat{};
   if (!StatDescriptor(context.driver, directory.fd(), &stat).ok()) return false;
   uint32_t mode = stat.stx_mode & 07777;
-  if ((mode & kOwnerWriteSearch) == kOwnerWriteSearch) return false;
+  // Another shard may have made it so since the refusal: worth the second try as well.
+  if ((mode & kOwnerWriteSearch) == kOwnerWriteSearch) return true;
   // The magic link of a descriptor that we pinned: fchmod refuses O_PATH descriptors.
   std::string self = "/proc/self/fd/" + std::to_string(directory.fd());
   return sys::Fchmodat(context.driver, AT_FDCWD, self.c_str(), mode | kOwnerWriteSearch) >= 0;

@@ -28,7 +28,8 @@ TransferFailure DestinationFailure(const absl::Status& status, std::string opera
 // The pinned directory that holds `path`.
 absl::StatusOr<DirectoryPtr> ParentOf(const NamespaceContext& context, const RelPath& path);
 // Gives the owner write and search permission on a directory that refused us (EACCES). Its planned metadata is set
-// again in the last phase, because its mtime moves anyway. False when it was writable already or cannot be changed.
+// again in the last phase, because its mtime moves anyway. True also when it is writable by now:
+// another shard may have made it so. False when it cannot be changed.
 bool MakeWritable(const NamespaceContext& context, const Directory& directory);
 
 // Opens `name` in `dirfd` as a descriptor that only names it, and checks on it that it is what the action was planned against: a

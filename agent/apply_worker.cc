@@ -20,7 +20,7 @@ bool HasXattrs(const Entry& entry) {
 // A refusal that tells something of the file system as a whole. Attributes that do not fit (ext4 keeps them in one block) do not.
 bool IsRefusalForRoom(const TransferFailure& failure) {
   if (failure.kind != FailureKind::kNoSpace || failure.at_source) return false;
-  constexpr std::string_view kOperations[] = {"write", "create", "mkdir", "link", "rename", "fsync", "ftruncate"};
+  constexpr std::string_view kOperations[] = {"write", "create", "mkdir", "link", "rename", "fsync", "ftruncate", "fallocate"};
   return std::ranges::find(kOperations, failure.operation) != std::end(kOperations);
 }
 
@@ -148,16 +148,18 @@ Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreU
   co_return TransferFailure{FailureKind::kFailed, false, "action", EINVAL, {}};
 }
 
-// The temporary of a file, symlink or special object, in a directory that is made writable if need be.
 UnnamedOptions ApplyWorker::UnnamedFor(const Entry& wanted) const {
   UnnamedOptions options;
   options.durable = shared_->options.sync();
   // Nobody can open it before it is complete: it may have its permissions from the start.
   if (shared_->receive.options().selection.mode) options.mode = wanted.mode & 0777;
+  // Direct I/O opens a large file a second time.
+  if (wanted.size_bytes > kSmallFileBytes) options.mode |= 0600;
   return options;
 }
 
-ApplyWorker::Failure ApplyWorker::TryCreateStaged(const Action& action, StagedObject* staged) {
+// The temporary of a file, symlink or special object, in a directory that is made writable if need be.
+ApplyWorker::Failure ApplyWorker::TryCreateStaged(const Action& action, bool named, StagedObject* staged) {
   absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, action.path);
   if (!parent.ok()) return DestinationFailure(parent.status(), "open");
   StateNamer* namer = shared_->receive.namer();
@@ -168,7 +170,8 @@ ApplyWorker::Failure ApplyWorker::TryCreateStaged(const Action& action, StagedOb
       case ActionKind::kPutSpecial: return StagedObject::CreateSpecial(context_.driver, *parent, namer, action.wanted);
       default: break;
     }
-    if (action.existing.has_value() || !may_link_unnamed_) return StagedObject::CreateFile(context_.driver, *parent, namer);
+    if (named || action.existing.has_value() || !may_link_unnamed_)
+      return StagedObject::CreateFile(context_.driver, *parent, namer);
     return StagedObject::CreateUnnamedFile(context_.driver, *parent, namer, UnnamedFor(action.wanted));
   };
   absl::StatusOr<StagedObject> created = create();
@@ -178,11 +181,11 @@ ApplyWorker::Failure ApplyWorker::TryCreateStaged(const Action& action, StagedOb
   return std::nullopt;
 }
 
-Task<ApplyWorker::Failure> ApplyWorker::CreateStaged(const Action* action, StagedObject* staged) {
-  Failure failure = TryCreateStaged(*action, staged);
+Task<ApplyWorker::Failure> ApplyWorker::CreateStaged(const Action* action, bool named, StagedObject* staged) {
+  Failure failure = TryCreateStaged(*action, named, staged);
   for (int tries = 1; failure.has_value() && MayTryAgain(failure->error, tries); ++tries) {
     co_await FreeDescriptors();
-    failure = TryCreateStaged(*action, staged);
+    failure = TryCreateStaged(*action, named, staged);
   }
   co_return failure;
 }
@@ -218,7 +221,7 @@ void ApplyWorker::NoteRoom(const Action& action, const Failure& failure) {
   shared_->room.Note(context_.driver, RoomDescriptor(action, &parent), failure->error);
 }
 
-Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile* file, StagedObject* staged) {
+Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile* file, bool named, StagedObject* staged) {
   Driver* driver = context_.driver;
   // Holes take no room.
   const uint64_t needed = shared_->options.sparse ? std::min(file->wanted.size_bytes, file->wanted.allocated_bytes) : file->wanted.size_bytes;
@@ -230,7 +233,7 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
     if (refused != 0) co_return WriteFailure(refused, "write");
     publisher_.Begin();
     RoomWatch::Filling filling = shared_->room.Begin();
-    Failure failure = co_await CreateStaged(action, staged);
+    Failure failure = co_await CreateStaged(action, named, staged);
     if (!failure.has_value()) {
       file->basis = OpenOldFile(*action, *staged->parent());
       failure = co_await receiver_.Fill(staged, file);
@@ -257,10 +260,11 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
   PublishResult published;
   for (int staging = 1; staging <= kMaxStagings; ++staging) {
     StagedObject staged;
-    Failure failure = co_await Stage(&action, &file, &staged);
+    const bool again = staging > 1;
+    // The second time with a name: whatever was wrong, it was not that.
+    Failure failure = co_await Stage(&action, &file, /*named=*/again, &staged);
     if (failure.has_value()) co_return failure;
     // Waiting for the batch holds up nobody.
-    const bool again = staging > 1;
     if (!again) *slot = SemaphoreUnits();
     large_slot = SemaphoreUnits();
     published =
@@ -288,7 +292,7 @@ ApplyWorker::Failure ApplyWorker::PublishNow(const Action& action, StagedObject*
 
 Task<ApplyWorker::Failure> ApplyWorker::PutOther(const Action& action) {
   StagedObject staged;
-  Failure failure = co_await CreateStaged(&action, &staged);
+  Failure failure = co_await CreateStaged(&action, /*named=*/false, &staged);
   const bool device = action.wanted.type == FileType::kBlockDevice || action.wanted.type == FileType::kCharDevice;
   if (failure.has_value() && device && failure->error == EPERM && !shared_->options.capabilities.can_mknod) {
     shared_->skipped_devices.fetch_add(1, std::memory_order_relaxed);

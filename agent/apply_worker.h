@@ -74,14 +74,15 @@ class ApplyWorker {
   // Gives up what this shard can spare and lets others end.
   Task<void> FreeDescriptors();
   // The filled temporary of a file, with Publisher::Begin in force; tries again where there may be room after all.
-  Task<Failure> Stage(const Action* action, IncomingFile* file, StagedObject* staged);
+  // `named`: not one of those files that get their name in the end.
+  Task<Failure> Stage(const Action* action, IncomingFile* file, bool named, StagedObject* staged);
   // Descriptor in the file system that `action` changes; `parent` keeps it open.
   int RoomDescriptor(const Action& action, DirectoryPtr* parent);
   // Tells the session's RoomWatch where `failure` is a refusal for want of room.
   void NoteRoom(const Action& action, const Failure& failure);
   UnnamedOptions UnnamedFor(const Entry& wanted) const;
-  Task<Failure> CreateStaged(const Action* action, StagedObject* staged);
-  Failure TryCreateStaged(const Action& action, StagedObject* staged);
+  Task<Failure> CreateStaged(const Action* action, bool named, StagedObject* staged);
+  Failure TryCreateStaged(const Action& action, bool named, StagedObject* staged);
   Failure PublishNow(const Action& action, StagedObject* staged);
   void End(const Action& action, const BatchPtr& batch, Failure failure);
   Task<void> SyncDirectory(std::string path, SemaphoreUnits slot);

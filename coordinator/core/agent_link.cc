@@ -138,7 +138,7 @@ bool AgentLink::Handle(AgentMessage message) {
   } else if (auto* group = std::get_if<FoldedGroup>(&message)) {
     for (size_t i = 0; i < group->batches.size() && broken == nullptr; ++i) broken = AcceptBatch(std::move(group->batches[i]));
   } else if (const auto* end = std::get_if<ManifestEnd>(&message)) {
-    if (end_ || granted_ == 0) broken = "ended a manifest that was not running";
+    if (end_ || !manifest_asked_) broken = "ended a manifest that was not running";
     end_ = *end;
   } else if (replies_.size() < kMaxReplies) {
     replies_.push_back(std::move(message));
@@ -197,6 +197,7 @@ absl::Status AgentLink::StartManifest(const uringsync::StartManifest& start) {
   {
     std::lock_guard lock(mutex_);
     folding_ = start.fold.has_value();
+    manifest_asked_ = true;
   }
   US_RETURN_IF_ERROR(Send(start));
   return GrantCredit(average_entries_);

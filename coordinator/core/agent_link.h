@@ -102,6 +102,7 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   std::deque<AgentMessage> replies_;  // HelloReply, SessionOpened: one each
   std::deque<DirectoryBatch> batches_;
   std::optional<ManifestEnd> end_;
+  bool manifest_asked_ = false;
   uint64_t granted_ = 0;  // batches the agent may have sent
   uint64_t received_ = 0;
   size_t uncredited_ = 0;  // of batches_: folded or expanded

@@ -50,6 +50,11 @@ class DirectIoTest : public testing::TestWithParam<IoBackend> {
     if (!direct_.valid()) GTEST_SKIP() << "the file system of the temporary directory does no direct I/O";
   }
   DataFile file() const { return {cached_.get(), direct_.get()}; }
+  bool OnTmpfs() const {
+    struct statfs system;
+    return ::statfs(dir_.path().c_str(), &system) == 0 && system.f_type == 0x01021994;
+  }
+  static constexpr char kOwnCache[] = "a file system in memory is its own cache";
 
   static Task<absl::StatusOr<size_t>> ReadTask(DataFile from, void* to, size_t length, uint64_t offset) {
     co_return co_await ReadData(Shard::Current()->driver(), from, to, length, offset);
@@ -102,9 +107,7 @@ TEST_P(DirectIoTest, WhatIsWrittenPastTheCacheIsReadBackWithItsOddEnd) {
 }
 
 TEST_P(DirectIoTest, OnlyTheOddEndGoesThroughTheCache) {
-  struct statfs system;
-  ASSERT_EQ(::statfs(dir_.path().c_str(), &system), 0);
-  if (system.f_type == 0x01021994) GTEST_SKIP() << "a file system in memory is its own cache";
+  if (OnTmpfs()) GTEST_SKIP() << kOwnCache;
   const size_t length = 2 * kMib + 123;
   const AlignedMemory bytes = Numbered(length);
   ASSERT_OK(Write(bytes.get(), length, 0));
@@ -179,6 +182,7 @@ TEST_P(DirectIoTest, AFileOfKnownSizeIsLaidOutBeforeItIsWritten) {
 }
 
 TEST_P(DirectIoTest, TheModeDecidesWhetherAFileIsOpenedASecondTime) {
+  if (OnTmpfs()) GTEST_SKIP() << kOwnCache;
   DirectIo off(DirectIoMode::kOff);
   EXPECT_FALSE(Open(&off).valid());
   DirectIo on(DirectIoMode::kOn);
@@ -190,6 +194,7 @@ TEST_P(DirectIoTest, TheModeDecidesWhetherAFileIsOpenedASecondTime) {
 }
 
 TEST_P(DirectIoTest, TheSameFileIsOpenedWhateverItsNameIs) {
+  if (OnTmpfs()) GTEST_SKIP() << kOwnCache;
   DirectIo on(DirectIoMode::kOn);
   for (const bool unlink : {false, true}) {
     if (unlink) ASSERT_EQ(::unlink((dir_ / "f").c_str()), 0);
