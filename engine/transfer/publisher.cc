@@ -1,5 +1,6 @@
 #include "engine/transfer/publisher.h"
 
+#include <cerrno>
 #include <utility>
 
 #include "engine/base/errno_status.h"
@@ -10,8 +11,11 @@ namespace {
 
 PublishResult PublishOne(StagedObject* object, const char* name, const std::optional<Entry>& existing) {
   PublishResult result;
+  const bool unnamed = object->temporary_name().empty();
   result.status = object->Publish(name, existing);
-  result.stage_again = IsUnnamedRefused(result.status);
+  // A name takes room too. Who stages again waits for room as for that of the contents.
+  const int error = StatusErrno(result.status);
+  result.stage_again = IsUnnamedRefused(result.status) || (unnamed && (error == ENOSPC || error == EDQUOT));
   return result;
 }
 

@@ -97,6 +97,19 @@ TEST_F(SessionApplyTest, WhereUnnamedFilesMayNotBeLinkedTheyAreStagedAgainWithNa
   for (int f = 0; f < 10; ++f) EXPECT_EQ(ReadFile(dir_ / ("dst/f" + std::to_string(f))), "content");
 }
 
+TEST_F(SessionApplyTest, AFileForWhoseNameThereWasNoRoomIsStagedAgain) {
+  for (int f = 0; f < 10; ++f) WriteFile(dir_ / ("src/f" + std::to_string(f)), "content");
+  OpenBoth();
+  auto refusals = std::make_shared<std::atomic<int>>(3);
+  plan_->FilterCalls([refusals](CallCode code, const long(&arguments)[6]) {
+    if (code != CallCode::kLinkat || std::string_view(reinterpret_cast<const char*>(arguments[3])) == ".") return 0;
+    return refusals->fetch_sub(1) > 0 ? ENOSPC : 0;
+  });
+  CopyAll();
+  EXPECT_TRUE(destination_->problems.empty());
+  for (int f = 0; f < 10; ++f) EXPECT_EQ(ReadFile(dir_ / ("dst/f" + std::to_string(f))), "content");
+}
+
 TEST_F(SessionApplyTest, ObjectThatIsNotTheOnePlannedAgainstIsAConflictAndStays) {
   WriteFile(dir_ / "src/a", "new");
   WriteFile(dir_ / "dst/a", "somebody else's");
