@@ -1,0 +1,40 @@
+"""Named cases: runs in which ursync once differed from rsync, or must differ from it as documented. Each runs beside rsync every time.
+
+A case is a world, the words of a command line that is given inside it, and what the words select. `differential.py --seed N --shrink`
+prints one. `differs` names the intended difference that a case must show (intended.py).
+"""
+
+import os
+
+import scenario
+from model import D, F, H, L, Node, seconds  # noqa: F401  (what printed cases are made of)
+
+
+class Case(scenario.Scenario):
+    def __init__(self, name, world, words, stdin=b"", unprivileged=False, transport=scenario.LOCAL, differs=None, needs=()):
+        world = {os.fsencode(path): node for path, node in world.items()}
+        world.setdefault(b"rsh", scenario.REMOTE_SHELL)
+        super().__init__(world, [], [], None, stdin, unprivileged, transport)
+        self.name, self.words, self.differs, self.needs = name, [os.fsencode(w) for w in words], differs, needs
+
+    def _words(self):
+        return self.words
+
+    def names(self):
+        """The options that the comparison asks for."""
+        shown = b" ".join(self.words)
+        return {name for name, words in (("log-file", b"--log-file="), ("atimes", b"--atimes"), ("sparse", b"--sparse")) if words in shown}
+
+
+def as_source(drawn, name):
+    """A scenario as a line of CASES."""
+    world = "{%s}" % ", ".join("%r: %r" % pair for pair in sorted(drawn.world.items()) if pair[0] != b"rsh")
+    more = ", stdin=%r" % drawn.stdin if drawn.stdin else ""
+    more += ", unprivileged=True" if drawn.unprivileged else ""
+    return "Case(%r, %s, %r%s)" % (name, world, drawn.arguments(), more)
+
+
+CASES = [
+    Case("a_directory_is_updated", {"src/a": F("new"), "src/d/b": F("b"), "dst/a": F("old", mtime_ns=seconds(-5)), "dst/d/c": F("c")},
+         ["-ai", "--delete", "src/", "dst"]),
+]
