@@ -2,6 +2,7 @@
 #include "proto/convert.h"
 #include "proto/convert_bench.h"
 #include "proto/convert_fields.h"
+#include "proto/convert_operands.h"
 #include "proto/convert_tables.h"
 
 namespace uringsync {
@@ -47,6 +48,11 @@ absl::Status Encode(const SessionOpened& opened, v1::SessionOpened* wire) {
     wire->add_ancestor_devices(ancestor.device);
     wire->add_ancestor_inodes(ancestor.inode);
   }
+  US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "tree_roots"}, opened.tree_roots.size(), kMaxTreeRoots, "directories"));
+  for (const FileId& root : opened.tree_roots) {
+    wire->add_tree_root_devices(root.device);
+    wire->add_tree_root_inodes(root.inode);
+  }
   return EncodeList({"SessionOpened", "notices"}, opened.notices, kMaxNotices, kMaxLineBytes, wire->mutable_notices());
 }
 
@@ -85,6 +91,7 @@ struct Encoder {
   absl::Status operator()(const TreeReply& value) { return EncodeTree(value, wire->mutable_tree_reply()); }
   absl::Status operator()(const ApplyProgress& value) { return Encode(value, wire->mutable_apply_progress()); }
   absl::Status operator()(const BenchReport& value) { return EncodeBenchReport(value, wire->mutable_bench_report()); }
+  absl::Status operator()(const PathReply& value) { return EncodePathReply(value, wire->mutable_path_reply()); }
   absl::Status operator()(const Notice& value) {
     wire->mutable_notice()->set_text(std::string(Clip(value.text, kMaxLineBytes)));
     return absl::OkStatus();
@@ -152,6 +159,13 @@ absl::StatusOr<AgentMessage> Decode(const v1::SessionOpened& wire) {
   }
   for (int i = 0; i < wire.ancestor_devices_size(); ++i) {
     opened.ancestors.push_back({wire.ancestor_devices(i), wire.ancestor_inodes(i)});
+  }
+  const auto tree_roots = static_cast<size_t>(wire.tree_root_devices_size());
+  US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "tree_roots"}, tree_roots, kMaxTreeRoots, "directories"));
+  US_RETURN_IF_ERROR(
+      CheckCount({"SessionOpened", "tree_root_inodes"}, static_cast<size_t>(wire.tree_root_inodes_size()), tree_roots));
+  for (int i = 0; i < wire.tree_root_devices_size(); ++i) {
+    opened.tree_roots.push_back({wire.tree_root_devices(i), wire.tree_root_inodes(i)});
   }
   US_ASSIGN_OR_RETURN(opened.notices,
                       DecodeList({"SessionOpened", "notices"}, wire.notices(), kMaxNotices, kMaxLineBytes, /*labels=*/false));
@@ -235,6 +249,10 @@ absl::StatusOr<AgentMessage> DecodeMessage(const v1::AgentMessage& wire) {
     case v1::AgentMessage::kBenchReport: {
       US_ASSIGN_OR_RETURN(BenchReport report, DecodeBenchReport(wire.bench_report()));
       return report;
+    }
+    case v1::AgentMessage::kPathReply: {
+      US_ASSIGN_OR_RETURN(PathReply reply, DecodePathReply(wire.path_reply()));
+      return AgentMessage(std::move(reply));
     }
     case v1::AgentMessage::kNotice: {
       Notice notice;

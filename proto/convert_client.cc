@@ -2,6 +2,7 @@
 #include "proto/convert.h"
 #include "proto/convert_bench.h"
 #include "proto/convert_fields.h"
+#include "proto/convert_operands.h"
 #include "proto/convert_tables.h"
 
 namespace uringsync {
@@ -69,7 +70,11 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_background(open.background);
   wire->set_reflink(static_cast<v1::ReflinkMode>(open.reflink));
   wire->set_direct_io(static_cast<v1::DirectIo>(open.direct_io));
-  return absl::OkStatus();
+  wire->set_host_path(open.host_path);
+  wire->set_make_path(open.make_path);
+  wire->set_more_operands(open.more_operands);
+  if (open.operands.empty()) return absl::OkStatus();
+  return EncodeOperands({"OpenSession", "operands"}, open.operands, wire->mutable_operands());
 }
 
 struct Encoder {
@@ -111,6 +116,11 @@ struct Encoder {
     return absl::OkStatus();
   }
   absl::Status operator()(const ActionBatch& value) { return EncodeActions(value, wire->mutable_action_batch()); }
+  absl::Status operator()(const OperandBatch& value) {
+    wire->mutable_operand_batch()->set_last(value.last);
+    return EncodeOperands({"OperandBatch", "operands"}, value.operands, wire->mutable_operand_batch()->mutable_operands());
+  }
+  absl::Status operator()(const PathQuery& value) { return EncodePathQuery(value, wire->mutable_path_query()); }
   absl::Status operator()(const RunBench& value) {
     EncodeRunBench(value, wire->mutable_run_bench());
     return absl::OkStatus();
@@ -194,8 +204,14 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
     return Bad({"OpenSession", "role"}, kNoRow, "unknown role " + std::to_string(wire.role()));
   }
   open.role = static_cast<Role>(wire.role());
-  US_ASSIGN_OR_RETURN(open.root, DecodeLabel({"OpenSession", "root"}, wire.root(), kMaxPeerRootNameBytes));
+  US_ASSIGN_OR_RETURN(open.root, DecodeRootName({"OpenSession", "root"}, wire.root()));
   US_ASSIGN_OR_RETURN(open.path, ParsePath({"OpenSession", "path"}, kNoRow, wire.path()));
+  if (open.root.empty() && !open.path.is_root()) return Bad({"OpenSession", "path"}, kNoRow, "a path without a root");
+  if (!open.root.empty() && !wire.host_path().empty()) return Bad({"OpenSession", "host_path"}, kNoRow, "beside a root");
+  US_ASSIGN_OR_RETURN(open.host_path, DecodeHostPath({"OpenSession", "host_path"}, kNoRow, wire.host_path()));
+  US_ASSIGN_OR_RETURN(open.operands, DecodeOperands({"OpenSession", "operands"}, wire.operands(), open.root.empty()));
+  open.more_operands = wire.more_operands();
+  open.make_path = wire.make_path();
   if (!wire.has_selection()) return Bad({"OpenSession", "selection"}, kNoRow, "missing");
   US_ASSIGN_OR_RETURN(open.selection, DecodeSelection(wire.selection()));
   open.checksum = wire.checksum();
@@ -324,6 +340,18 @@ absl::StatusOr<ClientMessage> DecodeMessage(const v1::ClientMessage& wire) {
     case v1::ClientMessage::kRunBench: {
       US_ASSIGN_OR_RETURN(RunBench run, DecodeRunBench(wire.run_bench()));
       return run;
+    }
+    case v1::ClientMessage::kOperandBatch: {
+      OperandBatch batch;
+      batch.last = wire.operand_batch().last();
+      // Whether bases are host paths is known to whoever knows the OpenSession.
+      US_ASSIGN_OR_RETURN(batch.operands,
+                          DecodeOperands({"OperandBatch", "operands"}, wire.operand_batch().operands(), /*host_paths=*/true));
+      return batch;
+    }
+    case v1::ClientMessage::kPathQuery: {
+      US_ASSIGN_OR_RETURN(PathQuery query, DecodePathQuery(wire.path_query()));
+      return query;
     }
     case v1::ClientMessage::kFinishApply: return FinishApply{};
     case v1::ClientMessage::kCloseSession: return CloseSession{};

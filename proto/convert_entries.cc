@@ -48,6 +48,7 @@ void EncodeRareAttributes(const Entry& entry, size_t row, v1::EntryTable* table)
   if (entry.not_entered) table->add_not_entered_rows(row_number);
   if (entry.unsettled) table->add_unsettled_rows(row_number);
   if (entry.pruned) table->add_pruned_rows(row_number);
+  if (entry.implied) table->add_implied_rows(row_number);
 }
 
 // The plain columns of a table.
@@ -182,6 +183,11 @@ absl::Status DecodeErrors(const v1::EntryTable& table, std::span<Entry* const> e
   for (const uint32_t row : table.pruned_rows()) {
     if (entries[row]->type != FileType::kDirectory) return Bad({where, "pruned_rows"}, row, "is no directory");
     entries[row]->pruned = true;
+  }
+  US_RETURN_IF_ERROR(CheckRows(table.implied_rows(), entries.size(), {where, "implied_rows"}));
+  for (const uint32_t row : table.implied_rows()) {
+    if (entries[row]->type != FileType::kDirectory) return Bad({where, "implied_rows"}, row, "is no directory");
+    entries[row]->implied = true;
   }
   return absl::OkStatus();
 }

@@ -58,6 +58,7 @@ absl::Status EncodeBatch(const DirectoryBatch& batch, v1::DirectoryBatch* wire) 
   wire->set_last(batch.last);
   wire->set_error(static_cast<uint32_t>(batch.error));
   wire->set_expanded(batch.expanded);
+  wire->set_partial(batch.partial);
   if (!batch.folded) return absl::OkStatus();
   v1::FoldedEntries* folded = wire->mutable_folded();
   folded->set_digest_low(batch.folded->digest.low);
@@ -90,6 +91,7 @@ absl::StatusOr<DirectoryBatch> DecodeBatch(const v1::DirectoryBatch& wire) {
   if (wire.error() > kMaxErrno) return Bad({kMessage, "error"}, kNoRow, std::to_string(wire.error()) + " is no errno");
   batch.error = static_cast<int>(wire.error());
   batch.expanded = wire.expanded();
+  batch.partial = wire.partial();
   if (wire.has_folded()) US_RETURN_IF_ERROR(DecodeFolded(wire, &batch));
   return batch;
 }

@@ -45,6 +45,9 @@ constexpr std::string_view kDeltaFeature = "delta";
 // Of Hello and HelloReply: direct_io of OpenSession, and Notice.
 constexpr std::string_view kDirectIoFeature = "direct-io";
 
+// Of Hello and HelloReply: operands and host paths of OpenSession, OperandBatch, PathQuery, Entry::implied, DirectoryBatch::partial.
+constexpr std::string_view kOperandsFeature = "operands";
+
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
 using SessionToken = std::array<uint8_t, 32>;
@@ -76,18 +79,51 @@ struct DataRoute {
   uint16_t port = 0;
 };
 
+// How much of an operand is in the transfer.
+enum class OperandDepth : uint8_t {
+  kObject = 1,  // the object alone; a directory without what is in it
+  kEntries,     // a directory with its entries, but without what is in those
+  kTree,        // a directory with all below it
+};
+
+// What one source argument, or one name of a list, adds to a transfer. A source session with operands has as its tree what they make
+// together: of objects at one path the first operand's counts, directories at one path merge. A destination session gets the same
+// `at`s, with empty bases, as the part of its tree that is compared.
+struct SourceOperand {
+  // The directory in which `from` lies. In a session on host paths: a path of the agent's host, relative to its working directory,
+  // "" for that; links in it and in from.Parent() are followed. Else names joined by '/' below the session's directory, no link followed.
+  std::string base;
+  RelPath from;  // the object below `base`; the root: the directory `base` itself
+  RelPath at;    // where it is in the transfer; the root: the directory that the transfer fills
+  OperandDepth depth = OperandDepth::kTree;
+  bool implied = false;  // a directory on the way to another operand: it need not be there, and is no reason to complain
+  bool follow = false;   // `from` may be a link to the object that is meant
+  friend bool operator==(const SourceOperand&, const SourceOperand&) = default;
+};
+// Bounds of one message and of a session; every base, `from` and `at` counts in full.
+constexpr size_t kMaxOperandsPerMessage = 16384;
+constexpr size_t kMaxOperandBytesPerMessage = size_t{4} << 20;
+constexpr size_t kMaxOperands = size_t{4} << 20;
+constexpr size_t kMaxOperandBytes = size_t{512} << 20;
+constexpr size_t kMaxHostPathBytes = 4096;
+
 struct OpenSession {
   SessionId session{};
   SessionToken token{};
   Role role = Role::kSource;
-  std::string root;   // named root of the agent
+  std::string root;   // named root of the agent; "": host paths, which only an agent that a command started allows
   RelPath path;       // below it
+  std::string host_path;  // with an empty `root`, the directory: relative to the agent's working directory, "" for that
+  // Empty: the whole directory. The rest of a list follows in OperandBatches when `more_operands` is set.
+  std::vector<SourceOperand> operands;
+  bool more_operands = false;
   MetadataSelection selection;
   bool checksum = false;         // content digests in the manifest
   bool one_file_system = false;
   bool sparse = true;            // holes stay holes
   bool dry_run = false;          // destination: no lock, no write (plan, verify)
   bool create_root = false;      // destination: make the root directory of the sync when only it is missing
+  bool make_path = false;        // destination, with create_root: make what is missing above it, too
   bool wait_for_lock = false;
   bool force_delete = false;     // a non-empty directory may make way for another type (--delete, --force)
   Durability durability = Durability::kBatch;
@@ -101,6 +137,20 @@ struct OpenSession {
   ReflinkMode reflink = ReflinkMode::kAuto;  // destination, kLocal
   DirectIoMode direct_io = DirectIoMode::kAuto;  // of large files; needs kDirectIoFeature
 };
+
+// Further operands, right after the OpenSession that announced them.
+struct OperandBatch {
+  std::vector<SourceOperand> operands;
+  bool last = true;
+};
+
+// What is at these paths, in this order? Before OpenSession. With an empty `root` host paths, as in OpenSession; else paths below
+// that root.
+struct PathQuery {
+  std::string root;
+  std::vector<std::string> paths;
+};
+constexpr size_t kMaxPathQuery = 4096;
 
 // Source: open data connections to a destination that accepts.
 struct ConnectData {
@@ -181,7 +231,7 @@ struct FinishApply {};
 struct CloseSession {};
 
 using ClientMessage = std::variant<Hello, OpenSession, ConnectData, StartManifest, ManifestCredit, ActionBatch, FinishApply,
-                                   CloseSession, ListingVerdicts, TreeQuery, RunBench>;
+                                   CloseSession, ListingVerdicts, TreeQuery, RunBench, OperandBatch, PathQuery>;
 
 // ---- agent → coordinator ------------------------------------------------------------------------------------------------
 
@@ -215,8 +265,31 @@ struct SessionOpened {
   // unknown) and every directory above the root, nearest first. Equal host and FileId: the same directory.
   std::string host_id;
   std::vector<FileId> ancestors;
+  // Source with operands: the directories that are in the transfer with all below them, the first kMaxTreeRoots.
+  std::vector<FileId> tree_roots;
   // Not 0: the agent keeps a live index that can answer TreeQuery for this session.
   uint64_t index_seed = 0;
+};
+
+constexpr size_t kMaxTreeRoots = 4096;
+
+enum class PathKind : uint8_t {
+  kMissing = 1,
+  kDirectory,
+  kFile,
+  kSymlink,  // never of PathInfo::target
+  kOther,
+};
+struct PathInfo {
+  PathKind kind = PathKind::kMissing;    // of the object at the path
+  PathKind target = PathKind::kMissing;  // of what it is in the end, links followed
+  bool has_parent = false;               // the directory above is there
+  int error = 0;                         // errno of the look, but for ENOENT; the kinds say nothing then
+  FileId id;                             // of what it is in the end; {0, 0} where nothing is there
+  friend bool operator==(const PathInfo&, const PathInfo&) = default;
+};
+struct PathReply {
+  std::vector<PathInfo> paths;  // of the query, in its order
 };
 
 // Objects below a directory, itself not counted.
@@ -330,6 +403,6 @@ struct Notice {
 };
 
 using AgentMessage = std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress,
-                                  ApplyDone, TreeReply, FoldedGroup, BenchReport, Notice>;
+                                  ApplyDone, TreeReply, FoldedGroup, BenchReport, Notice, PathReply>;
 
 }  // namespace uringsync

@@ -6,6 +6,9 @@ namespace {
 // All plain columns of one row at their longest: five 4-byte numbers as varints, seven 8-byte ones, row numbers and lengths.
 constexpr size_t kRowBytes = 128;
 constexpr size_t kDigestBytes = 20;
+// Numbers of an operand at their longest, and where a message of operands is full.
+constexpr size_t kOperandBytes = 32;
+constexpr size_t kOperandMessageBytes = size_t{1} << 20;
 
 }  // namespace
 
@@ -26,6 +29,19 @@ size_t WireBytesBound(const Action& action) {
 
 size_t WireBytesBound(const Problem& problem) {
   return 32 + problem.path.text().size() + problem.operation.size() + problem.detail.size();
+}
+
+size_t OperandsOfOneMessage(std::span<const SourceOperand> operands) {
+  size_t bytes = 0;
+  size_t count = 0;
+  while (count < operands.size() && count < kMaxOperandsPerMessage) {
+    const SourceOperand& operand = operands[count];
+    bytes += kOperandBytes + operand.base.size() + operand.from.text().size() + operand.at.text().size();
+    // One always goes: a decoder refuses what no message can hold.
+    if (count > 0 && bytes > kOperandMessageBytes) break;
+    ++count;
+  }
+  return count;
 }
 
 }  // namespace uringsync

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <span>
 
 #include "proto/messages.h"
 
@@ -17,5 +18,8 @@ constexpr size_t kMaxPathBytesPerMessage = size_t{5} << 20;
 size_t WireBytesBound(const Entry& entry);
 size_t WireBytesBound(const Action& action);
 size_t WireBytesBound(const Problem& problem);
+
+// How many of the first `operands` go into one message.
+size_t OperandsOfOneMessage(std::span<const SourceOperand> operands);
 
 }  // namespace uringsync

@@ -93,6 +93,9 @@ struct Entry {
   bool not_entered = false;
   // A directory that is known to be equal on both sides with all below it: no batch of it follows.
   bool pruned = false;
+  // A directory that only leads to what is in the transfer and is not in it itself: where it is missing it is made plainly, and
+  // where it is there nothing of it changes.
+  bool implied = false;
   // The modification time lies within a tick of the clock before the object was looked at, or after it: a further change may
   // have left size and time as they are.
   bool unsettled = false;
@@ -119,6 +122,8 @@ struct DirectoryBatch {
   int error = 0;
   // The entries that are not in `entries`, in a listing that came whole and without an error; then `last` is set.
   std::optional<FoldedEntries> folded;
+  // `entries` are not all that the directory holds, only what is in the transfer: what is missing here may well be there.
+  bool partial = false;
   // Part of the answer to a verdict that asked for all entries of a folded listing; it takes no credit.
   bool expanded = false;
   // Set by the coordinator: the other side folded the same entries.

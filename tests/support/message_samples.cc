@@ -61,6 +61,7 @@ Entry MessageSamples::EntryOfType(std::string name, FileType type) {
   entry.not_entered = type == FileType::kDirectory && Number(8) == 0;
   entry.unsettled = Number(8) == 0;
   entry.pruned = type == FileType::kDirectory && Number(8) == 0;
+  entry.implied = type == FileType::kDirectory && Number(8) == 0;
   return entry;
 }
 
@@ -79,6 +80,7 @@ DirectoryBatch MessageSamples::Batch(size_t entries) {
   batch.error = Coin() ? 0 : 13;
   if (batch.last && batch.error == 0 && Coin()) batch.folded = FoldedEntries{AnyDigest(), 1 + Number(100), Number(2), random_()};
   if (!batch.folded) batch.expanded = Coin();
+  batch.partial = Coin();
   return batch;
 }
 
@@ -159,7 +161,40 @@ OpenSession MessageSamples::AnyOpenSession() {
   if (Coin()) open.bytes_per_second = random_();
   open.jobs = static_cast<uint32_t>(Number(9));
   open.background = Coin();
+  open.make_path = Coin();
+  open.more_operands = Coin();
+  if (Coin()) open.operands = Operands(Number(20));
+  if (!open.operands.empty() && Coin()) {
+    open.root.clear();
+    open.path = RelPath();
+    open.host_path = "../" + Name() + "/";
+    for (SourceOperand& operand : open.operands) operand.base = "/srv//" + operand.base;
+  }
   return open;
+}
+
+std::vector<SourceOperand> MessageSamples::Operands(size_t count) {
+  std::vector<SourceOperand> operands;
+  while (operands.size() < count) {
+    SourceOperand& operand = operands.emplace_back();
+    operand.base = operands.size() > 1 && Coin() ? operands.front().base : Path(3).text();
+    operand.at = Path(3);
+    operand.from = Coin() ? operand.at : Path(3);
+    operand.depth = static_cast<OperandDepth>(1 + Number(3));
+    operand.implied = Coin();
+    operand.follow = Coin();
+  }
+  return operands;
+}
+
+PathReply MessageSamples::AnyPathReply() {
+  constexpr PathKind kTargets[] = {PathKind::kMissing, PathKind::kDirectory, PathKind::kFile, PathKind::kOther};
+  PathReply reply;
+  for (uint64_t rows = Number(20); rows > 0; --rows) {
+    reply.paths.push_back({.kind = static_cast<PathKind>(1 + Number(5)), .target = kTargets[Number(4)], .has_parent = Coin(),
+                           .error = static_cast<int>(Number(133)), .id = {Number(3), random_()}});
+  }
+  return reply;
 }
 
 ClientMessage MessageSamples::AnyManifestRequest() {
@@ -188,7 +223,9 @@ TreeReply MessageSamples::AnyTreeReply() {
 }
 
 ClientMessage MessageSamples::AnyClientMessage() {
-  switch (Number(9)) {
+  switch (Number(11)) {
+    case 10: return OperandBatch{.operands = Operands(Number(40)), .last = Coin()};
+    case 9: return PathQuery{.root = Coin() ? "" : "data", .paths = {Name(), "a", ""}};
     case 8:
       return RunBench{.step = static_cast<BenchStep>(1 + Number(6)), .milliseconds = static_cast<uint32_t>(1 + Number(5000)),
                       .max_bytes = kMinBenchBytes + Number(1 << 20)};
@@ -204,7 +241,8 @@ ClientMessage MessageSamples::AnyClientMessage() {
 }
 
 AgentMessage MessageSamples::AnyAgentMessage() {
-  switch (Number(11)) {
+  switch (Number(12)) {
+    case 11: return AnyPathReply();
     case 10: return Notice{Text(80)};
     case 9: {
       FoldedGroup group;
@@ -236,6 +274,7 @@ AgentMessage MessageSamples::AnyAgentMessage() {
                            .notices = {Text(80)},
                            .host_id = "5c2d", .ancestors = {{1, Number(99)}, {random_(), 2}}};
       if (Coin()) opened.index_seed = random_();
+      if (Coin()) opened.tree_roots = {{2, random_()}, {random_(), 7}};
       if (opened.exists) opened.root = EntryOfType("", FileType::kDirectory);
       return opened;
     }
