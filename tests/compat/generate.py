@@ -11,8 +11,8 @@ from model import BLOCK, CHAR, D, DEFAULT_NS, DIR, F, FIFO, FILE, HARDLINK, L, H
 IS_ROOT = os.geteuid() == 0
 ODD_NAMES = [b"new\nline", b"quote'\"", b"-dash", b"--delete", b"*", b"a?b", b"[ab]", b"back\\slash", b" space ", b"\xff\xfe", b"x" * 255,
              b"caf\xc3\xa9", b"tab\t", b"\x1b[1m", b"#hash#", b"~", b"a:b", b"...", b"\\#012", b"CON"]
-PLAIN_NAMES = (b"a b c x y main.c util.h main.o notes.txt data.bin index.html core README log log.1 old~ file.bak .hidden cache tmp build docs sub "
-               b"dir.d Makefile a.b a-b a0").split()
+PLAIN_NAMES = (b"a b c x y main.c util.h main.o notes.txt data.bin index.html core README log log.1 old~ file.bak .hidden cache tmp build docs "
+               b"sub dir.d Makefile a.b a-b a0").split()
 MODES = [0o644] * 6 + [0o600, 0o755, 0o755, 0o640, 0o444, 0o400, 0o664, 0o4755, 0o2755, 0o6711, 0o777, 0o711]
 DIR_MODES = [0o755] * 7 + [0o700, 0o775, 0o2775, 0o1777, 0o555, 0o750]
 OWNERS = [None] * 6 + [0, 1, 2, 65534, 12345, 54321]
@@ -22,10 +22,10 @@ SIZES = [0, 1, 5, 5, 12, 100, 100, 700, 1500, 4096, 5000]
 LARGE_SIZES = [20000, 70000, 130000, 300000]
 # An ACL that a mode could say as well, and ones that it could not.
 ACLS = [zoo.ACCESS_ACL, zoo.OTHER_ACL]
-RULE_PREFIXES = {b"- ": 14, b"+ ": 8, b"P ": 3, b"H ": 2, b"S ": 2, b"R ": 2, b"-! ": 1, b"-/ ": 1, b"-s ": 1, b"-r ": 1, b"-p ": 1, b"exclude ": 1,
-                 b"include,s ": 1, b"protect ": 1, b"hide ": 1, b"show ": 1, b"risk ": 1, b"-_": 1}
-DESTINATION_CHANGES = {"equal": 44, "missing": 18, "content": 7, "same-size": 3, "longer": 4, "shorter": 4, "older": 4, "newer": 4, "mode": 4, "owner": 3,
-                       "xattr": 2, "acl": 2, "type": 5, "tick": 3, "unlinked": 3}
+RULE_PREFIXES = {b"- ": 14, b"+ ": 8, b"P ": 3, b"H ": 2, b"S ": 2, b"R ": 2, b"-! ": 1, b"-/ ": 1, b"-s ": 1, b"-r ": 1, b"-p ": 1,
+                 b"exclude ": 1, b"include,s ": 1, b"protect ": 1, b"hide ": 1, b"show ": 1, b"risk ": 1, b"-_": 1}
+DESTINATION_CHANGES = {"equal": 44, "missing": 18, "content": 7, "same-size": 3, "longer": 4, "shorter": 4, "older": 4, "newer": 4,
+                       "mode": 4, "owner": 3, "xattr": 2, "acl": 2, "type": 5, "tick": 3, "unlinked": 3}
 MERGE_NAMES = (b".rsync-filter", b".rules", b".cvsignore")
 
 

@@ -147,7 +147,8 @@ def format_value(s):
 
 
 def info_value(s):
-    return [s.rng.choice(b"name1 name2 del skip1 skip2 nonreg0 misc1 copy remove symsafe name,del,skip flist0 backup all0 mount stats1 none,name".split())]
+    flags = b"name1 name2 del skip1 skip2 nonreg0 misc1 copy remove symsafe name,del,skip flist0 backup all0 mount stats1 none,name"
+    return [s.rng.choice(flags.split())]
 
 
 def log_file(s):

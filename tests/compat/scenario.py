@@ -91,7 +91,17 @@ class Scenario:
 
 
 # Drops the host and runs the rest where we are.
-REMOTE_SHELL = F(b"#!/bin/sh\nwhile [ \"${1#-}\" != \"$1\" ]; do shift; done\nshift\nexec sh -c \"$*\"\n", mode=0o755)
+REMOTE_SHELL = F(b"""#!/bin/sh
+while true; do
+  case $1 in
+    -l|-p|-o) shift 2;;
+    -*) shift;;
+    *) break;;
+  esac
+done
+shift
+exec sh -c "$*"
+""", mode=0o755)
 
 
 def _base(rng):

@@ -46,7 +46,8 @@ WRONG = {
 }
 SOURCE = {
     "same": F("equal"), "new": F("new", mode=0o640), "changed": F("was changed"), "excluded": F("left out"), "hidden-change": F("one"),
-    "mode": F("m", mode=0o4755), "times": F("t", mtime_ns=seconds(-77)), "owner": F("o", uid=12, gid=34), "xattrs": F("x", xattrs={"user.a": b"1"}),
+    "mode": F("m", mode=0o4755), "times": F("t", mtime_ns=seconds(-77)), "owner": F("o", uid=12, gid=34),
+    "xattrs": F("x", xattrs={"user.a": b"1"}),
     "acl": F("a", xattrs={"system.posix_acl_access": generate.ACLS[0]}), "link-a": F("linked"), "link-b": H("link-a"), "symlink": L("same"),
     "fifo": Node("fifo"), "sparse": Node("file", pieces=[(0, b"x" * 5000)], size=400000), "dir/inside": F("in", mtime_ns=seconds(5)),
     "dir": D(mode=0o700),

@@ -11,7 +11,8 @@ import runner
 # Values that every program takes which takes the option at all.
 PLAIN_VALUES = {
     "chmod": "u+x", "chown": "0:0", "usermap": "0:0", "groupmap": "0:0", "exclude": "x", "include": "x", "filter": "- x", "max-size": "1",
-    "min-size": "1", "modify-window": "1", "checksum-choice": "auto", "compress-choice": "auto", "compress-level": "3", "skip-compress": "gz",
+    "min-size": "1", "modify-window": "1", "checksum-choice": "auto", "compress-choice": "auto", "compress-level": "3",
+    "skip-compress": "gz",
     "block-size": "700", "bwlimit": "1000", "timeout": "9", "stop-after": "9", "stop-at": "2099-12-31T23:59", "max-delete": "1",
     "out-format": "%n", "log-file-format": "%n", "info": "name", "outbuf": "L", "checksum-seed": "7", "max-alloc": "1g", "protocol": "32"}
 
