@@ -1,0 +1,106 @@
+#include "engine/tree/filter_text.h"
+
+#include <utility>
+
+#include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+#include "engine/tree/path_filter.h"
+
+namespace uringsync {
+namespace {
+
+using Kind = FilterRule::Kind;
+
+FilterStyle StyleOf(FilterStyle::Prefix prefix) {
+  FilterStyle style;
+  style.prefix = prefix;
+  return style;
+}
+
+}  // namespace
+
+absl::Status FilterExpander::AddFilter(std::string_view rule) { return Add(rule, {}, 0, &rules_); }
+
+absl::Status FilterExpander::AddExclude(std::string_view pattern) {
+  return Add(pattern, StyleOf(FilterStyle::Prefix::kOldExclude), 0, &rules_);
+}
+
+absl::Status FilterExpander::AddInclude(std::string_view pattern) {
+  return Add(pattern, StyleOf(FilterStyle::Prefix::kOldInclude), 0, &rules_);
+}
+
+absl::Status FilterExpander::AddExcludeFrom(const std::string& name) {
+  US_ASSIGN_OR_RETURN(const std::string text, files_->Read(name));
+  return AddText(text, StyleOf(FilterStyle::Prefix::kOldExclude), 0, &rules_);
+}
+
+absl::Status FilterExpander::AddIncludeFrom(const std::string& name) {
+  US_ASSIGN_OR_RETURN(const std::string text, files_->Read(name));
+  return AddText(text, StyleOf(FilterStyle::Prefix::kOldInclude), 0, &rules_);
+}
+
+absl::Status FilterExpander::AddPerDirectory() {
+  ++per_directory_;
+  if (per_directory_ == 1) return AddFilter(": /.rsync-filter");
+  return per_directory_ == 2 ? AddFilter("- .rsync-filter") : absl::OkStatus();
+}
+
+absl::Status FilterExpander::AddCvs() {
+  US_RETURN_IF_ERROR(AddFilter(":C"));
+  return AddFilter("-C");
+}
+
+absl::Status FilterExpander::AddText(std::string_view text, const FilterStyle& style, int depth, std::vector<std::string>* rules) {
+  for (const std::string_view line : SplitFilterText(text, style, options_.nul_separated)) {
+    US_RETURN_IF_ERROR(Add(line, style, depth, rules));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FilterExpander::Add(std::string_view line, const FilterStyle& style, int depth, std::vector<std::string>* rules) {
+  // Sides stay unsaid here: the agents know about --delete-excluded themselves.
+  US_ASSIGN_OR_RETURN(std::optional<FilterRule> rule, ParseFilterRule(line, style));
+  if (!rule) return absl::OkStatus();
+  switch (rule->kind) {
+    case Kind::kClear: rules->clear(); return absl::OkStatus();
+    case Kind::kMerge: return AddMerge(*std::move(rule), depth, rules);
+    case Kind::kCvsExclude:
+    case Kind::kCvsInclude: return AddCvsLists(*rule, rules);
+    default: break;
+  }
+  if (rules->size() >= kMaxFilterRules) return MakeStatus(absl::StatusCode::kInvalidArgument, "more than 65536 filter rules");
+  rules->push_back(FormatFilterRule(*rule));
+  return absl::OkStatus();
+}
+
+absl::Status FilterExpander::AddMerge(FilterRule rule, int depth, std::vector<std::string>* rules) {
+  if (depth >= kMaxMergeDepth) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument, "merge files are nested too deeply: " + EscapeName(rule.text));
+  }
+  if (rule.exclude_self) {
+    FilterRule self;
+    self.text = rule.text.substr(rule.text.rfind('/') + 1);
+    if (!self.text.empty()) rules->push_back(FormatFilterRule(self));
+  }
+  US_ASSIGN_OR_RETURN(const std::string text, files_->Read(rule.text));
+  return AddText(text, rule.style, depth + 1, rules);
+}
+
+// A list of its own: what clears it leaves the other rules alone.
+absl::Status FilterExpander::AddCvsLists(const FilterRule& rule, std::vector<std::string>* rules) {
+  FilterStyle style;
+  style.prefix = rule.kind == Kind::kCvsInclude ? FilterStyle::Prefix::kNoneInclude : FilterStyle::Prefix::kNoneExclude;
+  style.split_words = style.cvs = true;
+  style.absolute = rule.absolute;
+  style.sides = rule.sides;
+  style.perishable = true;
+  std::vector<std::string> list;
+  for (const std::string_view pattern : CvsPatterns()) US_RETURN_IF_ERROR(Add(pattern, style, 0, &list));
+  style.perishable = rule.perishable;
+  US_RETURN_IF_ERROR(AddText(options_.home_cvsignore, style, 0, &list));
+  US_RETURN_IF_ERROR(AddText(options_.cvsignore, style, 0, &list));
+  rules->insert(rules->end(), list.begin(), list.end());
+  return absl::OkStatus();
+}
+
+}  // namespace uringsync

@@ -1,0 +1,66 @@
+// FilterExpander: the filter options of a command line, in order, as the list of rules that both agents get.
+//
+// Merge files of the client are read here, and -C's lists; dir-merge rules stay in the list. A rule that clears the list
+// clears it here. Reads nothing itself: files come from a FilterFiles.
+//
+// Thread rule: one thread. Use:
+//   FilterExpander expander(&files, {.nul_separated = from0});
+//   US_RETURN_IF_ERROR(expander.AddExclude("*.o"));  ...
+//   request.filters = expander.Take();
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/tree/filter_rule.h"
+
+namespace uringsync {
+
+// Files that a command line names, by the names that stand there ("-" is the standard input).
+class FilterFiles {
+ public:
+  virtual ~FilterFiles() = default;
+  // The whole text. The error's message says what is wrong with which file.
+  virtual absl::StatusOr<std::string> Read(const std::string& name) = 0;
+};
+
+struct FilterExpanderOptions {
+  bool nul_separated = false;    // --from0
+  std::string home_cvsignore;    // text of ~/.cvsignore, for -C
+  std::string cvsignore;         // $CVSIGNORE
+};
+
+class FilterExpander {
+ public:
+  // `files` outlives the expander.
+  FilterExpander(FilterFiles* files, FilterExpanderOptions options) : files_(files), options_(std::move(options)) {}
+
+  // Each: InvalidArgument for a rule that is wrong, the reader's error for a file that cannot be read.
+  absl::Status AddFilter(std::string_view rule);       // --filter
+  absl::Status AddExclude(std::string_view pattern);   // --exclude
+  absl::Status AddInclude(std::string_view pattern);   // --include
+  absl::Status AddExcludeFrom(const std::string& name);
+  absl::Status AddIncludeFrom(const std::string& name);
+  absl::Status AddPerDirectory();  // -F: the first time the per-directory rule, the second time the exclusion of its file
+  absl::Status AddCvs();           // -C: belongs at the end, after all others
+
+  // The rules, each for itself in the full syntax.
+  std::vector<std::string> Take() { return std::move(rules_); }
+
+ private:
+  absl::Status Add(std::string_view line, const FilterStyle& style, int depth, std::vector<std::string>* rules);
+  absl::Status AddText(std::string_view text, const FilterStyle& style, int depth, std::vector<std::string>* rules);
+  absl::Status AddMerge(FilterRule rule, int depth, std::vector<std::string>* rules);
+  absl::Status AddCvsLists(const FilterRule& rule, std::vector<std::string>* rules);
+
+  FilterFiles* const files_;
+  const FilterExpanderOptions options_;
+  std::vector<std::string> rules_;
+  int per_directory_ = 0;
+};
+
+}  // namespace uringsync
