@@ -31,6 +31,10 @@ void ApplyEngine::Start() {
 
 absl::Status ApplyEngine::Submit(ActionBatch batch) {
   if (batch.sequence != last_sequence_ + 1) return absl::InvalidArgumentError("an action batch came out of sequence");
+  for (const Action& action : batch.actions) {
+    if (action.basis && action.basis->directory >= shared_.options.basis_directories.size())
+      return absl::InvalidArgumentError("an action names a basis directory that the session does not have");
+  }
   last_sequence_ = batch.sequence;
   std::optional<ActionBatch> value = std::move(batch);
   if (!inbox_.TrySend(&value)) return absl::ResourceExhaustedError("more action batches than there was credit for");
@@ -46,6 +50,7 @@ void ApplyEngine::Stop() {
   if (stopped_) return;
   stopped_ = true;
   shared_.receive.Stop();
+  shared_.basis_receive.Stop();
   inbox_.Close();
   for (Channel<WorkChunk>* queue : {&shared_.work, &shared_.large_work}) {
     queue->Close();
@@ -234,9 +239,10 @@ ApplyCounters ApplyEngine::Counters() const {
   counters.actions_done = shared_.report.actions_done();
   counters.files_published = shared_.files_published.load();
   counters.bytes_received = received.bytes_received.load();
-  counters.bytes_matched = received.bytes_matched.load();
-  counters.bytes_cloned = received.bytes_cloned.load();
-  counters.bytes_written = received.bytes_written.load();
+  const ReceiveCounters& copied = shared_.basis_receive.counters();
+  counters.bytes_matched = received.bytes_matched.load() + copied.bytes_received.load();
+  counters.bytes_cloned = received.bytes_cloned.load() + copied.bytes_cloned.load();
+  counters.bytes_written = received.bytes_written.load() + copied.bytes_written.load();
   counters.retries = received.retries.load();
   counters.skipped_owner = received.skipped_owner.load();
   counters.skipped_xattrs = received.skipped_xattrs.load();

@@ -158,8 +158,6 @@ std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, cons
 }
 
 std::optional<TransferFailure> StageLink(const NamespaceContext& context, const Action& action, StagedObject* staged) {
-  absl::StatusOr<DirectoryPtr> parent = ParentOf(context, action.path);
-  if (!parent.ok()) return DestinationFailure(parent.status(), "open");
   absl::StatusOr<DirectoryPtr> target_parent = ParentOf(context, action.link_target);
   if (!target_parent.ok()) return DestinationFailure(target_parent.status(), "open");
   const char* target_name = LeafName(action.link_target);
@@ -174,14 +172,23 @@ std::optional<TransferFailure> StageLink(const NamespaceContext& context, const 
                             "the first name of the link group is not in place"};
     return failure;
   }
+  return StageLinkOf(context, action, **target_parent, target_name, staged);
+}
+
+std::optional<TransferFailure> StageLinkOf(const NamespaceContext& context, const Action& action, const Directory& directory,
+                                           const char* name, StagedObject* staged) {
+  absl::StatusOr<DirectoryPtr> parent = ParentOf(context, action.path);
+  if (!parent.ok()) return DestinationFailure(parent.status(), "open");
+  struct statx target{};
+  absl::Status found = StatAt(context.driver, directory.fd(), name, &target);
+  if (!found.ok()) return DestinationFailure(found, "link");
   struct statx present{};
   // rename(2) of one name of an inode over another does nothing: the link is there already.
   if (StatAt(context.driver, (*parent)->fd(), LeafName(action.path), &present).ok() && SameObject(present, target))
     return std::nullopt;
   absl::StatusOr<StagedObject> linked;
   absl::Status made = WithWritableParent(context, **parent, [&] {
-    linked = StagedObject::CreateLink(context.driver, *parent, context.shared->receive.namer(), **target_parent,
-                                      target_name);
+    linked = StagedObject::CreateLink(context.driver, *parent, context.shared->receive.namer(), directory, name);
     return linked.status();
   });
   if (!made.ok()) return DestinationFailure(made, "link");
@@ -189,7 +196,7 @@ std::optional<TransferFailure> StageLink(const NamespaceContext& context, const 
   found = StatAt(context.driver, (*parent)->fd(), linked->temporary_name().c_str(), &linked_stat);
   if (!found.ok() || !SameObject(linked_stat, target))
     return TransferFailure{FailureKind::kConflict, false, "link", 0,
-                           "the first name of the link group was replaced meanwhile"};
+                           "what it is to be a link of was replaced meanwhile"};
   *staged = *std::move(linked);
   return std::nullopt;
 }

@@ -45,5 +45,8 @@ std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, cons
 // A staged hard link of action.link_target, whose identity (type, size, mtime) must be that of action.wanted. Left
 // invalid, without a failure, when the name is that very inode already.
 std::optional<TransferFailure> StageLink(const NamespaceContext& context, const Action& action, StagedObject* staged);
+// A staged hard link, for action.path, of `name` in `directory`, whatever that is; invalid as with StageLink.
+std::optional<TransferFailure> StageLinkOf(const NamespaceContext& context, const Action& action, const Directory& directory,
+                                           const char* name, StagedObject* staged);
 
 }  // namespace uringsync

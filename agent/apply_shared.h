@@ -41,8 +41,24 @@ struct ApplyOptions {
   DirectIo::OnRefused on_direct_refused;
   // Descriptors that the session may hold open for staged files, all shards together.
   size_t staged_descriptors = 384;
+  // Trees that Action::basis refers to.
+  std::vector<DirectoryPtr> basis_directories;
 
   bool sync() const { return durability == Durability::kBatch && !volatile_file_system; }
+  ReceiveOptions ForReceive() const {
+    return {.digest_seed = digest_seed,
+            .leaf_secret = leaf_secret,
+            .session_tag = session_tag,
+            .background = background,
+            .sparse = sparse,
+            .sync = sync(),
+            .selection = selection,
+            .capabilities = capabilities,
+            .delta = delta,
+            .reflink = reflink,
+            .direct_io = direct_io,
+            .on_direct_refused = on_direct_refused};
+  }
 };
 
 // Actions of one batch and one directory, to be carried out in any order.
@@ -89,23 +105,15 @@ struct ApplyShared {
   ApplyShared(DirectoryPtr root_directory, ApplyOptions apply_options, std::function<void()> on_news)
       : root(std::move(root_directory)),
         options(std::move(apply_options)),
-        receive({.digest_seed = options.digest_seed,
-                 .leaf_secret = options.leaf_secret,
-                 .session_tag = options.session_tag,
-                 .background = options.background,
-                 .sparse = options.sparse,
-                 .sync = options.sync(),
-                 .selection = options.selection,
-                 .capabilities = options.capabilities,
-                 .delta = options.delta,
-                 .reflink = options.reflink,
-                 .direct_io = options.direct_io,
-                 .on_direct_refused = options.on_direct_refused}),
+        receive(options.ForReceive()),
+        basis_receive(options.ForReceive()),
         report(std::move(on_news)) {}
 
   const DirectoryPtr root;
   const ApplyOptions options;
   ReceiveShared receive;
+  // For what is copied from basis directories: it counts as matched, not as received.
+  ReceiveShared basis_receive;
   RoomWatch room{&receive};
   ApplyReport report;
   Channel<WorkChunk> work{kQueuedChunks};

@@ -40,7 +40,10 @@ ApplyWorker::ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* sourc
                  std::clamp(std::min(shared->options.staged_descriptors / std::max<size_t>(shards, 1), budget_.staged),
                             size_t{1}, Publisher::kBatchFiles)),
       slots_(std::min(source->max_concurrency(), budget_.files)),
-      slots_held_(&slots_, source->concurrency()) {}
+      slots_held_(&slots_, source->concurrency()) {
+  for (const DirectoryPtr& directory : shared->options.basis_directories)
+    bases_.push_back(std::make_unique<BasisTree>(shard, shared, directory));
+}
 
 Task<void> ApplyWorker::RunLarge() {
   Scope running;
@@ -135,7 +138,10 @@ Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreU
     case ActionKind::kPutFile: co_return co_await PutFile(action, slot, std::move(turn));
     case ActionKind::kPutSymlink:
     case ActionKind::kPutSpecial: co_return co_await PutOther(action);
-    case ActionKind::kLink: co_return Link(action);
+    case ActionKind::kLink: {
+      if (action.basis) co_return co_await LinkBasis(action, slot);
+      co_return Link(action);
+    }
     case ActionKind::kSetMetadata: co_return co_await SetMetadata(action);
     case ActionKind::kDelete: {
       Failure failure = ApplyDelete(context_, action);
@@ -235,9 +241,7 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
     RoomWatch::Filling filling = shared_->room.Begin();
     Failure failure = co_await CreateStaged(action, named, staged);
     if (!failure.has_value()) {
-      file->basis = OpenOldFile(*action, *staged->parent());
-      failure = co_await receiver_.Fill(staged, file);
-      file->basis = nullptr;
+      failure = co_await FillStaged(action, file, staged);
     }
     if (!failure.has_value()) co_return std::nullopt;
     publisher_.Abandon();
@@ -248,6 +252,52 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
     if (!again) co_return failure;
     shared_->receive.counters().retries.fetch_add(1, std::memory_order_relaxed);
   }
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::FillStaged(const Action* action, IncomingFile* file, StagedObject* staged) {
+  if (action->basis) {
+    const bool filled = co_await FillFromBasis(action, file, staged);
+    if (filled) co_return std::nullopt;
+  }
+  file->basis = OpenOldFile(*action, *staged->parent());
+  Failure failure = co_await receiver_.Fill(staged, file);
+  file->basis = nullptr;
+  co_return failure;
+}
+
+Task<bool> ApplyWorker::FillFromBasis(const Action* action, const IncomingFile* file, StagedObject* staged) {
+  bool filled = co_await bases_[action->basis->directory]->Fill(staged, action);
+  XattrList xattrs;
+  if (filled && file->want_xattrs) {
+    Failure fetched = co_await receiver_.FetchXattrs(file->path, file->wanted, &xattrs);
+    filled = !fetched.has_value();
+  }
+  if (filled) {
+    const Receiver::Made made{.parent = staged->parent().get(), .replaced_mode = file->replaced_mode};
+    filled = !receiver_.SetMetadata(staged->handle(), file->wanted, file->want_xattrs ? &xattrs : nullptr, made).has_value();
+  }
+  // What is wrong shows again, and is told, where it is not the basis.
+  if (!filled) static_cast<void>(TruncateTo(context_.driver, staged->fd(), 0));
+  co_return filled;
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::LinkBasis(const Action& action, SemaphoreUnits* slot) {
+  StagedObject staged;
+  if (bases_[action.basis->directory]->StageLink(context_, action, &staged)) {
+    if (!staged.valid()) co_return std::nullopt;
+    co_return PublishNow(action, &staged);
+  }
+  // Too many links, another file system, changed, gone: the tree gets an object of its own.
+  Action own = action;
+  switch (action.wanted.type) {
+    case FileType::kRegular: {
+      own.kind = ActionKind::kPutFile;
+      co_return co_await PutFile(own, slot, SemaphoreUnits());
+    }
+    case FileType::kSymlink: own.kind = ActionKind::kPutSymlink; break;
+    default: own.kind = ActionKind::kPutSpecial; break;
+  }
+  co_return co_await PutOther(own);
 }
 
 Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreUnits* slot, SemaphoreUnits turn) {

@@ -17,6 +17,7 @@
 #include "engine/coro/held_back.h"
 #include "engine/coro/scope.h"
 #include "engine/coro/semaphore.h"
+#include "agent/basis_tree.h"
 #include "engine/coro/task.h"
 #include "engine/fs/descriptor_budget.h"
 #include "engine/ring/runtime.h"
@@ -66,6 +67,12 @@ class ApplyWorker {
   Task<Failure> PutOther(const Action& action);
   Task<Failure> SetMetadata(const Action& action);
   Failure Link(const Action& action);
+  // A link of an object of a basis directory, or where that cannot be, a copy of it, or of the source's.
+  Task<Failure> LinkBasis(const Action& action, SemaphoreUnits* slot);
+  // Contents and metadata of a staged file, from where the action says.
+  Task<Failure> FillStaged(const Action* action, IncomingFile* file, StagedObject* staged);
+  // From the object of a basis directory; false, with an empty file, where it has to be fetched.
+  Task<bool> FillFromBasis(const Action* action, const IncomingFile* file, StagedObject* staged);
   // The file that `action` replaces, where a delta against it is thinkable.
   std::shared_ptr<const DeltaBasis> OpenOldFile(const Action& action, const Directory& parent);
   // Perform, again while the process is out of descriptors.
@@ -93,6 +100,7 @@ class ApplyWorker {
   DirectoryCache directories_;
   const NamespaceContext context_;
   Receiver receiver_;
+  std::vector<std::unique_ptr<BasisTree>> bases_;
   Publisher publisher_;
   Semaphore slots_;
   HeldBack slots_held_;  // of slots_: what the way to the source has no use for

@@ -86,6 +86,7 @@ Task<void> DestinationSession::Open() {
     opened.notices = lock_.notices();
   }
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
+  if (described.ok() && writes) described = OpenBasisDirectories(driver);
   if (described.ok() && writes && open_.route.kind == DataRoute::Kind::kAccept) described = AwaitSource();
   if (!described.ok()) {
     outbox_->Fail(ErrorKind::kFileIo, "destination: " + std::string(ToStd(described.message())));
@@ -99,6 +100,13 @@ Task<void> DestinationSession::Open() {
   told_opened_ = std::chrono::steady_clock::now();
   opened_.store(true, std::memory_order_release);
   outbox_->Push(std::move(opened));
+}
+
+absl::Status DestinationSession::OpenBasisDirectories(Driver* driver) {
+  for (const TreePlace& place : open_.basis_directories) {
+    US_ASSIGN_OR_RETURN(basis_directories_.emplace_back(), OpenPlace(driver, context_, place));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status DestinationSession::AwaitSource() {
@@ -181,6 +189,7 @@ void DestinationSession::MakeEngine() {
   options.direct_io = open_.direct_io;
   options.on_direct_refused = [this](std::string text) { outbox_->Push(Notice{std::move(text)}); };
   options.staged_descriptors = StagedDescriptors();
+  options.basis_directories = basis_directories_;
   std::vector<ContentSource*> sources;
   const size_t shards = std::min(sources_.size(), SessionShards(open_, context_.runtime->size()));
   for (size_t i = 0; i < shards; ++i) sources.push_back(sources_[i].get());

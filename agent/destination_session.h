@@ -61,6 +61,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   // At the first batch.
   absl::Status StartOnce();
   absl::Status UseLocalSource();
+  absl::Status OpenBasisDirectories(Driver* driver);
   // Connects to a source that listens; once.
   void DialSource();
   void MakeRemoteSources();
@@ -79,6 +80,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   const OpenSession open_;
   SessionOutbox* const outbox_;
   SessionRoot root_;
+  std::vector<DirectoryPtr> basis_directories_;  // written before opened_
   SubtreeLock lock_;
   CancelSource cancel_;
   std::shared_ptr<LiveSource> local_source_;

@@ -31,7 +31,8 @@ const std::vector<std::string>& Features() {
                                                     kBenchFeature,
                                                     std::string(kCompressionFeature),
                                                     std::string(kLimitsFeature),
-                                                    std::string(kDirectIoFeature)};
+                                                    std::string(kDirectIoFeature),
+                                                    std::string(kBasisFeature)};
   return features;
 }
 

@@ -121,6 +121,14 @@ absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& 
   return result;
 }
 
+absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& context, const TreePlace& place) {
+  US_ASSIGN_OR_RETURN(const Root* root, context.roots->FindForRole(place.root, Role::kSource));
+  US_RETURN_IF_ERROR(CheckStillThere(driver, *root));
+  absl::StatusOr<DirectoryPtr> found = OpenBeneath(driver, *root->directory, place.path);
+  if (found.ok()) return found;
+  return WithContext(found.status(), FullPath(*root, place.path));
+}
+
 void RemoveCreatedRoot(Driver* driver, const SessionRoot& root) {
   struct statx ours{};
   struct statx there{};

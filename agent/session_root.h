@@ -27,6 +27,9 @@ struct SessionRoot {
 // exists; in a dry run it stays missing.
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open);
 
+// The directory of a session that is only read, below a named root of this agent.
+absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& context, const TreePlace& place);
+
 // Takes back the directory that OpenSessionRoot made, if it is still there and empty: for a session that ends before it was told to do
 // anything. The caller holds the lock.
 void RemoveCreatedRoot(Driver* driver, const SessionRoot& root);

@@ -135,12 +135,13 @@ absl::Status DecodeLinks(const v1::ActionBatch& wire, const std::vector<RelPath>
   US_RETURN_IF_ERROR(names.Init(wire.link_names(), count, kMaxNameBytes, where));
   for (size_t i = 0; i < count; ++i) {
     Action& action = (*actions)[wire.link_rows(static_cast<int>(i))];
-    if (action.kind != ActionKind::kLink) return Bad({kMessage, "link_rows"}, i, "the action is no link");
+    if (action.kind != ActionKind::kLink || action.basis) return Bad({kMessage, "link_rows"}, i, "the action is no link");
     US_ASSIGN_OR_RETURN(action.link_target, PathOf(directories, wire.link_parents(static_cast<int>(i)), names.Next(),
                                                    /*allow_root=*/false, where, i, budget));
   }
   for (size_t row = 0; row < actions->size(); ++row) {
-    if ((*actions)[row].kind == ActionKind::kLink && (*actions)[row].link_target.is_root()) {
+    const Action& action = (*actions)[row];
+    if (action.kind == ActionKind::kLink && !action.basis && action.link_target.is_root()) {
       return Bad({kMessage, "link_rows"}, row, "a link without target");
     }
   }
@@ -170,6 +171,34 @@ absl::Status DecodeEntriesOfActions(const v1::ActionBatch& wire, std::vector<Act
       return Bad({kMessage, "kinds"}, row,
                  "kind " + std::to_string(static_cast<int>(action.kind)) + " does not fit a " + FileTypeName(action.wanted.type));
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeBases(const v1::ActionBatch& wire, std::vector<Action>* actions) {
+  const Where where{kMessage, "basis_rows"};
+  US_RETURN_IF_ERROR(CheckRows(wire.basis_rows(), actions->size(), where));
+  const size_t count = static_cast<size_t>(wire.basis_rows_size());
+  US_RETURN_IF_ERROR(CheckCount({kMessage, "basis_directories"}, static_cast<size_t>(wire.basis_directories_size()), count));
+  std::vector<Entry*> entries;
+  entries.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    Action& action = (*actions)[wire.basis_rows(static_cast<int>(i))];
+    if (action.kind != ActionKind::kLink && action.kind != ActionKind::kPutFile) {
+      return Bad(where, i, "the action has no use for a basis");
+    }
+    action.basis.emplace();
+    action.basis->directory = wire.basis_directories(static_cast<int>(i));
+    if (action.basis->directory >= kMaxBasisDirectories) {
+      return Bad({kMessage, "basis_directories"}, i, "directory " + std::to_string(action.basis->directory));
+    }
+    action.basis->object.name = action.path.name();
+    entries.push_back(&action.basis->object);
+  }
+  US_RETURN_IF_ERROR(DecodeEntries(wire.basis_objects(), entries, "ActionBatch.basis_objects"));
+  for (size_t i = 0; i < count; ++i) {
+    const Action& action = (*actions)[wire.basis_rows(static_cast<int>(i))];
+    if (action.basis->object.type != action.wanted.type) return Bad(where, i, "the basis is of another type");
   }
   return absl::OkStatus();
 }
@@ -210,6 +239,7 @@ absl::Status EncodeActions(const ActionBatch& batch, v1::ActionBatch* wire) {
   std::vector<uint32_t> parents;
   std::vector<const Entry*> wanted;
   std::vector<const Entry*> existing;
+  std::vector<const Entry*> bases;
   parents.reserve(actions.size());
   wanted.reserve(actions.size());
   wire->mutable_ids()->Reserve(static_cast<int>(actions.size()));
@@ -224,7 +254,11 @@ absl::Status EncodeActions(const ActionBatch& batch, v1::ActionBatch* wire) {
       wire->add_existing_rows(row_number);
       existing.push_back(&*action.existing);
     }
-    if (action.kind == ActionKind::kLink) {
+    if (action.basis) {
+      wire->add_basis_rows(row_number);
+      wire->add_basis_directories(action.basis->directory);
+      bases.push_back(&action.basis->object);
+    } else if (action.kind == ActionKind::kLink) {
       wire->add_link_rows(row_number);
       wire->add_link_parents(directories.Of(ParentText(action.link_target)));
       AddString(wire->mutable_link_names(), action.link_target.name());
@@ -235,6 +269,7 @@ absl::Status EncodeActions(const ActionBatch& batch, v1::ActionBatch* wire) {
   WriteColumn(wire->mutable_parents(), actions.size(), [&](size_t i) { return parents[i]; });
   EncodeEntries(wanted, wire->mutable_wanted());
   EncodeEntries(existing, wire->mutable_existing());
+  if (!bases.empty()) EncodeEntries(bases, wire->mutable_basis_objects());
   return absl::OkStatus();
 }
 
@@ -253,6 +288,7 @@ absl::StatusOr<ActionBatch> DecodeActions(const v1::ActionBatch& wire) {
   batch.actions.resize(rows);
   US_RETURN_IF_ERROR(DecodeHeads(wire, directories, &budget, &batch.actions));
   US_RETURN_IF_ERROR(DecodeEntriesOfActions(wire, &batch.actions));
+  US_RETURN_IF_ERROR(DecodeBases(wire, &batch.actions));
   US_RETURN_IF_ERROR(DecodeLinks(wire, directories, &budget, &batch.actions));
   US_RETURN_IF_ERROR(CheckRows(wire.xattrs_differ_rows(), rows, {kMessage, "xattrs_differ_rows"}));
   for (const uint32_t row : wire.xattrs_differ_rows()) batch.actions[row].xattrs_differ = true;

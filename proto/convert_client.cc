@@ -43,6 +43,11 @@ void EncodeRoute(const DataRoute& route, v1::DataRoute* wire) {
   }
 }
 
+void EncodePlace(const TreePlace& place, v1::TreePlace* wire) {
+  wire->set_root(place.root);
+  wire->set_path(place.path.text());
+}
+
 absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_session(EncodeBytes(open.session));
   wire->set_token(EncodeBytes(open.token));
@@ -70,6 +75,8 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_background(open.background);
   wire->set_reflink(static_cast<v1::ReflinkMode>(open.reflink));
   wire->set_direct_io(static_cast<v1::DirectIo>(open.direct_io));
+  US_RETURN_IF_ERROR(CheckBound({"OpenSession", "basis_directories"}, open.basis_directories.size(), kMaxBasisDirectories, "directories"));
+  for (const TreePlace& place : open.basis_directories) EncodePlace(place, wire->add_basis_directories());
   wire->set_host_path(open.host_path);
   wire->set_make_path(open.make_path);
   wire->set_more_operands(open.more_operands);
@@ -196,6 +203,22 @@ absl::StatusOr<CompressionSettings> DecodeCompression(const v1::Compression& wir
   return settings;
 }
 
+absl::StatusOr<TreePlace> DecodePlace(Where where, const v1::TreePlace& wire) {
+  TreePlace place;
+  US_ASSIGN_OR_RETURN(place.root, DecodeLabel(where, wire.root(), kMaxPeerRootNameBytes));
+  US_ASSIGN_OR_RETURN(place.path, ParsePath(where, kNoRow, wire.path()));
+  return place;
+}
+
+absl::Status DecodePlaces(const v1::OpenSession& wire, OpenSession* open) {
+  const Where where{"OpenSession", "basis_directories"};
+  US_RETURN_IF_ERROR(CheckBound(where, static_cast<size_t>(wire.basis_directories_size()), kMaxBasisDirectories, "directories"));
+  for (const v1::TreePlace& place : wire.basis_directories()) {
+    US_ASSIGN_OR_RETURN(open->basis_directories.emplace_back(), DecodePlace(where, place));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   OpenSession open;
   US_RETURN_IF_ERROR(DecodeBytes({"OpenSession", "session"}, wire.session(), &open.session));
@@ -247,6 +270,7 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
     return Bad({"OpenSession", "direct_io"}, kNoRow, "unknown mode " + std::to_string(wire.direct_io()));
   }
   open.direct_io = static_cast<DirectIoMode>(wire.direct_io());
+  US_RETURN_IF_ERROR(DecodePlaces(wire, &open));
   return open;
 }
 

@@ -48,6 +48,11 @@ constexpr std::string_view kDirectIoFeature = "direct-io";
 // Of Hello and HelloReply: operands and host paths of OpenSession, OperandBatch, PathQuery, Entry::implied, DirectoryBatch::partial.
 constexpr std::string_view kOperandsFeature = "operands";
 
+// Of HelloReply: the agent knows basis directories.
+constexpr std::string_view kBasisFeature = "basis-directories";
+// Of one session, as with rsync.
+constexpr size_t kMaxBasisDirectories = 20;
+
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
 using SessionToken = std::array<uint8_t, 32>;
@@ -107,6 +112,13 @@ constexpr size_t kMaxOperands = size_t{4} << 20;
 constexpr size_t kMaxOperandBytes = size_t{512} << 20;
 constexpr size_t kMaxHostPathBytes = 4096;
 
+// A directory of an agent: below one of its named roots.
+struct TreePlace {
+  std::string root;
+  RelPath path;
+  friend bool operator==(const TreePlace&, const TreePlace&) = default;
+};
+
 struct OpenSession {
   SessionId session{};
   SessionToken token{};
@@ -136,6 +148,8 @@ struct OpenSession {
   bool background = false;          // leave the machine to others
   ReflinkMode reflink = ReflinkMode::kAuto;  // destination, kLocal
   DirectIoMode direct_io = DirectIoMode::kAuto;  // of large files; needs kDirectIoFeature
+  // Destination: trees that Action::basis names by their place in this list; only read. Needs kBasisFeature.
+  std::vector<TreePlace> basis_directories;
 };
 
 // Further operands, right after the OpenSession that announced them.
@@ -205,6 +219,12 @@ enum class ActionKind : uint8_t {
   kDelete,              // the object; a directory must be empty by then
 };
 
+// An object of a basis directory that an action uses; it lies there at the action's own path.
+struct ActionBasis {
+  uint32_t directory = 0;  // index in OpenSession::basis_directories
+  Entry object;            // as planned with. Another one by then: the action goes on without it
+};
+
 struct Action {
   uint64_t id = 0;       // 1, 2, 3, ... within the session
   ActionKind kind = ActionKind::kPutFile;
@@ -212,7 +232,9 @@ struct Action {
   Entry wanted;          // the source's entry (kDelete: the destination's)
   // The destination's object as planned against; nullopt: nothing there. An action finds something else: conflict.
   std::optional<Entry> existing;
-  RelPath link_target;   // kLink
+  RelPath link_target;   // kLink without basis
+  // kLink: a hard link of the basis object. kPutFile: its contents are copied, not fetched.
+  std::optional<ActionBasis> basis;
   bool xattrs_differ = false;  // fetch and apply xattrs and ACLs (always fetched for new objects that have some)
 };
 

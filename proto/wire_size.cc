@@ -24,6 +24,7 @@ size_t WireBytesBound(const Entry& entry) {
 size_t WireBytesBound(const Action& action) {
   size_t bytes = 32 + action.path.text().size() + action.link_target.text().size() + WireBytesBound(action.wanted);
   if (action.existing) bytes += WireBytesBound(*action.existing);
+  if (action.basis) bytes += WireBytesBound(action.basis->object);
   return bytes;
 }
 

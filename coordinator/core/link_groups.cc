@@ -25,7 +25,8 @@ void PutMember(const LinkMember& member, RecordWriter* writer) {
   writer->PutEntry(member.source);
   writer->PutOptionalEntry(member.destination);
   writer->PutDifferences(member.differences);
-  writer->PutByte(member.waits ? 1 : 0);
+  writer->PutByte(static_cast<uint8_t>((member.waits ? 1 : 0) | (member.link_basis ? 2 : 0)));
+  writer->PutBasis(member.basis);
 }
 
 absl::StatusOr<LinkMember> GetMember(std::string_view record, size_t key_bytes) {
@@ -37,7 +38,10 @@ absl::StatusOr<LinkMember> GetMember(std::string_view record, size_t key_bytes) 
   member.source = reader.GetEntry();
   member.destination = reader.GetOptionalEntry();
   member.differences = reader.GetDifferences();
-  member.waits = reader.GetByte() != 0;
+  const uint8_t bits = reader.GetByte();
+  member.waits = (bits & 1) != 0;
+  member.link_basis = (bits & 2) != 0;
+  member.basis = reader.GetBasis();
   if (!reader.ok()) return DamagedSpool();
   return member;
 }
@@ -52,7 +56,7 @@ bool ChangesSharedTime(const LinkMember& member) {
 Rank RankOf(const LinkMember& member) {
   if (member.waits) return kWaits;
   const bool matches = member.destination && !member.differences.NeedsObject() &&
-                       !member.differences.Has(Attribute::kHardLink) && !ChangesSharedTime(member);
+                       !member.differences.Has(Attribute::kHardLink) && !ChangesSharedTime(member) && !member.basis;
   return matches ? kMatches : kReplaced;
 }
 

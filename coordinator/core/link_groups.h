@@ -30,6 +30,9 @@ struct LinkMember {
   Entry source;
   std::optional<Entry> destination;  // nullopt: nothing there, or a directory that will be deleted first
   Differences differences;           // kExistence where there is nothing
+  // What it can be made from, as a hard link of it or as a copy.
+  std::optional<ActionBasis> basis = std::nullopt;
+  bool link_basis = false;
   bool waits = false;                // its name is free only after the deletes
 };
 

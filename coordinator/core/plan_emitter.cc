@@ -31,6 +31,12 @@ PlannedAction PlanEmitter::Put(RelPath path, Entry source, std::optional<Entry> 
   return Make(kind, std::move(path), std::move(source), std::move(existing), differences);
 }
 
+void PlanEmitter::AddBasis(std::optional<ActionBasis> basis, bool link, PlannedAction* planned) {
+  if (!basis) return;
+  if (link) planned->action.kind = ActionKind::kLink;
+  planned->action.basis = std::move(basis);
+}
+
 PlannedAction PlanEmitter::Link(RelPath path, Entry source, std::optional<Entry> existing, RelPath leader,
                                 Differences differences) {
   PlannedAction planned = Make(ActionKind::kLink, std::move(path), std::move(source), std::move(existing), differences);
@@ -58,7 +64,8 @@ absl::Status PlanEmitter::Emit(Phase phase, PlannedAction planned) {
 
 void PlanEmitter::CountAction(const PlannedAction& planned) {
   ++counters_.actions;
-  const bool is_new = planned.differences.Has(Attribute::kExistence);
+  const bool is_new = !planned.action.existing && !planned.differences.Has(Attribute::kType);
+  if (planned.action.basis) ++counters_.from_basis;
   switch (planned.action.kind) {
     case ActionKind::kDelete: ++counters_.deletes; return;
     case ActionKind::kLink: ++counters_.links; return;
@@ -67,6 +74,7 @@ void PlanEmitter::CountAction(const PlannedAction& planned) {
       if (!planned.differences.empty()) ++counters_.metadata_only;
       return;
     case ActionKind::kPutFile:
+      if (planned.action.basis) break;
       ++counters_.transfer_files;
       counters_.transfer_bytes += planned.action.wanted.size_bytes;
       break;

@@ -22,6 +22,8 @@ class PlanEmitter {
                                      Differences differences);
   // The object itself: file, symlink or special.
   static PlannedAction Put(RelPath path, Entry source, std::optional<Entry> existing, Differences differences);
+  // Turns a Put into one that takes its contents from `basis`, or with `link` into a hard link of it. nullopt: nothing changes.
+  static void AddBasis(std::optional<ActionBasis> basis, bool link, PlannedAction* planned);
   static PlannedAction Link(RelPath path, Entry source, std::optional<Entry> existing, RelPath leader,
                             Differences differences);
   static PlannedAction SetMetadata(RelPath path, Entry source, std::optional<Entry> existing, Differences differences);

@@ -35,7 +35,7 @@ class Planner::Impl : public LinkPlan {
     ManifestCursor source_cursor(Side::kSource, &source);
     ManifestCursor destination_cursor(Side::kDestination, &destination);
     {
-      TreeMerge merge({options_, source_cursor, destination_cursor, emitter_, links, deferred}, driver_,
+      TreeMerge merge({options_, source_cursor, destination_cursor, emitter_, links, deferred, bases_}, driver_,
                       spool_directory_);
       US_RETURN_IF_ERROR(merge.Run());
     }
@@ -47,6 +47,7 @@ class Planner::Impl : public LinkPlan {
     US_RETURN_IF_ERROR(deferred_->Touch(member.directory));
     PlannedAction planned = PlanEmitter::Put(std::move(member.path), std::move(member.source),
                                              std::move(member.destination), member.differences);
+    PlanEmitter::AddBasis(std::move(member.basis), member.link_basis, &planned);
     if (member.waits) return deferred_->AddLateCreate(planned);
     return emitter_.Emit(Phase::kCreate, std::move(planned));
   }
@@ -68,6 +69,7 @@ class Planner::Impl : public LinkPlan {
   }
 
   const PlanCounters& counters() const { return emitter_.counters(); }
+  void SetBasis(BasisTrees* bases) { bases_ = bases; }
 
  private:
   void CountPruned() {
@@ -85,11 +87,16 @@ class Planner::Impl : public LinkPlan {
   const std::string spool_directory_;
   PlanEmitter emitter_;
   DeferredActions* deferred_ = nullptr;
+  BasisTrees* bases_ = nullptr;
 };
 
 Planner::Planner(PlanOptions options, Driver* driver, std::string spool_directory)
     : impl_(std::make_unique<Impl>(std::move(options), driver, std::move(spool_directory))) {}
 Planner::~Planner() = default;
+
+void Planner::SetBasis(BasisTrees* bases) {
+  impl_->SetBasis(bases);
+}
 
 absl::Status Planner::Run(ManifestStream& source, ManifestStream& destination, PlanSink& sink) {
   return impl_->Run(source, destination, sink);

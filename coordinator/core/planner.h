@@ -28,6 +28,16 @@
 
 namespace uringsync {
 
+class BasisTrees;
+
+// What objects of basis directories are used for (rsync's --compare-dest, --copy-dest, --link-dest).
+enum class BasisUse : uint8_t {
+  kNone = 0,
+  kCompare,  // what is equal there is left out here
+  kCopy,     // contents come from there
+  kLink      // what is equal there becomes a hard link of it
+};
+
 struct PlanOptions {
   ComparePolicy policy;
   bool delete_extraneous = false;  // remove what the source does not have
@@ -98,6 +108,7 @@ struct PlanCounters {
   uint64_t updates = 0;  // objects made anew in place of one
   uint64_t metadata_only = 0;
   uint64_t links = 0;
+  uint64_t from_basis = 0;  // objects that are linked or copied from a basis directory
   uint64_t deletes = 0;
   uint64_t transfer_files = 0;  // regular files whose contents move
   uint64_t transfer_bytes = 0;  // their sizes
@@ -121,6 +132,8 @@ class Planner {
   Planner(const Planner&) = delete;
   Planner& operator=(const Planner&) = delete;
 
+  // Basis directories to be read along; outlives the run. Before Run.
+  void SetBasis(BasisTrees* bases);
   // Plans the whole of both trees. InvalidArgument: a manifest breaks the protocol (the message names side and object);
   // other codes: the streams', the sink's, or the spool's own. To be called once.
   absl::Status Run(ManifestStream& source, ManifestStream& destination, PlanSink& sink);

@@ -8,6 +8,8 @@
 
 #include "coordinator/core/action_window.h"
 #include "coordinator/core/agent_link.h"
+#include "coordinator/core/basis_links.h"
+#include "coordinator/core/basis_trees.h"
 #include "coordinator/core/folded_manifests.h"
 #include "coordinator/core/index_descent.h"
 #include "coordinator/core/overlap.h"
@@ -103,6 +105,7 @@ class Run final : public PlanSink {
   absl::Status SayHello();
   absl::Status CheckFeatures(const AgentLink& link, const HelloReply& hello);
   absl::Status OpenSource();
+  absl::Status OpenBases();
   absl::Status OpenSessions();
   absl::Status PlanAndApply();
   bool BothHave(std::string_view feature) const {
@@ -133,6 +136,7 @@ class Run final : public PlanSink {
   ArrivalSignal arrivals_;
   AgentLink source_;
   AgentLink destination_;
+  BasisLinks bases_{&events_};
 
   // Driving thread until it has been joined.
   HelloReply source_hello_;
@@ -166,6 +170,7 @@ SyncOutcome Run::Execute() {
     window_.Stop();
     source_.Stop();
     destination_.Stop();
+    bases_.Stop();
   });
   source_.SetOnArrival([this] { arrivals_.Notify(); });
   destination_.SetOnArrival([this] { arrivals_.Notify(); });
@@ -183,6 +188,7 @@ SyncOutcome Run::Execute() {
   driver.join();
   source_.Join();
   destination_.Join();
+  bases_.Join();
   return Summarize();
 }
 
@@ -252,6 +258,7 @@ absl::Status Run::CheckFeatures(const AgentLink& link, const HelloReply& hello) 
     compression_.mode = CompressionMode::kOff;
     if (missing.empty()) events_.Push(NoticeEvent{side, "too old for compression; contents go plain"});
   }
+  if (side == Side::kDestination && !request_.basis.empty() && !HasFeature(hello.features, kBasisFeature)) missing = "basis directories";
   if (missing.empty()) return absl::OkStatus();
   events_.Fail({ExitCode::kVersion, side, std::string(link.name()) + " is too old for " + missing + "; update it"});
   return absl::CancelledError("a feature is missing");
@@ -262,6 +269,15 @@ absl::Status Run::OpenSource() {
   OpenSession source = MakeOpenSession(request_, Role::kSource);
   source.compression = compression_;
   return source_.Open(source);
+}
+
+// As a dry run opens a destination: one that is missing is no error.
+absl::Status Run::OpenBases() {
+  if (request_.basis.empty()) return absl::OkStatus();
+  OpenSession open = MakeOpenSession(request_, Role::kDestination);
+  open.dry_run = open.create_root = true;
+  open.one_file_system = false;
+  return bases_.Open(request_, open);
 }
 
 absl::Status Run::OpenSessions() {
@@ -279,6 +295,8 @@ absl::Status Run::OpenSessions() {
   }
   destination.route = choice.route;
   if (BothHave(kDeltaFeature)) destination.delta = request_.delta;
+  US_RETURN_IF_ERROR(OpenBases());
+  destination.basis_directories = bases_.places();
   US_RETURN_IF_ERROR(destination_.Open(destination));
   US_ASSIGN_OR_RETURN(destination_opened_, destination_.AwaitOpened());
   if (!destination_opened_.exists && request_.mode == SyncMode::kSync) {
@@ -301,7 +319,7 @@ absl::Status Run::OpenSessions() {
 std::optional<FoldRules> Run::ChooseFolding() const {
   const bool whole = request_.symlinks && request_.devices && request_.specials;
   const bool by_content = request_.checksum || request_.mode == SyncMode::kVerify;
-  if (!request_.fold_listings || !whole || by_content || !BothHave(kFoldFeature) ||
+  if (!request_.fold_listings || !request_.basis.empty() || !whole || by_content || !BothHave(kFoldFeature) ||
       !destination_opened_.exists || destination_opened_.created) {
     return std::nullopt;
   }
@@ -332,6 +350,9 @@ absl::Status Run::PlanAndApply() {
     PublishCounters(true);
     return request_.mode == SyncMode::kSync ? window_.Flush() : Listed(true);
   };
+  US_RETURN_IF_ERROR(bases_.Start(before_waiting));
+  BasisTrees bases(request_.basis_use, bases_.streams());
+  if (request_.basis_use != BasisUse::kNone) planner.SetBasis(&bases);
   source_.SetBeforeWaiting(before_waiting);
   destination_.SetBeforeWaiting(before_waiting);
   EmptyManifest nothing;
@@ -344,6 +365,7 @@ absl::Status Run::PlanAndApply() {
            : planner.Run(source_, exists ? static_cast<ManifestStream&>(destination_) : nothing, *this);
   PublishCounters(false);
   planner_ = nullptr;
+  bases_.Stop();
   US_RETURN_IF_ERROR(planned);
   return Conclude();
 }

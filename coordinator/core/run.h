@@ -13,8 +13,10 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -44,6 +46,13 @@ struct SessionTarget {
 struct RouteChoice {
   DataRoute route;                             // goes to the destination
   std::optional<ConnectData> source_connects;  // kAccept: what the source is told after both sessions are open
+};
+
+// A tree at the destination's agent that objects may be taken from.
+struct BasisDirectory {
+  TreePlace place;
+  SessionId session{};  // of the session that reads it; of its own
+  std::string shown;    // as the user wrote it, for messages
 };
 
 struct SyncRequest {
@@ -82,6 +91,13 @@ struct SyncRequest {
   bool specials = true;
   bool explicit_devices = false;
   bool omit_root_metadata = false;
+
+  // rsync's --compare-dest, --copy-dest or --link-dest: the directories in order of preference, at most kMaxBasisDirectories.
+  // coordinator/link resolves them (LinkOptions::basis_directories) and fills `basis` and the function.
+  BasisUse basis_use = BasisUse::kNone;
+  std::vector<BasisDirectory> basis;
+  // A further control stream to the destination's agent.
+  std::function<absl::StatusOr<std::unique_ptr<ClientStream>>()> open_destination_stream;
 
   std::string software;                                     // of this program, for the hellos
   std::string spool_directory;                              // of the planner; $TMPDIR, else /tmp, when empty

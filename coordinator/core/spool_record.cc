@@ -96,6 +96,14 @@ void RecordWriter::PutAction(const Action& action) {
   PutOptionalEntry(action.existing);
   PutPath(action.link_target);
   PutByte(action.xattrs_differ ? 1 : 0);
+  PutBasis(action.basis);
+}
+
+void RecordWriter::PutBasis(const std::optional<ActionBasis>& basis) {
+  PutByte(basis ? 1 : 0);
+  if (!basis) return;
+  PutNumber(basis->directory);
+  PutEntry(basis->object);
 }
 
 uint8_t RecordReader::GetByte() {
@@ -211,7 +219,16 @@ Action RecordReader::GetAction() {
   action.existing = GetOptionalEntry();
   action.link_target = GetPath();
   action.xattrs_differ = GetByte() != 0;
+  action.basis = GetBasis();
   return action;
+}
+
+std::optional<ActionBasis> RecordReader::GetBasis() {
+  if (GetByte() == 0) return std::nullopt;
+  ActionBasis basis;
+  basis.directory = static_cast<uint32_t>(GetNumber());
+  basis.object = GetEntry();
+  return basis;
 }
 
 absl::Status DamagedSpool() {

@@ -31,6 +31,7 @@ class RecordWriter {
   void PutOptionalEntry(const std::optional<Entry>& entry);
   void PutDifferences(const Differences& differences);
   void PutAction(const Action& action);
+  void PutBasis(const std::optional<ActionBasis>& basis);
   const std::string& bytes() const { return bytes_; }
   // Forgets everything, keeps the memory.
   void Clear() { bytes_.clear(); }
@@ -54,6 +55,7 @@ class RecordReader {
   std::optional<Entry> GetOptionalEntry();
   Differences GetDifferences();
   Action GetAction();
+  std::optional<ActionBasis> GetBasis();
   // False once anything was missing or malformed; what was read since is without meaning.
   bool ok() const { return ok_; }
 

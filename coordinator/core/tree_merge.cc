@@ -21,6 +21,7 @@ TreeMerge::TreeMerge(Parts parts, Driver* driver, const std::string& spool_direc
       emitter_(parts.emitter),
       links_(parts.links),
       deferred_(parts.deferred),
+      bases_(parts.bases),
       pending_(driver, spool_directory) {}
 
 absl::Status TreeMerge::Run() {
@@ -255,7 +256,7 @@ absl::Status TreeMerge::MakeWay(const PendingDirectory& directory) {
   US_RETURN_IF_ERROR(deferred_.Touch(current_.parent));
   Differences differences = Differences::FromMask(static_cast<uint32_t>(Attribute::kType));
   if (options_.preserve_hard_links && wanted.nlink > 1) {
-    return links_.Add({current_.parent, current_.path, std::move(wanted), std::nullopt, differences, true});
+    return links_.Add({current_.parent, current_.path, std::move(wanted), std::nullopt, differences, std::nullopt, false, true});
   }
   return deferred_.AddLateCreate(PlanEmitter::Put(current_.path, std::move(wanted), std::nullopt, differences));
 }

@@ -10,6 +10,7 @@
 
 #include <string>
 
+#include "coordinator/core/basis_trees.h"
 #include "coordinator/core/deferred_actions.h"
 #include "coordinator/core/link_groups.h"
 #include "coordinator/core/manifest_cursor.h"
@@ -28,6 +29,7 @@ class TreeMerge {
     PlanEmitter& emitter;
     LinkGroups& links;
     DeferredActions& deferred;
+    BasisTrees* bases;  // null: there are none
   };
   TreeMerge(Parts parts, Driver* driver, const std::string& spool_directory);
 
@@ -67,7 +69,12 @@ class TreeMerge {
   absl::Status PairDirectories(Entry& source, Entry& destination);
   absl::Status PairSameType(Entry& source, Entry& destination);
   absl::Status PairOtherType(Entry& source, Entry& destination);
-  absl::Status PutOrJoinGroup(Entry& source, std::optional<Entry> destination, Differences differences, bool waits);
+  absl::Status PutOrJoinGroup(Entry& source, std::optional<Entry> destination, Differences differences, bool waits,
+                              std::optional<ActionBasis> basis = std::nullopt, bool link_basis = false);
+  // What the basis directories have for `source`, where that counts; `destination` is null or what has its name.
+  absl::StatusOr<std::optional<BasisMatch>> FindBasis(const Entry& source, const Entry* destination);
+  // Carries `source` (no directory) out from what FindBasis gave.
+  absl::Status UseBasis(Entry& source, std::optional<Entry> destination, BasisMatch match);
   // The reason to leave out `source`, if there is one; `destination` is null or what has that name.
   std::optional<SkipReason> SkipReasonFor(const Entry& source, const Entry* destination) const;
   // Tells that `source` is left out, or that it should not have been.
@@ -82,6 +89,7 @@ class TreeMerge {
   PlanEmitter& emitter_;
   LinkGroups& links_;
   DeferredActions& deferred_;
+  BasisTrees* const bases_;
   PendingDirectories pending_;
   Current current_;
   uint64_t directories_ = 0;

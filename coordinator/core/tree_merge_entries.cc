@@ -95,10 +95,13 @@ absl::Status TreeMerge::VisitNew(Entry& source) {
   if (const std::optional<SkipReason> reason = SkipReasonFor(source, nullptr)) {
     return LeaveOut(*reason, source);
   }
-  const Differences differences = CompareMissing(source, options_.policy);
+  Differences differences = CompareMissing(source, options_.policy);
   emitter_.CountLeftOut(differences);
+  US_ASSIGN_OR_RETURN(std::optional<BasisMatch> match, FindBasis(source, nullptr));
+  if (match && source.type != FileType::kDirectory) return UseBasis(source, std::nullopt, *std::move(match));
   current_.touched = true;
   if (source.type != FileType::kDirectory) return PutOrJoinGroup(source, std::nullopt, differences, false);
+  if (match) differences = match->differences;
   PendingDirectory directory;
   directory.name = source.name;
   directory.plan = DirectoryPlan::kCreate;
@@ -155,6 +158,8 @@ absl::Status TreeMerge::PairDirectories(Entry& source, Entry& destination) {
 }
 
 absl::Status TreeMerge::PairSameType(Entry& source, Entry& destination) {
+  US_ASSIGN_OR_RETURN(std::optional<BasisMatch> match, FindBasis(source, &destination));
+  if (match) return UseBasis(source, std::move(destination), *std::move(match));
   const Differences differences = Compare(source, destination, options_.policy);
   emitter_.CountLeftOut(differences);
   const bool remake = differences.NeedsObject();
@@ -166,7 +171,7 @@ absl::Status TreeMerge::PairSameType(Entry& source, Entry& destination) {
     }
     RelPath path = PathOf(source);
     return links_.Add(
-        {current_.number, std::move(path), std::move(source), std::move(destination), differences, false});
+        {current_.number, std::move(path), std::move(source), std::move(destination), differences, std::nullopt, false, false});
   }
   if (differences.empty()) {
     ++emitter_.counters().unchanged;
@@ -199,6 +204,8 @@ absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
                                                                     std::move(destination), differences));
   }
   if (!IsDirectory(&destination)) {
+    US_ASSIGN_OR_RETURN(std::optional<BasisMatch> match, FindBasis(source, &destination));
+    if (match) return UseBasis(source, std::move(destination), *std::move(match));
     current_.touched = true;
     return PutOrJoinGroup(source, std::move(destination), differences, false);
   }
@@ -218,14 +225,15 @@ absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
 }
 
 absl::Status TreeMerge::PutOrJoinGroup(Entry& source, std::optional<Entry> destination, Differences differences,
-                                       bool waits) {
+                                       bool waits, std::optional<ActionBasis> basis, bool link_basis) {
   RelPath path = PathOf(source);
   if (options_.preserve_hard_links && source.nlink > 1) {
-    return links_.Add(
-        {current_.number, std::move(path), std::move(source), std::move(destination), differences, waits});
+    return links_.Add({current_.number, std::move(path), std::move(source), std::move(destination), differences,
+                       std::move(basis), link_basis, waits});
   }
-  return emitter_.Emit(Phase::kCreate,
-                       PlanEmitter::Put(std::move(path), std::move(source), std::move(destination), differences));
+  PlannedAction planned = PlanEmitter::Put(std::move(path), std::move(source), std::move(destination), differences);
+  PlanEmitter::AddBasis(std::move(basis), link_basis, &planned);
+  return emitter_.Emit(Phase::kCreate, std::move(planned));
 }
 
 }  // namespace uringsync

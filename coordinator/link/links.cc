@@ -3,6 +3,7 @@
 #include <thread>
 #include <utility>
 
+#include "coordinator/link/basis_path.h"
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
 
@@ -31,6 +32,24 @@ constexpr std::chrono::milliseconds kGrace{5000};
 
 }  // namespace
 
+absl::Status Links::ResolveBases(const std::vector<std::string>& directories) {
+  const LinkTarget& destination = targets_.destination;
+  for (const std::string& directory : directories) {
+    Basis basis;
+    basis.shown = directory;
+    if (destination.endpoint.is_local()) {
+      US_ASSIGN_OR_RETURN(LocalBasis local, ResolveLocalBasis(destination.local, directory));
+      basis.place = {"basis" + std::to_string(bases_.size()), std::move(local.path)};
+      basis.private_root = std::move(local.root);
+    } else {
+      basis.place.root = destination.root;
+      US_ASSIGN_OR_RETURN(basis.place.path, ResolveAgentBasis(destination.path, directory));
+    }
+    bases_.push_back(std::move(basis));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Links::StartPrivateAgent(LinkOptions* options) {
   PrivateAgentOptions start;
   US_ASSIGN_OR_RETURN(start.program, options->find_agent());
@@ -42,6 +61,10 @@ absl::Status Links::StartPrivateAgent(LinkOptions* options) {
     // ":rw" is the default; it is written so that a path that ends in ":ro" keeps its name.
     start.arguments.insert(start.arguments.end(), {"--root", std::string(kPrivateDestinationRoot) + "=" +
                                                                  targets_.destination.local.root + ":rw"});
+  }
+  for (const Basis& basis : bases_) {
+    if (!basis.private_root.empty())
+      start.arguments.insert(start.arguments.end(), {"--root", basis.place.root + "=" + basis.private_root + ":ro"});
   }
   if (!SameAgent(targets_.source.endpoint, targets_.destination.endpoint)) {
     start.arguments.insert(start.arguments.end(),
@@ -90,6 +113,7 @@ absl::Status Links::Connect(const LinkOptions& options) {
     if (!second.ok()) return AsLinkError(second.status(), Name(Side::kDestination));
     destination->stream = *std::move(second);
   }
+  destination_channel_ = one_agent ? source->channel.get() : destination->channel.get();
   for (Opened* opened : {&*source, &*destination}) {
     if (opened->channel != nullptr) channels_.push_back(std::move(opened->channel));
   }
@@ -105,6 +129,7 @@ absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const
   }
   std::unique_ptr<Links> links(new Links());
   US_ASSIGN_OR_RETURN(links->targets_, ResolveTargets(source, destination, options.writes, options.deletes));
+  US_RETURN_IF_ERROR(links->ResolveBases(options.basis_directories));
   if (source.is_local() || destination.is_local()) US_RETURN_IF_ERROR(links->StartPrivateAgent(&options));
   US_RETURN_IF_ERROR(links->Connect(options));
   return links;

@@ -37,6 +37,8 @@ struct LinkOptions {
   // The run writes (sync) or shows what would be written (plan); false for verify, which only compares.
   bool writes = true;
   bool deletes = false;  // with writes: --delete
+  // rsync's --compare-dest, --copy-dest, --link-dest, as written: relative to the destination, or absolute where that is local.
+  std::vector<std::string> basis_directories;
   ControlTlsFiles tls;   // for agents that listen; a private agent gets them too, for its data connections
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
   // Program of the private agent, asked only when one is needed.
@@ -88,8 +90,8 @@ class Links {
   void Close(std::chrono::milliseconds grace);
   ClientStream& source() { return *source_; }
   ClientStream& destination() { return *destination_; }
-  // Fills both targets (with fresh ids and a token), create_root and choose_route. The request refers to nothing of
-  // this object.
+  // Fills both targets (with fresh ids and a token), create_root, choose_route, basis and open_destination_stream; only the last one
+  // needs this object to live on.
   absl::Status Prepare(SyncRequest* request) const;
   // "source /srv/data", "destination agent://backup/pool": how messages name a side. Escaped.
   std::string Name(Side side) const;
@@ -100,6 +102,7 @@ class Links {
 
  private:
   Links() = default;
+  absl::Status ResolveBases(const std::vector<std::string>& directories);
   absl::Status StartPrivateAgent(LinkOptions* options);
   // A connection with a stream on it.
   struct Opened {
@@ -111,6 +114,13 @@ class Links {
   absl::StatusOr<Opened> OpenLink(const LinkTarget& target, Side side, const LinkOptions& options) const;
 
   LinkTargets targets_;
+  struct Basis {
+    std::string shown;
+    TreePlace place;
+    std::string private_root;  // of a private agent: the directory that place.root names
+  };
+  std::vector<Basis> bases_;
+  ControlChannel* destination_channel_ = nullptr;  // of channels_
   std::unique_ptr<PrivateAgent> agent_;
   std::vector<std::unique_ptr<ControlChannel>> channels_;
   std::unique_ptr<ClientStream> source_;

@@ -135,6 +135,12 @@ absl::Status Links::Prepare(SyncRequest* request) const {
                               const HelloReply& source_agent, const HelloReply& destination_agent) {
     return ChooseRoute(source, destination, session, source_agent, destination_agent);
   };
+  request->basis.clear();
+  for (const Basis& basis : bases_) {
+    request->basis.push_back({basis.place, {}, basis.shown});
+    US_RETURN_IF_ERROR(FillRandom(&request->basis.back().session));
+  }
+  request->open_destination_stream = [channel = destination_channel_] { return channel->OpenStream(); };
   return absl::OkStatus();
 }
 

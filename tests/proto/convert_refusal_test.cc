@@ -218,6 +218,34 @@ TEST(ConvertRefusalTest, Actions) {
         "ActionBatch.link_names[0]"},
        {"link parent", [](M m) { BATCH->set_link_parents(0, 7); }, "directory 7 of 2"},
        {"link parents", [](M m) { BATCH->add_link_parents(0); }, "ActionBatch.link_parents"},
+       {"basis rows", [](M m) { BATCH->add_basis_rows(3); }, "ActionBatch.basis_rows[0]"},
+       {"basis directories", [](M m) { BATCH->add_basis_rows(1); }, "ActionBatch.basis_directories"},
+       {"basis of a directory",
+        [](M m) {
+          BATCH->add_basis_rows(0);
+          BATCH->add_basis_directories(0);
+        },
+        "the action has no use for a basis"},
+       {"basis directory",
+        [](M m) {
+          BATCH->add_basis_rows(1);
+          BATCH->add_basis_directories(20);
+        },
+        "ActionBatch.basis_directories[0]"},
+       {"basis type",
+        [](M m) {
+          BATCH->add_basis_rows(1);
+          BATCH->add_basis_directories(19);
+          BATCH->mutable_basis_objects()->add_modes(0010644);
+        },
+        "the basis is of another type"},
+       {"link with a basis",
+        [](M m) {
+          BATCH->add_basis_rows(2);
+          BATCH->add_basis_directories(0);
+          BATCH->mutable_basis_objects()->add_modes(0100644);
+        },
+        "the action is no link"},
        {"xattr rows", [](M m) { BATCH->add_xattrs_differ_rows(3); }, "ActionBatch.xattrs_differ_rows[0]"},
        {"count", [](M m) { for (size_t i = 0; i < kMaxActionsPerBatch; ++i) BATCH->add_ids(9); }, "4099 actions, at most 4096"},
        {"directories", [](M m) { for (int i = 0; i < 9000; ++i) BATCH->mutable_directories()->add_parents(0); }, "at most 8192"}});
@@ -272,6 +300,14 @@ TEST(ConvertRefusalTest, OpenSession) {
           OPEN->mutable_route()->set_port(65536);
         },
         "65536 is no port"},
+       {"basis root", [](M m) { OPEN->add_basis_directories(); }, "OpenSession.basis_directories"},
+       {"basis path",
+        [](M m) {
+          OPEN->add_basis_directories()->set_root("data");
+          OPEN->mutable_basis_directories(0)->set_path("../up");
+        },
+        "OpenSession.basis_directories"},
+       {"basis directories", [](M m) { for (int i = 0; i < 21; ++i) OPEN->add_basis_directories()->set_root("data"); }, "at most 20"},
        {"connections", [](M m) { OPEN->set_data_connections(65); }, "at most 64"}});
 }
 

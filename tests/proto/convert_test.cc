@@ -103,6 +103,10 @@ TEST(ConvertTest, AnActionBatchKeepsEveryFieldOfItsActions) {
       ExpectSame(a.wanted, b.wanted);
       ASSERT_EQ(a.existing.has_value(), b.existing.has_value());
       if (a.existing) ExpectSame(*a.existing, *b.existing);
+      ASSERT_EQ(a.basis.has_value(), b.basis.has_value());
+      if (!a.basis) continue;
+      EXPECT_EQ(a.basis->directory, b.basis->directory);
+      ExpectSame(a.basis->object, b.basis->object);
     }
   }
 }
@@ -127,6 +131,7 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   open.bytes_per_second = UINT64_MAX;
   open.jobs = 3;
   open.background = true;
+  open.basis_directories = {{"data", *RelPath::Parse("daily/1")}, {"other", RelPath()}};
   const auto decoded = std::get<OpenSession>(RoundTrip<v1::ClientMessage>(ClientMessage(open)));
   EXPECT_EQ(decoded.session, open.session);
   EXPECT_EQ(decoded.token, open.token);
@@ -138,6 +143,7 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
               decoded.force_delete);
   EXPECT_FALSE(decoded.sparse);
   EXPECT_EQ(decoded.durability, open.durability);
+  EXPECT_EQ(decoded.basis_directories, open.basis_directories);
   EXPECT_EQ(decoded.route.kind, open.route.kind);
   EXPECT_EQ(decoded.route.host, open.route.host);
   EXPECT_EQ(decoded.route.port, open.route.port);

@@ -104,7 +104,11 @@ ActionBatch MessageSamples::Actions(size_t actions) {
       case ActionKind::kPutSpecial: action.wanted = EntryOfType(name, kSpecial[Number(4)]); break;
       case ActionKind::kLink:
         action.wanted = EntryOfType(name, FileType::kRegular);
-        action.link_target = Path(3).Child(Name());
+        if (Coin()) {
+          action.basis = ActionBasis{static_cast<uint32_t>(Number(kMaxBasisDirectories)), EntryOfType(name, FileType::kRegular)};
+        } else {
+          action.link_target = Path(3).Child(Name());
+        }
         break;
       case ActionKind::kSetMetadata:
       case ActionKind::kDelete: action.wanted = AnyEntry(name); break;
@@ -170,6 +174,7 @@ OpenSession MessageSamples::AnyOpenSession() {
     open.host_path = "../" + Name() + "/";
     for (SourceOperand& operand : open.operands) operand.base = "/srv//" + operand.base;
   }
+  for (uint64_t i = Number(3); i > 0; --i) open.basis_directories.push_back({"data", Path(3)});
   return open;
 }
 

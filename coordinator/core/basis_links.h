@@ -1,0 +1,48 @@
+// BasisLinks: the sessions of a run that only read: one for each basis directory, at the destination's agent, for its manifest.
+//
+// A basis directory that does not exist is left out, and told. Thread rule: Stop on any thread, the rest on the planning one, Join
+// and the destructor after it has ended. Use:
+//   US_RETURN_IF_ERROR(links.Open(request, template_open));
+//   destination.basis_directories = links.places();  ...  links.Start();  BasisTrees trees(request.basis_use, links.streams());
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "coordinator/core/agent_link.h"
+#include "coordinator/core/run.h"
+
+namespace uringsync {
+
+class BasisLinks {
+ public:
+  explicit BasisLinks(RunEvents* events) : events_(events) {}
+  // Opens a session at every directory of request.basis; `open` says what manifests hold.
+  absl::Status Open(const SyncRequest& request, const OpenSession& open);
+  // Asks for the manifests. `before_waiting` as in AgentLink.
+  absl::Status Start(const std::function<absl::Status()>& before_waiting);
+  // Those that exist, in the order of the request.
+  std::vector<TreePlace> places() const { return places_; }
+  std::vector<ManifestStream*> streams() const;
+  // Ends the sessions.
+  void Stop();
+  void Join();
+
+ private:
+  struct Session {
+    std::unique_ptr<ClientStream> stream;
+    std::unique_ptr<AgentLink> link;
+  };
+  absl::StatusOr<SessionOpened> OpenOne(const SyncRequest& request, const OpenSession& open);
+
+  RunEvents* const events_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Session>> sessions_;  // grows under the lock
+  bool stopped_ = false;
+  std::vector<AgentLink*> existing_;
+  std::vector<TreePlace> places_;
+};
+
+}  // namespace uringsync

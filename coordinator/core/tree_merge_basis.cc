@@ -1,0 +1,41 @@
+// What TreeMerge does with the objects of basis directories. The rules are rsync's.
+#include <utility>
+
+#include "coordinator/core/tree_merge.h"
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+
+// A file is looked for in the basis directories when it is not at the destination; with hard links and comparison also when it
+// is, because an exact match there counts more than what the destination has. Other objects only when nothing has their name.
+absl::StatusOr<std::optional<BasisMatch>> TreeMerge::FindBasis(const Entry& source, const Entry* destination) {
+  if (bases_ == nullptr) return std::nullopt;
+  if (destination != nullptr && source.type != FileType::kRegular) return std::nullopt;
+  const bool pair = destination != nullptr && destination->type == source.type;
+  if (pair && bases_->use() == BasisUse::kCopy) return std::nullopt;
+  US_ASSIGN_OR_RETURN(std::optional<BasisMatch> match, bases_->Match(current_.path, source, options_.policy));
+  if (!match || (pair && match->level != BasisMatch::Level::kExact)) return std::nullopt;
+  // It is that very object already.
+  if (pair && bases_->use() == BasisUse::kLink && match->basis.object.id == destination->id) return std::nullopt;
+  return match;
+}
+
+absl::Status TreeMerge::UseBasis(Entry& source, std::optional<Entry> destination, BasisMatch match) {
+  const bool exact = match.level == BasisMatch::Level::kExact;
+  if (exact && bases_->use() == BasisUse::kCompare) {
+    ++emitter_.counters().unchanged;
+    if (!destination) return absl::OkStatus();
+    current_.touched = true;
+    PlannedAction removal = PlanEmitter::Delete(PathOf(source), *std::move(destination));
+    removal.differences = Differences();
+    return emitter_.Emit(Phase::kCreate, std::move(removal));
+  }
+  current_.touched = true;
+  const bool regular = source.type == FileType::kRegular;
+  const bool link = exact && bases_->use() == BasisUse::kLink;
+  std::optional<ActionBasis> basis;
+  if (link || (regular && match.level != BasisMatch::Level::kType)) basis = std::move(match.basis);
+  return PutOrJoinGroup(source, std::move(destination), match.differences, false, std::move(basis), link);
+}
+
+}  // namespace uringsync

@@ -1,0 +1,90 @@
+#include "coordinator/link/basis_path.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <utility>
+#include <vector>
+
+#include "coordinator/link/link_error.h"
+#include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+
+namespace uringsync {
+namespace {
+
+std::vector<std::string_view> Components(std::string_view text) {
+  std::vector<std::string_view> components;
+  while (!text.empty()) {
+    const size_t slash = text.find('/');
+    const std::string_view component = text.substr(0, slash);
+    if (!component.empty() && component != ".") components.push_back(component);
+    if (slash == std::string_view::npos) break;
+    text.remove_prefix(slash + 1);
+  }
+  return components;
+}
+
+std::string Quoted(std::string_view text) {
+  return "basis directory \"" + EscapeName(std::string(text)) + "\"";
+}
+
+// The parent of an absolute path without "." and "..".
+std::string ParentOf(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  return slash == 0 || slash == std::string::npos ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+absl::StatusOr<RelPath> ResolveAgentBasis(const RelPath& destination, std::string_view text) {
+  if (text.substr(0, 1) == "/") {
+    return LinkError(ErrorKind::kUsage, Quoted(text) + ": an agent that listens shows nothing above its roots; give a path relative "
+                                                       "to the destination");
+  }
+  RelPath path = destination;
+  for (const std::string_view component : Components(text)) {
+    if (component != "..") {
+      if (!ValidateName(component).ok()) return LinkError(ErrorKind::kUsage, Quoted(text) + " is no valid path");
+      path = path.Child(component);
+    } else if (path.is_root()) {
+      return LinkError(ErrorKind::kUsage, Quoted(text) + " lies above the root of the destination's agent");
+    } else {
+      path = path.Parent();
+    }
+  }
+  return path;
+}
+
+absl::StatusOr<LocalBasis> ResolveLocalBasis(const ResolvedPath& destination, std::string_view text) {
+  // The destination's own path is canonical (and may not be there yet): only its part is climbed without the file system.
+  std::string base = text.substr(0, 1) == "/" ? "/" : destination.Canonical();
+  std::vector<std::string_view> components = Components(text);
+  size_t first = 0;
+  for (; first < components.size() && components[first] == ".."; ++first) base = ParentOf(base);
+  LocalBasis found{base, RelPath()};
+  for (size_t i = first; i < components.size(); ++i) {
+    const std::string next = (found.root == "/" ? "" : found.root) + "/" + std::string(components[i]);
+    char canonical[PATH_MAX];
+    if (::realpath(next.c_str(), canonical) != nullptr) {
+      found.root = canonical;
+      continue;
+    }
+    if (errno != ENOENT || !ValidateName(components[i]).ok()) {
+      return LinkError(ErrorKind::kSelection, Quoted(text) + ": " + std::string(ToStd(ErrnoStatus(errno, "open").message())));
+    }
+    found.path = RelPath().Child(components[i]);
+    return found;
+  }
+  struct stat there {};
+  // Only where no component was given: the destination or what is above it.
+  if (::stat(found.root.c_str(), &there) != 0 && errno == ENOENT) {
+    found.path = RelPath().Child(found.root.substr(found.root.rfind('/') + 1));
+    found.root = ParentOf(found.root);
+  }
+  return found;
+}
+
+}  // namespace uringsync

@@ -1,0 +1,27 @@
+// Where the basis directories of the command line (--link-dest and its kin) lie: as with rsync, relative to the destination.
+//
+// Thread rule: functions; the local one reads the file system with plain calls, before any session exists.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "coordinator/link/local_path.h"
+#include "engine/base/rel_path.h"
+
+namespace uringsync {
+
+// A directory of an agent's root, seen from the destination there. LinkError(kUsage): an absolute path, one that leads above the
+// root, or no valid path.
+absl::StatusOr<RelPath> ResolveAgentBasis(const RelPath& destination, std::string_view text);
+
+// A local one, absolute or not. `root` exists; `path` is empty, or the first component that is missing. The destination itself may
+// be missing. LinkError(kSelection) where it cannot be looked at.
+struct LocalBasis {
+  std::string root;
+  RelPath path;
+};
+absl::StatusOr<LocalBasis> ResolveLocalBasis(const ResolvedPath& destination, std::string_view text);
+
+}  // namespace uringsync
