@@ -45,6 +45,7 @@ class Report:
     def __init__(self, seed, scenario, theirs, ours, differences, met):
         self.seed, self.differences, self.met = seed, differences, met
         self.names, self.died = scenario.names(), theirs.died()
+        self.refused = support.refusal(theirs, ours)
         self.code = theirs.code
         self.commands = [shown(outcome.command) for outcome in (theirs, ours)]
         self.stderr = [outcome.stderr.decode("utf-8", "backslashreplace")[-1500:] for outcome in (theirs, ours)]
@@ -82,7 +83,7 @@ class Checker:
         scenario = self.scenario(seed)
         theirs, ours, found = self.pair.run(scenario)
         left, met = intended.sort_out(scenario, theirs, ours, found)
-        return Report(seed, scenario, theirs, ours, left, met)
+        return Report(seed, scenario, theirs, ours, [] if support.refusal(theirs, ours) else left, met)
 
     def check_all(self, seeds, jobs, say=print):
         """The reports of all seeds; those with differences are printed as they come."""
@@ -97,7 +98,7 @@ class Checker:
 
 def failures_of_the_draw(reports, refused):
     """Whatever makes the run as a whole worthless: options that were not drawn, or an rsync that does not work."""
-    draws = collections.Counter(name for r in reports if not r.died and len(r.names) > LEAST_OTHERS for name in r.names)
+    draws = collections.Counter(name for r in reports if not r.died and not r.refused and len(r.names) > LEAST_OTHERS for name in r.names)
     wanted = [o for o in options.TABLE if o.name not in refused and (harness.is_root() or not o.privileged)]
     found = ["option %s was drawn %d times together with %d others, not %d times" % (o.name, draws[o.name], LEAST_OTHERS, LEAST_DRAWS)
              for o in wanted if draws[o.name] < LEAST_DRAWS]
@@ -119,6 +120,8 @@ def summary(reports, refused, seconds):
     met = collections.Counter(name for r in reports for name in r.met)
     print("%d seeds in %.0f s: %d differ, %d skipped because rsync died" % (
         len(reports), seconds, sum(bool(r.differences) for r in reports), sum(r.died for r in reports)))
+    for text, number in collections.Counter(r.refused for r in reports if r.refused).items():
+        print("%d seeds skipped: %s" % (number, text))
     print("exit codes: %s" % ", ".join("%s: %d" % pair for pair in sorted(codes.items())))
     if met:
         print("intended differences: %s" % ", ".join("%s: %d" % pair for pair in sorted(met.items())))
@@ -175,8 +178,9 @@ def main():
     os.chmod(directory, 0o755)
     started = time.monotonic()
     try:
-        refused = support.unsupported(program)
-        checker = Checker(program, directory, refused, arguments.keep, not arguments.local)
+        refused, partly = support.unsupported(program)
+        shells = not arguments.local and support.uses_remote_shells(program)
+        checker = Checker(program, directory, refused, arguments.keep, shells)
         if arguments.seed is not None:
             return one_seed(checker, arguments.seed, arguments)
         reports, start = [], random.SystemRandom().randrange(10 ** 6, 10 ** 9)
@@ -187,9 +191,11 @@ def main():
         else:
             reports = checker.check_all(seeds_of(arguments), arguments.jobs)
         summary(reports, refused, time.monotonic() - started)
+        print("remote shells: %s" % ("in 3 of 10 seeds" if shells else "not tried"))
         wrong = []
         if not arguments.minutes and not arguments.seeds:
             wrong = failures_of_the_draw(reports, refused) + stale(reports)
+            wrong += ["%s is refused, other names of the option are not" % spelling for spelling in partly]
             print("\n".join("FAILED: " + line for line in wrong) or "every supported option was drawn in at least %d seeds" % LEAST_DRAWS)
         return 1 if wrong or any(r.differences for r in reports) else 0
     finally:

@@ -5,7 +5,6 @@ A script whose options ursync does not support is skipped, and says which.
 """
 
 import os
-import re
 import shutil
 import sys
 
@@ -16,9 +15,9 @@ import intended  # noqa: E402
 import regressions  # noqa: E402
 import runner  # noqa: E402
 import scenario  # noqa: E402
+import support  # noqa: E402
 
 PROGRAM = os.environ.get("URINGSYNC_COMPAT_PROGRAM", os.path.join(harness.BIN_DIR, "ursync"))
-REFUSED = re.compile(rb"[^\n]*not supported[^\n]*")
 LEAST_SCRIPTS = 30
 
 
@@ -54,9 +53,9 @@ class Everyday(harness.Case):
                            make_shell(theirs_at, shutil.which("rsync"), "/"))
         theirs, ours, found = pair.run(case)
         self.assertFalse(theirs.died(), theirs.stderr)
-        refused = REFUSED.search(ours.stderr)
+        refused = support.REFUSAL.search(ours.stderr)
         if refused:
-            self.skipTest(refused.group().decode())
+            self.skipTest(refused.group().decode().strip())
         self.assertSame(intended.sort_out(case, theirs, ours, found)[0],
             "%s\n--- standard error\n%s" % (script, ours.stderr.decode("utf-8", "replace")))
 

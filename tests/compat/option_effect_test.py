@@ -44,7 +44,7 @@ class Effects(harness.Case):
     def setUp(self):
         super().setUp()
         if Effects.refused is None:
-            Effects.refused = support.unsupported(PROGRAM)
+            Effects.refused = support.unsupported(PROGRAM)[0]
 
     def pair(self):
         return runner.Pair(PROGRAM, self.dir)
