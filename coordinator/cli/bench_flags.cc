@@ -17,9 +17,9 @@ constexpr double kMaxSeconds = 60;
 }  // namespace
 
 void AddBenchFlags(CLI::App* command, BenchFlags* flags) {
-  RunFlags* run = &flags->run;
-  command->add_option("SRC", run->source, "Source endpoint")->required();
-  command->add_option("DST", run->destination, "Destination endpoint")->required();
+  Settings* run = &flags->run;
+  command->add_option("SRC", flags->source, "Source endpoint")->required();
+  command->add_option("DST", flags->destination, "Destination endpoint")->required();
   const std::string group = "What is measured";
   command->add_option("--seconds", flags->seconds, "Time of each step; 2 by default")
       ->check(CLI::Range(kMinSeconds, kMaxSeconds))
@@ -43,17 +43,25 @@ void AddBenchFlags(CLI::App* command, BenchFlags* flags) {
       ->check(CLI::Range(1u, kMaxJobs))
       ->type_name("N")
       ->group(how);
-  command->add_option("--timeout", run->timeout_seconds, "End (exit 30) when an agent answers so much later than it should; never by default")
+  command->add_option("--timeout", run->timeout, "End (exit 30) when an agent answers so much later than it should; never by default")
       ->check(CLI::Range(1u, kMaxTimeoutSeconds))
       ->type_name("SECONDS")
       ->group(how);
-  AddTlsFlags(command, &run->tls);
+  const std::string tls = "Mutual TLS, for agent:// endpoints";
+  command->add_option("--cert", run->cert, "Own certificate (PEM)")->envname("URINGSYNC_CERT")->type_name("FILE")->group(tls);
+  command->add_option("--key", run->key, "Its private key (PEM)")->envname("URINGSYNC_KEY")->type_name("FILE")->group(tls);
+  command->add_option("--ca", run->ca, "Authority that vouches for the agents (PEM)")
+      ->envname("URINGSYNC_CA")
+      ->type_name("FILE")
+      ->group(tls);
   command->add_flag("--json", run->json, "One JSON object (docs/json.md)")->group("Output");
 }
 
 absl::StatusOr<BenchOptions> ToBenchOptions(const BenchFlags& flags) {
   BenchOptions options;
-  US_ASSIGN_OR_RETURN(options.run, ToRunOptions(flags.run));
+  Settings settings = flags.run;
+  settings.operands = {flags.source, flags.destination};
+  US_ASSIGN_OR_RETURN(options.run, ToRunOptions(settings));
   options.plan.step_time = absl::Seconds(flags.seconds);
   options.plan.max_bytes = uint64_t{flags.max_mebibytes} << 20;
   return options;

@@ -75,6 +75,11 @@ void Console::Progress(std::string_view text) {
   progress_shown_ = true;
 }
 
+void Console::SetBuffer(char mode) {
+  std::lock_guard lock(mutex_);
+  std::setvbuf(options_.out, nullptr, mode == 'N' ? _IONBF : mode == 'L' ? _IOLBF : _IOFBF, mode == 'N' ? 0 : BUFSIZ);
+}
+
 void Console::ClearProgress() {
   std::lock_guard lock(mutex_);
   ClearLocked();

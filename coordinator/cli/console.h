@@ -48,7 +48,10 @@ class Console {
   // disk).
   bool Flush();
 
+  // How standard output is written from now on: 'N' at once, 'L' by line, 'B' by block. Before anything was printed.
+  void SetBuffer(char mode);
   bool err_is_terminal() const { return options_.err_is_terminal; }
+  bool out_is_terminal() const { return options_.out_is_terminal; }
   // Columns that a progress text may take.
   int columns() const;
 

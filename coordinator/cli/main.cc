@@ -1,4 +1,6 @@
 // uringsync: the operator's command. Wires what the commands need from the process, and nothing else.
+#include <langinfo.h>
+#include <locale.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -6,10 +8,12 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "coordinator/cli/app.h"
 #include "coordinator/cli/console.h"
+#include "coordinator/cli/ursync_command.h"
 #include "engine/base/exhaustion.h"
 
 namespace {
@@ -23,6 +27,21 @@ std::string SelfPath() {
   char path[PATH_MAX];
   const ssize_t n = ::readlink("/proc/self/exe", path, sizeof(path));
   return n > 0 ? std::string(path, static_cast<size_t>(n)) : std::string();
+}
+
+bool LocaleIsUtf8() {
+  const locale_t locale = ::newlocale(LC_CTYPE_MASK, "", nullptr);
+  if (locale == nullptr) return false;
+  const bool utf8 = std::strcmp(::nl_langinfo_l(CODESET, locale), "UTF-8") == 0;
+  ::freelocale(locale);
+  return utf8;
+}
+
+// The name by which the program was called decides which command line it has.
+bool CalledAsRsync(const char* path) {
+  const char* slash = std::strrchr(path, '/');
+  const char* name = slash == nullptr ? path : slash + 1;
+  return std::strcmp(name, "ursync") == 0 || std::strcmp(name, "rsync") == 0;
 }
 
 int TerminalColumns() {
@@ -43,6 +62,9 @@ int main(int argc, char** argv) {
   const uringsync::Program program{.console = &console,
                                    .self = SelfPath(),
                                    .agent_override = Variable("URINGSYNC_AGENT"),
-                                   .search_path = Variable("PATH")};
+                                   .search_path = Variable("PATH"),
+                                   .fallback = Variable("URSYNC_FALLBACK"),
+                                   .utf8 = LocaleIsUtf8()};
+  if (argc > 0 && CalledAsRsync(argv[0])) return uringsync::UrsyncCommand(argc, argv, program);
   return uringsync::RunApp(argc, argv, program);
 }

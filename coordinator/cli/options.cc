@@ -8,8 +8,9 @@
 #include <utility>
 
 #include "coordinator/cli/bench_flags.h"
-#include "coordinator/cli/run_flags.h"
-#include "coordinator/cli/suggest.h"
+#include "coordinator/cli/rsync/help.h"
+#include "coordinator/cli/rsync/parse.h"
+#include "coordinator/cli/rsync/suggest.h"
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
@@ -43,9 +44,6 @@ class HelpFormatter final : public CLI::Formatter {
 
 struct App {
   CLI::App root{"uringsync makes a directory tree equal to another one, on this host or between hosts.", "uringsync"};
-  RunFlags sync;
-  RunFlags plan;
-  RunFlags verify;
   BenchFlags bench;
   CertsOptions certs{.directory = {}, .hosts = {}, .days = kDefaultCertificateDays};
   DoctorOptions doctor;
@@ -59,34 +57,12 @@ struct App {
   bool version = false;
 };
 
+// sync, plan and verify are here for their names: what stands behind those is read by the option table (rsync/parse.h).
 void AddRunCommands(App* app) {
   app->sync_command = app->root.add_subcommand("sync", "Make DST equal to SRC");
-  app->sync_command->footer(
-      std::string("\n") + kEndpoints +
-      "\nEverything is kept by default: owner, group, mode, times, links, hard links, devices, xattrs, ACLs, holes.\n"
-      "What this process may not set (ownership, devices, privileged xattrs) is left out and counted, unless an\n"
-      "option names it.\n\n"
-      "Examples:\n"
-      "  uringsync sync --delete /srv/data /mnt/backup/data\n"
-      "  uringsync sync -n -v /srv/data agent://backup1/pool/data\n\n" +
-      kExitCodes);
-  AddRunFlags(app->sync_command, SyncMode::kSync, &app->sync);
-
   app->plan_command = app->root.add_subcommand("plan", "Show what a sync would do, one line an object; change nothing");
-  app->plan_command->footer(
-      std::string("\n") + kEndpoints +
-      "\nEach line has rsync's itemised form, e.g. '>f.st...... dir/file': YXcstpoguax with Y '>' contents move,\n"
-      "'c' made at the destination, 'h' hard link, '.' metadata only; X the kind; then what differs.\n"
-      "docs/cli.md has the table.\n\n" +
-      kExitCodes);
-  AddRunFlags(app->plan_command, SyncMode::kPlan, &app->plan);
-
   app->verify_command =
       app->root.add_subcommand("verify", "Compare two trees by content and metadata; list what differs");
-  app->verify_command->footer(
-      std::string("\n") + kEndpoints +
-      "\nBoth sides read every byte. Exit 0: equal. Exit 23: something differs, and is listed.\n\n" + kExitCodes);
-  AddRunFlags(app->verify_command, SyncMode::kVerify, &app->verify);
 
   app->bench_command = app->root.add_subcommand("bench", "Measure two endpoints and say what limits a sync between them");
   app->bench_command->footer(
@@ -167,7 +143,15 @@ const CLI::App* Chosen(const CLI::App* app) {
   return app;
 }
 
+std::optional<Command> RunKind(std::string_view command) {
+  if (command == "sync") return Command::kSync;
+  if (command == "plan") return Command::kPlan;
+  if (command == "verify") return Command::kVerify;
+  return std::nullopt;
+}
+
 std::vector<std::string> OptionNames(const CLI::App* command) {
+  if (const std::optional<Command> kind = RunKind(command->get_name())) return KnownOptions(*kind);
   std::vector<std::string> names;
   for (const CLI::Option* option : command->get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
@@ -213,14 +197,6 @@ absl::StatusOr<CommandLine> Collect(App* app) {
     return TextAnswer{"uringsync " + std::string(SoftwareVersion()) + " (protocol " + std::to_string(kProtocolVersion) +
                       ")\n"};
   }
-  const std::pair<CLI::App*, RunFlags*> runs[] = {
-      {app->sync_command, &app->sync}, {app->plan_command, &app->plan}, {app->verify_command, &app->verify}};
-  for (const auto& [command, flags] : runs) {
-    if (!command->parsed()) continue;
-    absl::StatusOr<RunOptions> run = ToRunOptions(*flags);
-    if (!run.ok()) return Usage(command, ToStd(run.status().message()));
-    return *std::move(run);
-  }
   if (app->bench_command->parsed()) {
     absl::StatusOr<BenchOptions> bench = ToBenchOptions(app->bench);
     if (!bench.ok()) return Usage(app->bench_command, ToStd(bench.status().message()));
@@ -232,9 +208,27 @@ absl::StatusOr<CommandLine> Collect(App* app) {
                                                     : "a command is missing: sync, plan, verify, bench, certs, doctor");
 }
 
+// `argv` begins with the command.
+absl::StatusOr<CommandLine> ParseRun(Command command, int argc, const char* const* argv) {
+  const auto usage = [argv](std::string_view reason) {
+    return LinkError(ErrorKind::kUsage, std::string(reason) + "\nTry 'uringsync " + argv[0] + " --help'.");
+  };
+  Parsed parsed = ParseArguments(command, argc, argv);
+  if (const auto* error = std::get_if<GrammarError>(&parsed)) return usage(error->text);
+  const Settings& settings = std::get<Settings>(parsed);
+  if (settings.help) return TextAnswer{HelpText(command)};
+  if (settings.info_help) return TextAnswer{InfoLevels::Help()};
+  absl::StatusOr<RunOptions> run = ToRunOptions(settings);
+  if (!run.ok()) return usage(ToStd(run.status().message()));
+  return *std::move(run);
+}
+
 }  // namespace
 
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv) {
+  if (argc > 1) {
+    if (const std::optional<Command> command = RunKind(argv[1])) return ParseRun(*command, argc - 1, argv + 1);
+  }
   std::unique_ptr<App> app = MakeApp();
   try {
     app->root.parse(argc, argv);

@@ -6,38 +6,15 @@
 //       if (auto* run = std::get_if<RunOptions>(&*line)) ...
 #pragma once
 
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "coordinator/cli/rsync/run_options.h"
 #include "coordinator/core/bench.h"
-#include "coordinator/core/run.h"
-#include "coordinator/link/endpoint.h"
-#include "proto/grpc_control.h"
 
 namespace uringsync {
-
-struct OutputOptions {
-  bool verbose = false;  // -v: a line for each object
-  bool quiet = false;    // -q: errors only
-  bool json = false;
-  bool stats = false;
-  std::optional<bool> progress;  // unset: when standard error is a terminal
-};
-
-// sync, plan, verify.
-struct RunOptions {
-  Endpoint source;
-  Endpoint destination;
-  // Mode and switches are set; targets, route and cancellation are left to the caller.
-  SyncRequest request;
-  ControlTlsFiles tls;
-  // For the private agent: --io-backend and --jobs as given.
-  std::vector<std::string> agent_arguments;
-  OutputOptions output;
-};
 
 struct BenchOptions {
   RunOptions run;  // endpoints, certificates, the private agent, targets

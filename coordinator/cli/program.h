@@ -13,6 +13,8 @@ struct Program {
   std::string self;            // path of the running executable
   std::string agent_override;  // $URINGSYNC_AGENT
   std::string search_path;     // $PATH
+  std::string fallback;        // $URSYNC_FALLBACK
+  bool utf8 = false;           // text of this process's locale is UTF-8
 };
 
 }  // namespace uringsync

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "coordinator/cli/json_reporter.h"
+#include "coordinator/cli/list_reporter.h"
+#include "coordinator/cli/rsync_reporter.h"
 #include "coordinator/cli/text_reporter.h"
 #include "engine/base/escape.h"
 
@@ -105,6 +107,8 @@ std::string RunReporter::Place(Side side, const RelPath& path) const {
 }
 
 std::unique_ptr<RunReporter> MakeReporter(ReportFacts facts, Console* console) {
+  if (facts.output.rsync && facts.output.rsync->list_only) return std::make_unique<ListReporter>(std::move(facts), console);
+  if (facts.output.rsync) return std::make_unique<RsyncReporter>(std::move(facts), console);
   if (facts.output.json) return std::make_unique<JsonReporter>(std::move(facts), console);
   return std::make_unique<TextReporter>(std::move(facts), console);
 }

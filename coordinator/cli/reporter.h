@@ -26,6 +26,15 @@ struct ReportFacts {
   std::string source;  // Endpoint::Display(): escaped
   std::string destination;
   Durability durability = Durability::kBatch;
+  // For rsync's words: operands as given and as absolute paths (endpoints of agents: as they are displayed), raw.
+  std::string source_path;
+  std::string destination_path;
+  std::string source_absolute;
+  std::string destination_absolute;
+  bool source_is_local = true;
+  bool destination_is_local = true;
+  MetadataSelection selection;
+  bool utf8 = false;  // the terminal's text is UTF-8
   bool acls_only = false;  // ACLs are kept and other xattrs are not: Itemize then tells them apart
   std::chrono::steady_clock::time_point start;
   std::function<std::chrono::steady_clock::time_point()> now;  // the clock, so that a test can hold it

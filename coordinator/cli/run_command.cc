@@ -1,10 +1,15 @@
 #include "coordinator/cli/run_command.h"
 
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "coordinator/cli/cancellation.h"
 #include "coordinator/cli/console.h"
 #include "coordinator/cli/interrupts.h"
@@ -22,8 +27,27 @@ namespace {
 constexpr std::chrono::milliseconds kAgentGrace{5000};
 constexpr std::chrono::milliseconds kSilentAgentGrace{500};
 
-ReportFacts FactsOf(const RunOptions& options) {
+std::string OperandPath(const Endpoint& endpoint) {
+  return endpoint.is_local() ? endpoint.local().path : endpoint.Display();
+}
+
+std::string AbsolutePath(const Endpoint& endpoint) {
+  std::error_code error;
+  if (!endpoint.is_local()) return endpoint.Display();
+  const std::filesystem::path path = std::filesystem::absolute(endpoint.local().path, error).lexically_normal();
+  return error ? endpoint.local().path : path.string();
+}
+
+ReportFacts FactsOf(const RunOptions& options, const Program& program) {
   ReportFacts facts;
+  facts.source_path = OperandPath(options.source);
+  facts.destination_path = OperandPath(options.destination);
+  facts.source_absolute = AbsolutePath(options.source);
+  facts.destination_absolute = AbsolutePath(options.destination);
+  facts.source_is_local = options.source.is_local();
+  facts.destination_is_local = options.destination.is_local();
+  facts.selection = options.request.selection;
+  facts.utf8 = program.utf8;
   facts.mode = options.request.mode;
   facts.output = options.output;
   facts.source = options.source.Display();
@@ -38,9 +62,11 @@ ReportFacts FactsOf(const RunOptions& options) {
 
 LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, RunReporter* reporter) {
   LinkOptions link;
-  link.writes = options.request.mode != SyncMode::kVerify;
+  const bool lists = options.output.rsync && options.output.rsync->list_only;
+  link.writes = options.request.mode != SyncMode::kVerify && !lists;
   link.deletes = options.request.delete_extraneous;
   link.tls = options.tls;
+  if (options.connect_timeout) link.connect_timeout = *options.connect_timeout;
   link.find_agent = [&program] { return FindAgentProgram(program.agent_override, program.self, program.search_path); };
   link.agent_arguments = options.agent_arguments;
   link.on_agent_warning = [reporter](std::string_view line) { reporter->Warn(line); };
@@ -60,7 +86,8 @@ int RunCommand(RunOptions options, const Program& program) {
   auto cancellation = std::make_shared<Cancellation>();
   Interrupts interrupts;
   interrupts.Watch([cancellation](int signal, int count) { cancellation->OnSignal(signal, count); });
-  std::unique_ptr<RunReporter> reporter = MakeReporter(FactsOf(options), program.console);
+  std::unique_ptr<RunReporter> reporter = MakeReporter(FactsOf(options, program), program.console);
+  if (options.output.rsync && options.output.rsync->outbuf != 0) program.console->SetBuffer(options.output.rsync->outbuf);
   reporter->Start();
 
   SyncOutcome outcome;
@@ -69,6 +96,10 @@ int RunCommand(RunOptions options, const Program& program) {
       Links::Open(options.source, options.destination, LinkOptionsOf(options, program, reporter.get()));
   absl::Status ready = links.ok() ? (*links)->Prepare(&options.request) : links.status();
   if (ready.ok()) {
+    if (options.stop_at) {
+      const absl::Duration left = absl::FromTimeT(*options.stop_at) - absl::Now();
+      options.request.total_timeout = std::max(absl::ZeroDuration(), left);
+    }
     options.request.cancel = cancellation->source.token();
     cancellation->running = true;
     outcome = RunSync(options.request, (*links)->source(), (*links)->destination(), *reporter);

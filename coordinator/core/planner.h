@@ -99,6 +99,12 @@ struct PlanCounters {
   uint64_t source_entries = 0;
   uint64_t source_files = 0;  // regular files
   uint64_t source_bytes = 0;  // their sizes
+  // The others by kind, as far as they were told one by one: what a digest or an index stands for is not in these.
+  uint64_t source_directories = 0;
+  uint64_t source_symlinks = 0;
+  uint64_t source_devices = 0;
+  uint64_t source_specials = 0;
+  uint64_t source_symlink_bytes = 0;  // lengths of their targets
   uint64_t destination_entries = 0;
   uint64_t unchanged = 0;  // source objects that need nothing
   uint64_t told_by_digest = 0;  // of those: never sent, a digest of their directory's entries is equal on both sides

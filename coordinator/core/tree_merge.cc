@@ -141,9 +141,21 @@ void TreeMerge::CountEntries(const Entry* source, const Entry* destination) {
   if (destination != nullptr) ++counters.destination_entries;
   if (source == nullptr) return;
   ++counters.source_entries;
-  if (source->type != FileType::kRegular) return;
-  ++counters.source_files;
-  counters.source_bytes += source->size_bytes;
+  switch (source->type) {
+    case FileType::kRegular:
+      ++counters.source_files;
+      counters.source_bytes += source->size_bytes;
+      return;
+    case FileType::kDirectory: ++counters.source_directories; return;
+    case FileType::kSymlink:
+      ++counters.source_symlinks;
+      counters.source_symlink_bytes += source->size_bytes;
+      return;
+    case FileType::kBlockDevice:
+    case FileType::kCharDevice: ++counters.source_devices; return;
+    case FileType::kFifo:
+    case FileType::kSocket: ++counters.source_specials; return;
+  }
 }
 
 absl::Status TreeMerge::Visit(Entry* source, Entry* destination) {

@@ -22,6 +22,7 @@ import mounts
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BIN_DIR = os.path.abspath(os.environ.get("URINGSYNC_BIN_DIR", os.path.join(REPOSITORY, "build", "release", "bin")))
 CLI = os.path.join(BIN_DIR, "uringsync")
+URSYNC = os.path.join(BIN_DIR, "ursync")
 AGENT = os.path.join(BIN_DIR, "uringsync-agent")
 # A slower build (sanitizers, coverage) gets more time; nothing asserts that something is fast but the bounds on dying peers.
 SLOWNESS = float(os.environ.get("URINGSYNC_TEST_SLOWNESS", "1"))

@@ -25,7 +25,8 @@ MAY_INCLUDE = {
     "engine/base": set(), "engine/coro": BASE, "engine/ring": CORO, "engine/delta": BASE, "engine/watch": BASE, "engine/fs": FLOOR_2, "engine/net": FLOOR_2,
     "engine/tree": FLOOR_3, "engine/transfer": FLOOR_3, "proto": FLOOR_4, "agent": FLOOR_4 | {"proto"},
     "coordinator/core": FLOOR_4 | {"proto"}, "coordinator/link": FLOOR_4 | {"proto", "coordinator/core"},
-    "coordinator/cli": FLOOR_4 | {"proto", "coordinator/core", "coordinator/link"},
+    "coordinator/cli/rsync": FLOOR_4 | {"proto", "coordinator/core", "coordinator/link"},
+    "coordinator/cli": FLOOR_4 | {"proto", "coordinator/core", "coordinator/link", "coordinator/cli/rsync"},
 }
 GENERATED = "uringsync/v1"  # protobuf's output, for proto/ alone
 LARGE_FILE_LINES = 450
@@ -182,14 +183,27 @@ class Documents(unittest.TestCase):
                 line.startswith("  ") else line)}
 
     def test_every_flag_of_the_command_is_in_its_page_and_the_other_way_round(self):
-        page = read("docs/cli.md")
+        page = read("docs/cli.md") + read("docs/rsync-compatibility.md")
         shown = set()
         for command in (["sync"], ["plan"], ["verify"], ["bench"], ["certs", "init"], ["doctor"], []):
             shown |= self.flags_of("uringsync", *command)
         self.assertIn("--delete", shown)
         self.assertEqual(set(), shown - set(FLAG.findall(page)), "shown by --help, missing in docs/cli.md")
+        rsyncs = self.flags_of("ursync")
+        self.assertIn("--itemize-changes", rsyncs)
+        self.assertEqual(set(), rsyncs - set(FLAG.findall(page)), "shown by ursync --help, missing in docs/rsync-compatibility.md")
         others = self.flags_of("uringsync-agent")
-        self.assertEqual(set(), set(FLAG.findall(page)) - shown - others - {"--numeric-ids", "--itemize-changes"}, "in docs/cli.md, unknown to the program")
+        self.assertEqual(set(), set(FLAG.findall(read("docs/cli.md"))) - shown - rsyncs - others, "in docs/cli.md, unknown to the program")
+
+    def test_every_option_of_the_installed_rsync_has_a_row(self):
+        try:
+            shown = subprocess.run(["rsync", "--help"], capture_output=True, text=True).stdout
+        except FileNotFoundError:
+            self.skipTest("rsync is not installed")
+        names = {n for line in shown.splitlines() if re.match(r"\s?--?\w", line) for n in FLAG.findall(line.split("  ")[0])}
+        rows = "".join(line.split(" | ")[0] for line in read("docs/rsync-compatibility.md").splitlines() if line.startswith("| `-"))
+        self.assertIn("--verbose", names)
+        self.assertEqual(set(), names - set(FLAG.findall(rows)) - {"--no-"}, "without a row in docs/rsync-compatibility.md")
 
     def test_every_flag_of_the_agent_is_in_its_page(self):
         shown = self.flags_of("uringsync-agent")

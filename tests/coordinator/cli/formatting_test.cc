@@ -9,7 +9,7 @@
 
 #include "coordinator/cli/console.h"
 #include "coordinator/cli/progress.h"
-#include "coordinator/cli/suggest.h"
+#include "coordinator/cli/rsync/suggest.h"
 #include "coordinator/cli/units.h"
 
 namespace uringsync {

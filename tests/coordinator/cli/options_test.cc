@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "coordinator/cli/transfer_flags.h"
+#include "coordinator/cli/rsync/transfer_settings.h"
 #include "coordinator/link/link_error.h"
 #include "tests/support/status_matchers.h"
 
@@ -194,7 +194,7 @@ TEST(OptionsTest, DeltaReflinkAndDirectIoAreSaidForBothAgents) {
   EXPECT_EQ(RunOf({"sync", "--whole-file", "/a", "agent://h/r"}).request.delta, DeltaPolicy::kOff);
   EXPECT_EQ(RunOf({"sync", "--no-whole-file", "/a", "agent://h/r"}).request.delta, DeltaPolicy::kForce);
   EXPECT_THAT(Refusal({"sync", "--no-whole-file", "/a", "/b"}), HasSubstr("two local paths"));
-  EXPECT_THAT(Refusal({"sync", "-W", "--no-whole-file", "/a", "agent://h/r"}), HasSubstr("whole-file"));
+  EXPECT_EQ(RunOf({"sync", "--no-whole-file", "-W", "/a", "agent://h/r"}).request.delta, DeltaPolicy::kOff) << "the last one counts";
   EXPECT_EQ(RunOf({"sync", "--reflink=always", "/a", "/b"}).request.reflink, ReflinkMode::kAlways);
   EXPECT_EQ(RunOf({"sync", "--reflink", "never", "/a", "/b"}).request.reflink, ReflinkMode::kNever);
   for (const auto& [text, mode] : {std::pair("--direct-io=auto", DirectIoMode::kAuto),
@@ -220,12 +220,16 @@ TEST(OptionsTest, ValuesOutOfRangeAreRefused) {
   EXPECT_THAT(Refusal({"sync", "--connections", "65", "/a", "agent://h/r"}), HasSubstr("--connections"));
 }
 
+TEST(OptionsTest, OfOppositesTheLastOneCounts) {
+  EXPECT_FALSE(RunOf({"sync", "--owner", "--no-owner", "/a", "/b"}).request.selection.owner);
+  EXPECT_TRUE(RunOf({"sync", "--no-owner", "--owner", "/a", "/b"}).request.selection.explicit_owner);
+  EXPECT_FALSE(RunOf({"sync", "--devices", "--no-devices", "/a", "/b"}).request.explicit_devices);
+  EXPECT_EQ(RunOf({"sync", "--progress", "--no-progress", "/a", "/b"}).output.progress, false);
+}
+
 TEST(OptionsTest, ContradictionsAreRefused) {
-  Refusal({"sync", "--owner", "--no-owner", "/a", "/b"});
-  Refusal({"sync", "--devices", "--no-devices", "/a", "/b"});
-  Refusal({"sync", "--xattrs", "--no-xattrs", "/a", "/b"});
+  Refusal({"sync", "--xattr=lustre.lov", "--no-xattrs", "/a", "/b"});
   Refusal({"sync", "-q", "-v", "/a", "/b"});
-  Refusal({"sync", "--progress", "--no-progress", "/a", "/b"});
   Refusal({"sync", "--json", "--stats", "/a", "/b"});
 }
 

@@ -1,10 +1,12 @@
-#include "coordinator/cli/transfer_flags.h"
+#include "coordinator/cli/rsync/transfer_settings.h"
 
-#include <CLI/CLI.hpp>
-#include <array>
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
+#include <string>
 
+#include "absl/strings/numbers.h"
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
@@ -29,28 +31,38 @@ absl::StatusOr<int> ParseLevel(const std::string& text) {
                " to " + std::to_string(kMaxCompressLevel) + " belongs there");
 }
 
-absl::StatusOr<CompressionSettings> ToCompression(const TransferFlags& flags, bool local) {
-  CompressionSettings settings;
-  if (local && (!flags.compress_choice.empty() || flags.compress_level)) {
-    const std::string option = flags.compress_level ? "--compress-level" : "--compress-choice";
+// nullopt where none was given. rsync takes any number and goes as far as it can.
+absl::StatusOr<std::optional<int>> AskedLevel(const Settings& settings) {
+  if (!settings.compress_level) return std::optional<int>();
+  const absl::StatusOr<int> level = ParseLevel(*settings.compress_level);
+  int number = 0;
+  if (!level.ok() && settings.command == Command::kUrsync && absl::SimpleAtoi(*settings.compress_level, &number)) {
+    return std::optional<int>(std::clamp(number, kMinCompressLevel, kMaxCompressLevel));
+  }
+  US_RETURN_IF_ERROR(level.status());
+  return std::optional<int>(*level);
+}
+
+absl::StatusOr<CompressionSettings> ToCompression(const Settings& settings, bool local) {
+  CompressionSettings result;
+  if (local && settings.command != Command::kUrsync && (!settings.compress_choice.empty() || settings.compress_level)) {
+    const std::string option = settings.compress_level ? "--compress-level" : "--compress-choice";
     return Usage(option + ": no content crosses a connection between two local paths");
   }
-  std::optional<int> level;
-  if (flags.compress_level) {
-    US_ASSIGN_OR_RETURN(level, ParseLevel(*flags.compress_level));
-  }
-  const std::string& choice = flags.compress_choice;
+  US_ASSIGN_OR_RETURN(const std::optional<int> level, AskedLevel(settings));
+  const std::string& choice = settings.compress_choice;
   if (choice == "none") {
     if (level) return Usage("--compress-level has no meaning with --compress-choice=none");
-    return settings;
+    return result;
   }
+  if (local && settings.command == Command::kUrsync) return result;
   if (level || choice == "zstd") {
-    settings.mode = CompressionMode::kFixed;
-    settings.level = level.value_or(0) == 0 ? kDefaultCompressLevel : *level;
-  } else if (choice == "auto" || flags.compress) {
-    settings.mode = CompressionMode::kAdaptive;
+    result.mode = CompressionMode::kFixed;
+    result.level = level.value_or(0) == 0 ? kDefaultCompressLevel : *level;
+  } else if (choice == "auto" || settings.compress) {
+    result.mode = CompressionMode::kAdaptive;
   }
-  return settings;
+  return result;
 }
 
 // Bytes that the unit of a rate stands for; nullopt: no unit.
@@ -87,41 +99,16 @@ absl::StatusOr<uint64_t> ParseByteRate(std::string_view text) {
   return static_cast<uint64_t>(rate);
 }
 
-void AddTransferFlags(CLI::App* command, TransferFlags* flags) {
-  const std::string group = "How contents travel";
-  command
-      ->add_flag(
-          "-z,--compress", flags->compress,
-          "Compress contents between two agents where that is faster: the level follows the link and the processor")
-      ->group(group);
-  command
-      ->add_option("--compress-choice", flags->compress_choice,
-                   "zstd: always; auto: as -z; none. Implies -z but for none")
-      ->check(CLI::IsMember({"zstd", "auto", "none"}))
-      ->type_name("zstd|auto|none")
-      ->group(group);
-  command
-      ->add_option("--compress-level", flags->compress_level,
-                   "Always zstd at this level, -7 to 19; 0 is its default, 3")
-      ->type_name("N")
-      ->group(group);
-  command
-      ->add_option("--bwlimit", flags->bwlimit,
-                   "Contents go no faster than this: KiB a second, or with a suffix K, M, G; 0: no limit")
-      ->type_name("RATE")
-      ->group(group);
-}
-
-absl::Status ApplyTransferFlags(const TransferFlags& flags, bool local, SyncRequest* request) {
-  US_ASSIGN_OR_RETURN(request->compression, ToCompression(flags, local));
-  if (!flags.bwlimit.empty()) {
-    const absl::StatusOr<uint64_t> rate = ParseByteRate(flags.bwlimit);
+absl::Status ApplyTransferSettings(const Settings& settings, bool local, SyncRequest* request) {
+  US_ASSIGN_OR_RETURN(request->compression, ToCompression(settings, local));
+  if (!settings.bwlimit.empty()) {
+    const absl::StatusOr<uint64_t> rate = ParseByteRate(settings.bwlimit);
     if (!rate.ok()) {
-      return Usage("--bwlimit " + EscapeName(flags.bwlimit) + ": " + std::string(ToStd(rate.status().message())));
+      return Usage("--bwlimit " + EscapeName(settings.bwlimit) + ": " + std::string(ToStd(rate.status().message())));
     }
     request->bytes_per_second = *rate;
   }
-  request->background = flags.background;
+  request->background = settings.background;
   return absl::OkStatus();
 }
 

@@ -1,4 +1,4 @@
-#include "coordinator/cli/suggest.h"
+#include "coordinator/cli/rsync/suggest.h"
 
 #include <algorithm>
 

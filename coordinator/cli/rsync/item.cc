@@ -1,0 +1,127 @@
+#include "coordinator/cli/rsync/item.h"
+
+#include <cstdio>
+
+namespace uringsync {
+namespace {
+
+constexpr size_t kCodeColumns = 11;
+
+char KindLetter(FileType type) {
+  switch (type) {
+    case FileType::kRegular: return 'f';
+    case FileType::kDirectory: return 'd';
+    case FileType::kSymlink: return 'L';
+    case FileType::kBlockDevice:
+    case FileType::kCharDevice: return 'D';
+    case FileType::kFifo:
+    case FileType::kSocket: return 'S';
+  }
+  return 'f';
+}
+
+char UpdateLetter(ActionKind kind, bool sends) {
+  switch (kind) {
+    case ActionKind::kPutFile: return sends ? '<' : '>';
+    case ActionKind::kLink: return 'h';
+    case ActionKind::kSetMetadata:
+    case ActionKind::kDelete: return '.';
+    case ActionKind::kMakeDirectory:
+    case ActionKind::kPutSymlink:
+    case ActionKind::kPutSpecial: return 'c';
+  }
+  return '.';
+}
+
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+// Bytes of the valid UTF-8 sequence of more than one byte that `text` begins with; 0: none.
+size_t Utf8Length(std::string_view text) {
+  const auto byte = [&text](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  const size_t length = lead >= 0xF0 && lead <= 0xF4 ? 4 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xC2 && lead < 0xE0 ? 2 : 0;
+  if (length == 0 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+  }
+  if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F)) return 0;
+  if ((lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F)) return 0;
+  return length;
+}
+
+}  // namespace
+
+std::string ItemCode(const Action& action, const Differences& differences, const ItemRules& rules) {
+  if (action.kind == ActionKind::kDelete) return "*deleting  ";
+  const FileType type = action.wanted.type;
+  std::string code = {UpdateLetter(action.kind, rules.sends), KindLetter(type)};
+  // An object of another type makes way first, so all of it is new.
+  if (differences.Has(Attribute::kExistence) || differences.Has(Attribute::kType)) return code.append(9, '+');
+  const auto mark = [&code](bool differs, char letter) { code += differs ? letter : '.'; };
+  mark(differences.Has(Attribute::kContent) || differences.Has(Attribute::kTarget) || differences.Has(Attribute::kDeviceNumber), 'c');
+  mark(differences.Has(Attribute::kSize), 's');
+  const bool remade = action.kind != ActionKind::kSetMetadata && action.kind != ActionKind::kMakeDirectory;
+  if (rules.selection.mtime) {
+    mark(differences.Has(Attribute::kMtime), 't');
+  } else {
+    mark(remade, 'T');
+  }
+  mark(differences.Has(Attribute::kMode), 'p');
+  mark(differences.Has(Attribute::kOwner), 'o');
+  mark(differences.Has(Attribute::kGroup), 'g');
+  mark(differences.Has(Attribute::kAtime), 'u');
+  // Both share a digest: where both are kept, 'x' stands for either.
+  mark(differences.NeedsXattrs() && !rules.selection.xattrs, 'a');
+  mark(differences.NeedsXattrs() && rules.selection.xattrs, 'x');
+  // Nothing but the link: rsync leaves all of it blank.
+  if (code.find_first_not_of('.', 2) == std::string::npos) code.replace(2, code.size() - 2, kCodeColumns - 2, ' ');
+  return code;
+}
+
+std::string ItemName(const RelPath& path, FileType type) {
+  if (path.is_root()) return type == FileType::kDirectory ? "./" : ".";
+  std::string name = path.text();
+  if (type == FileType::kDirectory) name += '/';
+  return name;
+}
+
+std::string ItemArrow(const Action& action) {
+  if (action.kind == ActionKind::kDelete) return {};
+  if (action.kind == ActionKind::kLink) return " => " + action.link_target.text();
+  if (action.wanted.type == FileType::kSymlink) return " -> " + action.wanted.symlink_target;
+  return {};
+}
+
+bool NamedWithoutLetters(const Action& action) {
+  return action.kind != ActionKind::kSetMetadata || action.wanted.type == FileType::kDirectory;
+}
+
+std::string PrintableText(std::string_view bytes, const PrintRules& rules) {
+  std::string out;
+  out.reserve(bytes.size());
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    const unsigned char c = static_cast<unsigned char>(bytes[i]);
+    const bool looks_escaped = c == '\\' && i + 4 < bytes.size() && bytes[i + 1] == '#' && IsDigit(bytes[i + 2]) &&
+                               IsDigit(bytes[i + 3]) && IsDigit(bytes[i + 4]);
+    if (c >= 0x80 && rules.utf8 && !rules.eight_bit) {
+      if (const size_t length = Utf8Length(bytes.substr(i)); length > 0) {
+        out += bytes.substr(i, length);
+        i += length - 1;
+        continue;
+      }
+    }
+    const bool prints = c == '\t' || (c >= ' ' && (rules.eight_bit || c < 0x7F));
+    if (prints && !looks_escaped) {
+      out += static_cast<char>(c);
+      continue;
+    }
+    char escape[8];
+    std::snprintf(escape, sizeof(escape), "\\#%03o", c);
+    out += escape;
+  }
+  return out;
+}
+
+}  // namespace uringsync

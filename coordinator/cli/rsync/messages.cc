@@ -1,0 +1,78 @@
+#include "coordinator/cli/rsync/messages.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace uringsync {
+namespace {
+
+// rsync(1), EXIT VALUES.
+constexpr std::pair<int, const char*> kReasons[] = {
+    {1, "syntax or usage error"},
+    {2, "protocol incompatibility"},
+    {3, "errors selecting input/output files, dirs"},
+    {4, "requested action not supported"},
+    {5, "error starting client-server protocol"},
+    {10, "error in socket IO"},
+    {11, "error in file IO"},
+    {12, "error in rsync protocol data stream"},
+    {14, "error in IPC code"},
+    {20, "received SIGINT, SIGTERM, or SIGHUP"},
+    {23, "some files/attrs were not transferred (see previous errors)"},
+    {24, "some files vanished before they could be transferred"},
+    {25, "the --max-delete limit stopped deletions"},
+    {30, "timeout in data send/receive"},
+    {35, "timeout waiting for daemon connection"},
+};
+
+// What rsync calls an operation that failed at a file.
+std::string OperationText(const Problem& problem) {
+  const std::string& operation = problem.operation;
+  if (problem.side == Side::kSource && (operation == "open" || operation == "openat" || operation == "openat2")) {
+    return "send_files failed to open";
+  }
+  if (operation == "opendir" || operation == "getdents64" || operation == "getdents") return "opendir";
+  if (operation == "stat" || operation == "statx" || operation == "fstatat") return "link_stat";
+  if (operation == "readlink" || operation == "readlinkat") return "readlink_stat";
+  return operation.empty() ? "copy" : operation;
+}
+
+}  // namespace
+
+std::string ProblemText(const Problem& problem, std::string_view path) {
+  if (problem.kind == ProblemKind::kVanished) return "file has vanished: \"" + std::string(path) + "\"";
+  const char* who = problem.side == Side::kSource        ? "[sender] "
+                    : problem.side == Side::kDestination ? "[Receiver] "
+                                                         : "";
+  std::string operation = OperationText(problem);
+  const bool sentence = operation.find(" failed") != std::string::npos;
+  std::string line = std::string("ursync: ") + who + operation + " \"" + std::string(path) + "\"" + (sentence ? "" : " failed") + ": ";
+  if (problem.error != 0) {
+    line += std::string(std::strerror(problem.error)) + " (" + std::to_string(problem.error) + ")";
+    if (!problem.detail.empty()) line += ": " + problem.detail;
+    return line;
+  }
+  switch (problem.kind) {
+    case ProblemKind::kChanged: return line + "the file kept changing; the old one stays";
+    case ProblemKind::kIntegrity: return line + "contents arrived damaged again and again";
+    default: return line + (problem.detail.empty() ? "it was changed by somebody else meanwhile" : problem.detail);
+  }
+}
+
+std::string ExitReason(int code) {
+  if (code == 0) return {};
+  const char* reason = "unexplained error";
+  for (const auto& [number, text] : kReasons) {
+    if (number == code) reason = text;
+  }
+  return std::string(reason) + " (code " + std::to_string(code) + ")";
+}
+
+std::string ExitLine(std::string_view program, int code) {
+  if (code == 0) return {};
+  const bool vanished = code == static_cast<int>(ExitCode::kVanished);
+  return std::string(program) + (vanished ? " warning: " : " error: ") + ExitReason(code);
+}
+
+}  // namespace uringsync

@@ -1,0 +1,22 @@
+// Errors in rsync's words: the line of an object that failed, and the last line of a run that did not go well.
+//
+// Thread rule: functions.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "coordinator/core/exit_code.h"
+#include "proto/messages.h"
+
+namespace uringsync {
+
+// `ursync: [sender] send_files failed to open "/src/a": Permission denied (13)`. `path`: of the object, raw; the line is raw too.
+std::string ProblemText(const Problem& problem, std::string_view path);
+
+// "some files/attrs were not transferred (see previous errors) (code 23)": the reason of an exit code and its number. Empty for 0.
+std::string ExitReason(int code);
+// "ursync error: <reason>", or "ursync warning: ..." where only something vanished.
+std::string ExitLine(std::string_view program, int code);
+
+}  // namespace uringsync

@@ -1,0 +1,100 @@
+// Effects of the option table, by member of Settings.
+//
+// Thread rule: functions.
+#pragma once
+
+#include <charconv>
+#include <string>
+
+#include "absl/status/status.h"
+#include "coordinator/cli/rsync/settings.h"
+
+namespace uringsync {
+
+// Reasons for a refusal that several options share.
+inline constexpr char kLater[] = "this version cannot do it";
+inline constexpr char kDaemon[] =
+    "rsync daemons are not spoken to; use HOST:PATH or agent://HOST/ROOT, or set URSYNC_FALLBACK=rsync";
+inline constexpr char kBatch[] = "there are no batch files; 'uringsync plan' shows what a run would do";
+inline constexpr char kDebug[] = "there is no debug text; --info, -i and --stats tell what a run does";
+
+template <auto Member, auto Value>
+absl::Status Set(Settings& settings, const std::string&) {
+  settings.*Member = Value;
+  return absl::OkStatus();
+}
+
+// Several members at once.
+template <bool Value, auto... Members>
+absl::Status SetAll(Settings& settings, const std::string&) {
+  ((settings.*Members = Value), ...);
+  return absl::OkStatus();
+}
+
+template <auto Member>
+absl::Status Store(Settings& settings, const std::string& value) {
+  settings.*Member = value;
+  return absl::OkStatus();
+}
+
+template <auto Member>
+absl::Status Clear(Settings& settings, const std::string&) {
+  settings.*Member = {};
+  return absl::OkStatus();
+}
+
+template <auto Member>
+absl::Status Append(Settings& settings, const std::string& value) {
+  (settings.*Member).push_back(value);
+  return absl::OkStatus();
+}
+
+template <auto Member>
+absl::Status Count(Settings& settings, const std::string&) {
+  ++(settings.*Member);
+  return absl::OkStatus();
+}
+
+// A whole number within bounds; the errors are rsync's.
+template <auto Member, long long kLeast, long long kMost>
+absl::Status Number(Settings& settings, const std::string& value) {
+  long long number = 0;
+  const char* end = value.data() + value.size();
+  const auto [stop, error] = std::from_chars(value.data(), end, number);
+  if (error != std::errc() || stop != end) return absl::InvalidArgumentError("invalid numeric value");
+  if (number < kLeast || number > kMost) {
+    return absl::InvalidArgumentError("a number from " + std::to_string(kLeast) + " to " + std::to_string(kMost) +
+                                      " belongs there");
+  }
+  settings.*Member = static_cast<decltype(number)>(number);
+  return absl::OkStatus();
+}
+
+// One of the words of a string literal, separated by '|'.
+template <size_t kSize>
+struct Words {
+  char text[kSize];
+  constexpr Words(const char (&words)[kSize]) {
+    for (size_t i = 0; i < kSize; ++i) text[i] = words[i];
+  }
+};
+template <auto Member, Words kWords>
+absl::Status OneOf(Settings& settings, const std::string& value) {
+  std::string_view rest = kWords.text;
+  while (!rest.empty()) {
+    const size_t end = rest.find('|');
+    if (!value.empty() && rest.substr(0, end) == value) {
+      settings.*Member = value;
+      return absl::OkStatus();
+    }
+    rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
+  }
+  return absl::InvalidArgumentError("one of " + std::string(kWords.text) + " belongs there");
+}
+
+// The option says what is so anyway, or how rsync works inside.
+inline absl::Status Already(Settings&, const std::string&) {
+  return absl::OkStatus();
+}
+
+}  // namespace uringsync

@@ -1,0 +1,71 @@
+// RunOptions: a run that was asked for, ready to be started: what Settings and operands mean together.
+//
+// Thread rule: functions and values.
+// Use:  absl::StatusOr<RunOptions> run = ToRunOptions(settings);
+#pragma once
+
+#include <chrono>
+#include <ctime>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "coordinator/cli/rsync/info_levels.h"
+#include "coordinator/cli/rsync/settings.h"
+#include "coordinator/core/run.h"
+#include "coordinator/link/endpoint.h"
+#include "proto/grpc_control.h"
+
+namespace uringsync {
+
+// How a run is told in rsync's words.
+struct RsyncTelling {
+  InfoLevels info;
+  std::string format;    // a line for each object (out_format.h); empty: none
+  std::string log_file;  // empty: none
+  std::string log_format;
+  int human = 1;
+  bool eight_bit = false;
+  bool list_only = false;
+  bool recursive = true;      // of list_only
+  bool list_targets = false;  // of list_only: where symlinks lead
+  bool dry_run = false;
+  char outbuf = 0;
+};
+
+struct OutputOptions {
+  bool verbose = false;  // -v: a line for each object
+  bool quiet = false;    // -q: errors only
+  bool json = false;
+  bool stats = false;
+  std::optional<bool> progress;         // unset: when standard error is a terminal
+  std::optional<RsyncTelling> rsync;    // unset: in our own words
+};
+
+// sync, plan, verify, ursync.
+struct RunOptions {
+  Endpoint source;
+  Endpoint destination;
+  // Mode and switches are set; targets, route and cancellation are left to the caller.
+  SyncRequest request;
+  ControlTlsFiles tls;
+  std::optional<std::chrono::milliseconds> connect_timeout;
+  std::optional<std::time_t> stop_at;
+  // For the private agent: --io-backend and --jobs as given.
+  std::vector<std::string> agent_arguments;
+  OutputOptions output;
+};
+
+// LinkError(kUsage) for operands that cannot be read, for options that contradict each other, and for options that have no effect on
+// these endpoints. ursync's operands are looked at by its command; the others have SRC and DST.
+absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings);
+
+// LinkError(kUsage) for options that contradict each other, whatever the operands.
+absl::Status CheckCombinations(const Settings& settings);
+
+// How `settings` want to be told; nullopt: in our own words (uringsync without one of rsync's options for that).
+// LinkError(kUsage): a format that cannot be.
+absl::StatusOr<std::optional<RsyncTelling>> ToTelling(const Settings& settings);
+
+}  // namespace uringsync

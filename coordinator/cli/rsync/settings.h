@@ -1,0 +1,105 @@
+// Settings: a command line of ursync, or of uringsync sync, plan and verify, as values: what was asked for, before anything is
+// looked at. The option table (option_table.h) says which option sets which member.
+//
+// Thread rule: values.
+#pragma once
+
+#include <cstdint>
+#include <ctime>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace uringsync {
+
+// Who is asked. Bits, so that a row of the table can be for several.
+enum class Command : uint8_t { kUrsync = 1, kSync = 2, kPlan = 4, kVerify = 8 };
+
+// Members that belong to an option have its name; a value that was not given is empty or nullopt.
+struct Settings {
+  Command command = Command::kUrsync;
+  // SRC... DST, or SRC alone.
+  std::vector<std::string> operands;
+
+  // What is looked at.
+  bool recursive = false;
+  int one_file_system = 0;  // 2: mount points are left out themselves
+  bool links = false;
+  bool devices = false;
+  bool specials = false;
+  bool checksum = false;
+  bool no_index = false;
+  bool allow_extra = false;
+
+  // What is kept.
+  bool perms = false;
+  bool owner = false;
+  bool group = false;
+  bool times = false;
+  bool atimes = false;
+  bool acls = false;
+  bool xattrs = false;
+  bool hard_links = false;
+  bool sparse = false;
+  bool selinux = false;
+  std::vector<std::string> extra_xattrs;
+  bool omit_root_metadata = false;
+  // Failing to set them is an error.
+  bool must_owner = false;
+  bool must_devices = false;
+  bool must_xattrs = false;
+
+  // What is changed.
+  bool dry_run = false;
+  bool delete_extraneous = false;
+  int delete_whens = 0;  // how many --delete-WHEN were given
+  bool force = false;
+
+  // How it runs.
+  std::string durability;
+  std::string reflink;
+  std::string direct_io;
+  std::string io_backend;
+  unsigned jobs = 0;
+  unsigned connections = 0;
+  bool background = false;
+  std::optional<bool> whole_file;
+  bool compress = false;
+  std::string compress_choice;
+  std::optional<std::string> compress_level;
+  std::string bwlimit;
+  bool wait = false;
+  unsigned timeout = 0;  // seconds; 0: none
+  unsigned contimeout = 0;  // seconds; 0: the usual
+  unsigned stop_minutes = 0;              // after the start; 0: no end
+  std::optional<std::time_t> stop_at;
+  std::string cert;
+  std::string key;
+  std::string ca;
+
+  // What is told.
+  int verbose = 0;
+  bool quiet = false;
+  int itemize = 0;
+  std::optional<std::string> out_format;
+  std::string log_file;
+  std::optional<std::string> log_file_format;
+  bool stats = false;
+  bool list_only = false;
+  std::optional<bool> progress;
+  std::vector<std::string> info;  // texts of --info, in order
+  int human = 1;                  // 0: plain digits, 1: groups, 2: units of 1000, 3: of 1024
+  bool eight_bit = false;
+  bool json = false;
+
+  char outbuf = 0;         // N, L or B; 0: as standard output is
+  bool info_help = false;
+  int version = 0;
+  bool help = false;
+
+  // What `command` does when no option is given: ursync keeps nothing, as rsync; the others keep everything.
+  static Settings For(Command command);
+  friend bool operator==(const Settings&, const Settings&) = default;
+};
+
+}  // namespace uringsync

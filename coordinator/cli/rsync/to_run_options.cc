@@ -1,0 +1,200 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/time.h"
+#include "coordinator/cli/rsync/out_format.h"
+#include "coordinator/cli/rsync/run_options.h"
+#include "coordinator/cli/rsync/transfer_settings.h"
+#include "coordinator/link/link_error.h"
+#include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+#include "proto/handshake.h"
+
+namespace uringsync {
+namespace {
+
+constexpr char kItemized[] = "%i %n%L";
+constexpr char kNames[] = "%n%L";
+
+absl::Status Usage(const std::string& text) {
+  return LinkError(ErrorKind::kUsage, text);
+}
+
+// Attributes that are left out unless named, and may be named.
+bool MayBeNamed(std::string_view name) {
+  return name == "trusted.lov" || name == "system.nfs4_acl" || (name.substr(0, 7) == "lustre." && name.size() > 7);
+}
+
+absl::StatusOr<MetadataSelection> ToSelection(const Settings& settings) {
+  MetadataSelection selection;
+  selection.mode = settings.perms;
+  selection.owner = settings.owner;
+  selection.group = settings.group;
+  selection.mtime = settings.times;
+  selection.atime = settings.atimes;
+  selection.xattrs = settings.xattrs;
+  selection.acls = settings.acls;
+  selection.selinux = settings.selinux;
+  selection.explicit_owner = settings.must_owner;
+  selection.explicit_privileged_xattrs = settings.must_xattrs;
+  if (!settings.extra_xattrs.empty() && !settings.xattrs) return Usage("--xattr has no meaning without --xattrs");
+  for (const std::string& name : settings.extra_xattrs) {
+    if (!MayBeNamed(name)) {
+      return Usage("--xattr " + EscapeName(name) +
+                   ": only lustre.*, trusted.lov and system.nfs4_acl are left out by default; "
+                   "every other one is kept already (security.selinux: --selinux)");
+    }
+    selection.extra_xattrs.push_back(name);
+  }
+  std::sort(selection.extra_xattrs.begin(), selection.extra_xattrs.end());
+  selection.extra_xattrs.erase(std::unique(selection.extra_xattrs.begin(), selection.extra_xattrs.end()),
+                               selection.extra_xattrs.end());
+  return selection;
+}
+
+// Options that mean nothing on these endpoints. rsync's users give many of them always; ours gave them for a reason.
+absl::Status CheckEndpoints(const Settings& settings, const Endpoint& source, const Endpoint& destination) {
+  const bool starts_agent = source.is_local() || destination.is_local();
+  const bool two_agents = !(source.is_local() && destination.is_local());
+  if (!settings.io_backend.empty() && !starts_agent) {
+    return Usage(
+        "--io-backend is of the private agent for local paths; both endpoints are running agents, which have settings of their own");
+  }
+  if (settings.connections > 0 && !two_agents) {
+    return Usage("--connections: no content crosses a connection between two local paths");
+  }
+  if (settings.whole_file == false && !two_agents && settings.command != Command::kUrsync) {
+    return Usage("--no-whole-file: between two local paths both files would be read to save a copy of one");
+  }
+  if (settings.reflink == "always" && source.is_local() != destination.is_local()) {
+    return Usage("--reflink=always: files are cloned between two local paths only");
+  }
+  if (settings.reflink == "always" && settings.command != Command::kUrsync && !settings.sparse) {
+    return Usage("--reflink=always: a clone has the holes of its source, which --no-sparse forbids");
+  }
+  if (settings.contimeout > 0 && source.is_local() && destination.is_local()) {
+    return Usage("--contimeout may only be used when connecting to an agent");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest* request) {
+  const bool verify = settings.command == Command::kVerify;
+  request->mode = verify                                                            ? SyncMode::kVerify
+                  : settings.command == Command::kPlan || settings.dry_run ? SyncMode::kPlan
+                                                                                    : SyncMode::kSync;
+  US_ASSIGN_OR_RETURN(request->selection, ToSelection(settings));
+  request->checksum = settings.checksum;
+  request->use_index = !settings.no_index;
+  request->one_file_system = settings.one_file_system > 0;
+  request->sparse = settings.sparse;
+  request->wait_for_lock = settings.wait;
+  request->reflink = settings.reflink == "always"  ? ReflinkMode::kAlways
+                     : settings.reflink == "never" ? ReflinkMode::kNever
+                                                   : ReflinkMode::kAuto;
+  request->direct_io = settings.direct_io == "on"    ? DirectIoMode::kOn
+                       : settings.direct_io == "off" ? DirectIoMode::kOff
+                                                     : DirectIoMode::kAuto;
+  request->durability = settings.durability == "none" ? Durability::kNone : Durability::kBatch;
+  request->data_connections = settings.connections;
+  request->jobs = settings.jobs;
+  US_RETURN_IF_ERROR(ApplyTransferSettings(settings, !two_agents, request));
+  if (settings.whole_file == true) request->delta = DeltaPolicy::kOff;
+  if (settings.whole_file == false && two_agents) request->delta = DeltaPolicy::kForce;
+  request->delete_extraneous = verify ? !settings.allow_extra : settings.delete_extraneous;
+  request->force_delete = settings.force;
+  request->preserve_hard_links = settings.hard_links;
+  request->symlinks = settings.links;
+  request->devices = settings.devices;
+  request->specials = settings.specials;
+  request->explicit_devices = settings.must_devices;
+  request->omit_root_metadata = settings.omit_root_metadata;
+  request->software = SoftwareName("uringsync");
+  if (settings.timeout > 0) request->idle_timeout = absl::Seconds(settings.timeout);
+  if (settings.stop_minutes > 0) request->total_timeout = absl::Minutes(settings.stop_minutes);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckCombinations(const Settings& settings) {
+  if (settings.delete_whens > 1) return Usage("you may not combine several --delete-WHEN options");
+  if (settings.delete_extraneous && !settings.recursive) return Usage("--delete does not work without --recursive (-r)");
+  if (settings.json && settings.quiet) return Usage("--json excludes --quiet");
+  if (settings.json && settings.stats) return Usage("--json excludes --stats");
+  if (settings.command == Command::kUrsync) return absl::OkStatus();
+  if (settings.quiet && (settings.verbose > 0 || settings.stats || settings.progress == true)) {
+    return Usage("--quiet excludes --verbose, --stats and --progress");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<RsyncTelling>> ToTelling(const Settings& settings) {
+  const bool ours = settings.command != Command::kUrsync && settings.itemize == 0 && !settings.out_format &&
+                    settings.log_file.empty() && settings.info.empty();
+  if (ours || settings.json || settings.command == Command::kVerify) return std::optional<RsyncTelling>();
+  RsyncTelling telling;
+  telling.info = InfoLevels::OfVerbosity(settings.verbose);
+  if (settings.progress == true) telling.info.Set(Info::kProgress, 1);
+  // Per-file progress names the files; asked for alone, as --progress -q or --info=progress1, it does not.
+  if (settings.progress == true && settings.verbose == 0) {
+    telling.info.Set(Info::kName, 1);
+    telling.info.Set(Info::kFileList, 1);
+    telling.info.Set(Info::kMisc, 1);
+  }
+  if (settings.stats) telling.info.Set(Info::kStats, 2);
+  if (settings.quiet) telling.info.Silence();
+  for (const std::string& flags : settings.info) US_RETURN_IF_ERROR(telling.info.Apply(flags));
+  telling.format = settings.out_format  ? *settings.out_format
+                   : settings.itemize > 0 ? kItemized
+                   : telling.info.of(Info::kName) > 0 ? kNames
+                                                      : "";
+  telling.log_file = settings.log_file;
+  telling.log_format = settings.log_file_format.value_or(kItemized);
+  telling.human = settings.human;
+  telling.eight_bit = settings.eight_bit;
+  telling.recursive = settings.recursive;
+  telling.dry_run = settings.dry_run || settings.command == Command::kPlan;
+  telling.outbuf = settings.outbuf;
+  for (const std::string& format : {telling.format, telling.log_format}) {
+    const absl::StatusOr<OutFormat> compiled = OutFormat::Parse(format);
+    if (!compiled.ok()) return Usage(std::string(ToStd(compiled.status().message())));
+  }
+  return std::optional<RsyncTelling>(std::move(telling));
+}
+
+absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings) {
+  if (settings.operands.size() < 2) {
+    return Usage(settings.operands.empty() ? "SRC and DST are missing" : "DST is missing");
+  }
+  if (settings.operands.size() > 2) return Usage("unexpected argument '" + EscapeName(settings.operands[2]) + "'");
+  RunOptions run;
+  US_ASSIGN_OR_RETURN(run.source, ParseEndpoint(settings.operands.front()));
+  US_ASSIGN_OR_RETURN(run.destination, ParseEndpoint(settings.operands.back()));
+  US_RETURN_IF_ERROR(CheckCombinations(settings));
+  US_RETURN_IF_ERROR(CheckEndpoints(settings, run.source, run.destination));
+  const bool two_agents = !(run.source.is_local() && run.destination.is_local());
+  US_RETURN_IF_ERROR(FillRequest(settings, two_agents, &run.request));
+  run.tls = {.cert = settings.cert, .key = settings.key, .ca = settings.ca};
+  if (settings.contimeout > 0) run.connect_timeout = std::chrono::seconds(settings.contimeout);
+  run.stop_at = settings.stop_at;
+  if (!settings.io_backend.empty()) {
+    run.agent_arguments.insert(run.agent_arguments.end(), {"--io-backend", settings.io_backend});
+  }
+  if (settings.jobs > 0) run.agent_arguments.insert(run.agent_arguments.end(), {"--jobs", std::to_string(settings.jobs)});
+  if (settings.background) run.agent_arguments.push_back("--background");
+  run.output = {.verbose = settings.verbose > 0 || run.request.mode != SyncMode::kSync,
+                .quiet = settings.quiet,
+                .json = settings.json,
+                .stats = settings.stats,
+                .progress = settings.progress};
+  US_ASSIGN_OR_RETURN(run.output.rsync, ToTelling(settings));
+  // The counts of rsync's tables are of every object: none may stay behind a digest.
+  if (run.output.rsync && run.output.rsync->info.of(Info::kStats) > 0) {
+    run.request.fold_listings = false;
+    run.request.use_index = false;
+  }
+  return run;
+}
+
+}  // namespace uringsync

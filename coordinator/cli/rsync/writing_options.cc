@@ -1,0 +1,81 @@
+#include "coordinator/cli/rsync/option_effects.h"
+#include "coordinator/cli/rsync/option_table.h"
+
+namespace uringsync {
+namespace {
+
+using S = Settings;
+
+absl::Status DeleteSometime(Settings& settings, const std::string&) {
+  settings.delete_extraneous = true;
+  ++settings.delete_whens;
+  return absl::OkStatus();
+}
+
+constexpr OptionRow kRows[] = {
+    {.name = "dry-run", .letter = 'n', .programs = kForUrsync | kForSync, .on = Set<&S::dry_run, true>,
+     .help = "Change nothing, show what would be done"},
+    {.name = "delete", .on = Set<&S::delete_extraneous, true>, .help = "Remove from DST what SRC does not have"},
+    {.name = "delete-during", .aliases = "del", .on = DeleteSometime, .help = "--delete; nothing is removed before all is there"},
+    {.name = "delete-delay", .on = DeleteSometime, .help = "--delete, after all is there"},
+    {.name = "delete-after", .on = DeleteSometime, .help = "--delete, after all is there"},
+    {.name = "delete-before", .help = "--delete, before anything is copied", .refused = kLater},
+    {.name = "delete-excluded", .help = "--delete, also what filters leave out", .refused = kLater},
+    {.name = "ignore-errors", .off = Already, .help = "Delete also where SRC could not be read", .refused = kLater},
+    {.name = "force", .on = Set<&S::force, true>, .off = Set<&S::force, false>,
+     .help = "Let a directory that is not empty make way for another kind of object, without --delete"},
+    {.name = "max-delete", .argument = "NUM", .help = "Delete no more than so many objects", .refused = kLater},
+    {.name = "remove-source-files", .help = "Remove from SRC the files that DST has got", .refused = kLater},
+    {.name = "mkpath", .off = Already, .help = "Make all of DST's path", .refused = kLater},
+    {.name = "backup", .letter = 'b', .off = Already, .help = "Keep what is replaced or deleted", .refused = kLater},
+    {.name = "backup-dir", .argument = "DIR", .help = "Keep it below DIR", .refused = kLater},
+    {.name = "suffix", .argument = "SUFFIX", .help = "What backups have behind their names", .refused = kLater},
+    {.name = "inplace", .off = Already, .help = "Write into the files that are there", .refused = kLater},
+    {.name = "append", .off = Already, .help = "Write only behind the end of shorter files", .refused = kLater},
+    {.name = "append-verify", .refused = kLater},
+    {.name = "write-devices", .off = Already, .refused = kLater},
+    {.name = "preallocate", .help = "Allocate a file before it is written", .refused = kLater},
+    {.name = "sparse", .letter = 'S', .programs = kForUrsync | kForSync, .on = Set<&S::sparse, true>,
+     .off = Set<&S::sparse, false>, .help = "Holes stay holes"},
+    {.name = "sparse", .letter = 'S', .programs = kForPlan | kForVerify, .on = Already},
+    {.name = "partial", .off = Already, .help = "Keep what arrived of a file when a run breaks off", .refused = kLater},
+    {.name = "partial-dir", .argument = "DIR", .help = "Keep it in DIR", .refused = kLater},
+    {.name = "delay-updates", .off = Already, .help = "Show all new files at the end", .refused = kLater},
+    {.name = "temp-dir", .letter = 'T', .argument = "DIR", .help = "Put new files together in DIR", .refused = kLater},
+    {.name = "fuzzy", .letter = 'y', .off = Already, .help = "Use similar files for what DST lacks", .refused = kLater},
+    {.name = "compare-dest", .argument = "DIR", .help = "Leave out what DIR has", .refused = kLater},
+    {.name = "copy-dest", .argument = "DIR", .help = "Copy from DIR what it has", .refused = kLater},
+    {.name = "link-dest", .argument = "DIR", .help = "Link to what DIR has", .refused = kLater},
+    {.name = "whole-file", .letter = 'W', .programs = kForUrsync | kForSync, .on = Set<&S::whole_file, true>,
+     .off = Set<&S::whole_file, false>,
+     .help = "Send changed files whole; by default only what differs, where that is faster (--no-whole-file: always)"},
+    {.name = "block-size", .letter = 'B', .argument = "SIZE", .on = Already},
+    {.name = "fsync", .programs = kForUrsync | kForSync,
+     .on = +[](Settings& settings, const std::string&) {
+       settings.durability = "batch";
+       return absl::OkStatus();
+     },
+     .help = "The same as --durability=batch"},
+    {.name = "durability", .argument = "none|batch", .programs = kForUrsync | kForSync,
+     .on = OneOf<&S::durability, "none|batch">,
+     .help = "batch: every file is on disk before its name shows it; none: the kernel writes when it likes"},
+    {.name = "reflink", .argument = "auto|always|never", .programs = kForUrsync | kForSync,
+     .on = OneOf<&S::reflink, "auto|always|never">,
+     .help = "Between local paths: clone files where the file system can (auto, default), or fail (always)"},
+    {.name = "direct-io", .argument = "auto|on|off", .programs = kForUrsync | kForSync,
+     .on = OneOf<&S::direct_io, "auto|on|off">,
+     .help = "Large files past the page cache where the file system can (on); auto (default) is off: it did not pay"},
+    {.name = "wait", .programs = kForUrsync | kForSync, .on = Set<&S::wait, true>,
+     .help = "Wait for another run into the same DST instead of giving up"},
+    {.name = "write-batch", .argument = "FILE", .refused = kBatch},
+    {.name = "only-write-batch", .argument = "FILE", .refused = kBatch},
+    {.name = "read-batch", .argument = "FILE", .refused = kBatch},
+};
+
+}  // namespace
+
+std::span<const OptionRow> WritingOptions() {
+  return kRows;
+}
+
+}  // namespace uringsync

@@ -1,0 +1,232 @@
+#include "coordinator/cli/rsync_reporter.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "coordinator/cli/rsync/messages.h"
+#include "coordinator/cli/rsync/numbers.h"
+
+namespace uringsync {
+namespace {
+
+constexpr char kSend[] = "send";
+constexpr char kReceive[] = "recv";
+constexpr char kDeleted[] = "del.";
+
+std::string WithoutSlashes(std::string_view path) {
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  return std::string(path);
+}
+
+// The formats were read when the options were.
+OutFormat Compiled(const std::string& text) {
+  absl::StatusOr<OutFormat> format = OutFormat::Parse(text);
+  return format.ok() ? *std::move(format) : OutFormat();
+}
+
+}  // namespace
+
+RsyncReporter::RsyncReporter(ReportFacts facts, Console* console)
+    : RunReporter(std::move(facts), console),
+      telling_(*facts_.output.rsync),
+      print_{.eight_bit = telling_.eight_bit, .utf8 = facts_.utf8},
+      rules_{.selection = facts_.selection, .sends = facts_.source_is_local && !facts_.destination_is_local},
+      format_(Compiled(telling_.format)),
+      log_format_(Compiled(telling_.log_format)),
+      last_transfer_(facts_.start) {}
+
+void RsyncReporter::Start() {
+  if (telling_.log_file.empty()) return;
+  log_.reset(std::fopen(telling_.log_file.c_str(), "ae"));
+  if (log_ == nullptr) {
+    TellError("ursync: failed to open log-file " + telling_.log_file + ": " + std::strerror(errno) + " (" + std::to_string(errno) + ")");
+    TellError("Ignoring \"log file\" setting.");
+  }
+  Log("building file list");
+}
+
+void RsyncReporter::Tell(std::string_view line) {
+  console_->Line(PrintableText(line, print_));
+}
+
+void RsyncReporter::TellError(std::string_view line) {
+  console_->Error(PrintableText(line, print_));
+  Log(line);
+}
+
+void RsyncReporter::Log(std::string_view line) {
+  if (log_ == nullptr) return;
+  const std::time_t now = std::chrono::system_clock::to_time_t(facts_.wall_clock());
+  const std::string text = PrintableText(line, {.eight_bit = true, .utf8 = false});
+  std::fprintf(log_.get(), "%s [%d] %s\n", HumanTime(now, ' ').c_str(), static_cast<int>(::getpid()), text.c_str());
+  std::fflush(log_.get());
+}
+
+void RsyncReporter::ShowWarning(std::string_view text) {
+  if (Told(Info::kMisc) > 0) console_->Error("ursync: " + std::string(text));
+}
+
+void RsyncReporter::ShowOpened(const HelloReply&, const SessionOpened& source, const HelloReply&,
+                               const SessionOpened& destination) {
+  if (Told(Info::kFileList) > 0) {
+    Tell(facts_.source_is_local ? "sending incremental file list" : "receiving incremental file list");
+  }
+  root_is_new_ = destination.created || !destination.exists;
+  if (!root_is_new_) return;
+  if (Told(Info::kName) > 0 || format_.itemizes()) Tell("created directory " + WithoutSlashes(facts_.destination_path));
+  Action root;
+  root.kind = ActionKind::kMakeDirectory;
+  root.wanted = source.root;
+  root.wanted.type = FileType::kDirectory;
+  TellItem(root, Differences::FromMask(static_cast<uint32_t>(Attribute::kExistence)));
+  totals_.created.Add(FileType::kDirectory);
+}
+
+void RsyncReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType) {
+  if (reason == SkipReason::kBelowProblem || reason == SkipReason::kMountPoint) return;
+  if (Told(Info::kNonRegular) > 0 && !facts_.output.quiet) Tell("skipping non-regular file \"" + path.text() + "\"");
+}
+
+ItemFacts RsyncReporter::FactsOfItem(const Action& action, const Differences& differences) const {
+  const bool deletes = action.kind == ActionKind::kDelete;
+  ItemFacts facts;
+  facts.code = ItemCode(action, differences, rules_);
+  facts.name = ItemName(action.path, action.wanted.type);
+  facts.arrow = ItemArrow(action);
+  std::string base = WithoutSlashes(deletes ? facts_.destination_path : facts_.source_path);
+  while (!base.empty() && base.front() == '/') base.erase(0, 1);
+  facts.long_name = base.empty() || base == "." ? action.path.text() : action.path.is_root() ? base : base + "/" + action.path.text();
+  facts.operation = deletes ? kDeleted : facts_.source_is_local ? kSend : kReceive;
+  if (action.wanted.content_digest) facts.digest = action.wanted.content_digest->Hex();
+  facts.size = action.wanted.size_bytes;
+  facts.moved = action.kind == ActionKind::kPutFile && !telling_.dry_run ? action.wanted.size_bytes : 0;
+  facts.uid = action.wanted.uid;
+  facts.gid = action.wanted.gid;
+  facts.mode = action.wanted.mode;
+  facts.mtime = static_cast<std::time_t>(action.wanted.mtime.seconds);
+  facts.now = std::chrono::system_clock::to_time_t(facts_.wall_clock());
+  facts.pid = ::getpid();
+  return facts;
+}
+
+void RsyncReporter::TellItem(const Action& action, const Differences& differences) {
+  const bool deletes = action.kind == ActionKind::kDelete;
+  const bool told = deletes ? Told(Info::kDelete) > 0 || !format_.empty()
+                            : !format_.empty() && (format_.itemizes() || NamedWithoutLetters(action));
+  if (!told && log_ == nullptr) return;
+  const ItemFacts facts = FactsOfItem(action, differences);
+  const auto line = [&](const OutFormat& format) {
+    return deletes && !format.tells_operation() ? "deleting " + facts.name : format.Fill(facts);
+  };
+  if (told) Tell(line(format_));
+  if (log_ != nullptr && !telling_.dry_run && (deletes || log_format_.itemizes() || NamedWithoutLetters(action))) Log(line(log_format_));
+}
+
+void RsyncReporter::CountItem(const Action& action, const Differences& differences) {
+  const FileType type = action.wanted.type;
+  if (action.kind == ActionKind::kDelete) {
+    totals_.deleted.Add(type);
+    return;
+  }
+  if (differences.Has(Attribute::kExistence) || differences.Has(Attribute::kType)) totals_.created.Add(type);
+  if (action.kind != ActionKind::kPutFile) return;
+  ++totals_.transferred_files;
+  totals_.transferred_bytes += action.wanted.size_bytes;
+}
+
+void RsyncReporter::ShowAction(const Action& action, const Differences& differences, ActionOutcome outcome) {
+  if (outcome == ActionOutcome::kSkipped && Told(Info::kNonRegular) > 0) {
+    Tell("skipping non-regular file \"" + action.path.text() + "\"");
+  }
+  if (outcome != ActionOutcome::kDone && outcome != ActionOutcome::kPlanned) return;
+  if (differences.empty()) return;  // housekeeping: the last touch of a directory
+  if (action.path.is_root() && root_is_new_) return;  // told when it was made
+  CountItem(action, differences);
+  TellItem(action, differences);
+  if (Told(Info::kProgress) != 1 || action.kind != ActionKind::kPutFile) return;
+  const auto now = facts_.now();
+  const double seconds = std::chrono::duration<double>(now - std::exchange(last_transfer_, now)).count();
+  console_->Text(ProgressText(action.wanted.size_bytes, action.wanted.size_bytes, seconds, true) + "\n");
+}
+
+std::string RsyncReporter::ProgressText(uint64_t bytes, uint64_t size, double seconds, bool ended) const {
+  constexpr std::array<const char*, 3> kRates = {"kB/s", "MB/s", "GB/s"};
+  double rate = seconds > 0 ? static_cast<double>(bytes) / seconds / 1024 : 0;
+  size_t unit = 0;
+  while (rate > 1024 && unit + 1 < kRates.size()) rate /= 1024, ++unit;
+  const int percent = size == 0 ? 100 : static_cast<int>(100 * static_cast<double>(std::min(bytes, size)) / static_cast<double>(size));
+  const unsigned whole = static_cast<unsigned>(seconds);
+  char text[128];
+  std::snprintf(text, sizeof(text), "%15s %3d%% %7.2f%s %4u:%02u:%02u", HumanNumber(bytes, telling_.human).c_str(), percent, rate,
+                kRates[unit], whole / 3600, whole / 60 % 60, whole % 60);
+  if (!ended) return text;
+  const uint64_t found = progress_.plan.source_entries;
+  const uint64_t done = std::min(found, progress_.plan.unchanged + progress_.actions_ended);
+  return std::string(text) + " (xfr#" + std::to_string(totals_.transferred_files) + (progress_.discovering ? ", ir-chk=" : ", to-chk=") +
+         std::to_string(found - done) + "/" + std::to_string(found) + ")";
+}
+
+void RsyncReporter::OnProgress(const SyncProgress& progress) {
+  progress_ = progress;
+  if (!progress.discovering && totals_.listing.count() == 0) totals_.listing = facts_.now() - facts_.start;
+  const double seconds = std::chrono::duration<double>(facts_.now() - facts_.start).count();
+  if (Told(Info::kProgress) == 2) {
+    const uint64_t size = progress.plan.source_bytes;
+    const uint64_t known = size - std::min(size, progress.plan.transfer_bytes);
+    const uint64_t done = std::min(progress.apply.bytes_received, progress.plan.transfer_bytes);
+    console_->Text("\r" + ProgressText(done, size == 0 ? 0 : size - known, seconds, true));
+    progress_shown_ = true;
+  } else if (Told(Info::kProgress) == 1 && console_->out_is_terminal() && !progress.current_file.is_root()) {
+    console_->Text(ProgressText(progress.current_bytes, progress.current_size, seconds, false) + "\r");
+  }
+}
+
+void RsyncReporter::OnProblem(const Problem& problem) {
+  const std::string& root = problem.side == Side::kSource ? facts_.source_absolute : facts_.destination_absolute;
+  std::string path = problem.side == Side::kCoordinator ? problem.path.text() : WithoutSlashes(root);
+  if (problem.side != Side::kCoordinator && !problem.path.is_root()) path += (path == "/" ? "" : "/") + problem.path.text();
+  TellError(ProblemText(problem, path));
+}
+
+RsyncTotals RsyncReporter::Totals(const SyncOutcome& outcome) const {
+  RsyncTotals totals = totals_;
+  const PlanCounters& plan = outcome.plan;
+  totals.source = {.files = plan.source_files,
+                   .directories = plan.source_directories,
+                   .symlinks = plan.source_symlinks,
+                   .devices = plan.source_devices,
+                   .specials = plan.source_specials};
+  totals.total_bytes = plan.source_bytes + plan.source_symlink_bytes;
+  totals.literal_bytes = outcome.apply.bytes_received + outcome.apply.bytes_cloned;
+  totals.matched_bytes = outcome.apply.bytes_matched;
+  const uint64_t moved = outcome.apply.wire_bytes > 0 ? outcome.apply.wire_bytes : totals.literal_bytes;
+  (facts_.source_is_local ? totals.sent_bytes : totals.received_bytes) = moved;
+  totals.duration = facts_.now() - facts_.start;
+  totals.dry_run = telling_.dry_run;
+  return totals;
+}
+
+void RsyncReporter::Finish(const SyncOutcome& outcome, const std::string& error) {
+  console_->ClearProgress();
+  if (progress_shown_) console_->Text("\n");
+  const bool began = outcome.complete || outcome.plan.source_entries > 0;
+  const RsyncTotals totals = Totals(outcome);
+  if (began && Told(Info::kStats) > 1) {
+    Tell("");
+    for (const std::string& line : StatsLines(totals, telling_.human)) Tell(line);
+  }
+  if (began && Told(Info::kStats) > 0) {
+    Tell("");
+    for (const std::string& line : ClosingLines(totals, telling_.human)) Tell(line);
+  }
+  if (outcome.complete) Log(LogLine(totals));
+  if (!error.empty()) TellError("ursync: " + error);
+  if (const std::string line = ExitLine("ursync", static_cast<int>(outcome.exit_code)); !line.empty()) TellError(line);
+}
+
+}  // namespace uringsync

@@ -1,0 +1,63 @@
+// RsyncReporter: a run told in rsync's words, for people and scripts that read them: file lists, itemised lines, --stats, errors, the log.
+//
+// See RunReporter.
+#pragma once
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "coordinator/cli/reporter.h"
+#include "coordinator/cli/rsync/item.h"
+#include "coordinator/cli/rsync/out_format.h"
+#include "coordinator/cli/rsync/totals.h"
+
+namespace uringsync {
+
+class RsyncReporter final : public RunReporter {
+ public:
+  // `facts.output.rsync` is set, and its formats can be read.
+  RsyncReporter(ReportFacts facts, Console* console);
+  void Start() override;
+  void Finish(const SyncOutcome& outcome, const std::string& error) override;
+  void OnProblem(const Problem& problem) override;
+  void OnProgress(const SyncProgress& progress) override;
+
+ protected:
+  void ShowWarning(std::string_view text) override;
+  void ShowAction(const Action& action, const Differences& differences, ActionOutcome outcome) override;
+  void ShowOpened(const HelloReply& source, const SessionOpened& source_session, const HelloReply& destination,
+                  const SessionOpened& destination_session) override;
+  void ShowSkipped(SkipReason reason, const RelPath& path, FileType type) override;
+
+ private:
+  struct CloseFile {
+    void operator()(FILE* file) const { std::fclose(file); }
+  };
+  // Lines of standard output and of the log; raw bytes.
+  void Tell(std::string_view line);
+  void Log(std::string_view line);
+  void TellError(std::string_view line);
+  void TellItem(const Action& action, const Differences& differences);
+  ItemFacts FactsOfItem(const Action& action, const Differences& differences) const;
+  void CountItem(const Action& action, const Differences& differences);
+  // "   123 100%   5.86kB/s    0:00:00 (xfr#1, to-chk=6/8)": of a file, or of the whole.
+  std::string ProgressText(uint64_t bytes, uint64_t size, double seconds, bool ended) const;
+  RsyncTotals Totals(const SyncOutcome& outcome) const;
+  int64_t Told(Info info) const { return telling_.info.of(info); }
+
+  const RsyncTelling telling_;
+  const PrintRules print_;
+  ItemRules rules_;
+  OutFormat format_;
+  OutFormat log_format_;
+  std::unique_ptr<FILE, CloseFile> log_;
+  bool root_is_new_ = false;
+  RsyncTotals totals_;
+  SyncProgress progress_;
+  std::chrono::steady_clock::time_point last_transfer_;
+  bool progress_shown_ = false;
+};
+
+}  // namespace uringsync

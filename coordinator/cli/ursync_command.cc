@@ -1,0 +1,86 @@
+#include "coordinator/cli/ursync_command.h"
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "coordinator/cli/console.h"
+#include "coordinator/cli/fallback.h"
+#include "coordinator/cli/rsync/help.h"
+#include "coordinator/cli/rsync/messages.h"
+#include "coordinator/cli/rsync/option_effects.h"
+#include "coordinator/cli/rsync/parse.h"
+#include "coordinator/cli/rsync/run_options.h"
+#include "coordinator/cli/run_command.h"
+#include "coordinator/cli/ursync_operands.h"
+#include "coordinator/link/link_error.h"
+#include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+
+namespace uringsync {
+namespace {
+
+int Text(const std::string& text, const Program& program) {
+  program.console->Text(text);
+  return program.console->Flush() ? 0 : static_cast<int>(ExitCode::kFileIo);
+}
+
+// "ursync: <text>" and the last line that says why the program ends.
+int Refuse(const std::string& text, int code, const Program& program) {
+  if (!text.empty()) program.console->Error("ursync: " + text);
+  program.console->Error(ExitLine("ursync", code));
+  return code;
+}
+
+bool NamesDaemon(std::string_view operand) {
+  if (operand.substr(0, 8) == "rsync://") return true;
+  const size_t colon = operand.find(':');
+  return colon != std::string_view::npos && colon < operand.find('/') && operand.substr(colon, 2) == "::";
+}
+
+// What is wrong with the command line as a whole, before anything is looked at.
+std::optional<GrammarError> CheckOperands(const Settings& settings) {
+  for (const std::string& operand : settings.operands) {
+    if (NamesDaemon(operand)) return GrammarError{EscapeName(operand) + " is not supported: " + kDaemon, 1, true};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+int UrsyncCommand(int argc, const char* const* argv, const Program& program) {
+  // Alone, -h asks for help; with others it is about numbers.
+  if (argc == 2 && std::string_view(argv[1]) == "-h") return Text(HelpText(Command::kUrsync), program);
+  Parsed parsed = ParseArguments(Command::kUrsync, argc, argv);
+  if (auto* settings = std::get_if<Settings>(&parsed)) {
+    if (settings->help) return Text(HelpText(Command::kUrsync), program);
+    if (settings->version > 0) return Text(settings->version > 1 ? VersionJson() : VersionText(), program);
+    if (settings->info_help) return Text(InfoLevels::Help(), program);
+    if (std::optional<GrammarError> error = CheckOperands(*settings)) parsed = *std::move(error);
+  }
+  if (auto* settings = std::get_if<Settings>(&parsed)) {
+    if (settings->operands.empty()) {
+      program.console->Error(HelpText(Command::kUrsync));
+      return Refuse("SRC is missing", static_cast<int>(ExitCode::kUsage), program);
+    }
+    std::variant<RunOptions, OperandsEnd> run = PrepareRun(std::move(*settings), program.console);
+    if (auto* options = std::get_if<RunOptions>(&run)) return RunCommand(std::move(*options), program);
+    const OperandsEnd& end = std::get<OperandsEnd>(run);
+    if (!end.unsupported) return end.exit_code == 0 ? Text("", program) : Refuse(end.text, end.exit_code, program);
+    parsed = GrammarError{end.text, end.exit_code, true};
+  }
+  const GrammarError& error = std::get<GrammarError>(parsed);
+  if (error.unsupported && !program.fallback.empty()) {
+    program.console->Error("ursync: " + error.text + "; running " + EscapeName(program.fallback) + " instead");
+    const int failure = RunInstead(program.fallback, argc, argv, program);
+    program.console->Error("ursync: " + EscapeName(program.fallback) + ": " + std::strerror(failure));
+  }
+  return Refuse(error.text, error.exit_code, program);
+}
+
+}  // namespace uringsync

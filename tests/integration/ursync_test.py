@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""What ursync prints, beside what rsync prints on an equal tree: itemised lines, file lists, tables, listings, errors, exit codes."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness  # noqa: E402
+
+RSYNC = shutil.which("rsync")
+ENVIRONMENT = {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
+ENVIRONMENT.pop("URSYNC_FALLBACK", None)
+
+
+@unittest.skipUnless(RSYNC, "rsync is not installed")
+class Ursync(harness.Case):
+    def setUp(self):
+        super().setUp()
+        for side in ("theirs", "ours"):
+            self.make(self.path(side, "src"))
+
+    def make(self, root):
+        os.makedirs(os.path.join(root, "sub", "deep"))
+        os.mkdir(os.path.join(root, "empty"))
+        for name, text in (("a", "hello\n"), ("big", "0" * 123456), ("sub/we ird", "x"), ("n\xff\nl", "1"), ("sub/deep/y", "")):
+            with open(os.path.join(os.fsencode(root), name.encode("latin-1")), "w") as file:
+                file.write(text)
+        os.link(os.path.join(root, "a"), os.path.join(root, "sub", "a2"))
+        os.symlink("a", os.path.join(root, "link"))
+        os.mkfifo(os.path.join(root, "pipe"))
+        self.date(root)
+
+    def date(self, root, seconds=1600000000):
+        """Times that are the same on both sides, and long ago."""
+        for directory, names, files in os.walk(os.fsencode(root), topdown=False):
+            for name in files + names:
+                os.utime(os.path.join(directory, name), (seconds, seconds), follow_symlinks=False)
+        os.utime(root, (seconds, seconds))
+
+    def one(self, side, *arguments):
+        program = RSYNC if side == "theirs" else harness.URSYNC
+        return harness.run([program, *arguments], cwd=self.path(side), env=ENVIRONMENT)
+
+    def both(self, *arguments):
+        theirs, ours = self.one("theirs", *arguments), self.one("ours", *arguments)
+        self.assertEqual(theirs.code, ours.code, "%s\n%s" % (theirs, ours))
+        return theirs, ours
+
+    def assertSameLines(self, *arguments, mask=lambda line: line):
+        """The same lines; their order is that of what each does."""
+        theirs, ours = self.both(*arguments)
+        self.assertEqual(sorted(map(mask, theirs.stdout.splitlines())), sorted(map(mask, ours.stdout.splitlines())),
+                         "%s\n%s" % (theirs, ours))
+
+    def change(self):
+        for side in ("theirs", "ours"):
+            root = self.path(side, "src")
+            with open(os.path.join(root, "big"), "a") as file:
+                file.write("more")
+            os.utime(os.path.join(root, "big"), (1700000000, 1700000000))
+            os.chmod(os.path.join(root, "sub", "we ird"), 0o600)
+            os.unlink(os.path.join(root, "link"))
+            os.symlink("big", os.path.join(root, "link"))
+            os.utime(os.path.join(root, "link"), (1700000000, 1700000000), follow_symlinks=False)
+            os.utime(os.path.join(root, "sub"), (1700000000, 1700000000))
+            os.unlink(os.path.join(root, "pipe"))
+            os.utime(root, (1700000000, 1700000000))
+
+    def test_itemised_lines(self):
+        def mask(line):
+            # Which name of a file is sent and which linked to it is chosen by other rules.
+            return "a file of two names" if re.search(r"\b(a|sub/a2)$", line) else line
+        self.assertSameLines("-aHi", "src/", "dst", mask=mask)
+        self.assertSameLines("-aHi", "src/", "dst")
+        self.change()
+        self.assertSameLines("-aHin", "--delete", "src/", "dst")
+        self.assertSameLines("-aHi", "--delete", "src/", "dst")
+        self.assertSameLines("-aHi", "--delete", "src/", "dst")
+
+    def test_file_lists(self):
+        def mask(line):
+            return re.sub(r"[\d,.]+", "N", line) if re.match(r"sent .* bytes/sec|total size is", line) else line
+        self.assertSameLines("-av", "src/", "dst", mask=mask)
+        self.change()
+        self.assertSameLines("-avn", "--delete", "src/", "dst", mask=mask)
+        self.assertSameLines("-av", "--delete", "src/", "dst", mask=mask)
+        self.assertSameLines("-av", "src/", "dst", mask=mask)
+        self.assertSameLines("-aq", "src/", "other")
+
+    def test_without_metadata_times_are_those_of_the_transfer(self):
+        self.assertSameLines("-ri", "src/", "dst")
+        self.change()
+        theirs, ours = self.both("-ri", "src/", "dst")
+        self.assertIn(">f.sT...... big", theirs.stdout)
+        self.assertIn(">f.sT...... big", ours.stdout)
+
+    def test_formats(self):
+        for name, text in (("one", "%i %n%L"), ("two", "[%o] %n %l %U %G %B %M"), ("three", "%-12n|%'l|%%")):
+            def mask(line):
+                return re.sub(r"\b4,?096\b", "0", line)  # the size of a directory is not known here
+            self.assertSameLines("-a", "--out-format=" + text, "src/", name, mask=mask)
+
+    def test_the_table_of_counts(self):
+        def lines(result):
+            known = ("Number of files", "Number of created", "Number of deleted", "Number of regular", "Total file size", "Total transferred",
+                     "Literal", "Matched")
+            return [line for line in result.stdout.splitlines() if line.startswith(known)], [
+                line.split(":")[0] for line in result.stdout.splitlines() if ":" in line]
+        for arguments in (["-aH", "--stats", "src/", "dst"], ["-aH", "--stats", "--delete", "src/sub/", "dst"], ["-an", "--stats", "src/", "new"]):
+            theirs, ours = self.both(*arguments)
+            self.assertEqual(lines(theirs), lines(ours), "%s\n%s" % (theirs, ours))
+
+    def test_listings(self):
+        def mask(line):
+            return re.sub(r"^(d\S+) +[\d,.K]+ ", r"\1 ", line)  # the size of a directory is not known here
+        for arguments in (["src/"], ["-r", "src/"], ["-rl", "--list-only", "src/"], ["-rh", "src/"], ["--no-h", "-r", "src/"], ["-8", "src/"]):
+            theirs, ours = self.both(*arguments)
+            self.assertEqual([mask(line) for line in theirs.stdout.splitlines()], [mask(line) for line in ours.stdout.splitlines()])
+
+    def test_errors_and_exit_codes(self):
+        theirs, ours = self.both("-a", "none", "dst")
+        self.assertIn("link_stat \"%s\" failed: No such file or directory (2)" % self.path("ours", "none"), ours.stderr)
+        self.assertIn("ursync error: some files/attrs were not transferred (see previous errors) (code 23)", ours.stderr)
+        for arguments in (["--foo", "src/", "dst"], ["-a", "--bwlimit"], ["-a", "--verbose=3", "src/", "dst"], ["--delete", "src/", "dst"],
+                          ["-r", "--delete-before", "--delete-after", "src/", "dst"], [], ["-N", "src/", "dst"],
+                          ["--checksum-choice=none-such", "src/", "dst"], ["src/", "dst"], ["src", "dst"]):
+            self.both(*arguments)
+        self.assertSameLines("src/", "dst")
+        self.assertSameLines("src", "dst")
+
+    def test_the_log(self):
+        for side in ("theirs", "ours"):
+            self.one(side, "-a", "--log-file=log", "src/", "dst")
+        lines = []
+        for side in ("theirs", "ours"):
+            with open(self.path(side, "log"), "rb") as file:
+                found = file.read().decode("latin-1").splitlines()
+            self.assertTrue(all(re.match(r"\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[\d+\] ", line) for line in found), found)
+            lines.append(sorted(re.sub(r"sent .*", "sent", line.split("] ", 1)[1]) for line in found))
+        self.assertEqual(*lines)
+
+    def test_what_is_refused_is_named_and_can_be_given_to_rsync(self):
+        ours = self.one("ours", "-a", "--write-batch=b", "src/", "dst")
+        self.assertEqual(harness.USAGE, ours.code)
+        self.assertIn("--write-batch is not supported", ours.stderr)
+        self.assertFalse(os.path.exists(self.path("ours", "dst")))
+        ran = harness.run([harness.URSYNC, "-a", "--write-batch=b", "src/", "dst"], cwd=self.path("ours"),
+                          env={**ENVIRONMENT, "URSYNC_FALLBACK": "rsync"})
+        self.assertEqual(0, ran.code, ran)
+        self.assertIn("running rsync instead", ran.stderr)
+        self.assertTrue(os.path.exists(self.path("ours", "dst", "sub", "deep", "y")))
+        self.assertIn("rsync://", self.one("ours", "-a", "rsync://host/module", "dst").stderr)
+        self.assertIn("rsync daemons", self.one("ours", "-a", "host::module", "dst").stderr)
+
+    def test_a_program_that_is_called_rsync_has_rsyncs_command_line_and_does_not_call_itself(self):
+        os.mkdir(self.path("bin"))
+        os.symlink(harness.URSYNC, self.path("bin", "rsync"))
+        environment = {**ENVIRONMENT, "URSYNC_FALLBACK": "rsync", "PATH": self.path("bin") + ":" + os.environ["PATH"], "URINGSYNC_AGENT": harness.AGENT}
+        ran = harness.run(["rsync", "-ai", "src/", "dst"], cwd=self.path("ours"), env=environment)
+        self.assertEqual(0, ran.code, ran)
+        self.assertIn("cd+++++++++ ./", ran.stdout)
+        ran = harness.run(["rsync", "-a", "--write-batch=b", "src/", "other"], cwd=self.path("ours"), env=environment)
+        self.assertEqual(0, ran.code, ran)
+        self.assertTrue(os.path.exists(self.path("ours", "b")))
+
+    def test_version_has_rsyncs_keys(self):
+        theirs, ours = (json.loads(self.one(side, "-VV").stdout) for side in ("theirs", "ours"))
+        self.assertEqual(list(theirs), list(ours))
+        self.assertEqual(set(theirs["capabilities"]), set(ours["capabilities"]))
+        self.assertIn("ursync  version", self.one("ours", "--version").stdout)
+
+    def test_a_time_limit_that_has_passed_is_refused(self):
+        self.both("-a", "--stop-at=2001-01-01T00:00", "src/", "dst")
+
+    def test_output_modes(self):
+        for mode in "NLB":
+            ours = subprocess.run([harness.URSYNC, "-ai", "--outbuf=" + mode, "src/", "dst" + mode], cwd=self.path("ours"), env=ENVIRONMENT,
+                                  capture_output=True)
+            self.assertEqual(0, ours.returncode)
+            self.assertIn(b"cd+++++++++ ./", ours.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
