@@ -1,11 +1,23 @@
 #include "agent/apply_engine.h"
 
+#include <string_view>
 #include <utility>
 
 #include "agent/join_scope.h"
 #include "engine/base/errno_status.h"
 
 namespace uringsync {
+namespace {
+
+bool AreSiblings(const RelPath& a, const RelPath& b) {
+  const auto parent = [](const RelPath& path) {
+    return std::string_view(path.text()).substr(0, path.text().size() - path.name().size());
+  };
+  return parent(a) == parent(b);
+}
+
+}  // namespace
+
 ApplyEngine::ApplyEngine(Runtime* runtime, DirectoryPtr root, ApplyOptions options, std::vector<ContentSource*> sources,
                          std::function<void()> on_news)
     : runtime_(runtime),
@@ -119,7 +131,7 @@ Task<void> ApplyEngine::Apply(ActionBatch batch, ApplyWorker* home) {
     co_return;
   }
   co_await MakeDirectories(&batch.actions, state, home);
-  co_await Spread(std::move(batch.actions), state, kChunkActions);
+  co_await Spread(std::move(batch.actions), {state, {}}, kChunkActions);
 }
 
 Task<void> ApplyEngine::RunInOrder(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home) {
@@ -133,8 +145,7 @@ Task<void> ApplyEngine::RunInOrder(std::vector<Action> actions, BatchPtr batch, 
 Task<void> ApplyEngine::Delete(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home) {
   std::vector<Action> others;
   for (Action& action : actions) {
-    const Entry& doomed = action.existing.has_value() ? *action.existing : action.wanted;
-    if (doomed.type == FileType::kDirectory) {
+    if (DoomedObject(action).type == FileType::kDirectory) {
       doomed_directories_.push_back({batch, std::move(action)});
     } else {
       others.push_back(std::move(action));
@@ -142,7 +153,7 @@ Task<void> ApplyEngine::Delete(std::vector<Action> actions, BatchPtr batch, Appl
   }
   shared_.barrier.Add(others.size());
   // Two shards in one directory would wait for its lock.
-  co_await Spread(std::move(others), batch, kMaxActionsPerBatch);
+  co_await Spread(std::move(others), {batch, {}, /*deletes=*/true}, kMaxActionsPerBatch);
   // Batches that have not ended hold credit: what the peer cannot go on without is not put off.
   if (inbox_.size() == 0 || doomed_directories_.size() >= kDoomedDirectories) co_await RemoveDirectories(home);
 }
@@ -198,21 +209,18 @@ Task<void> ApplyEngine::MakeDirectories(std::vector<Action>* actions, BatchPtr b
   actions->resize(kept);
 }
 
-Task<void> ApplyEngine::Spread(std::vector<Action> actions, BatchPtr batch, size_t chunk_actions) {
-  WorkChunk chunk;
-  chunk.batch = batch;
-  std::string directory;
+Task<void> ApplyEngine::Spread(std::vector<Action> actions, WorkChunk like, size_t chunk_actions) {
+  WorkChunk chunk = like;
   for (Action& action : actions) {
     if (action.kind == ActionKind::kPutFile && action.wanted.size_bytes > kSmallFileBytes) {
-      WorkChunk large{batch, {}};
+      WorkChunk large = like;
       large.actions.push_back(std::move(action));
       co_await HandOut(&shared_.large_work, std::move(large));
       continue;
     }
-    std::string parent = action.path.Parent().text();
-    if (!chunk.actions.empty() && (chunk.actions.size() >= chunk_actions || parent != directory))
-      co_await HandOut(&shared_.work, std::exchange(chunk, WorkChunk{batch, {}}));
-    directory = std::move(parent);
+    const bool full = chunk.actions.size() >= chunk_actions;
+    if (!chunk.actions.empty() && (full || !AreSiblings(chunk.actions.back().path, action.path)))
+      co_await HandOut(&shared_.work, std::exchange(chunk, like));
     chunk.actions.push_back(std::move(action));
   }
   if (!chunk.actions.empty()) co_await HandOut(&shared_.work, std::move(chunk));

@@ -67,7 +67,7 @@ class ApplyEngine {
   Task<void> MakeDirectories(std::vector<Action>* actions, BatchPtr batch, ApplyWorker* home);
   Task<void> RunInOrder(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home);
   // Hands out chunks of at most `chunk_actions`.
-  Task<void> Spread(std::vector<Action> actions, BatchPtr batch, size_t chunk_actions);
+  Task<void> Spread(std::vector<Action> actions, WorkChunk like, size_t chunk_actions);
   Task<void> Delete(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home);
   Task<void> RemoveDirectories(ApplyWorker* home);
   Task<void> HandOut(Channel<WorkChunk>* queue, WorkChunk chunk);

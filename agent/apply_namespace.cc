@@ -141,13 +141,17 @@ std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& contex
   return std::nullopt;
 }
 
-std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, const Action& action) {
-  absl::StatusOr<DirectoryPtr> parent = ParentOf(context, action.path);
+const Entry& DoomedObject(const Action& action) {
+  return action.existing.has_value() ? *action.existing : action.wanted;
+}
+
+std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, const Action& action,
+                                           const absl::StatusOr<DirectoryPtr>& parent) {
   if (!parent.ok()) {
     if (StatusErrno(parent.status()) == ENOENT) return std::nullopt;
     return DestinationFailure(parent.status(), "open");
   }
-  const Entry& doomed = action.existing.has_value() ? *action.existing : action.wanted;
+  const Entry& doomed = DoomedObject(action);
   bool is_directory = doomed.type == FileType::kDirectory;
   // A cached descriptor would keep naming the directory that is gone.
   if (is_directory) context.directories->Invalidate(action.path);

@@ -40,8 +40,11 @@ absl::Status PinStaged(Driver* driver, const StagedObject& staged, const Entry& 
 
 // mkdir 0700; a planned object of another type makes way first. A directory that is there already is fine.
 std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& context, const Action& action);
-// Removes the planned object; nothing there is fine.
-std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, const Action& action);
+// What a kDelete was planned against: `wanted`, unless the coordinator is one that told it as `existing` too.
+const Entry& DoomedObject(const Action& action);
+// Removes the planned object from `parent` (ParentOf its path); nothing there is fine.
+std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, const Action& action,
+                                           const absl::StatusOr<DirectoryPtr>& parent);
 // A staged hard link of action.link_target, whose identity (type, size, mtime) must be that of action.wanted. Left
 // invalid, without a failure, when the name is that very inode already.
 std::optional<TransferFailure> StageLink(const NamespaceContext& context, const Action& action, StagedObject* staged);

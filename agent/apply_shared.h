@@ -65,6 +65,7 @@ struct ApplyOptions {
 struct WorkChunk {
   BatchPtr batch;
   std::vector<Action> actions;
+  bool deletes = false;  // all of them, and none of a directory
 };
 
 // Counts actions that were handed out; one coroutine waits until none is left.

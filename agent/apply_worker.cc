@@ -74,6 +74,10 @@ Task<void> ApplyWorker::Run() {
     }
     publisher_.SetMoreComing(true);
     if (touched_.size() >= kMaxTouched) co_await SyncTouched();
+    if (chunk->deletes) {
+      co_await RunDeletes(std::move(chunk->actions), chunk->batch);
+      continue;
+    }
     slots_held_.Allow(receiver_.source()->concurrency());
     for (Action& action : chunk->actions) {
       SemaphoreUnits slot = co_await slots_.Acquire(1);
@@ -102,6 +106,25 @@ Task<void> ApplyWorker::RunAlone(const Action* action, BatchPtr batch) {
   Failure failure = co_await PerformPatiently(action, &none);
   End(*action, batch, std::move(failure));
   if (touched_.size() >= kMaxTouched) co_await SyncTouched();
+}
+
+// Nothing of it waits for anything, so it takes no coroutine an action.
+Task<void> ApplyWorker::RunDeletes(std::vector<Action> actions, BatchPtr batch) {
+  const absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, actions.front().path);
+  if (parent.ok()) NoteTouched(actions.front().path.Parent());
+  for (const Action& action : actions) {
+    Failure failure;
+    if (shared_->receive.stopped()) {
+      failure = TransferFailure{FailureKind::kFailed, false, "cancel", ECANCELED, {}};
+    } else {
+      failure = ApplyDelete(context_, action, parent);
+    }
+    if (failure.has_value() && MayTryAgain(failure->error, 1)) {
+      co_await RunAlone(&action, batch);
+    } else {
+      End(action, batch, std::move(failure));
+    }
+  }
 }
 
 Task<ApplyWorker::Failure> ApplyWorker::MakeDirectory(const Action* action) {
@@ -144,7 +167,7 @@ Task<ApplyWorker::Failure> ApplyWorker::Perform(const Action& action, SemaphoreU
     }
     case ActionKind::kSetMetadata: co_return co_await SetMetadata(action);
     case ActionKind::kDelete: {
-      Failure failure = ApplyDelete(context_, action);
+      Failure failure = ApplyDelete(context_, action, ParentOf(context_, action.path));
       if (failure.has_value()) co_return failure;
       NoteTouched(action.path.Parent());
       ForgetTouched(action.path);

@@ -60,6 +60,8 @@ class ApplyWorker {
   using Failure = std::optional<TransferFailure>;
   // Takes large files, one after the other, until their queue is closed.
   Task<void> RunLarge();
+  // Deletes of objects that are no directories, all of one directory.
+  Task<void> RunDeletes(std::vector<Action> actions, BatchPtr batch);
   // `turn`: of a large file; given back when the shard may begin another one.
   Task<void> RunOne(Action action, BatchPtr batch, SemaphoreUnits slot, SemaphoreUnits turn);
   Task<Failure> Perform(const Action& action, SemaphoreUnits* slot, SemaphoreUnits turn = {});

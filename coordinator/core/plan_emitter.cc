@@ -50,8 +50,8 @@ PlannedAction PlanEmitter::SetMetadata(RelPath path, Entry source, std::optional
 }
 
 PlannedAction PlanEmitter::Delete(RelPath path, Entry existing) {
-  Entry wanted = existing;
-  return Make(ActionKind::kDelete, std::move(path), std::move(wanted), std::move(existing),
+  // The object is told once: a delete has nothing else to say.
+  return Make(ActionKind::kDelete, std::move(path), std::move(existing), std::nullopt,
               Differences::FromMask(static_cast<uint32_t>(Attribute::kExtraneous)));
 }
 

@@ -27,7 +27,7 @@ bool IsRefusal(int error) {
   return error == EINVAL || error == EOPNOTSUPP;
 }
 
-Op DirectTransfer(OpCode code, const DataFile& file, std::byte* memory, size_t length, uint64_t offset) {
+Op DirectOp(OpCode code, const DataFile& file, std::byte* memory, size_t length, uint64_t offset) {
   // One operation moves less than 2 GiB.
   constexpr size_t kMostBytes = size_t{1} << 30;
   Op op;
@@ -39,6 +39,36 @@ Op DirectTransfer(OpCode code, const DataFile& file, std::byte* memory, size_t l
   return op;
 }
 
+// What a transfer moves and how; `length` is that of the part that may go past the cache (DirectPart).
+struct DirectRange {
+  OpCode code;
+  std::byte* memory;
+  size_t length;
+  uint64_t offset;
+  int registered_buffer;
+  bool background;
+};
+
+// Bytes that went past the cache. At the end of the file, and after a refusal, they are fewer than were asked for: the rest goes
+// through the cache, which tells which of them it was.
+Task<absl::StatusOr<size_t>> TransferDirect(Driver* driver, DataFile file, DirectRange range) {
+  size_t done = 0;
+  while (done < range.length) {
+    const uint64_t offset = range.offset + done;
+    Op op = DirectOp(range.code, file, range.memory + done, range.length - done, offset);
+    op.registered_buffer = range.registered_buffer;
+    op.background = range.background;
+    const int64_t n = co_await Await(driver, &op);
+    if (n < 0 && !IsRefusal(static_cast<int>(-n))) {
+      const char* operation = range.code == OpCode::kRead ? "read at " : "write at ";
+      co_return ErrnoStatus(static_cast<int>(-n), operation + std::to_string(offset));
+    }
+    if (n > 0) done += static_cast<size_t>(n);
+    if (n <= 0 || done % kDirectAlignment != 0) break;
+  }
+  co_return done;
+}
+
 }  // namespace
 
 Task<absl::StatusOr<size_t>> ReadData(Driver* driver, DataFile file, void* buffer, size_t length, uint64_t offset,
@@ -46,16 +76,9 @@ Task<absl::StatusOr<size_t>> ReadData(Driver* driver, DataFile file, void* buffe
   auto* const memory = static_cast<std::byte*>(buffer);
   const size_t direct = DirectPart(file, buffer, length, offset);
   size_t done = 0;
-  while (done < direct) {
-    Op op = DirectTransfer(OpCode::kRead, file, memory + done, direct - done, offset + done);
-    op.registered_buffer = registered_buffer;
-    op.background = background;
-    const int64_t n = co_await Await(driver, &op);
-    if (n < 0 && !IsRefusal(static_cast<int>(-n)))
-      co_return ErrnoStatus(static_cast<int>(-n), "read at " + std::to_string(offset + done));
-    if (n > 0) done += static_cast<size_t>(n);
-    // The end of the file, or a refusal: the rest goes through the cache, which tells which of them it was.
-    if (n <= 0 || done % kDirectAlignment != 0) break;
+  if (direct > 0) {
+    const DirectRange range{OpCode::kRead, memory, direct, offset, registered_buffer, background};
+    US_CO_ASSIGN_OR_RETURN(done, co_await TransferDirect(driver, file, range));
   }
   if (done == length) co_return done;
   US_CO_ASSIGN_OR_RETURN(const size_t rest, co_await ReadAtFull(driver, file.fd, memory + done, length - done,
@@ -69,15 +92,9 @@ Task<absl::Status> WriteData(Driver* driver, DataFile file, const void* buffer, 
   auto* const memory = const_cast<std::byte*>(static_cast<const std::byte*>(buffer));
   const size_t direct = DirectPart(file, buffer, length, offset);
   size_t done = 0;
-  while (done < direct) {
-    Op op = DirectTransfer(OpCode::kWrite, file, memory + done, direct - done, offset + done);
-    op.registered_buffer = registered_buffer;
-    op.background = background;
-    const int64_t n = co_await Await(driver, &op);
-    if (n < 0 && !IsRefusal(static_cast<int>(-n)))
-      co_return ErrnoStatus(static_cast<int>(-n), "write at " + std::to_string(offset + done));
-    if (n > 0) done += static_cast<size_t>(n);
-    if (n <= 0 || done % kDirectAlignment != 0) break;
+  if (direct > 0) {
+    const DirectRange range{OpCode::kWrite, memory, direct, offset, registered_buffer, background};
+    US_CO_ASSIGN_OR_RETURN(done, co_await TransferDirect(driver, file, range));
   }
   if (done == length) co_return absl::OkStatus();
   co_return co_await WriteAtFull(driver, file.fd, memory + done, length - done, offset + done, registered_buffer,

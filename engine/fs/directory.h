@@ -4,8 +4,8 @@
 // each relative to the descriptor of the piece before: any depth works, and a link that somebody plants on the way makes
 // the operation fail instead of leading it out of the root. There is no fallback to a weaker resolution.
 //
-// Thread rule: Directory is immutable (but for its facts, which are atomic) and may be shared; the functions run on the shard that owns `driver`; DirectoryCache and
-// DirectoryReader belong to one shard.
+// Thread rule: Directory is immutable (but for its facts, which are atomic) and may be shared; the functions run on the
+// shard that owns `driver`; DirectoryCache and DirectoryReader belong to one shard.
 // Use:  US_ASSIGN_OR_RETURN(DirectoryPtr root, OpenRoot(driver, "/srv/data"));
 //       US_ASSIGN_OR_RETURN(DirectoryPtr parent, OpenBeneath(driver, *root, path.Parent()));
 //       sys::Unlinkat(driver, parent->fd(), LeafName(path), 0);

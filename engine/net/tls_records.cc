@@ -31,6 +31,10 @@ absl::Status Invalid(const char* what) {
   return absl::InvalidArgumentError(what);
 }
 
+absl::Status TooLong() {
+  return absl::OutOfRangeError("a record came that is too long");
+}
+
 // A line "LABEL client-random secret" of the form of NSS's key logs, in hexadecimal digits.
 void TakeSecret(const SSL* ssl, const char* text) {
   auto* secrets = static_cast<TlsSecrets*>(SSL_get_ex_data(ssl, SecretsIndex()));
@@ -207,7 +211,8 @@ absl::StatusOr<TlsOpener> TlsOpener::Make(TlsSuite suite, const TlsSecret& secre
 absl::StatusOr<size_t> TlsOpener::LengthOf(std::span<const std::byte, kTlsHeaderBytes> header) {
   const size_t body = (std::to_integer<size_t>(header[3]) << 8) | std::to_integer<size_t>(header[4]);
   if (header[0] != kTypeOnTheWire || header[1] != std::byte{3}) return Invalid("what came is no encrypted record");
-  if (body < 1 + kTlsTagBytes || body > kTlsMaxBodyBytes) return Invalid("a record of a wrong length came");
+  if (body < 1 + kTlsTagBytes) return Invalid("a record of a wrong length came");
+  if (body > kTlsMaxBodyBytes) return TooLong();
   return kTlsHeaderBytes + body;
 }
 
@@ -221,14 +226,13 @@ absl::StatusOr<TlsOpened> TlsOpener::Open(ConstBytes record, std::span<std::byte
     ERR_clear_error();
     return absl::DataLossError("a record came that was changed on its way");
   }
+  if (text.size() > kTlsPlainBytes + 1) return TooLong();
   // The type is the last byte that is not 0.
   size_t end = text.size();
   const auto at = [&](size_t i) { return i < here ? into[i] : rest[i - here]; };
   while (end > 0 && at(end - 1) == std::byte{0}) --end;
   if (end == 0) return Invalid("a record without a type came");
-  const TlsOpened opened{static_cast<TlsContent>(at(end - 1)), end - 1};
-  if (opened.length > kTlsPlainBytes) return Invalid("a record of a wrong length came");
-  return opened;
+  return TlsOpened{static_cast<TlsContent>(at(end - 1)), end - 1};
 }
 
 }  // namespace uringsync::openssl

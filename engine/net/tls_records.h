@@ -132,11 +132,13 @@ class TlsOpener {
  public:
   static absl::StatusOr<TlsOpener> Make(TlsSuite suite, const TlsSecret& secret);
 
-  // Length of the record that begins with `header`, header included. InvalidArgument for what is none.
+  // Length of the record that begins with `header`, header included. InvalidArgument for what is none, OutOfRange for one that is
+  // too long (RFC 8446, section 5.2).
   static absl::StatusOr<size_t> LengthOf(std::span<const std::byte, kTlsHeaderBytes> header);
   // Opens a whole record. Its contents are put into `into`, and what it has no room for into `rest`, which has room for
   // kTlsMaxBodyBytes; bytes behind the contents are overwritten in both. DataLoss for a wrong tag: nothing of what was written is
-  // to be used. InvalidArgument for what is no record of TLS 1.3.
+  // to be used. InvalidArgument for what is no record of TLS 1.3; OutOfRange for one whose contents, type and padding are together
+  // more than kTlsPlainBytes and one.
   absl::StatusOr<TlsOpened> Open(ConstBytes record, std::span<std::byte> into, std::span<std::byte> rest);
   // The peer's next keys, from the next record on.
   absl::Status Update() { return keys_.Update(); }

@@ -31,8 +31,8 @@ constexpr size_t kAlertBytes = 2;
 // A record of contents leaves room for a key update before it and an alert behind it.
 constexpr size_t kRecordRoom =
     kTlsPlainBytes + kTlsOverheadBytes + TlsSealer::kKeyUpdateBytes + kAlertBytes + kTlsOverheadBytes;
-// Limit for what a reader has to send on the side (key updates, alerts).
-constexpr Timeout kSideWriteTimeout = std::chrono::seconds(30);
+// Limit for the alert that a reader ends with, where its caller has none.
+constexpr Timeout kAlertTimeout = std::chrono::seconds(30);
 // Messages of the handshake's form that may come behind it, and how many new keys in a row a peer may send without contents.
 constexpr std::byte kNewSessionTicket{4};
 constexpr std::byte kKeyUpdate{24};
@@ -41,6 +41,12 @@ constexpr size_t kMaxMessageBytes = size_t{64} << 10;
 constexpr int kMaxKeyUpdates = 32;
 constexpr std::byte kFatal{2};
 constexpr std::byte kWarning{1};
+
+// The alert that tells the peer what was wrong with a record (the errors of TlsOpener).
+int AlertFor(const absl::Status& status) {
+  if (absl::IsDataLoss(status)) return SSL_AD_BAD_RECORD_MAC;
+  return absl::IsOutOfRange(status) ? SSL_AD_RECORD_OVERFLOW : SSL_AD_UNEXPECTED_MESSAGE;
+}
 
 class TlsStream final : public Stream {
  public:
@@ -121,13 +127,11 @@ Task<absl::StatusOr<size_t>> TlsStream::Read(std::span<std::byte> into, Timeout 
     if (!read_error_.ok()) co_return read_error_;
     if (read_ended_) co_return size_t{0};
     const size_t total = OpenRecords(into);
-    // A key update that the peer asked for, or the alert of a failure. A writer that is sending takes it along (waiting
-    // for it could last until the peer reads, which may wait for us). A write error is the writer's to report.
-    if (flushing_.available() > 0) {
-      absl::Status sealed = SealKeyUpdateIfDue();
-      if (!sealed.ok()) write_error_ = std::move(sealed);
-      if (buffers_->unsent() > 0) (void)co_await Flush(Deadline(kSideWriteTimeout));
-    }
+    // The alert of a failure; nothing else is sent from here (new keys that the peer asked for go before the next contents). A
+    // writer that is sending takes it along: waiting for it could last until the peer reads, which may wait for us. A write
+    // error is the writer's to report.
+    if (!read_error_.ok() && flushing_.available() > 0 && buffers_->unsent() > 0)
+      (void)co_await Flush(timeout == kNoTimeout ? Deadline(kAlertTimeout) : deadline);
     if (total > 0) co_return total;
     if (!Reading()) continue;
     absl::Status received = co_await Receive(deadline);
@@ -149,7 +153,7 @@ size_t TlsStream::OpenRecords(std::span<std::byte> into) {
     if (input.size() < kTlsHeaderBytes) break;
     absl::StatusOr<size_t> length = TlsOpener::LengthOf(input.first<kTlsHeaderBytes>());
     if (!length.ok()) {
-      Refuse(SSL_AD_UNEXPECTED_MESSAGE, ToStd(length.status().message()));
+      Refuse(AlertFor(length.status()), ToStd(length.status().message()));
       break;
     }
     if (input.size() < *length) break;
@@ -159,8 +163,7 @@ size_t TlsStream::OpenRecords(std::span<std::byte> into) {
     absl::StatusOr<openssl::TlsOpened> opened =
         opener_.Open(input.first(*length), room, {rest_.get(), openssl::kTlsMaxBodyBytes});
     if (!opened.ok()) {
-      Refuse(absl::IsDataLoss(opened.status()) ? SSL_AD_BAD_RECORD_MAC : SSL_AD_UNEXPECTED_MESSAGE,
-             ToStd(opened.status().message()));
+      Refuse(AlertFor(opened.status()), ToStd(opened.status().message()));
       break;
     }
     buffers_->Take(*length);

@@ -23,13 +23,14 @@ class Applier {
     if (std::string wrong = CheckPhase(planned.phase); !wrong.empty()) return wrong;
     const uint64_t there = destination_.Find(action.path);
     const bool made_in_run = action.kind == ActionKind::kSetMetadata && action.wanted.type == FileType::kDirectory;
-    if (action.existing && (there == 0 || there != action.existing->id.inode)) return "existing object is another one";
-    if (!action.existing && there != 0 && !made_in_run) return "something is in the way";
-    if (action.existing && destination_.at(there).type != action.existing->type)
-      return "existing object has another type";
+    const bool deletes = action.kind == ActionKind::kDelete;
+    if (deletes && action.existing) return "the object to delete is told twice";
+    const Entry* existing = deletes ? &action.wanted : action.existing ? &*action.existing : nullptr;
+    if (existing && (there == 0 || there != existing->id.inode)) return "existing object is another one";
+    if (!existing && there != 0 && !made_in_run) return "something is in the way";
+    if (existing && destination_.at(there).type != existing->type) return "existing object has another type";
     // What an agent recognises an object by, directories excepted: their time moves with their entries.
-    if (action.existing && action.existing->type != FileType::kDirectory &&
-        destination_.at(there).mtime != action.existing->mtime) {
+    if (existing && existing->type != FileType::kDirectory && destination_.at(there).mtime != existing->mtime) {
       return "existing object has another time";
     }
     switch (action.kind) {

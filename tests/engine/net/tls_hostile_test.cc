@@ -200,6 +200,20 @@ TEST_F(TlsHostileTest, WhatIsNoRecordOrWasChangedIsRefusedWithAnAlert) {
   EXPECT_EQ(alert, SSL_AD_BAD_RECORD_MAC);
 }
 
+TEST_F(TlsHostileTest, RecordsThatAreTooLongAreRefusedWithAnAlertOfTheirOwn) {
+  int alert = -1;
+  EXPECT_THAT(Serve([&](RawPeer* peer) {
+                peer->SendRaw(Make({23, 3, 3, 0x41, 1}));
+                alert = peer->AwaitAlert();
+              }),
+              StatusIs(absl::StatusCode::kUnavailable, HasSubstr("too long")));
+  EXPECT_EQ(alert, SSL_AD_RECORD_OVERFLOW);
+  // Its length on the wire is permitted, what is in it is a byte too much.
+  Bytes padded = Make({'a', 23});
+  padded.resize(openssl::kTlsPlainBytes + 1);
+  ExpectRefusal(TlsContent{0}, padded, SSL_AD_RECORD_OVERFLOW, "too long");
+}
+
 TEST_F(TlsHostileTest, ContentsInTheMiddleOfAMessageAreRefused) {
   int alert = -1;
   EXPECT_THAT(Serve([&](RawPeer* peer) {

@@ -145,15 +145,26 @@ TEST_P(TlsRecordsTest, PaddingIsCutOffAndNothingButPaddingIsRefused) {
 }
 
 TEST_P(TlsRecordsTest, MoreContentsThanARecordMayHaveAreRefused) {
-  EXPECT_THAT(Open(Seal(TlsContent::kApplication, {Pattern(16385)}), 20000), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(Open(Seal(TlsContent::kApplication, {Pattern(16385)}), 20000), StatusIs(absl::StatusCode::kOutOfRange));
+}
+
+TEST_P(TlsRecordsTest, PaddingCountsAsContentsDo) {
+  for (const auto& [bytes, code] : {std::pair(16384, absl::StatusCode::kOk), {16385, absl::StatusCode::kOutOfRange}}) {
+    Bytes padded = Pattern(10);
+    padded.push_back(std::byte{23});
+    padded.resize(static_cast<size_t>(bytes));
+    EXPECT_EQ(Open(Seal(TlsContent{0}, {padded}), 20000).status().code(), code) << bytes;
+  }
 }
 
 TEST_P(TlsRecordsTest, WhatIsNoRecordIsRefused) {
-  for (std::string_view header : {"1503030020", "1604030020", "1703030010", "1703034101", "170303ffff"}) {
+  constexpr auto kNone = absl::StatusCode::kInvalidArgument;
+  constexpr auto kTooLong = absl::StatusCode::kOutOfRange;
+  const std::pair<std::string_view, absl::StatusCode> kHeaders[] = {
+      {"1503030020", kNone}, {"1604030020", kNone}, {"1703030010", kNone}, {"1703034101", kTooLong}, {"170303ffff", kTooLong}};
+  for (const auto& [header, code] : kHeaders) {
     const Bytes bytes = FromHex(header);
-    EXPECT_THAT(TlsOpener::LengthOf(ConstBytes(bytes).first<kTlsHeaderBytes>()),
-                StatusIs(absl::StatusCode::kInvalidArgument))
-        << header;
+    EXPECT_THAT(TlsOpener::LengthOf(ConstBytes(bytes).first<kTlsHeaderBytes>()), StatusIs(code)) << header;
   }
 }
 
