@@ -74,6 +74,12 @@ Task<void> DestinationSession::Open() {
     co_return;
   }
   root_ = *std::move(root);
+  absl::StatusOr<ScanFilter> filter = MakeScanFilter(driver, context_, open_, root_);
+  if (!filter.ok()) {
+    outbox_->Fail(FilterErrorKind(filter.status()), "destination: " + std::string(ToStd(filter.status().message())));
+    co_return;
+  }
+  filter_ = *std::move(filter);
   SessionOpened opened;
   const bool writes = !open_.dry_run && root_.directory != nullptr;
   if (writes) {

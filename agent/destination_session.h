@@ -15,6 +15,7 @@
 #include "agent/bench_runner.h"
 #include "agent/session_handler.h"
 #include "agent/session_outbox.h"
+#include "agent/session_filter.h"
 #include "agent/session_root.h"
 #include "agent/session_table.h"
 #include "engine/coro/cancel.h"
@@ -34,6 +35,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   // Finds or makes the root, locks it, begins to connect, and says SessionOpened, or fails the outbox.
   void Start();
   bool opened() const { return opened_.load(std::memory_order_acquire); }
+  // What the session's rules leave out. To be read after the opening.
+  const ScanFilter& filter() const { return filter_; }
   const DirectoryPtr& root() const { return root_.directory; }
 
   absl::Status Submit(ActionBatch batch);
@@ -81,6 +84,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   SessionOutbox* const outbox_;
   SessionRoot root_;
   std::vector<DirectoryPtr> basis_directories_;  // written before opened_
+  ScanFilter filter_;
   SubtreeLock lock_;
   CancelSource cancel_;
   std::shared_ptr<LiveSource> local_source_;

@@ -25,6 +25,7 @@ std::vector<DirectoryBatch> SplitForWire(DirectoryBatch batch) {
       part.self = batch.self;
       part.last = false;
       part.error = batch.error;
+      part.holds_excluded = batch.holds_excluded;
       part.expanded = batch.expanded;
       parts.push_back(std::move(part));
       bytes = 0;
@@ -74,6 +75,7 @@ bool ListingBuilder::TryFold(Output* output) {
   listing.message_bytes = explicit_bytes + waiting_.front().directory.text().size() + WireBytesBound(waiting_.front().self);
   listing.message.directory = waiting_.front().directory;
   listing.message.self = waiting_.front().self;
+  listing.message.holds_excluded = waiting_.front().holds_excluded;
   listing.message.folded = digester_.Finish();
   listing.batches = std::move(waiting_);
   output->folded = std::move(listing);

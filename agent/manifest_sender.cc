@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "agent/join_scope.h"
+#include "agent/session_filter.h"
 #include "engine/base/errno_status.h"
 
 namespace uringsync {
@@ -107,7 +108,7 @@ Task<void> ManifestSender::Send(ManifestScanner* scanner) {
     absl::StatusOr<std::optional<DirectoryBatch>> batch = co_await scanner->Next();
     if (options_.cancel.cancelled()) co_return;
     if (!batch.ok()) {
-      outbox_->Fail(ErrorKind::kFileIo, "the scan failed: " + std::string(ToStd(batch.status().message())));
+      outbox_->Fail(FilterErrorKind(batch.status()), "the scan failed: " + std::string(ToStd(batch.status().message())));
       co_return;
     }
     if (!batch->has_value()) break;

@@ -32,7 +32,8 @@ const std::vector<std::string>& Features() {
                                                     std::string(kCompressionFeature),
                                                     std::string(kLimitsFeature),
                                                     std::string(kDirectIoFeature),
-                                                    std::string(kBasisFeature)};
+                                                    std::string(kBasisFeature),
+                                                    std::string(kFiltersFeature)};
   return features;
 }
 
@@ -133,6 +134,7 @@ class StreamSession {
     options.shards = SessionShards(open_, context_.runtime->size());
     // The lock is held: temporaries of other sessions are dead.
     if (destination_ != nullptr && !open_.dry_run) options.remove_strays_but = SessionTag(open_.session);
+    options.filter = source_ != nullptr ? source_->filter() : destination_->filter();
     DirectoryPtr root = source_ != nullptr ? source_->root() : destination_->root();
     manifest_ = std::make_unique<ManifestSender>(context_.runtime, std::move(root), std::move(options), &outbox_);
     US_RETURN_IF_ERROR(manifest_->Start(start));

@@ -52,6 +52,12 @@ Task<void> SourceSession::Open() {
     co_return;
   }
   root_ = *std::move(root);
+  absl::StatusOr<ScanFilter> filter = MakeScanFilter(driver, context_, open_, root_);
+  if (!filter.ok()) {
+    outbox_->Fail(FilterErrorKind(filter.status()), "source: " + std::string(ToStd(filter.status().message())));
+    co_return;
+  }
+  filter_ = *std::move(filter);
   SessionOpened opened;
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
   if (!described.ok()) {

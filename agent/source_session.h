@@ -11,6 +11,7 @@
 #include "agent/bench_runner.h"
 #include "agent/session_handler.h"
 #include "agent/session_outbox.h"
+#include "agent/session_filter.h"
 #include "agent/session_root.h"
 #include "agent/session_table.h"
 #include "engine/coro/cancel.h"
@@ -27,6 +28,8 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   // Finds the root, registers the session and says SessionOpened, or fails the outbox.
   void Start();
   bool opened() const { return opened_.load(std::memory_order_acquire); }
+  // What the session's rules leave out. To be read after the opening.
+  const ScanFilter& filter() const { return filter_; }
   const DirectoryPtr& root() const { return root_.directory; }
 
   // ConnectData: opens data connections to a destination that accepts, and serves them.
@@ -51,6 +54,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   const OpenSession open_;
   SessionOutbox* const outbox_;
   SessionRoot root_;
+  ScanFilter filter_;
   // Of all connections and readers of the session; null where nobody asked for it.
   std::unique_ptr<SharedCompression> compression_;
   std::unique_ptr<Throttle> throttle_;

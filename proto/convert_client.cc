@@ -1,4 +1,5 @@
 #include "engine/base/errno_status.h"
+#include "engine/tree/path_filter.h"
 #include "proto/convert.h"
 #include "proto/convert_bench.h"
 #include "proto/convert_fields.h"
@@ -48,6 +49,20 @@ void EncodePlace(const TreePlace& place, v1::TreePlace* wire) {
   wire->set_path(place.path.text());
 }
 
+absl::Status CheckFilters(const std::vector<std::string>& filters) {
+  size_t bytes = 0;
+  for (const std::string& rule : filters) bytes += rule.size();
+  return CheckBound({"OpenSession", "filters"}, bytes, kMaxFilterBytes, "bytes");
+}
+
+absl::Status EncodeFilters(const OpenSession& open, v1::OpenSession* wire) {
+  wire->set_delete_excluded(open.delete_excluded);
+  wire->set_nul_separated_filters(open.nul_separated_filters);
+  if (open.filters.empty()) return absl::OkStatus();
+  US_RETURN_IF_ERROR(CheckFilters(open.filters));
+  return EncodeList({"OpenSession", "filters"}, open.filters, kMaxFilterRules, kMaxFilterRuleBytes, wire->mutable_filters());
+}
+
 absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_session(EncodeBytes(open.session));
   wire->set_token(EncodeBytes(open.token));
@@ -80,6 +95,7 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_host_path(open.host_path);
   wire->set_make_path(open.make_path);
   wire->set_more_operands(open.more_operands);
+  US_RETURN_IF_ERROR(EncodeFilters(open, wire));
   if (open.operands.empty()) return absl::OkStatus();
   return EncodeOperands({"OpenSession", "operands"}, open.operands, wire->mutable_operands());
 }
@@ -271,6 +287,11 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   }
   open.direct_io = static_cast<DirectIoMode>(wire.direct_io());
   US_RETURN_IF_ERROR(DecodePlaces(wire, &open));
+  US_ASSIGN_OR_RETURN(open.filters,
+                      DecodeList({"OpenSession", "filters"}, wire.filters(), kMaxFilterRules, kMaxFilterRuleBytes, /*labels=*/false));
+  US_RETURN_IF_ERROR(CheckFilters(open.filters));
+  open.delete_excluded = wire.delete_excluded();
+  open.nul_separated_filters = wire.nul_separated_filters();
   return open;
 }
 

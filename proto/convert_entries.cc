@@ -49,6 +49,8 @@ void EncodeRareAttributes(const Entry& entry, size_t row, v1::EntryTable* table)
   if (entry.unsettled) table->add_unsettled_rows(row_number);
   if (entry.pruned) table->add_pruned_rows(row_number);
   if (entry.implied) table->add_implied_rows(row_number);
+  if (entry.protection == Protection::kAlways) table->add_protected_rows(row_number);
+  if (entry.protection == Protection::kUnlessParentGoes) table->add_perishable_rows(row_number);
 }
 
 // The plain columns of a table.
@@ -161,6 +163,17 @@ absl::Status DecodeDevices(const v1::EntryTable& table, std::span<Entry* const> 
   return absl::OkStatus();
 }
 
+absl::Status DecodeProtection(const v1::EntryTable& table, std::span<Entry* const> entries, std::string_view where) {
+  US_RETURN_IF_ERROR(CheckRows(table.protected_rows(), entries.size(), {where, "protected_rows"}));
+  for (const uint32_t row : table.protected_rows()) entries[row]->protection = Protection::kAlways;
+  US_RETURN_IF_ERROR(CheckRows(table.perishable_rows(), entries.size(), {where, "perishable_rows"}));
+  for (const uint32_t row : table.perishable_rows()) {
+    if (entries[row]->protection != Protection::kNone) return Bad({where, "perishable_rows"}, row, "is protected, too");
+    entries[row]->protection = Protection::kUnlessParentGoes;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status DecodeErrors(const v1::EntryTable& table, std::span<Entry* const> entries, std::string_view where) {
   US_RETURN_IF_ERROR(CheckRows(table.error_rows(), entries.size(), {where, "error_rows"}));
   US_RETURN_IF_ERROR(CheckCount({where, "errors"}, static_cast<size_t>(table.errors_size()),
@@ -189,7 +202,7 @@ absl::Status DecodeErrors(const v1::EntryTable& table, std::span<Entry* const> e
     if (entries[row]->type != FileType::kDirectory) return Bad({where, "implied_rows"}, row, "is no directory");
     entries[row]->implied = true;
   }
-  return absl::OkStatus();
+  return DecodeProtection(table, entries, where);
 }
 
 // After DecodeErrors: a symlink needs its target unless looking at it failed.

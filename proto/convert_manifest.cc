@@ -59,6 +59,7 @@ absl::Status EncodeBatch(const DirectoryBatch& batch, v1::DirectoryBatch* wire) 
   wire->set_error(static_cast<uint32_t>(batch.error));
   wire->set_expanded(batch.expanded);
   wire->set_partial(batch.partial);
+  wire->set_holds_excluded(batch.holds_excluded);
   if (!batch.folded) return absl::OkStatus();
   v1::FoldedEntries* folded = wire->mutable_folded();
   folded->set_digest_low(batch.folded->digest.low);
@@ -92,6 +93,7 @@ absl::StatusOr<DirectoryBatch> DecodeBatch(const v1::DirectoryBatch& wire) {
   batch.error = static_cast<int>(wire.error());
   batch.expanded = wire.expanded();
   batch.partial = wire.partial();
+  batch.holds_excluded = wire.holds_excluded();
   if (wire.has_folded()) US_RETURN_IF_ERROR(DecodeFolded(wire, &batch));
   return batch;
 }

@@ -53,6 +53,9 @@ constexpr std::string_view kBasisFeature = "basis-directories";
 // Of one session, as with rsync.
 constexpr size_t kMaxBasisDirectories = 20;
 
+// Of Hello and HelloReply: filters of OpenSession, Entry::protection, DirectoryBatch::holds_excluded.
+constexpr std::string_view kFiltersFeature = "filters";
+
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
 using SessionToken = std::array<uint8_t, 32>;
@@ -150,6 +153,10 @@ struct OpenSession {
   DirectIoMode direct_io = DirectIoMode::kAuto;  // of large files; needs kDirectIoFeature
   // Destination: trees that Action::basis names by their place in this list; only read. Needs kBasisFeature.
   std::vector<TreePlace> basis_directories;
+  // Filter rules as engine/tree/path_filter.h takes them, the same for both roles; needs kFiltersFeature.
+  std::vector<std::string> filters;
+  bool delete_excluded = false;
+  bool nul_separated_filters = false;  // of per-directory files
 };
 
 // Further operands, right after the OpenSession that announced them.

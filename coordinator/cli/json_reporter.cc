@@ -54,6 +54,7 @@ const char* SkipReasonName(SkipReason reason) {
     case SkipReason::kSpecialOff: return "specials_off";
     case SkipReason::kNoMknod: return "device_not_permitted";
     case SkipReason::kBelowProblem: return "below_problem";
+    case SkipReason::kNotEmpty: return "not_empty";
     case SkipReason::kMountPoint: return "mount_point";
   }
   return "unknown";

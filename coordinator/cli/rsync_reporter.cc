@@ -88,7 +88,8 @@ void RsyncReporter::ShowOpened(const HelloReply&, const SessionOpened& source, c
 }
 
 void RsyncReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType) {
-  if (reason == SkipReason::kBelowProblem || reason == SkipReason::kMountPoint) return;
+  if (reason == SkipReason::kNotEmpty && !facts_.output.quiet) Tell("cannot delete non-empty directory: " + path.text());
+  if (reason == SkipReason::kNotEmpty || reason == SkipReason::kBelowProblem || reason == SkipReason::kMountPoint) return;
   if (Told(Info::kNonRegular) > 0 && !facts_.output.quiet) Tell("skipping non-regular file \"" + path.text() + "\"");
 }
 

@@ -59,7 +59,12 @@ void TextReporter::ShowAction(const Action& action, const Differences& differenc
 }
 
 void TextReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType type) {
-  if (!facts_.output.verbose || facts_.output.quiet) return;
+  if (facts_.output.quiet) return;
+  if (reason == SkipReason::kNotEmpty) {
+    console_->Line("cannot delete non-empty directory: " + EscapeName(path.text()));
+    return;
+  }
+  if (!facts_.output.verbose) return;
   // The others are counted in one line of the summary.
   if (reason != SkipReason::kMountPoint && reason != SkipReason::kBelowProblem) return;
   const char* why =

@@ -95,8 +95,19 @@ absl::Status DeferredActions::EmitSpool(const Spool& spool, Phase phase, PlanEmi
     planned.differences = reader.GetDifferences();
     planned.action = reader.GetAction();
     if (!reader.ok()) return DamagedSpool();
+    if (in_the_way_.count(planned.action.path.text()) > 0) {
+      US_RETURN_IF_ERROR(TellNoWay(planned.action, emitter));
+      continue;
+    }
     US_RETURN_IF_ERROR(emitter.Emit(phase, std::move(planned)));
   }
+}
+
+absl::Status DeferredActions::TellNoWay(const Action& action, PlanEmitter& emitter) {
+  return emitter.Problem(Side::kDestination, 0, action.path, "replace",
+                         std::string("could not make way for a ") + FileTypeName(action.wanted.type) +
+                             ": something in the directory of that name stays",
+                         ProblemKind::kConflict);
 }
 
 absl::Status DeferredActions::EmitDeletes(PlanEmitter& emitter) {
@@ -113,7 +124,7 @@ absl::Status DeferredActions::EmitDeletes(PlanEmitter& emitter) {
       continue;
     }
     if (kind == kKeep) {
-      if (kept_.size() < kMaxKept) kept_.insert(std::string(reader.GetBytes()));
+      kept_ = reader.GetPath();
       continue;
     }
     const uint64_t parent = reader.GetNumber();
@@ -121,8 +132,10 @@ absl::Status DeferredActions::EmitDeletes(PlanEmitter& emitter) {
     Entry entry = reader.GetEntry();
     if (!reader.ok()) return DamagedSpool();
     if (parent == void_parent) continue;
-    if (kept_.erase(path.text()) > 0) {
-      kept_.insert(path.Parent().text());
+    if (kept_ && entry.type == FileType::kDirectory && kept_->IsWithin(path)) {
+      if (in_the_way_.size() < kMaxInTheWay) in_the_way_.insert(path.text());
+      kept_ = path;
+      US_RETURN_IF_ERROR(emitter.Skip(SkipReason::kNotEmpty, path, entry.type));
       continue;
     }
     US_RETURN_IF_ERROR(emitter.Emit(Phase::kDelete, PlanEmitter::Delete(std::move(path), std::move(entry))));

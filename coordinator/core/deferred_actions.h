@@ -46,6 +46,8 @@ class DeferredActions {
 
  private:
   absl::Status EmitSpool(const Spool& spool, Phase phase, PlanEmitter& emitter);
+  // The object waits for a directory to make way that is kept: tells so.
+  absl::Status TellNoWay(const Action& action, PlanEmitter& emitter);
   absl::Status EmitDeletes(PlanEmitter& emitter);
   absl::Status EmitDirectories(PlanEmitter& emitter);
 
@@ -56,9 +58,12 @@ class DeferredActions {
   Spool directories_;
   ExternalSorter touched_;
   uint64_t last_touched_ = 0;
-  // Directories met so far (backwards) that must stay; bounded, beyond it the destination refuses to remove them.
-  static constexpr size_t kMaxKept = 4096;
-  std::unordered_set<std::string> kept_;
+  // What was met last (backwards) of that which must stay: a directory above it stays, too. One is enough, because what is in a
+  // directory is recorded between it and whatever was recorded earlier.
+  std::optional<RelPath> kept_;
+  // Kept directories, where something may wait for their names; bounded, beyond it the destination finds out.
+  static constexpr size_t kMaxInTheWay = 4096;
+  std::unordered_set<std::string> in_the_way_;
   RecordWriter writer_;
 };
 

@@ -54,6 +54,7 @@ absl::StatusOr<bool> ManifestCursor::Enter(const RelPath& path) {
   US_RETURN_IF_ERROR(CheckEntries());
   inside_ = true;
   listing_error_ = batch_->error;
+  holds_excluded_ = batch_->holds_excluded;
   return true;
 }
 
@@ -70,6 +71,7 @@ absl::StatusOr<Entry*> ManifestCursor::PeekSlow() {
     if (!batch_ || batch_->directory != directory) return Broken(Show(directory) + " ends before its last batch");
     US_RETURN_IF_ERROR(CheckEntries());
     listing_error_ = error != 0 ? error : batch_->error;
+    holds_excluded_ = holds_excluded_ || batch_->holds_excluded;
   }
   if (!inside_) return nullptr;
   return &batch_->entries[next_];

@@ -114,6 +114,7 @@ absl::Status PlanEmitter::Skip(SkipReason reason, const RelPath& path, FileType 
     case SkipReason::kSpecialOff: ++counters_.skipped_options; break;
     case SkipReason::kNoMknod: ++counters_.skipped_devices; break;
     case SkipReason::kBelowProblem: ++counters_.skipped_below_problem; break;
+    case SkipReason::kNotEmpty:
     case SkipReason::kMountPoint: break;
   }
   return sink_->OnSkipped(reason, path, type);

@@ -74,6 +74,7 @@ enum class SkipReason : uint8_t {
   kSpecialOff,
   kNoMknod,       // a device, and the destination may not make devices: no part of the asked state
   kBelowProblem,  // below a destination directory that could not be read or made
+  kNotEmpty,      // only at the destination, and something in it stays (filter rules, an unreadable directory): never deleted
   kMountPoint,    // only at the destination and not entered (--one-file-system): never deleted
 };
 

@@ -52,6 +52,9 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   open.jobs = request.jobs;
   open.background = request.background;
   open.direct_io = request.direct_io;
+  open.filters = request.filters;
+  open.delete_excluded = request.delete_excluded;
+  open.nul_separated_filters = request.nul_separated_filters;
   if (role == Role::kDestination) open.reflink = request.reflink;
   if (role == Role::kSource) {
     open.bytes_per_second = request.bytes_per_second;
@@ -226,10 +229,12 @@ absl::Status Run::SayHello() {
   hello.features = {kAliveFeature, kFoldFeature, kIndexFeature, std::string(kCompressionFeature), std::string(kLimitsFeature)};
   hello.features.push_back(std::string(kDeltaFeature));
   hello.features.push_back(std::string(kDirectIoFeature));
+  hello.features.push_back(std::string(kFiltersFeature));
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
   // Asked for along with the greeting, a round trip earlier, where nothing in it depends on what the agents can do.
-  if (compression_.mode == CompressionMode::kOff) US_RETURN_IF_ERROR(OpenSource());
+  // An agent that knows no filters would tell everything.
+  if (compression_.mode == CompressionMode::kOff && request_.filters.empty()) US_RETURN_IF_ERROR(OpenSource());
   US_ASSIGN_OR_RETURN(source_hello_, source_.AwaitHello());
   US_ASSIGN_OR_RETURN(destination_hello_, destination_.AwaitHello());
   for (const auto& [link, reply] :
@@ -252,6 +257,7 @@ absl::Status Run::CheckFeatures(const AgentLink& link, const HelloReply& hello) 
   std::string missing;
   // By default, and off, it does what it can do.
   if (request_.direct_io == DirectIoMode::kOn && !HasFeature(hello.features, kDirectIoFeature)) missing = "direct I/O";
+  if (!request_.filters.empty() && !HasFeature(hello.features, kFiltersFeature)) missing = "filter rules";
   if (limited && !HasFeature(hello.features, kLimitsFeature)) missing = "limits of rate, jobs or priority";
   if (compression_.mode != CompressionMode::kOff && !HasFeature(hello.features, kCompressionFeature)) {
     if (compression_.mode == CompressionMode::kFixed) missing = "compression";
@@ -277,6 +283,7 @@ absl::Status Run::OpenBases() {
   OpenSession open = MakeOpenSession(request_, Role::kDestination);
   open.dry_run = open.create_root = true;
   open.one_file_system = false;
+  open.filters.clear();
   return bases_.Open(request_, open);
 }
 
@@ -373,7 +380,7 @@ absl::Status Run::PlanAndApply() {
 // What both indexes leave to be compared. Where one side has none, or they cannot be compared, everything.
 absl::StatusOr<IndexDifference> Run::CompareIndexes(bool folds) {
   const uint64_t seed = source_opened_.index_seed;
-  if (!folds || !request_.use_index || request_.one_file_system || seed == 0 || destination_opened_.index_seed == 0) return IndexDifference();
+  if (!folds || !request_.use_index || request_.one_file_system || !request_.filters.empty() || seed == 0 || destination_opened_.index_seed == 0) return IndexDifference();
   if (destination_opened_.index_seed != seed) {
     // From the next run on.
     US_RETURN_IF_ERROR(destination_.Send(TreeQuery{.adopt_seed = seed}));

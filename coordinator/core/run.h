@@ -77,6 +77,10 @@ struct SyncRequest {
   uint64_t bytes_per_second = 0;
   uint32_t jobs = 0;
   bool background = false;
+  // Filter rules in rsync's syntax, in order; merge files of the client are expanded (engine/tree/filter_text.h), dir-merge rules are not.
+  std::vector<std::string> filters;
+  bool delete_excluded = false;        // rules that name no side are for the source alone
+  bool nul_separated_filters = false;  // rules of per-directory files end with NUL
   // Equal directories are told by digests where both agents can; false: every entry is sent and compared.
   bool fold_listings = true;
   // Directories that live indexes of both agents know to be equal are not read; false: every object is looked at.

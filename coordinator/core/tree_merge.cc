@@ -189,6 +189,9 @@ absl::Status TreeMerge::ReportListings() {
     US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kDestination, destination_.listing_error(), current_.path, "list"));
     if (current_.plan == DirectoryPlan::kExtraneous) return deferred_.KeepDirectory(current_.path);
   }
+  if (current_.plan == DirectoryPlan::kExtraneous && current_.has_destination && destination_.holds_excluded()) {
+    return deferred_.KeepDirectory(current_.path);
+  }
   return absl::OkStatus();
 }
 

@@ -64,6 +64,11 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
   const bool proven_absent = current_.has_source && source_.listing_error() == 0;
   const bool remove = current_.plan == DirectoryPlan::kExtraneous || (options_.delete_extraneous && proven_absent);
   if (!remove) return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
+  const bool parent_goes = current_.plan == DirectoryPlan::kExtraneous;
+  if (destination.protection == Protection::kAlways || (destination.protection == Protection::kUnlessParentGoes && !parent_goes)) {
+    if (parent_goes) US_RETURN_IF_ERROR(deferred_.KeepDirectory(current_.path));
+    return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
+  }
   RelPath path = PathOf(destination);
   if (destination.pruned) {
     if (current_.plan == DirectoryPlan::kExtraneous) US_RETURN_IF_ERROR(deferred_.KeepDirectory(current_.path));

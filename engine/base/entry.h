@@ -66,6 +66,13 @@ struct MetadataSelection {
   friend bool operator==(const MetadataSelection&, const MetadataSelection&) = default;
 };
 
+// Whether a destination's rules keep an object that the source does not have.
+enum class Protection : uint8_t {
+  kNone = 0,
+  kUnlessParentGoes,  // by perishable rules: it goes with a directory that is deleted
+  kAlways,
+};
+
 struct Entry {
   std::string name;  // validated component; empty for the root itself
   FileType type = FileType::kRegular;
@@ -96,6 +103,7 @@ struct Entry {
   // A directory that only leads to what is in the transfer and is not in it itself: where it is missing it is made plainly, and
   // where it is there nothing of it changes.
   bool implied = false;
+  Protection protection = Protection::kNone;  // manifest of a destination with filter rules
   // The modification time lies within a tick of the clock before the object was looked at, or after it: a further change may
   // have left size and time as they are.
   bool unsettled = false;
@@ -124,6 +132,9 @@ struct DirectoryBatch {
   std::optional<FoldedEntries> folded;
   // `entries` are not all that the directory holds, only what is in the transfer: what is missing here may well be there.
   bool partial = false;
+  // Manifest of a destination with filter rules: the directory holds objects that are not told, because the rules of both sides
+  // leave them out. It can never be removed.
+  bool holds_excluded = false;
   // Part of the answer to a verdict that asked for all entries of a folded listing; it takes no credit.
   bool expanded = false;
   // Set by the coordinator: the other side folded the same entries.

@@ -17,6 +17,7 @@
 namespace uringsync {
 
 constexpr size_t kMaxFilterRuleBytes = 4096;
+constexpr size_t kMaxFilterRules = 65536;  // of one list
 
 // Which ends a rule is for. kBoth and kUnsaid differ: --delete-excluded leaves the first alone.
 enum class FilterSides : uint8_t { kUnsaid = 0, kSender = 1, kReceiver = 2, kBoth = 3 };

@@ -39,8 +39,8 @@ absl::StatusOr<PathFilterPtr> PathFilter::Compile(const std::vector<std::string>
   auto base = std::make_shared<FilterScope>();
   Compiler compiler{filter->options_, &base->merges, nullptr, "", {}};
   for (const std::string& rule : rules) {
-    bytes += rule.size() + 1;
-    if (bytes > kMaxFilterBytes) return MakeStatus(absl::StatusCode::kInvalidArgument, "the filter rules have more than 4 MiB");
+    bytes += rule.size();
+    if (bytes > kMaxFilterBytes) return MakeStatus(absl::StatusCode::kInvalidArgument, "the filter rules have more than 2 MiB");
     US_RETURN_IF_ERROR(compiler.Add(rule, {}, 0));
   }
   filter->rules_ = std::make_shared<const List>(std::move(compiler.list));

@@ -27,8 +27,7 @@
 
 namespace uringsync {
 
-constexpr size_t kMaxFilterRules = 65536;             // of one list
-constexpr size_t kMaxFilterBytes = size_t{4} << 20;   // of the rules of a run
+constexpr size_t kMaxFilterBytes = size_t{2} << 20;   // of the rules of a run
 constexpr size_t kMaxMergeFileBytes = size_t{1} << 20;
 constexpr size_t kMaxMergeNames = 64;                 // dir-merge rules in force in one directory
 constexpr int kMaxMergeDepth = 16;                    // merge files that merge others

@@ -18,6 +18,7 @@
 
 namespace uringsync {
 
+class FilterScope;
 class PathNode;
 using PathNodePtr = std::shared_ptr<PathNode>;
 
@@ -38,6 +39,9 @@ class PathNode {
   RelPath path() const { return PathBelow(nullptr); }
   // Path from `base` (an ancestor or this node; null: the root).
   RelPath PathBelow(const PathNode* base) const;
+  // Filter rules in force for the entries of the directory: set by its scan, before there are nodes below it.
+  const std::shared_ptr<const FilterScope>& scope() const { return scope_; }
+  void set_scope(std::shared_ptr<const FilterScope> scope) { scope_ = std::move(scope); }
   // Ancestor (or this node) at `depth` ≤ depth().
   static PathNodePtr AncestorAt(PathNodePtr node, uint32_t depth);
 
@@ -47,6 +51,7 @@ class PathNode {
   std::string name_;
   uint32_t depth_;
   size_t path_bytes_;
+  std::shared_ptr<const FilterScope> scope_;
   DirectoryPtr directory_;  // guarded by OpenDirectories
 };
 

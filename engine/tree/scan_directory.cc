@@ -25,7 +25,31 @@ absl::Status ManifestScanner::Impl::Open(Job* job, EntryReader* reader, struct s
   if (job->self.error != 0) return ErrnoStatus(job->self.error, "statx");
   // Somebody mounted here since the parent was listed.
   if (options_.one_file_system && job->self.id.device != root_device_.load()) return ErrnoStatus(EXDEV, "open directory");
+  return options_.filter.rules != nullptr ? EnterFilter(job) : absl::OkStatus();
+}
+
+absl::Status ManifestScanner::Impl::EnterFilter(Job* job) {
+  const PathNodePtr& node = job->node->path;
+  const FilterScopePtr& parent = node->parent() == nullptr ? options_.filter.scope : node->parent()->scope();
+  std::string path = options_.filter.path;
+  if (node->depth() > 0) path += (path.empty() ? "" : "/") + node->path().text();
+  US_ASSIGN_OR_RETURN(DirectoryFilter entered,
+                      DirectoryFilter::Enter(job->shard->driver(), options_.filter, parent, std::move(path), *job->directory));
+  node->set_scope(entered.scope());
+  job->filter = std::move(entered);
   return absl::OkStatus();
+}
+
+bool ManifestScanner::Impl::LeftOut(Job* job, const DirectoryItem& item) {
+  if (!job->filter) return false;
+  bool directory = item.type == DT_DIR;
+  if (item.type == DT_UNKNOWN) {
+    struct statx found;
+    const std::string name(item.name);
+    directory = sys::Statx(job->shard->driver(), job->directory->fd(), name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
+                S_ISDIR(found.stx_mode);
+  }
+  return job->filter->LeavesOut(item.name, directory);
 }
 
 bool ManifestScanner::Impl::Hidden(Job* job, const DirectoryItem& item, const struct statx& stat,
@@ -56,7 +80,7 @@ absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, DirectoryReader*
     const int more = reader->Next(&item);
     if (more < 0) return ErrnoStatus(-more, "getdents");
     if (more == 0) break;
-    if (Hidden(job, item, stat, &strays)) continue;
+    if (Hidden(job, item, stat, &strays) || LeftOut(job, item)) continue;
     // The spool's failure is the scan's, not this directory's.
     const absl::Status added = names->Add(item.name, item.type);
     if (!added.ok()) {
@@ -90,6 +114,7 @@ absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, DirectoryReader*
 DirectoryBatch ManifestScanner::Impl::MakeBatch(Job* job) const {
   DirectoryBatch batch;
   batch.self = job->self;
+  batch.holds_excluded = job->filter && job->filter->holds_excluded();
   return batch;
 }
 
@@ -120,6 +145,7 @@ Task<void> ManifestScanner::Impl::ReadChunk(Job* job, Tools* tools, std::vector<
       entries->pop_back();
       continue;
     }
+    if (job->filter) entry.protection = job->filter->ProtectionOf(entry.name, entry.type == FileType::kDirectory);
     const absl::Status noted = NoteChild(job, &entry);
     if (!noted.ok()) Stop(noted);
     if (++tools->looked_at >= kEntriesPerTurn) {
@@ -185,6 +211,11 @@ Task<void> ManifestScanner::Impl::ScanNodeOn(Job* job, Tools* tools) {
     opened = Open(job, &tools->entries, &stat);
   }
   ++tools->looked_at;
+  if (absl::IsInvalidArgument(opened) && StatusErrno(opened) == 0) {
+    // A rule that is wrong: nobody knows what the run is to leave out.
+    Stop(opened);
+    co_return;
+  }
   if (!opened.ok()) {
     FinishFailed(job, StatusErrno(opened));
     co_return;

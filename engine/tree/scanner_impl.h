@@ -77,6 +77,7 @@ class ManifestScanner::Impl {
     bool streaming = false;  // the node is the head: batches go out one by one
     size_t limit = 0;        // names of a node ahead beyond which it has to wait until it is the head
     DirectoryPtr directory;
+    std::optional<DirectoryFilter> filter;
     Entry self;
     std::vector<DirectoryBatch> batches;  // of a node ahead
     std::vector<std::string> children;    // of a node ahead
@@ -146,6 +147,8 @@ class ManifestScanner::Impl {
   absl::Status Open(Job* job, EntryReader* reader, struct statx* stat);
   // False: the directory is too large to be read ahead and was put back.
   absl::StatusOr<bool> ReadNames(Job* job, DirectoryReader* reader, const struct statx& stat, SortedNames* names);
+  absl::Status EnterFilter(Job* job);
+  bool LeftOut(Job* job, const DirectoryItem& item);
   bool Hidden(Job* job, const DirectoryItem& item, const struct statx& stat, std::vector<std::string>* strays);
   Task<void> ReadChunk(Job* job, Tools* tools, std::vector<Entry>* entries);
   absl::Status NoteChild(Job* job, Entry* entry);

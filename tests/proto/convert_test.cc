@@ -63,6 +63,7 @@ void ExpectSame(const Entry& a, const Entry& b) {
   EXPECT_EQ(a.error, b.error);
   EXPECT_EQ(a.not_entered, b.not_entered);
   EXPECT_EQ(a.implied, b.implied);
+  EXPECT_EQ(a.protection, b.protection);
 }
 
 TEST(ConvertTest, ADirectoryBatchKeepsEveryFieldOfItsEntries) {
@@ -76,6 +77,7 @@ TEST(ConvertTest, ADirectoryBatchKeepsEveryFieldOfItsEntries) {
     EXPECT_EQ(decoded.last, batch.last);
     EXPECT_EQ(decoded.error, batch.error);
     EXPECT_EQ(decoded.partial, batch.partial);
+    EXPECT_EQ(decoded.holds_excluded, batch.holds_excluded);
     ExpectSame(decoded.self, batch.self);
     ASSERT_EQ(decoded.entries.size(), batch.entries.size());
     for (size_t i = 0; i < entries; ++i) ExpectSame(decoded.entries[i], batch.entries[i]);

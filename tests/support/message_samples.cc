@@ -61,6 +61,7 @@ Entry MessageSamples::EntryOfType(std::string name, FileType type) {
   entry.not_entered = type == FileType::kDirectory && Number(8) == 0;
   entry.unsettled = Number(8) == 0;
   entry.pruned = type == FileType::kDirectory && Number(8) == 0;
+  entry.protection = static_cast<Protection>(Number(3));
   entry.implied = type == FileType::kDirectory && Number(8) == 0;
   return entry;
 }
@@ -81,6 +82,7 @@ DirectoryBatch MessageSamples::Batch(size_t entries) {
   if (batch.last && batch.error == 0 && Coin()) batch.folded = FoldedEntries{AnyDigest(), 1 + Number(100), Number(2), random_()};
   if (!batch.folded) batch.expanded = Coin();
   batch.partial = Coin();
+  batch.holds_excluded = Coin();
   return batch;
 }
 
@@ -166,6 +168,9 @@ OpenSession MessageSamples::AnyOpenSession() {
   open.jobs = static_cast<uint32_t>(Number(9));
   open.background = Coin();
   open.make_path = Coin();
+  for (uint64_t rules = Coin() ? Number(6) : 0; rules > 0; --rules) open.filters.push_back("- " + Name());
+  open.delete_excluded = Coin();
+  open.nul_separated_filters = Coin();
   open.more_operands = Coin();
   if (Coin()) open.operands = Operands(Number(20));
   if (!open.operands.empty() && Coin()) {

@@ -150,6 +150,26 @@ TEST(RunSyncTest, DirectIoReachesBothAgentsAndNeedsOnesThatKnowIt) {
   }
 }
 
+TEST(RunSyncTest, FiltersReachBothAgentsAndNeedOnesThatKnowThem) {
+  for (const bool known : {true, false}) {
+    Fixture f;
+    f.request.filters = {"- *.o", ": .f"};
+    f.request.delete_excluded = true;
+    if (known) f.source.hello.features = f.destination.hello.features = {std::string(kFiltersFeature)};
+    if (!known) f.source.hello.features = {std::string(kFiltersFeature)};
+    const SyncOutcome outcome = f.Run();
+    EXPECT_EQ(outcome.exit_code, known ? ExitCode::kOk : ExitCode::kVersion);
+    // An agent that knows none would tell everything: nobody is asked for anything before both are known.
+    if (!known) EXPECT_THAT(outcome.error, HasSubstr("too old for filter rules"));
+    if (!known) EXPECT_TRUE(f.source_agent->opens.empty());
+    if (!known) continue;
+    for (const FakeAgent* agent : {f.source_agent.get(), f.destination_agent.get()}) {
+      EXPECT_EQ(agent->opens.at(0).filters, f.request.filters);
+      EXPECT_TRUE(agent->opens.at(0).delete_excluded);
+    }
+  }
+}
+
 TEST(RunSyncTest, PlanListsWithoutTouching) {
   Fixture f;
   f.request.mode = SyncMode::kPlan;
