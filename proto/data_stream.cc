@@ -214,6 +214,11 @@ Task<absl::StatusOr<DataHello>> AnswerHello(DataLink* link, DataAdmission admit,
 
 // `watch` watches the stream that is returned.
 Task<absl::StatusOr<std::unique_ptr<Stream>>> Dial(Driver* driver, const DataDial& dial, CancelWatch* watch) {
+  if (dial.open) {
+    US_CO_ASSIGN_OR_RETURN(std::unique_ptr<Stream> opened, dial.open());
+    watch->Watch(opened.get());
+    co_return std::move(opened);
+  }
   ConnectOptions options;
   options.host = dial.host;
   options.port = dial.port;

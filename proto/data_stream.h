@@ -54,6 +54,8 @@ Task<absl::StatusOr<std::unique_ptr<ReplyChannel>>> OpenReplyChannel(std::unique
                                                                      DataTimeouts timeouts = {});
 
 struct DataDial {
+  // Where the way to the peer is no address: makes a stream to it, and host and port are only for messages.
+  std::function<absl::StatusOr<std::unique_ptr<Stream>>()> open;
   std::string host;
   uint16_t port = 0;
   std::shared_ptr<const TlsContext> tls;  // nullptr: plain TCP or unix (loopback and tests)

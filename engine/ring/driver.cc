@@ -96,7 +96,7 @@ constexpr CallInfo kCalls[] = {
 static_assert(std::size(kCalls) == static_cast<size_t>(CallCode::kCount), "one row for each CallCode");
 
 constexpr const char* kOpNames[] = {"nop",     "read", "write", "fsync", "fallocate", "accept",
-                                    "connect", "send", "recv",  "poll",  "timeout"};
+                                    "connect", "send", "recv",  "read pipe", "write pipe", "poll",  "timeout"};
 static_assert(std::size(kOpNames) == static_cast<size_t>(OpCode::kCount), "one name for each OpCode");
 
 template <size_t N>

@@ -42,6 +42,8 @@ enum class OpCode : uint8_t {
   kConnect,    // fd, address, address_length
   kSend,       // fd, buffer, length, flags = MSG_*
   kRecv,       // fd, buffer, length, flags = MSG_*
+  kReadPipe,   // read(2) of a pipe, terminal or socket: fd (non-blocking), buffer, length; waits until something is there
+  kWritePipe,  // writev(2) to one: fd (non-blocking), buffer = iovec array, length = its entries; may write less
   kPoll,       // fd, flags = POLLIN...; result is the ready mask
   kTimeout,    // timeout only; completes with 0 when it has passed
   kCount

@@ -10,8 +10,10 @@ namespace uringsync {
 unsigned ReadinessFor(const Op& op) {
   switch (op.code) {
     case OpCode::kAccept:
+    case OpCode::kReadPipe:
     case OpCode::kRecv: return POLLIN;
     case OpCode::kConnect:
+    case OpCode::kWritePipe:
     case OpCode::kSend: return POLLOUT;
     case OpCode::kPoll: return op.flags;
     default: return 0;

@@ -37,7 +37,7 @@ constexpr std::pair<int, const char*> kOperations[] = {
     {IORING_OP_NOP, "NOP"},           {IORING_OP_READ, "READ"},         {IORING_OP_WRITE, "WRITE"},
     {IORING_OP_FSYNC, "FSYNC"},       {IORING_OP_FALLOCATE, "FALLOCATE"}, {IORING_OP_ACCEPT, "ACCEPT"},
     {IORING_OP_CONNECT, "CONNECT"},   {IORING_OP_SEND, "SEND"},         {IORING_OP_RECV, "RECV"},
-    {IORING_OP_POLL_ADD, "POLL_ADD"}, {IORING_OP_TIMEOUT, "TIMEOUT"},   {IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"},
+    {IORING_OP_WRITEV, "WRITEV"},     {IORING_OP_POLL_ADD, "POLL_ADD"}, {IORING_OP_TIMEOUT, "TIMEOUT"},   {IORING_OP_ASYNC_CANCEL, "ASYNC_CANCEL"},
 };
 
 // From the newest kernel's flags down to none; each row is what one step older lacks.

@@ -174,6 +174,8 @@ int64_t ThreadDriver::TrySocketOpOnce(const Op& op) {
     case OpCode::kConnect: return ConnectResult(op.fd);
     case OpCode::kSend: return OrErrno(::send(op.fd, op.buffer, op.length, flags));
     case OpCode::kRecv: return OrErrno(::recv(op.fd, op.buffer, op.length, flags));
+    case OpCode::kReadPipe: return OrErrno(::read(op.fd, op.buffer, op.length));
+    case OpCode::kWritePipe: return OrErrno(::writev(op.fd, static_cast<const iovec*>(op.buffer), static_cast<int>(op.length)));
     case OpCode::kPoll: return PollNow(op);
     default: return -EINVAL;
   }

@@ -44,6 +44,7 @@ absl::Status AdmitGood(const DataHello& hello, const PeerIdentity*) {
 struct Pair {
   std::unique_ptr<RequestChannel> requests;
   std::unique_ptr<ReplyChannel> replies;
+  std::unique_ptr<MuxPair> mux;  // what the streams lie in, for that kind
 };
 
 Task<void> Accept(std::unique_ptr<Stream> stream, DataAdmission admit, absl::StatusOr<AcceptedData>* out) {
@@ -57,6 +58,7 @@ Task<absl::StatusOr<Pair>> OpenPair(Driver* driver, Where where, std::shared_ptr
     co_return std::move(pair);
   }
   US_CO_ASSIGN_OR_RETURN(StreamPair streams, co_await MakeStreamPair(driver, where.kind, tls));
+  pair.mux = std::move(streams.mux);
   DataHello hello;
   hello.session.fill(3);
   hello.token = GoodToken();
@@ -109,7 +111,11 @@ class DataChannelTest : public testing::TestWithParam<Where> {
   static Task<void> RunBody(Body body, Driver* driver) {
     absl::StatusOr<Pair> pair = co_await OpenPair(driver, GetParam(), certificates_->context());
     EXPECT_OK(pair);
-    if (pair.ok()) co_await body(&*pair);
+    if (!pair.ok()) co_return;
+    co_await body(&*pair);
+    pair->requests.reset();
+    pair->replies.reset();
+    if (pair->mux != nullptr) co_await pair->mux->Close();
   }
 };
 std::unique_ptr<TestCertificates> DataChannelTest::certificates_;
@@ -482,7 +488,7 @@ std::vector<Where> Everywhere() {
   std::vector<Where> all;
   for (IoBackend backend : {IoBackend::kUring, IoBackend::kThreads}) {
     all.push_back({StreamKind::kMemory, backend, Role::kDestination});
-    for (StreamKind kind : {StreamKind::kTcp, StreamKind::kTls}) {
+    for (StreamKind kind : {StreamKind::kTcp, StreamKind::kTls, StreamKind::kMux}) {
       for (Role connects : {Role::kDestination, Role::kSource}) all.push_back({kind, backend, connects});
     }
   }

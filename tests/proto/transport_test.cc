@@ -251,7 +251,8 @@ TEST_P(TransportTest, TheHandshakeChoosesAVersionAndTheFeaturesInCommon) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, TransportTest,
-                         testing::Values(ControlLinkKind::kInMemory, ControlLinkKind::kSocketPair, ControlLinkKind::kMtls),
+                         testing::Values(ControlLinkKind::kInMemory, ControlLinkKind::kSocketPair, ControlLinkKind::kMtls,
+                                         ControlLinkKind::kMux),
                          [](const auto& info) { return ControlLinkName(info.param); });
 
 }  // namespace

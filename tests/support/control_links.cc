@@ -8,13 +8,20 @@
 #include <sys/socket.h>
 
 #include <cstdlib>
+#include <optional>
 #include <thread>
 #include <vector>
 
+#include "engine/coro/scope.h"
 #include "engine/net/certificates.h"
+#include "engine/net/splice.h"
+#include "engine/net/tcp_stream.h"
+#include "engine/ring/runtime.h"
 #include "proto/grpc_control.h"
 #include "proto/grpc_service.h"
+#include "proto/socket_control.h"
 #include "tests/support/relay.h"
+#include "tests/support/stream_pair.h"
 #include "tests/support/temp_dir.h"
 
 namespace uringsync {
@@ -122,12 +129,85 @@ class MtlsLink final : public GrpcLink {
   std::unique_ptr<TcpRelay> relay_;
 };
 
+// Two pipes with a mux at each end, as between a command's private agent and the agent that a remote shell has started.
+class MuxLink final : public ControlLink {
+ public:
+  explicit MuxLink(AgentFunction serve) : serve_(std::move(serve)), runtime_(Need(Runtime::Start({.shards = 1}))) {
+    BlockOn(shard(), Begin());
+  }
+  ~MuxLink() override {
+    // Streams that arrive late are served, too: no thread is added after this.
+    BlockOn(shard(), End());
+    for (std::thread& thread : threads_) thread.join();
+  }
+  std::unique_ptr<ClientStream> Open() override {
+    auto [near, far] = MakeSockets();
+    running_.SpawnOn(shard(), Carry(std::move(far)));
+    return MakeSocketClientStream(std::move(near), "the far agent");
+  }
+  bool Cut() override {
+    BlockOn(shard(), CutPipes());
+    return true;
+  }
+
+ private:
+  static std::pair<UniqueFd, UniqueFd> MakeSockets() {
+    int pair[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) std::abort();
+    return {UniqueFd(pair[0]), UniqueFd(pair[1])};
+  }
+  Shard* shard() { return &runtime_->shard(0); }
+
+  Task<void> Begin() {
+    mux_ = std::make_unique<MuxPair>(Shard::Current()->driver());
+    running_.Spawn(AcceptAll());
+    co_return;
+  }
+  Task<void> Carry(UniqueFd socket) {
+    std::unique_ptr<Stream> ours = TcpStream::Adopt(Shard::Current()->driver(), {std::move(socket), "client"});
+    absl::StatusOr<std::unique_ptr<Stream>> stream = mux_->client->Open(MuxKind::kControl);
+    if (stream.ok()) (void)co_await Splice(std::move(ours), *std::move(stream));
+  }
+  Task<void> Serve(std::unique_ptr<Stream> stream) {
+    auto [near, far] = MakeSockets();
+    std::unique_ptr<Stream> ours = TcpStream::Adopt(Shard::Current()->driver(), {std::move(near), "agent"});
+    threads_.emplace_back([this, fd = far.Release()] {
+      const std::unique_ptr<AgentStream> agent = MakeSocketAgentStream(UniqueFd(fd), "the client");
+      serve_(agent.get(), ControlPeer{.address = "mux", .identities = {}, .is_private = true});
+    });
+    (void)co_await Splice(std::move(ours), std::move(stream));
+  }
+  Task<void> AcceptAll() {
+    while (true) {
+      std::optional<MuxAccepted> accepted = co_await mux_->server->Accept();
+      if (!accepted) co_return;
+      running_.Spawn(Serve(std::move(accepted->stream)));
+    }
+  }
+  Task<void> CutPipes() {
+    mux_->client->Shutdown();
+    co_return;
+  }
+  Task<void> End() {
+    co_await mux_->Close();
+    co_await running_.Join();
+    mux_.reset();
+  }
+
+  AgentFunction serve_;
+  std::unique_ptr<Runtime> runtime_;
+  std::unique_ptr<MuxPair> mux_;
+  Scope running_;
+  std::vector<std::thread> threads_;
+};
+
 }  // namespace
 
 std::string ControlLinkName(ControlLinkKind kind) {
   switch (kind) {
     case ControlLinkKind::kInMemory: return "InMemory";
     case ControlLinkKind::kSocketPair: return "SocketPair";
+    case ControlLinkKind::kMux: return "Mux";
     case ControlLinkKind::kMtls: break;
   }
   return "Mtls";
@@ -137,6 +217,7 @@ std::unique_ptr<ControlLink> MakeControlLink(ControlLinkKind kind, AgentFunction
   switch (kind) {
     case ControlLinkKind::kInMemory: return std::make_unique<InMemoryLink>(std::move(serve));
     case ControlLinkKind::kSocketPair: return std::make_unique<SocketPairLink>(std::move(serve));
+    case ControlLinkKind::kMux: return std::make_unique<MuxLink>(std::move(serve));
     case ControlLinkKind::kMtls: break;
   }
   return std::make_unique<MtlsLink>(std::move(serve));

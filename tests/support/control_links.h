@@ -15,7 +15,7 @@
 
 namespace uringsync {
 
-enum class ControlLinkKind { kInMemory, kSocketPair, kMtls };
+enum class ControlLinkKind { kInMemory, kSocketPair, kMtls, kMux };
 std::string ControlLinkName(ControlLinkKind kind);
 
 using AgentFunction = std::function<void(AgentStream* stream, const ControlPeer& peer)>;

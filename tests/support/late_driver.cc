@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kMostPollsLate = 6;
 
-bool FillsBuffer(OpCode code) { return code == OpCode::kRead || code == OpCode::kRecv; }
+bool FillsBuffer(OpCode code) { return code == OpCode::kRead || code == OpCode::kRecv || code == OpCode::kReadPipe; }
 bool TakesBuffer(OpCode code) { return code == OpCode::kWrite || code == OpCode::kSend; }
 
 }  // namespace

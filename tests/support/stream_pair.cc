@@ -1,7 +1,10 @@
 #include "tests/support/stream_pair.h"
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <fcntl.h>
+#include <unistd.h>
 #include <optional>
 
 #include "engine/base/errno_status.h"
@@ -10,6 +13,7 @@
 #include "engine/net/connect.h"
 #include "engine/net/listener.h"
 #include "engine/net/memory_stream.h"
+#include "engine/net/pipe_stream.h"
 
 namespace uringsync {
 
@@ -39,6 +43,20 @@ Task<void> AcceptOne(Driver* driver, Listener* listener, std::shared_ptr<const T
   }
 }
 
+Task<void> RunMux(Mux* mux, absl::Status* end) {
+  *end = co_await mux->Run();
+}
+
+Task<absl::StatusOr<StreamPair>> MakeMuxStreams(Driver* driver) {
+  StreamPair pair;
+  pair.mux = std::make_unique<MuxPair>(driver);
+  pair.client = OrDie(pair.mux->client->Open(MuxKind::kData));
+  std::optional<MuxAccepted> accepted = co_await pair.mux->server->Accept();
+  if (!accepted) co_return absl::UnknownError("not accepted");
+  pair.server = std::move(accepted->stream);
+  co_return std::move(pair);
+}
+
 Task<absl::StatusOr<std::unique_ptr<Stream>>> ConnectOne(Driver* driver, std::string host, uint16_t port,
                                                          std::shared_ptr<const TlsContext> tls) {
   US_CO_ASSIGN_OR_RETURN(std::unique_ptr<Stream> stream,
@@ -55,6 +73,8 @@ std::string StreamKindName(StreamKind kind) {
     case StreamKind::kTcp: return "Tcp";
     case StreamKind::kUnix: return "Unix";
     case StreamKind::kTls: return "Tls";
+    case StreamKind::kPipe: return "Pipe";
+    case StreamKind::kMux: return "Mux";
   }
   return "";
 }
@@ -68,11 +88,44 @@ TlsFiles TestCertificates::FilesOf(const std::string& name) const {
   return {dir_ / (name + ".crt"), dir_ / (name + ".key"), dir_ / "ca.crt"};
 }
 
+StreamPair MakePipePair(Driver* driver) {
+  std::signal(SIGPIPE, SIG_IGN);
+  int forth[2];
+  int back[2];
+  if (::pipe2(forth, O_CLOEXEC) != 0 || ::pipe2(back, O_CLOEXEC) != 0) std::abort();
+  StreamPair pair;
+  pair.client = OrDie(PipeStream::Adopt(driver, {UniqueFd(back[0]), UniqueFd(forth[1]), "the far end"}));
+  pair.server = OrDie(PipeStream::Adopt(driver, {UniqueFd(forth[0]), UniqueFd(back[1]), "the near end"}));
+  return pair;
+}
+
+MuxPair::MuxPair(Driver* driver, MuxTimes times) {
+  StreamPair pipes = MakePipePair(driver);
+  client = std::make_unique<Mux>(std::move(pipes.client), MuxSide::kClient, driver, times);
+  server = std::make_unique<Mux>(std::move(pipes.server), MuxSide::kAgent, driver, times);
+  running.Spawn(RunMux(client.get(), &client_end));
+  running.Spawn(RunMux(server.get(), &server_end));
+}
+
+Task<void> MuxPair::Close() {
+  client->Shutdown();
+  server->Shutdown();
+  co_await running.Join();
+}
+
+Task<void> StreamPair::Finish() {
+  client.reset();
+  server.reset();
+  if (mux != nullptr) co_await mux->Close();
+}
+
 Task<absl::StatusOr<StreamPair>> MakeStreamPair(Driver* driver, StreamKind kind,
                                                 std::shared_ptr<const TlsContext> tls) {
+  if (kind == StreamKind::kPipe) co_return MakePipePair(driver);
+  if (kind == StreamKind::kMux) co_return co_await MakeMuxStreams(driver);
   if (kind == StreamKind::kMemory) {
     auto [client, server] = MakeMemoryStreamPair();
-    co_return StreamPair{std::move(client), std::move(server)};
+    co_return StreamPair{std::move(client), std::move(server), nullptr};
   }
   if (kind != StreamKind::kTls) tls = nullptr;
   std::optional<TempDir> directory;
@@ -90,7 +143,7 @@ Task<absl::StatusOr<StreamPair>> MakeStreamPair(Driver* driver, StreamKind kind,
   co_await scope.Join();
   if (!client.ok()) co_return client.status();
   if (!server.ok()) co_return server.status();
-  co_return StreamPair{*std::move(client), *std::move(server)};
+  co_return StreamPair{*std::move(client), *std::move(server), nullptr};
 }
 
 }  // namespace uringsync

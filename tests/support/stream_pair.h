@@ -8,6 +8,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "engine/coro/scope.h"
+#include "engine/net/mux.h"
 #include "engine/net/stream.h"
 #include "engine/net/tls.h"
 #include "engine/ring/driver.h"
@@ -15,14 +17,32 @@
 
 namespace uringsync {
 
-enum class StreamKind { kMemory, kTcp, kUnix, kTls };
-// "Memory", "Tcp", "Unix", "Tls": for test names.
+enum class StreamKind { kMemory, kTcp, kUnix, kTls, kPipe, kMux };
+// "Memory", "Tcp", ...: for test names.
 std::string StreamKindName(StreamKind kind);
+
+// Two ends of a mux over two pipes, running.
+struct MuxPair {
+  explicit MuxPair(Driver* driver, MuxTimes times = {});
+  // Ends both and waits; required before destruction.
+  Task<void> Close();
+
+  std::unique_ptr<Mux> client;
+  std::unique_ptr<Mux> server;
+  absl::Status client_end;
+  absl::Status server_end;
+  Scope running;
+};
 
 struct StreamPair {
   std::unique_ptr<Stream> client;
   std::unique_ptr<Stream> server;
+  std::unique_ptr<MuxPair> mux;  // kMux: what both lie in
+  // Ends what runs for the pair, where something does; the last thing done with one of unknown kind.
+  Task<void> Finish();
 };
+// The two ends of two pipes.
+StreamPair MakePipePair(Driver* driver);
 
 // A fresh authority with a certificate for 127.0.0.1, ::1 and localhost. Aborts the test program when it cannot be
 // made.

@@ -58,7 +58,9 @@ class StreamConformanceTest : public testing::TestWithParam<Where> {
   static Task<void> RunBody(Body body, Driver* driver) {
     absl::StatusOr<StreamPair> pair = co_await MakeStreamPair(driver, GetParam().kind, certificates_->context());
     if (!pair.ok()) ADD_FAILURE() << std::string(pair.status().ToString());
-    if (pair.ok()) co_await body(&*pair);
+    if (!pair.ok()) co_return;
+    co_await body(&*pair);
+    co_await pair->Finish();
   }
 };
 
@@ -217,6 +219,11 @@ TEST_P(StreamConformanceTest, SocketTrafficIsRingOperations) {
   if (GetParam().kind == StreamKind::kMemory) GTEST_SKIP() << "a stream in memory makes no system call";
   Run(ExchangeBothWays);
   const DriverCounters counters = runtime_->Counters();
+  if (GetParam().kind == StreamKind::kPipe || GetParam().kind == StreamKind::kMux) {
+    EXPECT_GT(counters.submitted[static_cast<size_t>(OpCode::kReadPipe)], 0u);
+    EXPECT_GT(counters.submitted[static_cast<size_t>(OpCode::kWritePipe)], 0u);
+    return;
+  }
   EXPECT_GT(counters.submitted[static_cast<size_t>(OpCode::kRecv)], 0u);
   EXPECT_GT(counters.submitted[static_cast<size_t>(OpCode::kSend)], 0u);
   EXPECT_GT(counters.submitted[static_cast<size_t>(OpCode::kAccept)], 0u);
@@ -226,7 +233,8 @@ TEST_P(StreamConformanceTest, SocketTrafficIsRingOperations) {
 std::vector<Where> Everywhere() {
   std::vector<Where> all;
   for (IoBackend backend : {IoBackend::kUring, IoBackend::kThreads}) {
-    for (StreamKind kind : {StreamKind::kMemory, StreamKind::kTcp, StreamKind::kUnix, StreamKind::kTls})
+    for (StreamKind kind : {StreamKind::kMemory, StreamKind::kTcp, StreamKind::kUnix, StreamKind::kTls, StreamKind::kPipe,
+                            StreamKind::kMux})
       all.push_back({kind, backend});
   }
   return all;

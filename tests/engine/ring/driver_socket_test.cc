@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <sys/un.h>
 
+#include <csignal>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -245,6 +246,70 @@ TEST_P(DriverSocketTest, PollReportsReadinessOnceItIsThere) {
     }
   };
   RunOn(shard(), Test::Body(pair.a.get(), pair.b.get()));
+}
+
+struct Pipe {
+  UniqueFd read_end;
+  UniqueFd write_end;
+};
+Pipe MakePipe() {
+  std::signal(SIGPIPE, SIG_IGN);
+  int fds[2];
+  EXPECT_EQ(::pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+TEST_P(DriverSocketTest, APipeIsReadWhenSomethingIsThereAndWrittenInParts) {
+  struct Test {
+    static Task<void> Body(const Pipe* pipe) {
+      char buffer[16] = {};
+      int64_t got = -1;
+      Scope scope;
+      scope.Spawn(Store(ReadPipeOp(pipe->read_end.get(), buffer, sizeof(buffer)), &got));
+      co_await Yield{};
+      const iovec parts[] = {{const_cast<char*>("pi"), 2}, {const_cast<char*>("ng"), 2}};
+      EXPECT_EQ(co_await Do(WritePipeOp(pipe->write_end.get(), parts, 2)), 4);
+      co_await scope.Join();
+      EXPECT_EQ(got, 4);
+      EXPECT_STREQ(buffer, "ping");
+    }
+  };
+  const Pipe pipe = MakePipe();
+  RunOn(shard(), Test::Body(&pipe));
+}
+
+TEST_P(DriverSocketTest, AFullPipeTakesWhatFitsAndTheRestWaitsForAReader) {
+  struct Test {
+    static Task<void> Body(const Pipe* pipe) {
+      const std::vector<char> much(size_t{1} << 20);
+      const iovec part{const_cast<char*>(much.data()), much.size()};
+      const int64_t first = co_await Do(WritePipeOp(pipe->write_end.get(), &part, 1));
+      EXPECT_GT(first, 0);
+      EXPECT_LT(first, static_cast<int64_t>(much.size()));
+      int64_t second = -1;
+      Scope scope;
+      scope.Spawn(Store(WritePipeOp(pipe->write_end.get(), &part, 1), &second));
+      co_await Yield{};
+      std::vector<char> buffer(much.size());
+      EXPECT_EQ(co_await Do(ReadPipeOp(pipe->read_end.get(), buffer.data(), buffer.size())), first);
+      co_await scope.Join();
+      EXPECT_GT(second, 0);
+    }
+  };
+  const Pipe pipe = MakePipe();
+  RunOn(shard(), Test::Body(&pipe));
+}
+
+TEST_P(DriverSocketTest, TheEndsOfAPipeAreTold) {
+  char byte = 0;
+  const iovec part{&byte, 1};
+  Pipe pipe = MakePipe();
+  EXPECT_EQ(Run(WithTimeout(ReadPipeOp(pipe.read_end.get(), &byte, 1), milliseconds(5))), -ETIME);
+  pipe.write_end.Reset();
+  EXPECT_EQ(Run(ReadPipeOp(pipe.read_end.get(), &byte, 1)), 0);
+  pipe = MakePipe();
+  pipe.read_end.Reset();
+  EXPECT_EQ(Run(WritePipeOp(pipe.write_end.get(), &part, 1)), -EPIPE);
 }
 
 }  // namespace
