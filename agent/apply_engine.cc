@@ -27,8 +27,15 @@ ApplyEngine::ApplyEngine(Runtime* runtime, DirectoryPtr root, ApplyOptions optio
   for (size_t i = 0; i < sources_.size(); ++i)
     workers_.push_back(std::make_unique<ApplyWorker>(&runtime_->shard(i), &shared_, sources_[i], sources_.size()));
   std::vector<Receiver*> receivers;
-  for (const std::unique_ptr<ApplyWorker>& worker : workers_) receivers.push_back(worker->receiver());
-  for (const std::unique_ptr<ApplyWorker>& worker : workers_) worker->receiver()->SetPeers(receivers);
+  std::vector<Receiver*> in_place;
+  for (const std::unique_ptr<ApplyWorker>& worker : workers_) {
+    receivers.push_back(worker->receiver());
+    in_place.push_back(worker->in_place_receiver());
+  }
+  for (const std::unique_ptr<ApplyWorker>& worker : workers_) {
+    worker->receiver()->SetPeers(receivers);
+    worker->in_place_receiver()->SetPeers(in_place);
+  }
 }
 
 ApplyEngine::~ApplyEngine() {
@@ -63,6 +70,7 @@ void ApplyEngine::Stop() {
   stopped_ = true;
   shared_.receive.Stop();
   shared_.basis_receive.Stop();
+  shared_.in_place_receive.Stop();
   inbox_.Close();
   for (Channel<WorkChunk>* queue : {&shared_.work, &shared_.large_work}) {
     queue->Close();
@@ -246,14 +254,15 @@ ApplyCounters ApplyEngine::Counters() const {
   const ReceiveCounters& received = shared_.receive.counters();
   counters.actions_done = shared_.report.actions_done();
   counters.files_published = shared_.files_published.load();
-  counters.bytes_received = received.bytes_received.load();
+  const ReceiveCounters& over = shared_.in_place_receive.counters();
+  counters.bytes_received = received.bytes_received.load() + over.bytes_received.load();
   const ReceiveCounters& copied = shared_.basis_receive.counters();
   counters.bytes_matched = received.bytes_matched.load() + copied.bytes_received.load();
   counters.bytes_cloned = received.bytes_cloned.load() + copied.bytes_cloned.load();
-  counters.bytes_written = received.bytes_written.load() + copied.bytes_written.load();
-  counters.retries = received.retries.load();
-  counters.skipped_owner = received.skipped_owner.load();
-  counters.skipped_xattrs = received.skipped_xattrs.load();
+  counters.bytes_written = received.bytes_written.load() + copied.bytes_written.load() + over.bytes_written.load();
+  counters.retries = received.retries.load() + over.retries.load();
+  counters.skipped_owner = received.skipped_owner.load() + over.skipped_owner.load();
+  counters.skipped_xattrs = received.skipped_xattrs.load() + over.skipped_xattrs.load();
   counters.skipped_devices = shared_.skipped_devices.load();
   for (const ContentSource* source : sources_) counters.wire_bytes += source->wire_bytes();
   return counters;

@@ -120,14 +120,23 @@ absl::Status PinStaged(Driver* driver, const StagedObject& staged, const Entry& 
   return absl::AbortedError("the temporary was replaced meanwhile");
 }
 
+std::optional<TransferFailure> KeepBackup(const NamespaceContext& context, const Action& action) {
+  if (context.backup == nullptr || !action.existing.has_value() || action.existing->type == FileType::kDirectory) return std::nullopt;
+  absl::Status kept = context.backup->Keep(action.path, *action.existing);
+  if (kept.ok()) return std::nullopt;
+  return DestinationFailure(kept, "backup");
+}
+
 std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& context, const Action& action) {
   absl::StatusOr<DirectoryPtr> parent = ParentOf(context, action.path);
   if (!parent.ok()) return DestinationFailure(parent.status(), "open");
   const char* name = LeafName(action.path);
   const int dirfd = (*parent)->fd();
   if (action.existing.has_value() && action.existing->type != FileType::kDirectory) {
-    absl::Status removed = WithWritableParent(
-        context, **parent, [&] { return RemoveObject(context.driver, dirfd, name, *action.existing); });
+    absl::Status removed = WithWritableParent(context, **parent, [&] {
+      if (context.backup != nullptr) return context.backup->Move(action.path, *action.existing);
+      return RemoveObject(context.driver, dirfd, name, *action.existing);
+    });
     if (!removed.ok()) return DestinationFailure(removed, "unlink");
   }
   absl::Status made = WithWritableParent(context, **parent, [&] { return MakeDirectory(context.driver, dirfd, name); });
@@ -155,8 +164,10 @@ std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, cons
   bool is_directory = doomed.type == FileType::kDirectory;
   // A cached descriptor would keep naming the directory that is gone.
   if (is_directory) context.directories->Invalidate(action.path);
-  absl::Status removed = WithWritableParent(
-      context, **parent, [&] { return RemoveObject(context.driver, (*parent)->fd(), LeafName(action.path), doomed); });
+  absl::Status removed = WithWritableParent(context, **parent, [&] {
+    if (context.backup != nullptr && !is_directory) return context.backup->Move(action.path, doomed);
+    return RemoveObject(context.driver, (*parent)->fd(), LeafName(action.path), doomed);
+  });
   if (removed.ok() || absl::IsNotFound(removed)) return std::nullopt;
   return DestinationFailure(removed, is_directory ? "rmdir" : "unlink");
 }

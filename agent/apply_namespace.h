@@ -20,6 +20,7 @@ struct NamespaceContext {
   Driver* driver;
   ApplyShared* shared;
   DirectoryCache* directories;
+  BackupKeeper* backup = nullptr;  // null: what is replaced or deleted is gone
 };
 
 // The failure of a step at the destination: kConflict, kNoSpace or kFailed.
@@ -37,6 +38,9 @@ bool MakeWritable(const NamespaceContext& context, const Directory& directory);
 absl::Status PinObject(Driver* driver, int dirfd, const char* name, const Action& action, UniqueFd* pinned);
 // The same for a staged object: it must be of the wanted type and have no other name.
 absl::Status PinStaged(Driver* driver, const StagedObject& staged, const Entry& wanted, UniqueFd* pinned);
+
+// To be called right before something takes the place of `action.existing`: keeps it as a backup, where that was asked for.
+std::optional<TransferFailure> KeepBackup(const NamespaceContext& context, const Action& action);
 
 // mkdir 0700; a planned object of another type makes way first. A directory that is there already is fine.
 std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& context, const Action& action);

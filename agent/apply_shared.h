@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/apply_report.h"
+#include "agent/backup.h"
 #include "agent/room_watch.h"
 #include "engine/coro/channel.h"
 #include "engine/fs/directory.h"
@@ -43,6 +44,9 @@ struct ApplyOptions {
   size_t staged_descriptors = 384;
   // Trees that Action::basis refers to.
   std::vector<DirectoryPtr> basis_directories;
+  // What is replaced or deleted is kept.
+  std::optional<BackupTarget> backup;
+  bool in_place = false;
 
   bool sync() const { return durability == Durability::kBatch && !volatile_file_system; }
   ReceiveOptions ForReceive() const {
@@ -108,13 +112,24 @@ struct ApplyShared {
         options(std::move(apply_options)),
         receive(options.ForReceive()),
         basis_receive(options.ForReceive()),
+        in_place_receive(ForInPlace(options.ForReceive())),
         report(std::move(on_news)) {}
+
+  static ReceiveOptions ForInPlace(ReceiveOptions options) {
+    options.sparse = false;
+    options.delta = DeltaPolicy::kOff;
+    options.reflink = ReflinkMode::kNever;
+    options.direct_io = DirectIoMode::kOff;
+    return options;
+  }
 
   const DirectoryPtr root;
   const ApplyOptions options;
   ReceiveShared receive;
   // For what is copied from basis directories: it counts as matched, not as received.
   ReceiveShared basis_receive;
+  // For what is written over old contents: all of it is written, holes as zeros.
+  ReceiveShared in_place_receive;
   RoomWatch room{&receive};
   ApplyReport report;
   Channel<WorkChunk> work{kQueuedChunks};

@@ -34,8 +34,12 @@ ApplyWorker::ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* sourc
       may_link_unnamed_(MayLinkUnnamed(shared->options.capabilities)),
       budget_(DescriptorBudget::OfProcess(shards)),
       directories_(shard->driver(), shared->root, &shared->directory_epoch, budget_.cached_directories),
-      context_{shard->driver(), shared, &directories_},
+      backup_(shared->options.backup ? std::make_unique<BackupKeeper>(shard->driver(), &directories_, *shared->options.backup,
+                                                                      shared->options.sync())
+                                     : nullptr),
+      context_{shard->driver(), shared, &directories_, backup_.get()},
       receiver_(shard, &shared->receive, source),
+      in_place_receiver_(shard, &shared->in_place_receive, source),
       publisher_(shard->driver(), shared->options.sync(),
                  std::clamp(std::min(shared->options.staged_descriptors / std::max<size_t>(shards, 1), budget_.staged),
                             size_t{1}, Publisher::kBatchFiles)),
@@ -230,14 +234,6 @@ Task<void> ApplyWorker::FreeDescriptors() {
   co_await AwaitDescriptor(context_.driver);
 }
 
-std::shared_ptr<const DeltaBasis> ApplyWorker::OpenOldFile(const Action& action, const Directory& parent) {
-  const bool may = action.existing.has_value() && action.existing->type == FileType::kRegular &&
-                   MayUseDelta(shared_->options.delta, action.wanted.size_bytes, action.existing->size_bytes);
-  if (!may) return nullptr;
-  return OpenBasis(context_.driver, parent.fd(), LeafName(action.path), *action.existing,
-                   &shared_->receive.direct_io());
-}
-
 int ApplyWorker::RoomDescriptor(const Action& action, DirectoryPtr* parent) {
   absl::StatusOr<DirectoryPtr> opened = ParentOf(context_, action.path);
   *parent = opened.ok() ? *std::move(opened) : shared_->root;
@@ -277,52 +273,6 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
   }
 }
 
-Task<ApplyWorker::Failure> ApplyWorker::FillStaged(const Action* action, IncomingFile* file, StagedObject* staged) {
-  if (action->basis) {
-    const bool filled = co_await FillFromBasis(action, file, staged);
-    if (filled) co_return std::nullopt;
-  }
-  file->basis = OpenOldFile(*action, *staged->parent());
-  Failure failure = co_await receiver_.Fill(staged, file);
-  file->basis = nullptr;
-  co_return failure;
-}
-
-Task<bool> ApplyWorker::FillFromBasis(const Action* action, const IncomingFile* file, StagedObject* staged) {
-  bool filled = co_await bases_[action->basis->directory]->Fill(staged, action);
-  XattrList xattrs;
-  if (filled && file->want_xattrs) {
-    Failure fetched = co_await receiver_.FetchXattrs(file->path, file->wanted, &xattrs);
-    filled = !fetched.has_value();
-  }
-  if (filled) {
-    const Receiver::Made made{.parent = staged->parent().get(), .replaced_mode = file->replaced_mode};
-    filled = !receiver_.SetMetadata(staged->handle(), file->wanted, file->want_xattrs ? &xattrs : nullptr, made).has_value();
-  }
-  // What is wrong shows again, and is told, where it is not the basis.
-  if (!filled) static_cast<void>(TruncateTo(context_.driver, staged->fd(), 0));
-  co_return filled;
-}
-
-Task<ApplyWorker::Failure> ApplyWorker::LinkBasis(const Action& action, SemaphoreUnits* slot) {
-  StagedObject staged;
-  if (bases_[action.basis->directory]->StageLink(context_, action, &staged)) {
-    if (!staged.valid()) co_return std::nullopt;
-    co_return PublishNow(action, &staged);
-  }
-  // Too many links, another file system, changed, gone: the tree gets an object of its own.
-  Action own = action;
-  switch (action.wanted.type) {
-    case FileType::kRegular: {
-      own.kind = ActionKind::kPutFile;
-      co_return co_await PutFile(own, slot, SemaphoreUnits());
-    }
-    case FileType::kSymlink: own.kind = ActionKind::kPutSymlink; break;
-    default: own.kind = ActionKind::kPutSpecial; break;
-  }
-  co_return co_await PutOther(own);
-}
-
 Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreUnits* slot, SemaphoreUnits turn) {
   IncomingFile file{action.path, action.wanted, HasXattrs(action.wanted) || action.xattrs_differ, std::nullopt};
   if (action.existing.has_value() && action.existing->type == FileType::kRegular)
@@ -330,12 +280,19 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
   file.turn = std::move(turn);
   SemaphoreUnits large_slot;
   if (file.wanted.size_bytes > kSmallFileBytes) large_slot = co_await large_slots_.Acquire(1);
+  // A backup needs the old contents for itself.
+  const bool in_place = shared_->options.in_place && !shared_->options.backup && !action.basis && file.replaced_mode.has_value();
+  if (in_place) co_return co_await PutInPlace(&action, &file);
   PublishResult published;
   for (int staging = 1; staging <= kMaxStagings; ++staging) {
     StagedObject staged;
     const bool again = staging > 1;
     // The second time with a name: whatever was wrong, it was not that.
     Failure failure = co_await Stage(&action, &file, /*named=*/again, &staged);
+    if (!failure.has_value()) {
+      failure = KeepBackup(context_, action);
+      if (failure.has_value()) publisher_.Abandon();
+    }
     if (failure.has_value()) co_return failure;
     // Waiting for the batch holds up nobody.
     if (!again) *slot = SemaphoreUnits();
@@ -357,6 +314,8 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
 }
 
 ApplyWorker::Failure ApplyWorker::PublishNow(const Action& action, StagedObject* staged) {
+  Failure kept = KeepBackup(context_, action);
+  if (kept.has_value()) return kept;
   absl::Status published = staged->Publish(LeafName(action.path), action.existing);
   if (!published.ok()) return DestinationFailure(published, "rename");
   NoteTouched(action.path.Parent());
@@ -473,6 +432,9 @@ Task<void> ApplyWorker::SyncTouched() {
     syncs.Spawn(SyncDirectory(path, std::move(slot)));
   }
   co_await syncs.Join();
+  if (backup_ == nullptr) co_return;
+  absl::Status backups = co_await backup_->Sync();
+  if (!backups.ok()) shared_->sync_incomplete = true;
 }
 
 }  // namespace uringsync

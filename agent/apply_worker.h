@@ -49,6 +49,7 @@ class ApplyWorker {
   Task<void> SyncTouched();
 
   Receiver* receiver() { return &receiver_; }
+  Receiver* in_place_receiver() { return &in_place_receiver_; }
   ContentSource* source() { return receiver_.source(); }
   Shard* shard() { return receiver_.shard(); }
   const NamespaceContext& context() const { return context_; }
@@ -66,6 +67,9 @@ class ApplyWorker {
   Task<void> RunOne(Action action, BatchPtr batch, SemaphoreUnits slot, SemaphoreUnits turn);
   Task<Failure> Perform(const Action& action, SemaphoreUnits* slot, SemaphoreUnits turn = {});
   Task<Failure> PutFile(const Action& action, SemaphoreUnits* slot, SemaphoreUnits turn);
+  // Over the old contents of the file that `action` would replace.
+  Task<Failure> PutInPlace(const Action* action, IncomingFile* file);
+  Failure OpenInPlace(const Action& action, StagedObject* staged);
   Task<Failure> PutOther(const Action& action);
   Task<Failure> SetMetadata(const Action& action);
   Failure Link(const Action& action);
@@ -100,8 +104,10 @@ class ApplyWorker {
   const bool may_link_unnamed_;
   const DescriptorBudget budget_;
   DirectoryCache directories_;
+  std::unique_ptr<BackupKeeper> backup_;
   const NamespaceContext context_;
   Receiver receiver_;
+  Receiver in_place_receiver_;
   std::vector<std::unique_ptr<BasisTree>> bases_;
   Publisher publisher_;
   Semaphore slots_;

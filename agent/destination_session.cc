@@ -11,6 +11,7 @@
 #include "agent/join_scope.h"
 #include "agent/orderly_end.h"
 #include "agent/root_index.h"
+#include "agent/roots.h"
 #include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
 #include "engine/fs/process_capabilities.h"
@@ -93,6 +94,7 @@ Task<void> DestinationSession::Open() {
   }
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
   if (described.ok() && writes) described = OpenBasisDirectories(driver);
+  if (described.ok() && writes) described = OpenBackup(driver);
   if (described.ok() && writes && open_.route.kind == DataRoute::Kind::kAccept) described = AwaitSource();
   if (!described.ok()) {
     outbox_->Fail(ErrorKind::kFileIo, "destination: " + std::string(ToStd(described.message())));
@@ -112,6 +114,17 @@ absl::Status DestinationSession::OpenBasisDirectories(Driver* driver) {
   for (const TreePlace& place : open_.basis_directories) {
     US_ASSIGN_OR_RETURN(basis_directories_.emplace_back(), OpenPlace(driver, context_, place));
   }
+  return absl::OkStatus();
+}
+
+absl::Status DestinationSession::OpenBackup(Driver* driver) {
+  if (!open_.backup) return absl::OkStatus();
+  backup_ = BackupTarget{.suffix = open_.backup->suffix};
+  if (!open_.backup->directory) return absl::OkStatus();
+  const TreePlace& place = *open_.backup->directory;
+  if (!place.root.empty()) US_RETURN_IF_ERROR(context_.roots->FindForRole(place.root, Role::kDestination).status());
+  US_ASSIGN_OR_RETURN(backup_->base, OpenPlace(driver, context_, {place.root, RelPath(), place.host_path}));
+  backup_->below = place.path;
   return absl::OkStatus();
 }
 
@@ -196,6 +209,8 @@ void DestinationSession::MakeEngine() {
   options.on_direct_refused = [this](std::string text) { outbox_->Push(Notice{std::move(text)}); };
   options.staged_descriptors = StagedDescriptors();
   options.basis_directories = basis_directories_;
+  options.backup = backup_;
+  options.in_place = open_.in_place;
   std::vector<ContentSource*> sources;
   const size_t shards = std::min(sources_.size(), SessionShards(open_, context_.runtime->size()));
   for (size_t i = 0; i < shards; ++i) sources.push_back(sources_[i].get());

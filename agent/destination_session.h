@@ -65,6 +65,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   absl::Status StartOnce();
   absl::Status UseLocalSource();
   absl::Status OpenBasisDirectories(Driver* driver);
+  absl::Status OpenBackup(Driver* driver);
   // Connects to a source that listens; once.
   void DialSource();
   void MakeRemoteSources();
@@ -85,6 +86,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   SessionRoot root_;
   std::vector<DirectoryPtr> basis_directories_;  // written before opened_
   ScanFilter filter_;
+  std::optional<BackupTarget> backup_;           // likewise
   SubtreeLock lock_;
   CancelSource cancel_;
   std::shared_ptr<LiveSource> local_source_;

@@ -33,7 +33,10 @@ const std::vector<std::string>& Features() {
                                                     std::string(kLimitsFeature),
                                                     std::string(kDirectIoFeature),
                                                     std::string(kBasisFeature),
-                                                    std::string(kFiltersFeature)};
+                                                    std::string(kFiltersFeature),
+                                                    std::string(kBackupFeature),
+                                                    std::string(kInPlaceFeature),
+                                                    std::string(kRemoveSourcesFeature)};
   return features;
 }
 
@@ -101,6 +104,7 @@ class StreamSession {
     }
     if (auto* where = std::get_if<ConnectData>(&message); where != nullptr && source_ != nullptr)
       return source_->Connect(*where);
+    if (const auto* batch = std::get_if<ActionBatch>(&message); batch != nullptr && source_ != nullptr) return source_->Remove(*batch);
     if (auto* batch = std::get_if<ActionBatch>(&message); batch != nullptr && destination_ != nullptr)
       return destination_->Submit(std::move(*batch));
     if (std::holds_alternative<FinishApply>(message) && destination_ != nullptr) return destination_->Finish();

@@ -90,7 +90,7 @@ std::string HostId() {
 }  // namespace
 
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open) {
-  const bool writes = open.role == Role::kDestination && !open.dry_run;
+  const bool writes = (open.role == Role::kDestination && !open.dry_run) || open.remove_sources;
   US_ASSIGN_OR_RETURN(const Root* root,
                       context.roots->FindForRole(open.root, writes ? Role::kDestination : Role::kSource));
   US_RETURN_IF_ERROR(CheckStillThere(driver, *root));
@@ -122,6 +122,7 @@ absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& 
 }
 
 absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& context, const TreePlace& place) {
+  if (place.root.empty()) return absl::PermissionDeniedError("this agent serves named roots, no host paths");
   US_ASSIGN_OR_RETURN(const Root* root, context.roots->FindForRole(place.root, Role::kSource));
   US_RETURN_IF_ERROR(CheckStillThere(driver, *root));
   absl::StatusOr<DirectoryPtr> found = OpenBeneath(driver, *root->directory, place.path);

@@ -9,6 +9,7 @@
 #include "agent/root_index.h"
 #include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
+#include "engine/fs/atomic_file.h"
 #include "engine/fs/descriptor_budget.h"
 #include "engine/ring/runtime.h"
 #include "engine/transfer/source_server.h"
@@ -129,6 +130,42 @@ absl::Status SourceSession::Connect(const ConnectData& where) {
   for (size_t i = 0; i < count; ++i)
     running_.SpawnOn(&context_.runtime->shard(i % shards), DialLoop(where.host, where.port));
   return absl::OkStatus();
+}
+
+absl::Status SourceSession::Remove(const ActionBatch& batch) {
+  if (!open_.remove_sources) return absl::FailedPreconditionError("actions for a source");
+  if (batch.phase != Phase::kDelete || batch.sequence != ++removal_batches_)
+    return absl::InvalidArgumentError("a batch of removals that is none, or out of sequence");
+  for (const Action& action : batch.actions) {
+    if (action.kind != ActionKind::kDelete || action.wanted.type == FileType::kDirectory || action.path.is_root())
+      return absl::InvalidArgumentError("a source removes nothing but single objects");
+  }
+  ApplyProgress progress;
+  progress.completed_sequence = batch.sequence;
+  BlockOn(&context_.runtime->shard(0), RemoveAll(&batch, &progress));
+  outbox_->Push(std::move(progress));
+  return absl::OkStatus();
+}
+
+Task<void> SourceSession::RemoveAll(const ActionBatch* batch, ApplyProgress* progress) {
+  Driver* driver = Shard::Current()->driver();
+  DirectoryCache directories(driver, root_.directory);
+  for (const Action& action : batch->actions) {
+    absl::StatusOr<DirectoryPtr> parent = directories.Get(action.path.Parent());
+    absl::Status removed = parent.status();
+    if (parent.ok()) removed = RemoveObject(driver, (*parent)->fd(), LeafName(action.path), action.wanted);
+    if (removed.ok()) continue;
+    Problem problem;
+    problem.kind = IsConflict(removed) ? ProblemKind::kChanged : ProblemKind::kFailed;
+    problem.side = Side::kSource;
+    problem.path = action.path;
+    problem.operation = "remove";
+    problem.error = StatusErrno(removed);
+    if (problem.error == 0) problem.detail = std::string(ToStd(removed.message()));
+    problem.action = action.id;
+    progress->problems.push_back(std::move(problem));
+  }
+  co_return;
 }
 
 absl::Status SourceSession::Measure(const RunBench& run) {

@@ -34,6 +34,9 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
 
   // ConnectData: opens data connections to a destination that accepts, and serves them.
   absl::Status Connect(const ConnectData& where);
+  // Removes what the delete actions of `batch` name, of a session with remove_sources: objects that are still what they were, no
+  // directories. Answers with an ApplyProgress.
+  absl::Status Remove(const ActionBatch& batch);
   // RunBench. From kNetwork on, data connections get made-up contents.
   absl::Status Measure(const RunBench& run);
   // Ends every connection and waits for what runs for it. Idempotent.
@@ -45,6 +48,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
 
  private:
   Task<void> Open();
+  Task<void> RemoveAll(const ActionBatch* batch, ApplyProgress* progress);
   SourceReaderOptions ReaderOptions() const;
   Task<void> DialLoop(std::string host, uint16_t port);
   // Any thread, also after Stop.
@@ -69,6 +73,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   std::atomic<bool> generated_{false};
   std::atomic<bool> opened_{false};
   std::atomic<bool> ever_served_{false};
+  uint64_t removal_batches_ = 0;
   bool connected_ = false;
   bool registered_ = false;
   bool stopped_ = false;

@@ -47,6 +47,7 @@ void EncodeRoute(const DataRoute& route, v1::DataRoute* wire) {
 void EncodePlace(const TreePlace& place, v1::TreePlace* wire) {
   wire->set_root(place.root);
   wire->set_path(place.path.text());
+  wire->set_host_path(place.host_path);
 }
 
 absl::Status CheckFilters(const std::vector<std::string>& filters) {
@@ -92,6 +93,12 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_direct_io(static_cast<v1::DirectIo>(open.direct_io));
   US_RETURN_IF_ERROR(CheckBound({"OpenSession", "basis_directories"}, open.basis_directories.size(), kMaxBasisDirectories, "directories"));
   for (const TreePlace& place : open.basis_directories) EncodePlace(place, wire->add_basis_directories());
+  wire->set_in_place(open.in_place);
+  wire->set_remove_sources(open.remove_sources);
+  if (open.backup) {
+    wire->mutable_backup()->set_suffix(open.backup->suffix);
+    if (open.backup->directory) EncodePlace(*open.backup->directory, wire->mutable_backup()->mutable_directory());
+  }
   wire->set_host_path(open.host_path);
   wire->set_make_path(open.make_path);
   wire->set_more_operands(open.more_operands);
@@ -221,7 +228,12 @@ absl::StatusOr<CompressionSettings> DecodeCompression(const v1::Compression& wir
 
 absl::StatusOr<TreePlace> DecodePlace(Where where, const v1::TreePlace& wire) {
   TreePlace place;
-  US_ASSIGN_OR_RETURN(place.root, DecodeLabel(where, wire.root(), kMaxPeerRootNameBytes));
+  if (wire.root().empty() == wire.host_path().empty()) return Bad(where, kNoRow, "either a root or a host path");
+  if (wire.root().empty()) {
+    US_ASSIGN_OR_RETURN(place.host_path, DecodeHostPath(where, kNoRow, wire.host_path()));
+  } else {
+    US_ASSIGN_OR_RETURN(place.root, DecodeLabel(where, wire.root(), kMaxPeerRootNameBytes));
+  }
   US_ASSIGN_OR_RETURN(place.path, ParsePath(where, kNoRow, wire.path()));
   return place;
 }
@@ -233,6 +245,20 @@ absl::Status DecodePlaces(const v1::OpenSession& wire, OpenSession* open) {
     US_ASSIGN_OR_RETURN(open->basis_directories.emplace_back(), DecodePlace(where, place));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<BackupSettings> DecodeBackup(const v1::Backup& wire) {
+  const Where suffix{"OpenSession", "backup.suffix"};
+  BackupSettings backup;
+  backup.suffix = wire.suffix();
+  if (backup.suffix.empty() && !wire.has_directory()) return Bad(suffix, kNoRow, "empty, and no directory");
+  // Put behind a name it has to make one.
+  if (!backup.suffix.empty()) US_RETURN_IF_ERROR(CheckName(suffix, kNoRow, "x" + backup.suffix.substr(0, kMaxNameBytes)));
+  US_RETURN_IF_ERROR(CheckBound(suffix, backup.suffix.size(), kMaxNameBytes - 1, "bytes"));
+  if (wire.has_directory()) {
+    US_ASSIGN_OR_RETURN(backup.directory, DecodePlace({"OpenSession", "backup.directory"}, wire.directory()));
+  }
+  return backup;
 }
 
 absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
@@ -292,6 +318,11 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   US_RETURN_IF_ERROR(CheckFilters(open.filters));
   open.delete_excluded = wire.delete_excluded();
   open.nul_separated_filters = wire.nul_separated_filters();
+  open.in_place = wire.in_place();
+  open.remove_sources = wire.remove_sources();
+  if (wire.has_backup()) {
+    US_ASSIGN_OR_RETURN(open.backup, DecodeBackup(wire.backup()));
+  }
   return open;
 }
 

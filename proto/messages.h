@@ -52,6 +52,12 @@ constexpr std::string_view kOperandsFeature = "operands";
 constexpr std::string_view kBasisFeature = "basis-directories";
 // Of one session, as with rsync.
 constexpr size_t kMaxBasisDirectories = 20;
+// Of HelloReply: a source removes what it is told to.
+constexpr std::string_view kRemoveSourcesFeature = "remove-sources";
+// Of HelloReply: the agent writes files in place.
+constexpr std::string_view kInPlaceFeature = "in-place";
+// Of HelloReply: the agent keeps backups.
+constexpr std::string_view kBackupFeature = "backups";
 
 // Of Hello and HelloReply: filters of OpenSession, Entry::protection, DirectoryBatch::holds_excluded.
 constexpr std::string_view kFiltersFeature = "filters";
@@ -115,11 +121,19 @@ constexpr size_t kMaxOperands = size_t{4} << 20;
 constexpr size_t kMaxOperandBytes = size_t{512} << 20;
 constexpr size_t kMaxHostPathBytes = 4096;
 
-// A directory of an agent: below one of its named roots.
+// A directory of an agent: below one of its named roots, or, with an empty `root`, below a host path, as in OpenSession.
 struct TreePlace {
   std::string root;
   RelPath path;
+  std::string host_path = {};
   friend bool operator==(const TreePlace&, const TreePlace&) = default;
+};
+
+// What a session replaces or deletes, but for directories, is kept under its name and `suffix`.
+struct BackupSettings {
+  std::string suffix;                  // at most 255 bytes, no '/'; not empty without a directory
+  std::optional<TreePlace> directory;  // there, below the directories that lead to it; made as needed. Absent: beside the object
+  friend bool operator==(const BackupSettings&, const BackupSettings&) = default;
 };
 
 struct OpenSession {
@@ -157,6 +171,11 @@ struct OpenSession {
   std::vector<std::string> filters;
   bool delete_excluded = false;
   bool nul_separated_filters = false;  // of per-directory files
+  std::optional<BackupSettings> backup;  // destination; needs kBackupFeature
+  // Source, whose root has to be writable: takes ActionBatches of the delete phase, one at a time, and answers each with one
+  // ApplyProgress. Needs kRemoveSourcesFeature.
+  bool remove_sources = false;
+  bool in_place = false;  // destination: a file that is there is written over instead of replaced; needs kInPlaceFeature
 };
 
 // Further operands, right after the OpenSession that announced them.

@@ -69,7 +69,9 @@ std::vector<ActionsEvent> ActionWindow::TakeReturned() {
   std::vector<ActionsEvent> events;
   while (!under_way_.empty() && under_way_.front().sequence <= returned_sequence_ && under_way_.front().filled) {
     Batch& batch = under_way_.front();
-    for (const ActionOutcome outcome : batch.outcomes) {
+    for (size_t i = 0; i < batch.outcomes.size(); ++i) {
+      const ActionOutcome outcome = batch.outcomes[i];
+      if (outcome != ActionOutcome::kDone && unfinished_.size() <= kMaxUnfinished) unfinished_.insert(batch.first_id + i);
       totals_.done += outcome == ActionOutcome::kDone;
       totals_.failed += outcome == ActionOutcome::kFailed;
       totals_.skipped += outcome == ActionOutcome::kSkipped;
@@ -146,6 +148,11 @@ absl::StatusOr<ApplyDone> ActionWindow::Finish() {
   changed_.wait(lock, [this] { return stopped_ || done_; });
   if (!done_) return absl::CancelledError("the run has ended");
   return *done_;
+}
+
+bool ActionWindow::Reached(uint64_t id) const {
+  std::lock_guard lock(mutex_);
+  return unfinished_.size() <= kMaxUnfinished && !unfinished_.contains(id);
 }
 
 void ActionWindow::Stop() {

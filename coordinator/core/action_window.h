@@ -13,6 +13,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <unordered_set>
 #include <vector>
 
 #include "coordinator/core/run_events.h"
@@ -35,6 +36,8 @@ class ActionWindow {
   static constexpr size_t kFewBatches = 32;
   static constexpr size_t kManyBytes = size_t{8} << 20;
   static constexpr size_t kBatchActions = 256;  // of one batch, at most
+  // Actions that did not end well, as far as they are remembered one by one.
+  static constexpr size_t kMaxUnfinished = 65536;
 
   // `send` sends to the destination agent.
   ActionWindow(RunEvents* events, std::function<absl::Status(const ClientMessage&)> send)
@@ -46,6 +49,9 @@ class ActionWindow {
   absl::Status Flush();
   // Flush, FinishApply, and wait for ApplyDone.
   absl::StatusOr<ApplyDone> Finish();
+
+  // After Finish: the action ended well. False for all once more than kMaxUnfinished did not.
+  bool Reached(uint64_t id) const;
 
   // InvalidArgument: the agent returns what it was never given.
   absl::Status OnProgress(ApplyProgress progress);
@@ -87,6 +93,7 @@ class ActionWindow {
   uint64_t sent_sequence_ = 0;
   uint64_t returned_sequence_ = 0;
   ActionTotals totals_;
+  std::unordered_set<uint64_t> unfinished_;  // ids of failed and skipped ones, kMaxUnfinished + 1 at most
   std::optional<ApplyDone> done_;
   bool finishing_ = false;
   bool stopped_ = false;

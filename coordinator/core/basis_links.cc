@@ -33,6 +33,7 @@ absl::Status BasisLinks::Open(const SyncRequest& request, const OpenSession& ope
     one.session = basis.session;
     one.root = basis.place.root;
     one.path = basis.place.path;
+    one.host_path = basis.place.host_path;
     US_ASSIGN_OR_RETURN(const SessionOpened opened, OpenOne(request, one));
     if (opened.exists) {
       existing_.push_back(sessions_.back()->link.get());
@@ -59,7 +60,11 @@ std::vector<ManifestStream*> BasisLinks::streams() const {
 void BasisLinks::Stop() {
   std::lock_guard lock(mutex_);
   stopped_ = true;
-  for (const std::unique_ptr<Session>& session : sessions_) session->link->Stop();
+  for (const std::unique_ptr<Session>& session : sessions_) {
+    // That the stream ends is what was asked for.
+    session->link->ExpectEnd();
+    session->link->Stop();
+  }
 }
 
 void BasisLinks::Join() {

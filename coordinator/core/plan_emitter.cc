@@ -120,6 +120,11 @@ absl::Status PlanEmitter::Skip(SkipReason reason, const RelPath& path, FileType 
   return sink_->OnSkipped(reason, path, type);
 }
 
+absl::Status PlanEmitter::Unchanged(const RelPath& path, const Entry& source, bool tell) {
+  ++counters_.unchanged;
+  return tell ? sink_->OnUnchanged(path, source) : absl::OkStatus();
+}
+
 void PlanEmitter::CountLeftOut(const Differences& differences) {
   if (differences.skipped_owner) ++counters_.skipped_owner;
   if (differences.skipped_xattrs) ++counters_.skipped_xattrs;

@@ -36,6 +36,8 @@ class PlanEmitter {
   // An object that its agent could not look at, or list: `error` comes without the call that failed.
   absl::Status LookProblem(Side side, int error, const RelPath& path, const char* operation);
   absl::Status Skip(SkipReason reason, const RelPath& path, FileType type);
+  // An object that is no directory and needs nothing; `tell`: the sink is to hear of it.
+  absl::Status Unchanged(const RelPath& path, const Entry& source, bool tell);
   // What a comparison left out.
   void CountLeftOut(const Differences& differences);
   PlanCounters& counters() { return counters_; }

@@ -60,10 +60,7 @@ class Planner::Impl : public LinkPlan {
   }
 
   absl::Status KeepMember(LinkMember member) override {
-    if (member.differences.empty()) {
-      ++emitter_.counters().unchanged;
-      return absl::OkStatus();
-    }
+    if (member.differences.empty()) return emitter_.Unchanged(member.path, member.source, options_.tell_unchanged);
     return emitter_.Emit(Phase::kCreate, PlanEmitter::SetMetadata(std::move(member.path), std::move(member.source),
                                                                   std::move(member.destination), member.differences));
   }
@@ -93,6 +90,10 @@ class Planner::Impl : public LinkPlan {
 Planner::Planner(PlanOptions options, Driver* driver, std::string spool_directory)
     : impl_(std::make_unique<Impl>(std::move(options), driver, std::move(spool_directory))) {}
 Planner::~Planner() = default;
+
+absl::Status PlanSink::OnUnchanged(const RelPath&, const Entry&) {
+  return absl::OkStatus();
+}
 
 void Planner::SetBasis(BasisTrees* bases) {
   impl_->SetBasis(bases);

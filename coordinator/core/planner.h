@@ -51,6 +51,13 @@ struct PlanOptions {
   bool explicit_devices = false;    // devices were named by an option: try them even without CAP_MKNOD
   bool can_mknod = false;           // of the destination
   bool omit_root_metadata = false;  // leave owner, mode, times and xattrs of the destination's root alone
+  // Replaced and deleted objects are kept beside, under their names and this suffix: what is called so is never deleted, and a
+  // directory in which something is kept stays. Empty: not.
+  std::string backup_suffix;
+  // They are kept below this directory of the destination, which is never deleted.
+  std::optional<RelPath> backup_directory;
+  // PlanSink::OnUnchanged hears of every object but directories that needs nothing.
+  bool tell_unchanged = false;
   // What both indexes say is equal and no manifest tells: the objects below pruned directories.
   TreeTotals pruned;
   bool destination_exists = true;   // false (dry run): the whole tree is new, no destination manifest is read
@@ -93,6 +100,8 @@ class PlanSink {
   virtual absl::Status OnAction(PlannedAction planned) = 0;
   virtual absl::Status OnProblem(Problem problem) = 0;
   virtual absl::Status OnSkipped(SkipReason reason, const RelPath& path, FileType type) = 0;
+  // An object of the source that needs nothing; only with PlanOptions::tell_unchanged.
+  virtual absl::Status OnUnchanged(const RelPath& path, const Entry& source);
 };
 
 // Totals of a plan. Entries count the objects below the roots and the roots.

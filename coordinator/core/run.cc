@@ -14,6 +14,7 @@
 #include "coordinator/core/index_descent.h"
 #include "coordinator/core/overlap.h"
 #include "coordinator/core/run_events.h"
+#include "coordinator/core/source_removals.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/ring/driver.h"
@@ -30,6 +31,10 @@ constexpr absl::Duration kAway = absl::Seconds(1);
 constexpr absl::Duration kMinProgressInterval = absl::Milliseconds(1);
 // Events of one kind that the sink collects before it hands them over in one go (plan and verify).
 constexpr size_t kListedActions = 256;
+
+bool RemovesSources(const SyncRequest& request) {
+  return request.remove_source_files && request.mode == SyncMode::kSync;
+}
 
 OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   const SessionTarget& target = role == Role::kSource ? request.source : request.destination;
@@ -56,7 +61,10 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   open.delete_excluded = request.delete_excluded;
   open.nul_separated_filters = request.nul_separated_filters;
   if (role == Role::kDestination) open.reflink = request.reflink;
+  if (role == Role::kDestination) open.in_place = request.in_place;
+  if (role == Role::kDestination && request.backup) open.backup = BackupSettings{request.backup->suffix, request.backup->directory};
   if (role == Role::kSource) {
+    open.remove_sources = RemovesSources(request);
     open.bytes_per_second = request.bytes_per_second;
   }
   return open;
@@ -73,6 +81,9 @@ PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& des
   options.specials = request.specials;
   options.explicit_devices = request.explicit_devices;
   options.omit_root_metadata = request.omit_root_metadata;
+  options.tell_unchanged = RemovesSources(request);
+  if (request.backup && !request.backup->directory) options.backup_suffix = request.backup->suffix;
+  if (request.backup) options.backup_directory = request.backup->inside;
   return options;
 }
 
@@ -90,7 +101,7 @@ class Run final : public PlanSink {
       : request_(request),
         observer_(observer),
         window_(&events_, [this](const ClientMessage& message) { return destination_.Send(message); }),
-        source_(Side::kSource, &source, &events_, nullptr),
+        source_(Side::kSource, &source, &events_, [this](AgentMessage message) { return OnSourceMessage(std::move(message)); }),
         destination_(Side::kDestination, &destination, &events_,
                      [this](AgentMessage message) { return OnApplyMessage(std::move(message)); }) {}
 
@@ -100,6 +111,7 @@ class Run final : public PlanSink {
   absl::Status OnAction(PlannedAction planned) override;
   absl::Status OnProblem(Problem problem) override;
   absl::Status OnSkipped(SkipReason reason, const RelPath& path, FileType type) override;
+  absl::Status OnUnchanged(const RelPath& path, const Entry& source) override;
 
  private:
   // Driving thread.
@@ -118,11 +130,13 @@ class Run final : public PlanSink {
   absl::StatusOr<IndexDifference> CompareIndexes(bool folds);
   absl::Status NothingToDo(const TreeTotals& below);
   absl::Status Conclude();
+  absl::Status RemoveSources();
   absl::Status Listed(bool all);
   void PublishCounters(bool discovering);
 
-  // Receiving thread of the destination.
+  // Receiving threads of the destination and of the source.
   absl::Status OnApplyMessage(AgentMessage message);
+  absl::Status OnSourceMessage(AgentMessage message);
 
   // Calling thread.
   void Observe();
@@ -140,6 +154,7 @@ class Run final : public PlanSink {
   AgentLink source_;
   AgentLink destination_;
   BasisLinks bases_{&events_};
+  SourceRemovals removals_;
 
   // Driving thread until it has been joined.
   HelloReply source_hello_;
@@ -174,6 +189,7 @@ SyncOutcome Run::Execute() {
     source_.Stop();
     destination_.Stop();
     bases_.Stop();
+    removals_.Stop();
   });
   source_.SetOnArrival([this] { arrivals_.Notify(); });
   destination_.SetOnArrival([this] { arrivals_.Notify(); });
@@ -230,6 +246,8 @@ absl::Status Run::SayHello() {
   hello.features.push_back(std::string(kDeltaFeature));
   hello.features.push_back(std::string(kDirectIoFeature));
   hello.features.push_back(std::string(kFiltersFeature));
+  for (const std::string_view feature : {kBasisFeature, kBackupFeature, kInPlaceFeature, kRemoveSourcesFeature})
+    hello.features.push_back(std::string(feature));
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
   // Asked for along with the greeting, a round trip earlier, where nothing in it depends on what the agents can do.
@@ -265,6 +283,9 @@ absl::Status Run::CheckFeatures(const AgentLink& link, const HelloReply& hello) 
     if (missing.empty()) events_.Push(NoticeEvent{side, "too old for compression; contents go plain"});
   }
   if (side == Side::kDestination && !request_.basis.empty() && !HasFeature(hello.features, kBasisFeature)) missing = "basis directories";
+  if (side == Side::kDestination && request_.in_place && !HasFeature(hello.features, kInPlaceFeature)) missing = "writing in place";
+  if (side == Side::kDestination && request_.backup && !HasFeature(hello.features, kBackupFeature)) missing = "backups";
+  if (side == Side::kSource && RemovesSources(request_) && !HasFeature(hello.features, kRemoveSourcesFeature)) missing = "removing sources";
   if (missing.empty()) return absl::OkStatus();
   events_.Fail({ExitCode::kVersion, side, std::string(link.name()) + " is too old for " + missing + "; update it"});
   return absl::CancelledError("a feature is missing");
@@ -284,6 +305,7 @@ absl::Status Run::OpenBases() {
   open.dry_run = open.create_root = true;
   open.one_file_system = false;
   open.filters.clear();
+  open.backup.reset();
   return bases_.Open(request_, open);
 }
 
@@ -326,7 +348,7 @@ absl::Status Run::OpenSessions() {
 std::optional<FoldRules> Run::ChooseFolding() const {
   const bool whole = request_.symlinks && request_.devices && request_.specials;
   const bool by_content = request_.checksum || request_.mode == SyncMode::kVerify;
-  if (!request_.fold_listings || !request_.basis.empty() || !whole || by_content || !BothHave(kFoldFeature) ||
+  if (!request_.fold_listings || !request_.basis.empty() || RemovesSources(request_) || !whole || by_content || !BothHave(kFoldFeature) ||
       !destination_opened_.exists || destination_opened_.created) {
     return std::nullopt;
   }
@@ -352,6 +374,7 @@ absl::Status Run::PlanAndApply() {
   plan_options.pruned = difference.equal;
   Planner planner(std::move(plan_options), driver.driver.get(), request_.spool_directory);
   planner_ = &planner;
+  removals_.Begin(driver.driver.get(), request_.spool_directory);
   // While a manifest is waited for, what is planned already should be on its way.
   const auto before_waiting = [this] {
     PublishCounters(true);
@@ -413,7 +436,17 @@ absl::Status Run::Conclude() {
   if (request_.mode != SyncMode::kSync) return Listed(true);
   US_ASSIGN_OR_RETURN(const ApplyDone done, window_.Finish());
   durability_ = done.durability;
-  return absl::OkStatus();
+  return RemovesSources(request_) ? RemoveSources() : absl::OkStatus();
+}
+
+absl::Status Run::RemoveSources() {
+  if (durability_ < request_.durability) {
+    events_.Push(NoticeEvent{Side::kSource, "no source is removed: the destination could not make everything durable"});
+    return absl::OkStatus();
+  }
+  return removals_.Run([this](uint64_t action) { return window_.Reached(action); },
+                        [this](const ClientMessage& message) { return source_.Send(message); },
+                        [this](Problem problem) { return OnProblem(std::move(problem)); });
 }
 
 void Run::PublishCounters(bool discovering) {
@@ -427,6 +460,10 @@ absl::Status Run::OnAction(PlannedAction planned) {
   if (planned.phase != Phase::kCreate) discovering_ = false;
   if (planned.action.id % 64 == 0) PublishCounters(true);
   if (!planned.differences.empty()) ++differing_;
+  const bool removable = planned.action.wanted.type != FileType::kDirectory && planned.action.kind != ActionKind::kDelete;
+  if (RemovesSources(request_) && removable) {
+    US_RETURN_IF_ERROR(removals_.Add(planned.action.id, planned.action.path, planned.action.wanted));
+  }
   if (request_.mode == SyncMode::kSync) return window_.Add(std::move(planned));
   listed_.actions.push_back(std::move(planned));
   listed_.outcomes.push_back(ActionOutcome::kPlanned);
@@ -451,7 +488,17 @@ absl::Status Run::OnSkipped(SkipReason reason, const RelPath& path, FileType typ
   return absl::OkStatus();
 }
 
-// ---- receiving thread of the destination
+absl::Status Run::OnUnchanged(const RelPath& path, const Entry& source) {
+  return removals_.Add(0, path, source);
+}
+
+// ---- receiving threads
+
+absl::Status Run::OnSourceMessage(AgentMessage message) {
+  auto* progress = std::get_if<ApplyProgress>(&message);
+  if (progress == nullptr) return absl::InvalidArgumentError("an apply report from a source");
+  return removals_.OnReply(std::move(*progress));
+}
 
 absl::Status Run::OnApplyMessage(AgentMessage message) {
   if (request_.mode != SyncMode::kSync) return absl::InvalidArgumentError("applied something in a dry run");
@@ -548,6 +595,7 @@ SyncOutcome Run::Summarize() const {
   outcome.actions_done = totals.done;
   outcome.actions_failed = totals.failed;
   outcome.actions_skipped = totals.skipped;
+  outcome.sources_removed = removals_.removed();
   outcome.problems.failed = plan_problems_.failed + totals.problems.failed;
   outcome.problems.vanished = plan_problems_.vanished + totals.problems.vanished;
   if (request_.mode == SyncMode::kVerify) outcome.problems.differing = differing_;

@@ -55,6 +55,14 @@ struct BasisDirectory {
   std::string shown;    // as the user wrote it, for messages
 };
 
+// rsync's --backup, --suffix and --backup-dir.
+struct BackupRequest {
+  std::string suffix = "~";  // with a directory it may be empty
+  // Filled by coordinator/link (LinkOptions::backup_directory): the directory, and where it is in the destination, if it is there.
+  std::optional<TreePlace> directory;
+  std::optional<RelPath> inside;
+};
+
 struct SyncRequest {
   SyncMode mode = SyncMode::kSync;
   SessionTarget source;
@@ -96,6 +104,13 @@ struct SyncRequest {
   bool explicit_devices = false;
   bool omit_root_metadata = false;
 
+  // What is no directory and reached the asked state is removed at the source, at the end.
+  bool remove_source_files = false;
+  // Files that are there are written over instead of replaced, but with `backup`.
+  bool in_place = false;
+  // What is replaced or deleted is kept.
+  std::optional<BackupRequest> backup;
+
   // rsync's --compare-dest, --copy-dest or --link-dest: the directories in order of preference, at most kMaxBasisDirectories.
   // coordinator/link resolves them (LinkOptions::basis_directories) and fills `basis` and the function.
   BasisUse basis_use = BasisUse::kNone;
@@ -121,6 +136,7 @@ struct SyncOutcome {
   uint64_t actions_done = 0;
   uint64_t actions_failed = 0;
   uint64_t actions_skipped = 0;
+  uint64_t sources_removed = 0;
   ProblemTally problems;
   ManifestEnd source_manifest;
   ManifestEnd destination_manifest;

@@ -60,6 +60,7 @@ absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPat
   // name).
   if (current_.plan == DirectoryPlan::kExtraneous) {
     US_RETURN_IF_ERROR(deferred_.AddDelete(0, current_.path, destination_.self()));
+    if (options_.backup_directory && options_.backup_directory->IsWithin(current_.path)) US_RETURN_IF_ERROR(KeepCurrent());
   }
   if (current_.plan == DirectoryPlan::kMerge && current_.has_source && current_.has_destination &&
       destination_.listing_error() != 0) {
@@ -261,10 +262,13 @@ absl::Status TreeMerge::MakeWay(const PendingDirectory& directory) {
   if (destination_.listing_error() != 0) {
     return emitter_.LookProblem(Side::kDestination, destination_.listing_error(), current_.path, "list");
   }
-  if (first != nullptr && !remove_all) {
+  // Backups of what is in it would stay in it.
+  const bool keeps = !options_.backup_suffix.empty() || (options_.backup_directory && options_.backup_directory->IsWithin(current_.path));
+  if (first != nullptr && (!remove_all || keeps)) {
     return emitter_.Problem(Side::kDestination, 0, current_.path, "replace",
                             std::string("a directory that is not empty is in the way of a ") +
-                                FileTypeName(wanted.type) + "; --delete or --force removes it",
+                                FileTypeName(wanted.type) +
+                                (keeps ? "; backups would stay in it" : "; --delete or --force removes it"),
                             ProblemKind::kConflict);
   }
   current_.plan = DirectoryPlan::kExtraneous;

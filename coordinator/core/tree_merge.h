@@ -48,6 +48,7 @@ class TreeMerge {
     bool touched = false;        // an entry of it changes: its times will move
     bool maybe_touched = false;  // ... if a hard link or a type change turns out to need something
     bool recorded_delete = false;
+    bool kept = false;           // kExtraneous: something in it stays
   };
 
   absl::Status MergeDirectory(const PendingDirectory& directory, RelPath path);
@@ -64,6 +65,10 @@ class TreeMerge {
   absl::Status VisitPair(Entry& source, Entry& destination);
   absl::Status VisitNew(Entry& source);
   absl::Status VisitExtraneous(Entry& destination);
+  // A backup of an earlier run, or where this one keeps its own.
+  bool IsBackup(const RelPath& path) const;
+  // Something in the current directory stays: if it was to go, it stays too.
+  absl::Status KeepCurrent();
   absl::Status ReportPruned(const RelPath& path);
   absl::Status VisitIgnored(const Entry* source, const Entry* destination, DirectoryPlan plan);
   absl::Status PairDirectories(Entry& source, Entry& destination);

@@ -23,7 +23,7 @@ absl::StatusOr<std::optional<BasisMatch>> TreeMerge::FindBasis(const Entry& sour
 absl::Status TreeMerge::UseBasis(Entry& source, std::optional<Entry> destination, BasisMatch match) {
   const bool exact = match.level == BasisMatch::Level::kExact;
   if (exact && bases_->use() == BasisUse::kCompare) {
-    ++emitter_.counters().unchanged;
+    US_RETURN_IF_ERROR(emitter_.Unchanged(PathOf(source), source, options_.tell_unchanged));
     if (!destination) return absl::OkStatus();
     current_.touched = true;
     PlannedAction removal = PlanEmitter::Delete(PathOf(source), *std::move(destination));

@@ -70,12 +70,16 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
     return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
   }
   RelPath path = PathOf(destination);
+  if (IsBackup(path)) {
+    US_RETURN_IF_ERROR(KeepCurrent());
+    return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
+  }
   if (destination.pruned) {
-    if (current_.plan == DirectoryPlan::kExtraneous) US_RETURN_IF_ERROR(deferred_.KeepDirectory(current_.path));
+    US_RETURN_IF_ERROR(KeepCurrent());
     return ReportPruned(path);
   }
   if (destination.error != 0 || destination.not_entered) {
-    if (current_.plan == DirectoryPlan::kExtraneous) US_RETURN_IF_ERROR(deferred_.KeepDirectory(current_.path));
+    US_RETURN_IF_ERROR(KeepCurrent());
     US_RETURN_IF_ERROR(destination.error != 0 ? emitter_.LookProblem(Side::kDestination, destination.error, path, "stat")
                                               : emitter_.Skip(SkipReason::kMountPoint, path, destination.type));
     return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
@@ -83,7 +87,19 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
   current_.recorded_delete = true;
   // A directory is recorded when its own batch comes, so that it is removed right after what is in it.
   if (IsDirectory(&destination)) return VisitIgnored(nullptr, &destination, DirectoryPlan::kExtraneous);
+  // Its backup stays in the directory.
+  if (!options_.backup_suffix.empty()) US_RETURN_IF_ERROR(KeepCurrent());
   return deferred_.AddDelete(current_.number, path, destination);
+}
+
+bool TreeMerge::IsBackup(const RelPath& path) const {
+  if (!options_.backup_suffix.empty() && path.name().ends_with(options_.backup_suffix)) return true;
+  return options_.backup_directory && path.IsWithin(*options_.backup_directory);
+}
+
+absl::Status TreeMerge::KeepCurrent() {
+  if (current_.plan != DirectoryPlan::kExtraneous || std::exchange(current_.kept, true)) return absl::OkStatus();
+  return deferred_.KeepDirectory(current_.path);
 }
 
 // A directory that was equal on both sides when the indexes were asked, and no longer is.
@@ -179,6 +195,7 @@ absl::Status TreeMerge::PairSameType(Entry& source, Entry& destination) {
         {current_.number, std::move(path), std::move(source), std::move(destination), differences, std::nullopt, false, false});
   }
   if (differences.empty()) {
+    if (options_.tell_unchanged) return emitter_.Unchanged(PathOf(source), source, true);
     ++emitter_.counters().unchanged;
     return absl::OkStatus();
   }

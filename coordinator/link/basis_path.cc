@@ -28,7 +28,7 @@ std::vector<std::string_view> Components(std::string_view text) {
 }
 
 std::string Quoted(std::string_view text) {
-  return "basis directory \"" + EscapeName(std::string(text)) + "\"";
+  return "directory \"" + EscapeName(std::string(text)) + "\"";
 }
 
 // The parent of an absolute path without "." and "..".
@@ -65,6 +65,16 @@ absl::StatusOr<LocalBasis> ResolveLocalBasis(const ResolvedPath& destination, st
   size_t first = 0;
   for (; first < components.size() && components[first] == ".."; ++first) base = ParentOf(base);
   LocalBasis found{base, RelPath()};
+  // Of a destination that is yet to be made only the last component is missing.
+  struct stat there {};
+  if (::stat(base.c_str(), &there) != 0 && errno == ENOENT) {
+    found = {ParentOf(base), RelPath().Child(base.substr(base.rfind('/') + 1))};
+    for (const std::string_view component : components) {
+      if (!ValidateName(component).ok()) return LinkError(ErrorKind::kSelection, Quoted(text) + " is no valid path");
+      found.path = found.path.Child(component);
+    }
+    return found;
+  }
   for (size_t i = first; i < components.size(); ++i) {
     const std::string next = (found.root == "/" ? "" : found.root) + "/" + std::string(components[i]);
     char canonical[PATH_MAX];
@@ -72,17 +82,14 @@ absl::StatusOr<LocalBasis> ResolveLocalBasis(const ResolvedPath& destination, st
       found.root = canonical;
       continue;
     }
-    if (errno != ENOENT || !ValidateName(components[i]).ok()) {
+    if (errno != ENOENT) {
       return LinkError(ErrorKind::kSelection, Quoted(text) + ": " + std::string(ToStd(ErrnoStatus(errno, "open").message())));
     }
-    found.path = RelPath().Child(components[i]);
+    for (; i < components.size(); ++i) {
+      if (!ValidateName(components[i]).ok()) return LinkError(ErrorKind::kSelection, Quoted(text) + " is no valid path");
+      found.path = found.path.Child(components[i]);
+    }
     return found;
-  }
-  struct stat there {};
-  // Only where no component was given: the destination or what is above it.
-  if (::stat(found.root.c_str(), &there) != 0 && errno == ENOENT) {
-    found.path = RelPath().Child(found.root.substr(found.root.rfind('/') + 1));
-    found.root = ParentOf(found.root);
   }
   return found;
 }

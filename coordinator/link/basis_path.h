@@ -1,4 +1,5 @@
-// Where the basis directories of the command line (--link-dest and its kin) lie: as with rsync, relative to the destination.
+// Where the basis directories (--link-dest and its kin) and the backup directory of the command line lie: as with rsync, relative to
+// the destination.
 //
 // Thread rule: functions; the local one reads the file system with plain calls, before any session exists.
 #pragma once
@@ -16,8 +17,8 @@ namespace uringsync {
 // root, or no valid path.
 absl::StatusOr<RelPath> ResolveAgentBasis(const RelPath& destination, std::string_view text);
 
-// A local one, absolute or not. `root` exists; `path` is empty, or the first component that is missing. The destination itself may
-// be missing. LinkError(kSelection) where it cannot be looked at.
+// A local one, absolute or not. `root` exists, `path` is what is missing below it. The destination itself may be missing.
+// LinkError(kSelection) where it cannot be looked at.
 struct LocalBasis {
   std::string root;
   RelPath path;

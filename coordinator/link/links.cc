@@ -39,7 +39,10 @@ absl::Status Links::ResolveBases(const std::vector<std::string>& directories) {
     basis.shown = directory;
     if (destination.endpoint.is_local()) {
       US_ASSIGN_OR_RETURN(LocalBasis local, ResolveLocalBasis(destination.local, directory));
-      basis.place = {"basis" + std::to_string(bases_.size()), std::move(local.path)};
+      // A missing name is as missing as what would be below it.
+      const std::string_view missing = local.path.text();
+      basis.place.root = "basis" + std::to_string(bases_.size());
+      if (!missing.empty()) basis.place.path = RelPath().Child(missing.substr(0, missing.find('/')));
       basis.private_root = std::move(local.root);
     } else {
       basis.place.root = destination.root;
@@ -50,12 +53,38 @@ absl::Status Links::ResolveBases(const std::vector<std::string>& directories) {
   return absl::OkStatus();
 }
 
+absl::Status Links::ResolveBackup(const std::string& directory) {
+  if (directory.empty()) return absl::OkStatus();
+  const LinkTarget& destination = targets_.destination;
+  Basis& backup = backup_.emplace();
+  backup.shown = directory;
+  std::string here = destination.path.text();
+  std::string there;
+  if (destination.endpoint.is_local()) {
+    US_ASSIGN_OR_RETURN(LocalBasis local, ResolveLocalBasis(destination.local, directory));
+    here = destination.local.Canonical();
+    there = local.root + (local.path.is_root() ? "" : "/" + local.path.text());
+    backup.place = {"backup", std::move(local.path)};
+    backup.private_root = std::move(local.root);
+  } else {
+    backup.place.root = destination.root;
+    US_ASSIGN_OR_RETURN(backup.place.path, ResolveAgentBasis(destination.path, directory));
+    there = backup.place.path.text();
+  }
+  if (!here.empty() && here != "/") here += "/";
+  if (there + "/" == here) return LinkError(ErrorKind::kUsage, "the backup directory is the destination itself");
+  if (there.size() > here.size() && there.starts_with(here)) {
+    US_ASSIGN_OR_RETURN(backup_inside_, RelPath::Parse(std::string_view(there).substr(here.size())));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Links::StartPrivateAgent(LinkOptions* options) {
   PrivateAgentOptions start;
   US_ASSIGN_OR_RETURN(start.program, options->find_agent());
   if (targets_.source.endpoint.is_local()) {
     start.arguments.insert(start.arguments.end(),
-                           {"--root", std::string(kPrivateSourceRoot) + "=" + targets_.source.local.root + ":ro"});
+                           {"--root", std::string(kPrivateSourceRoot) + "=" + targets_.source.local.root + (options->removes_sources ? ":rw" : ":ro")});
   }
   if (targets_.destination.endpoint.is_local()) {
     // ":rw" is the default; it is written so that a path that ends in ":ro" keeps its name.
@@ -66,6 +95,8 @@ absl::Status Links::StartPrivateAgent(LinkOptions* options) {
     if (!basis.private_root.empty())
       start.arguments.insert(start.arguments.end(), {"--root", basis.place.root + "=" + basis.private_root + ":ro"});
   }
+  if (backup_ && !backup_->private_root.empty())
+    start.arguments.insert(start.arguments.end(), {"--root", backup_->place.root + "=" + backup_->private_root + ":rw"});
   if (!SameAgent(targets_.source.endpoint, targets_.destination.endpoint)) {
     start.arguments.insert(start.arguments.end(),
                            {"--cert", options->tls.cert, "--key", options->tls.key, "--ca", options->tls.ca});
@@ -130,6 +161,7 @@ absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const
   std::unique_ptr<Links> links(new Links());
   US_ASSIGN_OR_RETURN(links->targets_, ResolveTargets(source, destination, options.writes, options.deletes));
   US_RETURN_IF_ERROR(links->ResolveBases(options.basis_directories));
+  US_RETURN_IF_ERROR(links->ResolveBackup(options.backup_directory));
   if (source.is_local() || destination.is_local()) US_RETURN_IF_ERROR(links->StartPrivateAgent(&options));
   US_RETURN_IF_ERROR(links->Connect(options));
   return links;

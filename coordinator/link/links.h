@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,8 +38,10 @@ struct LinkOptions {
   // The run writes (sync) or shows what would be written (plan); false for verify, which only compares.
   bool writes = true;
   bool deletes = false;  // with writes: --delete
+  bool removes_sources = false;  // with writes: --remove-source-files
   // rsync's --compare-dest, --copy-dest, --link-dest, as written: relative to the destination, or absolute where that is local.
   std::vector<std::string> basis_directories;
+  std::string backup_directory;  // likewise; empty: none
   ControlTlsFiles tls;   // for agents that listen; a private agent gets them too, for its data connections
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
   // Program of the private agent, asked only when one is needed.
@@ -102,6 +105,7 @@ class Links {
 
  private:
   Links() = default;
+  absl::Status ResolveBackup(const std::string& directory);
   absl::Status ResolveBases(const std::vector<std::string>& directories);
   absl::Status StartPrivateAgent(LinkOptions* options);
   // A connection with a stream on it.
@@ -120,6 +124,8 @@ class Links {
     std::string private_root;  // of a private agent: the directory that place.root names
   };
   std::vector<Basis> bases_;
+  std::optional<Basis> backup_;
+  std::optional<RelPath> backup_inside_;  // where it is in the destination, if it is there
   ControlChannel* destination_channel_ = nullptr;  // of channels_
   std::unique_ptr<PrivateAgent> agent_;
   std::vector<std::unique_ptr<ControlChannel>> channels_;

@@ -135,6 +135,10 @@ absl::Status Links::Prepare(SyncRequest* request) const {
                               const HelloReply& source_agent, const HelloReply& destination_agent) {
     return ChooseRoute(source, destination, session, source_agent, destination_agent);
   };
+  if (request->backup && backup_) {
+    request->backup->directory = backup_->place;
+    request->backup->inside = backup_inside_;
+  }
   request->basis.clear();
   for (const Basis& basis : bases_) {
     request->basis.push_back({basis.place, {}, basis.shown});

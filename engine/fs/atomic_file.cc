@@ -40,7 +40,8 @@ StagedObject::StagedObject(StagedObject&& other) noexcept
     : driver_(other.driver_),
       parent_(std::exchange(other.parent_, nullptr)),
       name_(std::move(other.name_)),
-      fd_(std::move(other.fd_)) {}
+      fd_(std::move(other.fd_)),
+      in_place_(other.in_place_) {}
 
 StagedObject& StagedObject::operator=(StagedObject&& other) noexcept {
   if (this != &other) {
@@ -49,6 +50,7 @@ StagedObject& StagedObject::operator=(StagedObject&& other) noexcept {
     parent_ = std::exchange(other.parent_, nullptr);
     name_ = std::move(other.name_);
     fd_ = std::move(other.fd_);
+    in_place_ = other.in_place_;
   }
   return *this;
 }
@@ -106,6 +108,19 @@ absl::StatusOr<StagedObject> StagedObject::CreateLink(Driver* driver, DirectoryP
   return StagedObject(driver, std::move(parent), std::move(name), UniqueFd());
 }
 
+absl::StatusOr<StagedObject> StagedObject::OpenInPlace(Driver* driver, DirectoryPtr parent, const char* name, const Entry& existing) {
+  // Not blocking: a FIFO that took its place would wait for a reader.
+  const int fd = sys::Openat(driver, parent->fd(), name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(-fd, "open");
+  UniqueFd file(fd);
+  struct statx found;
+  US_RETURN_IF_ERROR(StatDescriptor(driver, fd, &found));
+  if (CompareIdentity(IdentityOf(existing), found) != IdentityMatch::kSame) return Conflict("was changed since it was planned");
+  StagedObject object(driver, std::move(parent), std::string(), std::move(file));
+  object.in_place_ = true;
+  return object;
+}
+
 ObjectHandle StagedObject::handle() const {
   return fd_.valid() ? ObjectHandle::OfFd(fd_.get()) : ObjectHandle::At(parent_->fd(), name_.c_str());
 }
@@ -144,7 +159,9 @@ absl::Status StagedObject::PublishNew(const char* name) {
 absl::Status StagedObject::Publish(const char* name, const std::optional<Entry>& existing) {
   absl::Status status;
   const int dirfd = parent_->fd();
-  if (!existing.has_value()) {
+  if (in_place_) {
+    // It has its name.
+  } else if (!existing.has_value()) {
     status = PublishNew(name);
     if (absl::IsAlreadyExists(status)) status = Conflict("appeared since it was planned");
   } else if (name_.empty()) {

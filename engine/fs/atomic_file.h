@@ -49,6 +49,10 @@ class StagedObject {
   static absl::StatusOr<StagedObject> CreateLink(Driver* driver, DirectoryPtr parent, StateNamer* namer,
                                                  const Directory& target_parent, const char* target_name);
 
+  // The existing regular file `name`, open for reading and writing, under its own name: for contents that are written over it.
+  // Aborted: it is not what `existing` describes. Publish and Discard leave it as it is by then.
+  static absl::StatusOr<StagedObject> OpenInPlace(Driver* driver, DirectoryPtr parent, const char* name, const Entry& existing);
+
   bool valid() const { return parent_ != nullptr; }
   int fd() const { return fd_.get(); }  // regular files; -1 for others
   const std::string& temporary_name() const { return name_; }  // empty: it has none
@@ -73,6 +77,7 @@ class StagedObject {
   DirectoryPtr parent_;  // null: nothing staged
   std::string name_;
   UniqueFd fd_;
+  bool in_place_ = false;
 };
 
 // True for the Status of an object that is not the one planned against.

@@ -403,7 +403,7 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
     absl::Status sized = TruncateTo(driver, staged->fd(), file->wanted.size_bytes);
     if (!sized.ok()) co_return WriteFailure(StatusErrno(sized), "ftruncate");
   }
-  const Made made{.parent = staged->parent().get(), .replaced_mode = file->replaced_mode};
+  const Made made{.parent = file->in_place ? nullptr : staged->parent().get(), .replaced_mode = file->replaced_mode};
   co_return SetMetadata(staged->handle(), file->wanted, filled.xattrs.has_value() ? &*filled.xattrs : nullptr, made);
 }
 

@@ -55,6 +55,8 @@ struct IncomingFile {
   bool want_xattrs = false;
   // Mode of the regular file that is replaced: a session that does not keep modes leaves it as it is.
   std::optional<uint32_t> replaced_mode;
+  // The staged file is the old one, written over: its attributes are not those of a new file.
+  bool in_place = false;
   // The file that is replaced, where a delta against it may be tried.
   std::shared_ptr<const DeltaBasis> basis;
   // Of a large file: given back when another one may be begun, which is before this one is complete.

@@ -300,7 +300,18 @@ TEST(ConvertRefusalTest, OpenSession) {
           OPEN->mutable_route()->set_port(65536);
         },
         "65536 is no port"},
+       {"backup suffix", [](M m) { OPEN->mutable_backup(); }, "OpenSession.backup.suffix: empty"},
+       {"backup suffix with a slash", [](M m) { OPEN->mutable_backup()->set_suffix("/.."); }, "OpenSession.backup.suffix"},
+       {"backup suffix length", [](M m) { OPEN->mutable_backup()->set_suffix(std::string(255, '~')); }, "OpenSession.backup.suffix"},
+       {"backup directory", [](M m) { OPEN->mutable_backup()->mutable_directory()->set_root("data");
+                                      OPEN->mutable_backup()->mutable_directory()->set_path("a//b"); }, "OpenSession.backup.directory"},
        {"basis root", [](M m) { OPEN->add_basis_directories(); }, "OpenSession.basis_directories"},
+       {"basis root and host path",
+        [](M m) {
+          OPEN->add_basis_directories()->set_root("data");
+          OPEN->mutable_basis_directories(0)->set_host_path("/x");
+        },
+        "either a root or a host path"},
        {"basis path",
         [](M m) {
           OPEN->add_basis_directories()->set_root("data");

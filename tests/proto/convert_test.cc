@@ -133,7 +133,9 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   open.bytes_per_second = UINT64_MAX;
   open.jobs = 3;
   open.background = true;
-  open.basis_directories = {{"data", *RelPath::Parse("daily/1")}, {"other", RelPath()}};
+  open.in_place = open.remove_sources = true;
+  open.backup = BackupSettings{".old", TreePlace{"data", *RelPath::Parse("old/today")}};
+  open.basis_directories = {{"data", *RelPath::Parse("daily/1")}, {"", RelPath(), "/srv/daily.1"}};
   const auto decoded = std::get<OpenSession>(RoundTrip<v1::ClientMessage>(ClientMessage(open)));
   EXPECT_EQ(decoded.session, open.session);
   EXPECT_EQ(decoded.token, open.token);
@@ -146,6 +148,8 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   EXPECT_FALSE(decoded.sparse);
   EXPECT_EQ(decoded.durability, open.durability);
   EXPECT_EQ(decoded.basis_directories, open.basis_directories);
+  EXPECT_EQ(decoded.backup, open.backup);
+  EXPECT_TRUE(decoded.in_place && decoded.remove_sources);
   EXPECT_EQ(decoded.route.kind, open.route.kind);
   EXPECT_EQ(decoded.route.host, open.route.host);
   EXPECT_EQ(decoded.route.port, open.route.port);

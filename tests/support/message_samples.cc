@@ -179,6 +179,10 @@ OpenSession MessageSamples::AnyOpenSession() {
     open.host_path = "../" + Name() + "/";
     for (SourceOperand& operand : open.operands) operand.base = "/srv//" + operand.base;
   }
+  open.in_place = Coin();
+  open.remove_sources = Coin();
+  if (Coin()) open.backup = BackupSettings{"~", std::nullopt};
+  if (open.backup && Coin()) open.backup = BackupSettings{Coin() ? "" : ".old", TreePlace{"data", Path(3)}};
   for (uint64_t i = Number(3); i > 0; --i) open.basis_directories.push_back({"data", Path(3)});
   return open;
 }

@@ -58,7 +58,11 @@ TEST(BasisPathTest, AMissingLocalOneIsAMissingNameInWhatExists) {
   ASSERT_OK_AND_ASSIGN(ResolvedPath destination, ResolveDestination(dir / "today"));
   ASSERT_OK_AND_ASSIGN(LocalBasis basis, ResolveLocalBasis(destination, "../none/of/it"));
   EXPECT_EQ(basis.root, Canonical(dir.path()));
-  EXPECT_EQ(basis.path.text(), "none");
+  EXPECT_EQ(basis.path.text(), "none/of/it");
+  ASSERT_OK_AND_ASSIGN(destination, ResolveDestination(dir / "tomorrow"));
+  ASSERT_OK_AND_ASSIGN(basis, ResolveLocalBasis(destination, "bak/x"));
+  EXPECT_EQ(basis.root, Canonical(dir.path()));
+  EXPECT_EQ(basis.path.text(), "tomorrow/bak/x");
   WriteFile(dir / "file", "x");
   const absl::StatusOr<LocalBasis> refused = ResolveLocalBasis(destination, "../file/x");
   ASSERT_FALSE(refused.ok());

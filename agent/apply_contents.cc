@@ -1,0 +1,101 @@
+// Where ApplyWorker takes the contents of a file from, and what it writes them over.
+#include <utility>
+
+#include "agent/apply_worker.h"
+#include "engine/base/errno_status.h"
+#include "engine/fs/file.h"
+
+namespace uringsync {
+
+std::shared_ptr<const DeltaBasis> ApplyWorker::OpenOldFile(const Action& action, const Directory& parent) {
+  const bool may = action.existing.has_value() && action.existing->type == FileType::kRegular &&
+                   MayUseDelta(shared_->options.delta, action.wanted.size_bytes, action.existing->size_bytes);
+  if (!may) return nullptr;
+  return OpenBasis(context_.driver, parent.fd(), LeafName(action.path), *action.existing,
+                   &shared_->receive.direct_io());
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::FillStaged(const Action* action, IncomingFile* file, StagedObject* staged) {
+  if (action->basis) {
+    const bool filled = co_await FillFromBasis(action, file, staged);
+    if (filled) co_return std::nullopt;
+  }
+  file->basis = OpenOldFile(*action, *staged->parent());
+  Failure failure = co_await receiver_.Fill(staged, file);
+  file->basis = nullptr;
+  co_return failure;
+}
+
+Task<bool> ApplyWorker::FillFromBasis(const Action* action, const IncomingFile* file, StagedObject* staged) {
+  bool filled = co_await bases_[action->basis->directory]->Fill(staged, action);
+  XattrList xattrs;
+  if (filled && file->want_xattrs) {
+    Failure fetched = co_await receiver_.FetchXattrs(file->path, file->wanted, &xattrs);
+    filled = !fetched.has_value();
+  }
+  if (filled) {
+    const Receiver::Made made{.parent = staged->parent().get(), .replaced_mode = file->replaced_mode};
+    filled = !receiver_.SetMetadata(staged->handle(), file->wanted, file->want_xattrs ? &xattrs : nullptr, made).has_value();
+  }
+  // What is wrong shows again, and is told, where it is not the basis.
+  if (!filled) static_cast<void>(TruncateTo(context_.driver, staged->fd(), 0));
+  co_return filled;
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::LinkBasis(const Action& action, SemaphoreUnits* slot) {
+  StagedObject staged;
+  if (bases_[action.basis->directory]->StageLink(context_, action, &staged)) {
+    if (!staged.valid()) co_return std::nullopt;
+    co_return PublishNow(action, &staged);
+  }
+  // Too many links, another file system, changed, gone: the tree gets an object of its own.
+  Action own = action;
+  switch (action.wanted.type) {
+    case FileType::kRegular: {
+      own.kind = ActionKind::kPutFile;
+      co_return co_await PutFile(own, slot, SemaphoreUnits());
+    }
+    case FileType::kSymlink: own.kind = ActionKind::kPutSymlink; break;
+    default: own.kind = ActionKind::kPutSpecial; break;
+  }
+  co_return co_await PutOther(own);
+}
+
+ApplyWorker::Failure ApplyWorker::OpenInPlace(const Action& action, StagedObject* staged) {
+  absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, action.path);
+  if (!parent.ok()) return DestinationFailure(parent.status(), "open");
+  absl::StatusOr<StagedObject> opened = StagedObject::OpenInPlace(context_.driver, *parent, LeafName(action.path), *action.existing);
+  if (!opened.ok()) return DestinationFailure(opened.status(), "open");
+  *staged = *std::move(opened);
+  // What lies beyond the new end goes first: nothing that is written later can be cut off again.
+  if (action.existing->size_bytes <= action.wanted.size_bytes) return std::nullopt;
+  absl::Status cut = TruncateTo(context_.driver, staged->fd(), action.wanted.size_bytes);
+  if (!cut.ok()) return DestinationFailure(cut, "ftruncate");
+  return std::nullopt;
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::PutInPlace(const Action* action, IncomingFile* file) {
+  StagedObject staged;
+  Failure failure = OpenInPlace(*action, &staged);
+  for (int tries = 1; failure.has_value() && MayTryAgain(failure->error, tries); ++tries) {
+    co_await FreeDescriptors();
+    failure = OpenInPlace(*action, &staged);
+  }
+  if (failure.has_value()) co_return failure;
+  file->in_place = true;
+  publisher_.Begin();
+  failure = co_await in_place_receiver_.Fill(&staged, file);
+  if (failure.has_value()) {
+    publisher_.Abandon();
+    NoteRoom(*action, failure);
+    co_return failure;
+  }
+  PublishResult ended =
+      co_await publisher_.Commit(&staged, LeafName(action->path), &action->existing, file->wanted.size_bytes, /*alone=*/false);
+  if (!ended.status.ok()) co_return DestinationFailure(ended.status, "fsync");
+  shared_->files_published.fetch_add(1, std::memory_order_relaxed);
+  NoteTouched(action->path.Parent());
+  co_return std::nullopt;
+}
+
+}  // namespace uringsync

@@ -1,0 +1,109 @@
+// A destination session that writes over the files that are there.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/agent/session_copy_fixture.h"
+
+namespace uringsync {
+namespace {
+
+class InPlaceSessionTest : public SessionTest {
+ protected:
+  void OpenInPlace() {
+    OpenBoth();
+    destination_ = std::make_unique<TestSession>(agent_.get());
+    ASSERT_OK(destination_->Handshake());
+    OpenSession open = OpenFor(Role::kDestination, 2, "dst");
+    open.route.kind = DataRoute::Kind::kLocal;
+    open.route.peer_session = TestSessionId(1);
+    open.in_place = true;
+    destination_->Send(open);
+    opened_ = destination_->Expect<SessionOpened>();
+    entries_ = ReadManifest(source_.get())[0].entries;
+  }
+  Action Put(const std::string& name) {
+    for (const Entry& entry : entries_) {
+      if (entry.name != name) continue;
+      Action action = Add(ActionKind::kPutFile, name, entry);
+      if (Exists("dst/" + name)) action.existing = DestinationEntry("", name);
+      return action;
+    }
+    ADD_FAILURE() << "no " << name;
+    return {};
+  }
+  struct stat Stat(const std::string& name) {
+    struct stat found{};
+    EXPECT_EQ(::lstat((dir_ / name).c_str(), &found), 0) << name;
+    return found;
+  }
+  std::vector<Entry> entries_;
+};
+
+TEST_F(InPlaceSessionTest, TheOldFileGetsTheNewContentsSizeAndMetadata) {
+  const std::string large(3 << 20, 'n');
+  WriteFile(dir_ / "src/grows", large, 0640);
+  WriteFile(dir_ / "src/shrinks", "short");
+  WriteFile(dir_ / "src/new", "new");
+  WriteFile(dir_ / "dst/grows", "old");
+  WriteFile(dir_ / "dst/shrinks", std::string(2 << 20, 'o'));
+  ASSERT_EQ(::link((dir_ / "dst/shrinks").c_str(), (dir_ / "dst/other-name").c_str()), 0);
+  const ino_t grows = Stat("dst/grows").st_ino;
+  const ino_t shrinks = Stat("dst/shrinks").st_ino;
+  OpenInPlace();
+  Submit(Phase::kCreate, {Put("grows"), Put("new"), Put("shrinks")});
+  const ApplyDone done = Finish();
+  EXPECT_TRUE(destination_->problems.empty());
+  EXPECT_EQ(done.counters.bytes_received, large.size() + 8);
+  EXPECT_EQ(done.counters.files_published, 3u);
+  EXPECT_EQ(Stat("dst/grows").st_ino, grows);
+  EXPECT_EQ(Stat("dst/shrinks").st_ino, shrinks);
+  EXPECT_EQ(ReadFile(dir_ / "dst/grows"), large);
+  EXPECT_EQ(ReadFile(dir_ / "dst/shrinks"), "short");
+  EXPECT_EQ(ReadFile(dir_ / "dst/other-name"), "short");
+  EXPECT_EQ(ReadFile(dir_ / "dst/new"), "new");
+  EXPECT_EQ(Stat("dst/grows").st_mode & 07777, 0640u);
+  EXPECT_EQ(Stat("dst/grows").st_mtim.tv_sec, Stat("src/grows").st_mtim.tv_sec);
+  EXPECT_EQ(Stat("dst/grows").st_mtim.tv_nsec, Stat("src/grows").st_mtim.tv_nsec);
+}
+
+TEST_F(InPlaceSessionTest, AHoleIsWrittenOverWhatWasThere) {
+  WriteFile(dir_ / "src/f", "head");
+  ASSERT_EQ(::truncate((dir_ / "src/f").c_str(), 3 << 20), 0);
+  WriteFile(dir_ / "dst/f", std::string(4 << 20, 'o'));
+  OpenInPlace();
+  Submit(Phase::kCreate, {Put("f")});
+  Finish();
+  EXPECT_TRUE(destination_->problems.empty());
+  EXPECT_EQ(ReadFile(dir_ / "dst/f"), "head" + std::string((3 << 20) - 4, '\0'));
+}
+
+TEST_F(InPlaceSessionTest, AFileThatIsNotThePlannedOneIsNotTouched) {
+  WriteFile(dir_ / "src/f", "new");
+  WriteFile(dir_ / "dst/f", "old");
+  OpenInPlace();
+  const Action put = Put("f");
+  WriteFile(dir_ / "dst/f", "changed meanwhile");
+  Submit(Phase::kCreate, {put});
+  Finish();
+  ASSERT_EQ(destination_->problems.size(), 1u);
+  EXPECT_EQ(destination_->problems[0].kind, ProblemKind::kConflict);
+  EXPECT_EQ(ReadFile(dir_ / "dst/f"), "changed meanwhile");
+}
+
+TEST_F(InPlaceSessionTest, ASourceThatIsGoneLeavesTheNameWithoutTheNewTime) {
+  WriteFile(dir_ / "src/f", "new");
+  WriteFile(dir_ / "dst/f", "old");
+  OpenInPlace();
+  const Action put = Put("f");
+  ASSERT_EQ(::unlink((dir_ / "src/f").c_str()), 0);
+  Submit(Phase::kCreate, {put});
+  Finish();
+  ASSERT_EQ(destination_->problems.size(), 1u);
+  EXPECT_EQ(destination_->problems[0].kind, ProblemKind::kVanished);
+  EXPECT_TRUE(Exists("dst/f"));
+}
+
+}  // namespace
+}  // namespace uringsync
