@@ -34,6 +34,7 @@ struct ReportFacts {
   bool source_is_local = true;
   bool destination_is_local = true;
   MetadataSelection selection;
+  bool has_basis = false;  // --link-dest or its kin
   bool utf8 = false;  // the terminal's text is UTF-8
   bool acls_only = false;  // ACLs are kept and other xattrs are not: Itemize then tells them apart
   std::chrono::steady_clock::time_point start;

@@ -73,12 +73,15 @@ void RsyncReporter::ShowWarning(std::string_view text) {
 
 void RsyncReporter::ShowOpened(const HelloReply&, const SessionOpened& source, const HelloReply&,
                                const SessionOpened& destination) {
-  if (Told(Info::kFileList) > 0) {
-    Tell(facts_.source_is_local ? "sending incremental file list" : "receiving incremental file list");
+  if (const std::string& line = telling_.list_line; !line.empty()) {
+    const size_t verb = line.find(' ');
+    Tell(facts_.source_is_local ? line : "receiving" + line.substr(verb));
   }
   root_is_new_ = destination.created || !destination.exists;
   if (!root_is_new_) return;
   if (Told(Info::kName) > 0 || format_.itemizes()) Tell("created directory " + WithoutSlashes(facts_.destination_path));
+  // Beside a basis directory, which has it too, the root is nothing new.
+  if (facts_.has_basis) return;
   Action root;
   root.kind = ActionKind::kMakeDirectory;
   root.wanted = source.root;
@@ -125,7 +128,7 @@ void RsyncReporter::TellItem(const Action& action, const Differences& difference
     return deletes && !format.tells_operation() ? "deleting " + facts.name : format.Fill(facts);
   };
   if (told) Tell(line(format_));
-  if (log_ != nullptr && !telling_.dry_run && (deletes || log_format_.itemizes() || NamedWithoutLetters(action))) Log(line(log_format_));
+  if (log_ != nullptr && !(deletes && telling_.dry_run) && (deletes || log_format_.itemizes() || NamedWithoutLetters(action))) Log(line(log_format_));
 }
 
 void RsyncReporter::CountItem(const Action& action, const Differences& differences) {
@@ -135,7 +138,7 @@ void RsyncReporter::CountItem(const Action& action, const Differences& differenc
     return;
   }
   if (differences.Has(Attribute::kExistence) || differences.Has(Attribute::kType)) totals_.created.Add(type);
-  if (action.kind != ActionKind::kPutFile) return;
+  if (action.kind != ActionKind::kPutFile || action.basis) return;
   ++totals_.transferred_files;
   totals_.transferred_bytes += action.wanted.size_bytes;
 }

@@ -38,6 +38,15 @@ std::string AbsolutePath(const Endpoint& endpoint) {
   return error ? endpoint.local().path : path.string();
 }
 
+// Some basis directory is there, as far as that can be seen from here.
+bool HasBasis(const RunOptions& options) {
+  const std::filesystem::path below = options.destination.is_local() ? options.destination.local().path : "";
+  return std::any_of(options.basis_directories.begin(), options.basis_directories.end(), [&](const std::string& directory) {
+    std::error_code error;
+    return !options.destination.is_local() || std::filesystem::is_directory((below / directory).lexically_normal(), error);
+  });
+}
+
 ReportFacts FactsOf(const RunOptions& options, const Program& program) {
   ReportFacts facts;
   facts.source_path = OperandPath(options.source);
@@ -48,6 +57,7 @@ ReportFacts FactsOf(const RunOptions& options, const Program& program) {
   facts.destination_is_local = options.destination.is_local();
   facts.selection = options.request.selection;
   facts.utf8 = program.utf8;
+  facts.has_basis = HasBasis(options);
   facts.mode = options.request.mode;
   facts.output = options.output;
   facts.source = options.source.Display();
@@ -68,6 +78,7 @@ LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, Run
   link.tls = options.tls;
   if (options.connect_timeout) link.connect_timeout = *options.connect_timeout;
   link.find_agent = [&program] { return FindAgentProgram(program.agent_override, program.self, program.search_path); };
+  link.basis_directories = options.basis_directories;
   link.agent_arguments = options.agent_arguments;
   link.on_agent_warning = [reporter](std::string_view line) { reporter->Warn(line); };
   return link;

@@ -22,7 +22,7 @@ constexpr char kNowhere[] = "/.uringsync-nowhere";
 constexpr mode_t kNewDirectory = 0777;
 
 OperandsEnd Usage(const absl::Status& status) {
-  return {static_cast<int>(ExitCode::kUsage), std::string(ToStd(status.message())), false};
+  return {static_cast<int>(ExitCodeForSessionError(LinkErrorKind(status))), std::string(ToStd(status.message())), false};
 }
 
 std::string Absolute(const std::string& path) {
@@ -87,7 +87,9 @@ std::variant<RunOptions, OperandsEnd> PrepareRun(Settings settings, Console* con
     settings.operands.resize(1);
     settings.operands.push_back(kNowhere);
     settings.dry_run = true;
-    settings.hard_links = false;
+    settings.hard_links = settings.delete_extraneous = false;
+    settings.basis_option.clear();
+    settings.basis_directories.clear();
   } else if (!name.empty()) {
     const absl::StatusOr<Endpoint> destination = ParseEndpoint(settings.operands[1]);
     if (!destination.ok()) return Usage(destination.status());

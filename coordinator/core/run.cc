@@ -245,6 +245,7 @@ absl::Status Run::SayHello() {
   hello.features = {kAliveFeature, kFoldFeature, kIndexFeature, std::string(kCompressionFeature), std::string(kLimitsFeature)};
   hello.features.push_back(std::string(kDeltaFeature));
   hello.features.push_back(std::string(kDirectIoFeature));
+  hello.features.push_back(std::string(kBasisFeature));
   hello.features.push_back(std::string(kFiltersFeature));
   for (const std::string_view feature : {kBasisFeature, kBackupFeature, kInPlaceFeature, kRemoveSourcesFeature})
     hello.features.push_back(std::string(feature));

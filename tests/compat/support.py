@@ -11,7 +11,7 @@ import runner
 import scenario
 
 # An option or an operand is refused by its name, with the reason.
-REFUSAL = re.compile(rb"ursync: (?:--?[\w-]+(?:=[^:]*)?: [^\n]+|[^\n]*this version cannot do that)\n")
+REFUSAL = re.compile(rb"ursync: [^\n]* is not supported: [^\n]+\n")
 # Values that every program takes which takes the option at all.
 PLAIN_VALUES = {
     "chmod": "u+x", "chown": "0:0", "usermap": "0:0", "groupmap": "0:0", "exclude": "x", "include": "x", "filter": "- x", "max-size": "1",

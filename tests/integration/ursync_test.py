@@ -51,11 +51,11 @@ class Ursync(harness.Case):
         self.assertEqual(theirs.code, ours.code, "%s\n%s" % (theirs, ours))
         return theirs, ours
 
-    def assertSameLines(self, *arguments, mask=lambda line: line):
-        """The same lines; their order is that of what each does."""
+    def assertSameLines(self, *arguments, mask=lambda line: line, left=()):
+        """The same lines, but for those `left` out; their order is that of what each does."""
         theirs, ours = self.both(*arguments)
-        self.assertEqual(sorted(map(mask, theirs.stdout.splitlines())), sorted(map(mask, ours.stdout.splitlines())),
-                         "%s\n%s" % (theirs, ours))
+        lines = [sorted(line for line in map(mask, result.stdout.splitlines()) if line not in left) for result in (theirs, ours)]
+        self.assertEqual(*lines, "%s\n%s" % (theirs, ours))
 
     def change(self):
         for side in ("theirs", "ours"):
@@ -121,6 +121,29 @@ class Ursync(harness.Case):
         for arguments in (["src/"], ["-r", "src/"], ["-rl", "--list-only", "src/"], ["-rh", "src/"], ["--no-h", "-r", "src/"], ["-8", "src/"]):
             theirs, ours = self.both(*arguments)
             self.assertEqual([mask(line) for line in theirs.stdout.splitlines()], [mask(line) for line in ours.stdout.splitlines()])
+
+    def test_filters(self):
+        for side in ("theirs", "ours"):
+            with open(self.path(side, "rules"), "w") as file:
+                file.write("- sub/deep/\n+ *\n")
+        for number, arguments in enumerate((["--exclude=big"], ["--include=sub/", "--exclude=/*/"], ["--exclude-from=rules"], ["-f", "- we*", "-f", "- *y"],
+                                            ["-f", ". rules"], ["-C", "--exclude", "a"])):
+            name = "dst%d" % number
+            self.assertSameLines("-ai", *arguments, "src/", name)
+            self.change() if number == 3 else None
+            self.assertSameLines("-ai", "--delete", *arguments, "src/", name)
+            self.assertSameLines("-ai", "--delete", "--delete-excluded", *arguments, "src/", name)
+        self.both("-a", "--exclude-from=none", "src/", "dst")
+
+    def test_basis_directories(self):
+        self.both("-a", "src/", "old")
+        self.change()
+        for option in ("--link-dest", "--copy-dest"):
+            # The root is not held against that of the basis directory.
+            self.assertSameLines("-ai", option + "=../old", "src/", "dst" + option, mask=lambda line: "" if line.endswith(" ./") else line, left=[""])
+        same = [os.path.samefile(self.path("ours", "old", "a"), self.path("ours", directory, "a")) for directory in ("dst--link-dest", "dst--copy-dest")]
+        self.assertEqual([True, False], same)
+        self.both("-a", "--link-dest=x", "--copy-dest=y", "src/", "dst")
 
     def test_errors_and_exit_codes(self):
         theirs, ours = self.both("-a", "none", "dst")

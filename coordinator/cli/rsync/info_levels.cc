@@ -75,7 +75,7 @@ absl::Status InfoLevels::ApplyOne(std::string_view flag) {
     if (row.name != name) continue;
     const int asked = std::min(level, row.rsyncs);
     if (asked > row.most) {
-      return absl::InvalidArgumentError("nothing is told about " + EscapeName(flag) + "; --info=help lists what is");
+      return absl::UnimplementedError("nothing is told about " + EscapeName(flag) + "; --info=help lists what is");
     }
     Set(row.info, asked);
     return absl::OkStatus();

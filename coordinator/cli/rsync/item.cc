@@ -20,9 +20,9 @@ char KindLetter(FileType type) {
   return 'f';
 }
 
-char UpdateLetter(ActionKind kind, bool sends) {
-  switch (kind) {
-    case ActionKind::kPutFile: return sends ? '<' : '>';
+char UpdateLetter(const Action& action, bool sends) {
+  switch (action.kind) {
+    case ActionKind::kPutFile: return action.basis ? 'c' : sends ? '<' : '>';
     case ActionKind::kLink: return 'h';
     case ActionKind::kSetMetadata:
     case ActionKind::kDelete: return '.';
@@ -56,7 +56,7 @@ size_t Utf8Length(std::string_view text) {
 std::string ItemCode(const Action& action, const Differences& differences, const ItemRules& rules) {
   if (action.kind == ActionKind::kDelete) return "*deleting  ";
   const FileType type = action.wanted.type;
-  std::string code = {UpdateLetter(action.kind, rules.sends), KindLetter(type)};
+  std::string code = {UpdateLetter(action, rules.sends), KindLetter(type)};
   // An object of another type makes way first, so all of it is new.
   if (differences.Has(Attribute::kExistence) || differences.Has(Attribute::kType)) return code.append(9, '+');
   const auto mark = [&code](bool differs, char letter) { code += differs ? letter : '.'; };
@@ -66,7 +66,7 @@ std::string ItemCode(const Action& action, const Differences& differences, const
   if (rules.selection.mtime) {
     mark(differences.Has(Attribute::kMtime), 't');
   } else {
-    mark(remade, 'T');
+    mark(remade && type != FileType::kDirectory, 'T');
   }
   mark(differences.Has(Attribute::kMode), 'p');
   mark(differences.Has(Attribute::kOwner), 'o');
@@ -89,7 +89,7 @@ std::string ItemName(const RelPath& path, FileType type) {
 
 std::string ItemArrow(const Action& action) {
   if (action.kind == ActionKind::kDelete) return {};
-  if (action.kind == ActionKind::kLink) return " => " + action.link_target.text();
+  if (action.kind == ActionKind::kLink && !action.basis) return " => " + action.link_target.text();
   if (action.wanted.type == FileType::kSymlink) return " -> " + action.wanted.symlink_target;
   return {};
 }

@@ -7,12 +7,26 @@ namespace {
 using S = Settings;
 constexpr uint8_t kKeeping = kForUringsync | kForVerify;
 
+// A map implies that what it maps is kept.
+template <auto Map, auto Kept>
+absl::Status MapIds(Settings& settings, const std::string& value) {
+  settings.*Kept = true;
+  return StoreOnce<Map>(settings, value);
+}
+
+absl::Status Chown(Settings& settings, const std::string& value) {
+  if (!value.empty() && value.front() != ':') settings.owner = true;
+  if (const size_t colon = value.find(':'); colon != std::string::npos && colon + 1 < value.size()) settings.group = true;
+  settings.chown = value;
+  return absl::OkStatus();
+}
+
 // For uringsync, which keeps what it may: a long name says that it must.
 constexpr OptionRow kRows[] = {
     {.name = "perms", .letter = 'p', .programs = kForAll, .on = Set<&S::perms, true>, .off = Set<&S::perms, false>,
      .help = "Mode"},
-    {.name = "executability", .letter = 'E', .help = "Whether a file can be executed", .refused = kLater},
-    {.name = "chmod", .argument = "CHANGES", .help = "Change the modes on the way", .refused = kLater},
+    {.name = "executability", .letter = 'E', .on = Set<&S::executability, true>, .help = "Whether a file can be executed", .refused = kLater},
+    {.name = "chmod", .argument = "CHANGES", .on = Append<&S::chmod>, .help = "Change the modes on the way", .refused = kLater},
     {.name = "owner", .letter = 'o', .programs = kForUrsync, .on = Set<&S::owner, true>, .off = Set<&S::owner, false>,
      .help = "Owner, where DST's process may set it"},
     {.name = "group", .letter = 'g', .programs = kForUrsync, .on = Set<&S::group, true>, .off = Set<&S::group, false>,
@@ -36,8 +50,8 @@ constexpr OptionRow kRows[] = {
     {.name = "open-noatime", .off = Already, .help = "Leave the source's access times alone", .refused = kLater},
     {.name = "crtimes", .letter = 'N', .off = Already,
      .refused = "Linux cannot set the time at which a file was made"},
-    {.name = "omit-dir-times", .letter = 'O', .off = Already, .help = "Not the times of directories", .refused = kLater},
-    {.name = "omit-link-times", .letter = 'J', .off = Already, .help = "Not the times of symlinks", .refused = kLater},
+    {.name = "omit-dir-times", .letter = 'O', .on = Set<&S::omit_dir_times, true>, .off = Set<&S::omit_dir_times, false>, .help = "Not the times of directories", .refused = kLater},
+    {.name = "omit-link-times", .letter = 'J', .on = Set<&S::omit_link_times, true>, .off = Set<&S::omit_link_times, false>, .help = "Not the times of symlinks", .refused = kLater},
     {.name = "hard-links", .letter = 'H', .programs = kForAll, .on = Set<&S::hard_links, true>,
      .off = Set<&S::hard_links, false>, .help = "Hard links"},
     {.name = "acls", .letter = 'A', .programs = kForUrsync, .on = SetAll<true, &S::acls, &S::perms>,
@@ -59,9 +73,9 @@ constexpr OptionRow kRows[] = {
      .off = Already, .help = "Try what only root may, also as somebody else: what fails is an error"},
     {.name = "fake-super", .help = "Keep what only root may set in xattrs", .refused = kLater},
     {.name = "numeric-ids", .on = Already, .off = Already, .help = "Owners and groups by number"},
-    {.name = "usermap", .argument = "MAP", .help = "Owners by this map", .refused = kLater},
-    {.name = "groupmap", .argument = "MAP", .help = "Groups by this map", .refused = kLater},
-    {.name = "chown", .argument = "USER:GROUP", .help = "Everything belongs to these", .refused = kLater},
+    {.name = "usermap", .argument = "MAP", .on = MapIds<&S::usermap, &S::owner>, .help = "Owners by this map", .refused = kLater},
+    {.name = "groupmap", .argument = "MAP", .on = MapIds<&S::groupmap, &S::group>, .help = "Groups by this map", .refused = kLater},
+    {.name = "chown", .argument = "USER:GROUP", .on = Chown, .help = "Everything belongs to these", .refused = kLater},
     {.name = "copy-as", .argument = "USER[:GROUP]", .refused = "run it as that user: sudo -u USER ursync ..."},
 };
 

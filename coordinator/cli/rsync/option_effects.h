@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "coordinator/cli/rsync/settings.h"
+#include "coordinator/cli/rsync/sizes.h"
 
 namespace uringsync {
 
@@ -67,6 +68,21 @@ absl::Status Number(Settings& settings, const std::string& value) {
                                       " belongs there");
   }
   settings.*Member = static_cast<decltype(number)>(number);
+  return absl::OkStatus();
+}
+
+// A size; the error is rsync's.
+template <auto Member>
+absl::Status Size(Settings& settings, const std::string& value) {
+  settings.*Member = ParseSize(value);
+  return settings.*Member ? absl::OkStatus() : absl::InvalidArgumentError("no size: 1.5M, 10KB, 700 or the like belongs there");
+}
+
+// What can be given once.
+template <auto Member>
+absl::Status StoreOnce(Settings& settings, const std::string& value) {
+  if (settings.*Member) return absl::InvalidArgumentError("it can be given once only");
+  settings.*Member = value;
   return absl::OkStatus();
 }
 

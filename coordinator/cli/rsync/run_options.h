@@ -25,6 +25,7 @@ struct RsyncTelling {
   std::string format;    // a line for each object (out_format.h); empty: none
   std::string log_file;  // empty: none
   std::string log_format;
+  std::string list_line;  // what is said while lists are made; empty: nothing
   int human = 1;
   bool eight_bit = false;
   bool list_only = false;
@@ -52,6 +53,7 @@ struct RunOptions {
   ControlTlsFiles tls;
   std::optional<std::chrono::milliseconds> connect_timeout;
   std::optional<std::time_t> stop_at;
+  std::vector<std::string> basis_directories;  // of --link-dest and its kin, as written
   // For the private agent: --io-backend and --jobs as given.
   std::vector<std::string> agent_arguments;
   OutputOptions output;

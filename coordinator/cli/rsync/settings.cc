@@ -12,7 +12,8 @@ Settings Settings::For(Command command) {
   settings.durability = "batch";
   for (bool Settings::* member :
        {&Settings::recursive, &Settings::links, &Settings::devices, &Settings::specials, &Settings::perms, &Settings::owner,
-        &Settings::group, &Settings::times, &Settings::acls, &Settings::xattrs, &Settings::hard_links, &Settings::sparse}) {
+        &Settings::group, &Settings::times, &Settings::acls, &Settings::xattrs, &Settings::hard_links, &Settings::sparse,
+        &Settings::numeric_ids}) {
     settings.*member = true;
   }
   return settings;

@@ -15,6 +15,14 @@ namespace uringsync {
 // Who is asked. Bits, so that a row of the table can be for several.
 enum class Command : uint8_t { kUrsync = 1, kSync = 2, kPlan = 4, kVerify = 8 };
 
+// A filter option as given.
+struct FilterOption {
+  enum class Kind : uint8_t { kRule = 1, kExclude, kInclude, kExcludeFrom, kIncludeFrom, kPerDirectory };
+  Kind kind = Kind::kRule;
+  std::string value;  // rule, pattern or file
+  friend bool operator==(const FilterOption&, const FilterOption&) = default;
+};
+
 // Members that belong to an option have its name; a value that was not given is empty or nullopt.
 struct Settings {
   Command command = Command::kUrsync;
@@ -23,19 +31,38 @@ struct Settings {
 
   // What is looked at.
   bool recursive = false;
+  bool inc_recursive = true;
   int one_file_system = 0;  // 2: mount points are left out themselves
   bool links = false;
   bool devices = false;
   bool specials = false;
   bool checksum = false;
+  bool size_only = false;
+  bool ignore_times = false;
+  std::optional<int64_t> modify_window;  // seconds; below 0: to the nanosecond
+  bool update = false;
+  bool existing = false;
+  bool ignore_existing = false;
+  std::optional<uint64_t> max_size;
+  std::optional<uint64_t> min_size;
+  bool safe_links = false;
+  bool munge_links = false;
+  bool prune_empty_dirs = false;
+  std::vector<FilterOption> filters;  // in order
+  bool cvs_exclude = false;
+  bool from0 = false;
   bool no_index = false;
   bool allow_extra = false;
 
   // What is kept.
   bool perms = false;
+  bool executability = false;
+  std::vector<std::string> chmod;
   bool owner = false;
   bool group = false;
   bool times = false;
+  bool omit_dir_times = false;
+  bool omit_link_times = false;
   bool atimes = false;
   bool acls = false;
   bool xattrs = false;
@@ -44,6 +71,10 @@ struct Settings {
   bool selinux = false;
   std::vector<std::string> extra_xattrs;
   bool omit_root_metadata = false;
+  bool numeric_ids = false;
+  std::optional<std::string> usermap;
+  std::optional<std::string> groupmap;
+  std::optional<std::string> chown;
   // Failing to set them is an error.
   bool must_owner = false;
   bool must_devices = false;
@@ -53,7 +84,13 @@ struct Settings {
   bool dry_run = false;
   bool delete_extraneous = false;
   int delete_whens = 0;  // how many --delete-WHEN were given
+  bool delete_before = false;
+  bool delete_excluded = false;
+  bool ignore_errors = false;
+  std::optional<uint64_t> max_delete;
   bool force = false;
+  std::string basis_option;  // compare-dest, copy-dest or link-dest; empty: none
+  std::vector<std::string> basis_directories;
 
   // How it runs.
   std::string durability;

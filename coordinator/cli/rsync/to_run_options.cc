@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/time/time.h"
+#include "coordinator/cli/rsync/filter_settings.h"
 #include "coordinator/cli/rsync/out_format.h"
 #include "coordinator/cli/rsync/run_options.h"
 #include "coordinator/cli/rsync/transfer_settings.h"
@@ -109,7 +110,14 @@ absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest*
   request->specials = settings.specials;
   request->explicit_devices = settings.must_devices;
   request->omit_root_metadata = settings.omit_root_metadata;
+  request->basis_use = settings.basis_option == "compare-dest" ? BasisUse::kCompare
+                       : settings.basis_option == "copy-dest"  ? BasisUse::kCopy
+                       : settings.basis_option == "link-dest"  ? BasisUse::kLink
+                                                               : BasisUse::kNone;
   request->software = SoftwareName("uringsync");
+  US_ASSIGN_OR_RETURN(request->filters, ReadFilters(settings));
+  request->delete_excluded = settings.delete_excluded;
+  request->nul_separated_filters = settings.from0;
   if (settings.timeout > 0) request->idle_timeout = absl::Seconds(settings.timeout);
   if (settings.stop_minutes > 0) request->total_timeout = absl::Minutes(settings.stop_minutes);
   return absl::OkStatus();
@@ -149,6 +157,11 @@ absl::StatusOr<std::optional<RsyncTelling>> ToTelling(const Settings& settings) 
                    : settings.itemize > 0 ? kItemized
                    : telling.info.of(Info::kName) > 0 ? kNames
                                                       : "";
+  // As rsync: it makes its list as a whole where something needs all of it first.
+  const bool whole_list = !settings.inc_recursive || settings.delete_before || settings.prune_empty_dirs;
+  if (settings.recursive && telling.info.of(Info::kFileList) > 0) {
+    telling.list_line = whole_list ? "building file list ... done" : "sending incremental file list";
+  }
   telling.log_file = settings.log_file;
   telling.log_format = settings.log_file_format.value_or(kItemized);
   telling.human = settings.human;
@@ -178,6 +191,8 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings) {
   run.tls = {.cert = settings.cert, .key = settings.key, .ca = settings.ca};
   if (settings.contimeout > 0) run.connect_timeout = std::chrono::seconds(settings.contimeout);
   run.stop_at = settings.stop_at;
+  run.basis_directories = settings.basis_directories;
+  if (run.basis_directories.size() > kMaxBasisDirectories) return Usage("at most 20 --" + settings.basis_option + " options may be given");
   if (!settings.io_backend.empty()) {
     run.agent_arguments.insert(run.agent_arguments.end(), {"--io-backend", settings.io_backend});
   }

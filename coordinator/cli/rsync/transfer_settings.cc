@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/numbers.h"
+#include "coordinator/cli/rsync/sizes.h"
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
@@ -65,21 +66,6 @@ absl::StatusOr<CompressionSettings> ToCompression(const Settings& settings, bool
   return result;
 }
 
-// Bytes that the unit of a rate stands for; nullopt: no unit.
-std::optional<double> UnitBytes(std::string_view unit) {
-  if (unit.empty()) return 1024;
-  std::string lower;
-  for (const char c : unit) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-  if (lower == "b") return 1;
-  constexpr std::string_view kPrefixes = "kmgtp";
-  const size_t power = kPrefixes.find(lower.front());
-  if (power == std::string_view::npos) return std::nullopt;
-  const std::string_view rest = std::string_view(lower).substr(1);
-  if (rest.empty() || rest == "ib") return std::pow(1024.0, static_cast<double>(power + 1));
-  if (rest == "b") return std::pow(1000.0, static_cast<double>(power + 1));
-  return std::nullopt;
-}
-
 }  // namespace
 
 absl::StatusOr<uint64_t> ParseByteRate(std::string_view text) {
@@ -87,7 +73,7 @@ absl::StatusOr<uint64_t> ParseByteRate(std::string_view text) {
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, number, std::chars_format::fixed);
   const std::optional<double> unit =
-      error == std::errc() ? UnitBytes(std::string_view(stop, static_cast<size_t>(end - stop))) : std::nullopt;
+      error == std::errc() ? SizeUnit(std::string_view(stop, static_cast<size_t>(end - stop)), 1024) : std::nullopt;
   if (!unit || text.front() == '-' || !std::isfinite(number)) {
     return absl::InvalidArgumentError(
         "a number with a unit belongs there: KiB without one, else B, K, M, G (powers of 1024), KB, MB, GB (of 1000)");

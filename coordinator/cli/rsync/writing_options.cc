@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <charconv>
+
 #include "coordinator/cli/rsync/option_effects.h"
 #include "coordinator/cli/rsync/option_table.h"
 
@@ -12,6 +15,32 @@ absl::Status DeleteSometime(Settings& settings, const std::string&) {
   return absl::OkStatus();
 }
 
+absl::Status DeleteBefore(Settings& settings, const std::string& value) {
+  settings.delete_before = true;
+  return DeleteSometime(settings, value);
+}
+
+// Below zero is none, as it was in rsync before 3.0.
+absl::Status MaxDelete(Settings& settings, const std::string& value) {
+  int64_t number = 0;
+  const char* end = value.data() + value.size();
+  const auto [stop, error] = std::from_chars(value.data(), end, number);
+  if (error != std::errc() || stop != end) return absl::InvalidArgumentError("invalid numeric value");
+  settings.max_delete = static_cast<uint64_t>(std::max<int64_t>(number, 0));
+  return absl::OkStatus();
+}
+
+// --compare-dest, --copy-dest, --link-dest: several directories of one kind.
+template <Words kOption>
+absl::Status AddBasis(Settings& settings, const std::string& value) {
+  if (!settings.basis_option.empty() && settings.basis_option != kOption.text) {
+    return absl::InvalidArgumentError("it conflicts with the --" + settings.basis_option + " option");
+  }
+  settings.basis_option = kOption.text;
+  settings.basis_directories.push_back(value);
+  return absl::OkStatus();
+}
+
 constexpr OptionRow kRows[] = {
     {.name = "dry-run", .letter = 'n', .programs = kForUrsync | kForSync, .on = Set<&S::dry_run, true>,
      .help = "Change nothing, show what would be done"},
@@ -19,12 +48,13 @@ constexpr OptionRow kRows[] = {
     {.name = "delete-during", .aliases = "del", .on = DeleteSometime, .help = "--delete; nothing is removed before all is there"},
     {.name = "delete-delay", .on = DeleteSometime, .help = "--delete, after all is there"},
     {.name = "delete-after", .on = DeleteSometime, .help = "--delete, after all is there"},
-    {.name = "delete-before", .help = "--delete, before anything is copied", .refused = kLater},
-    {.name = "delete-excluded", .help = "--delete, also what filters leave out", .refused = kLater},
-    {.name = "ignore-errors", .off = Already, .help = "Delete also where SRC could not be read", .refused = kLater},
+    {.name = "delete-before", .on = DeleteBefore, .help = "--delete, before anything is copied", .refused = kLater},
+    {.name = "delete-excluded", .on = SetAll<true, &S::delete_extraneous, &S::delete_excluded>,
+     .help = "--delete, also what filters leave out"},
+    {.name = "ignore-errors", .on = Set<&S::ignore_errors, true>, .off = Set<&S::ignore_errors, false>, .help = "Delete also where SRC could not be read", .refused = kLater},
     {.name = "force", .on = Set<&S::force, true>, .off = Set<&S::force, false>,
      .help = "Let a directory that is not empty make way for another kind of object, without --delete"},
-    {.name = "max-delete", .argument = "NUM", .help = "Delete no more than so many objects", .refused = kLater},
+    {.name = "max-delete", .argument = "NUM", .on = MaxDelete, .help = "Delete no more than so many objects", .refused = kLater},
     {.name = "remove-source-files", .help = "Remove from SRC the files that DST has got", .refused = kLater},
     {.name = "mkpath", .off = Already, .help = "Make all of DST's path", .refused = kLater},
     {.name = "backup", .letter = 'b', .off = Already, .help = "Keep what is replaced or deleted", .refused = kLater},
@@ -43,9 +73,9 @@ constexpr OptionRow kRows[] = {
     {.name = "delay-updates", .off = Already, .help = "Show all new files at the end", .refused = kLater},
     {.name = "temp-dir", .letter = 'T', .argument = "DIR", .help = "Put new files together in DIR", .refused = kLater},
     {.name = "fuzzy", .letter = 'y', .off = Already, .help = "Use similar files for what DST lacks", .refused = kLater},
-    {.name = "compare-dest", .argument = "DIR", .help = "Leave out what DIR has", .refused = kLater},
-    {.name = "copy-dest", .argument = "DIR", .help = "Copy from DIR what it has", .refused = kLater},
-    {.name = "link-dest", .argument = "DIR", .help = "Link to what DIR has", .refused = kLater},
+    {.name = "compare-dest", .argument = "DIR", .on = AddBasis<"compare-dest">, .help = "Leave out what DIR has"},
+    {.name = "copy-dest", .argument = "DIR", .on = AddBasis<"copy-dest">, .help = "Copy from DIR what it has"},
+    {.name = "link-dest", .argument = "DIR", .on = AddBasis<"link-dest">, .help = "Link to what DIR has"},
     {.name = "whole-file", .letter = 'W', .programs = kForUrsync | kForSync, .on = Set<&S::whole_file, true>,
      .off = Set<&S::whole_file, false>,
      .help = "Send changed files whole; by default only what differs, where that is faster (--no-whole-file: always)"},

@@ -167,6 +167,20 @@ TEST(ParseTest, DeletionsNeedRecursionAndOneTime) {
   EXPECT_TRUE(RunOf({"-r", "--del", "a/", "b"}).request.delete_extraneous);
 }
 
+TEST(ParseTest, BasisDirectoriesAreOfOneKind) {
+  const RunOptions run = RunOf({"-r", "--link-dest=../x", "--link-dest", "y", "a/", "b"});
+  EXPECT_EQ(run.request.basis_use, BasisUse::kLink);
+  EXPECT_THAT(run.basis_directories, ElementsAre("../x", "y"));
+  EXPECT_THAT(Refused({"--link-dest=x", "--copy-dest=y", "a"}).text, HasSubstr("conflicts with the --link-dest option"));
+}
+
+TEST(ParseTest, FilterOptionsKeepTheirOrder) {
+  const SyncRequest request = RunOf({"-r", "--exclude=*.o", "--include", "x", "-f", "- /y", "-F", "--delete-excluded", "-0", "a/", "b"}).request;
+  EXPECT_EQ(request.filters.size(), 4u);
+  EXPECT_TRUE(request.delete_excluded && request.delete_extraneous && request.nul_separated_filters);
+  EXPECT_THAT(RunRefusal({"-r", "-f", "nonsense", "a/", "b"}), HasSubstr("nonsense"));
+}
+
 TEST(ParseTest, TellingFollowsRsyncsLevels) {
   const auto telling = [](std::vector<const char*> words) {
     words.insert(words.end(), {"-r", "a/", "b"});

@@ -1,0 +1,17 @@
+// The filter options of a command line as the list of rules that both agents get.
+//
+// Thread rule: functions. They read the files that options name, and ~/.cvsignore and $CVSIGNORE for -C, with plain calls.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "coordinator/cli/rsync/settings.h"
+
+namespace uringsync {
+
+// LinkError(kUsage) for a rule that is wrong, LinkError(kFileIo) for a file that cannot be read.
+absl::StatusOr<std::vector<std::string>> ReadFilters(const Settings& settings);
+
+}  // namespace uringsync
