@@ -150,9 +150,10 @@ absl::Status ReadParsed(const Settings& settings, std::string_view name, T* out,
   return absl::OkStatus();
 }
 
-absl::Status ReadRoots(const Settings& settings, std::vector<RootSpec>* roots) {
+absl::Status ReadRoots(const Settings& settings, bool required, std::vector<RootSpec>* roots) {
   const Setting* setting = FindSetting(settings, "root");
   if (setting == nullptr || setting->values.empty()) {
+    if (!required) return absl::OkStatus();
     return absl::InvalidArgumentError("there is nothing to serve: give --root NAME=PATH, e.g. --root data=/srv/data");
   }
   for (const std::string& text : setting->values) {
@@ -163,13 +164,31 @@ absl::Status ReadRoots(const Settings& settings, std::vector<RootSpec>* roots) {
   return absl::OkStatus();
 }
 
+// What only the command that starts this process says.
+absl::Status ReadShells(const Settings& settings, AgentConfig* config) {
+  US_RETURN_IF_ERROR(ReadSwitch(settings, "stdio", &config->stdio));
+  if (config->stdio && config->private_fd >= 0) return absl::InvalidArgumentError("--stdio and --private-fd exclude each other");
+  US_RETURN_IF_ERROR(ReadSwitch(settings, "carry-only", &config->carry_only));
+  const Setting* shells = FindSetting(settings, "shell");
+  if (shells == nullptr) return absl::OkStatus();
+  if (config->private_fd < 0 || shells->values.size() > kMaxPrivateShells) {
+    return Bad(*shells, "is for a private agent, at most twice");
+  }
+  for (const std::string& text : shells->values) {
+    absl::StatusOr<ShellSpec> spec = ParseShellSpec(text);
+    if (!spec.ok()) return Bad(*shells, ToStd(spec.status().message()));
+    config->shells.push_back(*std::move(spec));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckTls(const AgentConfig& config) {
   std::string missing;
   for (const auto& [file, flag] : {std::pair{&config.tls.cert, "--cert"}, {&config.tls.key, "--key"}, {&config.tls.ca, "--ca"}}) {
     if (file->empty()) missing += std::string(missing.empty() ? "" : ", ") + flag;
   }
   const bool none = config.tls.cert.empty() && config.tls.key.empty() && config.tls.ca.empty();
-  if (missing.empty() || (none && config.private_fd >= 0)) return absl::OkStatus();
+  if (missing.empty() || (none && (config.private_fd >= 0 || config.stdio))) return absl::OkStatus();
   return MakeStatus(absl::StatusCode::kInvalidArgument,
                     "peers are admitted by certificate only, and " + missing + (missing.size() > 6 ? " are" : " is") +
                         " missing; 'uringsync certs init DIR --host NAME' makes an authority and certificates");
@@ -181,7 +200,9 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
   AgentConfig config;
   US_RETURN_IF_ERROR(ReadDescriptor(settings, "private-fd", &config.private_fd));
   US_RETURN_IF_ERROR(ReadDescriptor(settings, "ready-fd", &config.ready_fd));
-  if (config.private_fd >= 0) config.log = {.format = LogFormat::kPlain, .level = LogLevel::kWarn};
+  US_RETURN_IF_ERROR(ReadShells(settings, &config));
+  const bool is_private = config.private_fd >= 0 || config.stdio;
+  if (is_private) config.log = {.format = LogFormat::kPlain, .level = LogLevel::kWarn};
   US_RETURN_IF_ERROR(ReadParsed(settings, "listen", &config.listen,
                                 [](const std::string& text) { return ParseHostPort(text, kDefaultControlPort); }));
   US_RETURN_IF_ERROR(ReadParsed(settings, "data-listen", &config.data_listen,
@@ -189,7 +210,7 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
   US_RETURN_IF_ERROR(ReadText(settings, "cert", &config.tls.cert));
   US_RETURN_IF_ERROR(ReadText(settings, "key", &config.tls.key));
   US_RETURN_IF_ERROR(ReadText(settings, "ca", &config.tls.ca));
-  US_RETURN_IF_ERROR(ReadRoots(settings, &config.roots));
+  US_RETURN_IF_ERROR(ReadRoots(settings, config.shells.empty() && !config.stdio, &config.roots));
   US_RETURN_IF_ERROR(ReadParsed(settings, "io-backend", &config.io_backend,
                                 [](const std::string& text) { return ParseIoBackend(text); }));
   US_RETURN_IF_ERROR(ReadNumber(settings, "jobs", kMaxJobs, &config.jobs));
@@ -203,7 +224,7 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
   US_RETURN_IF_ERROR(ReadSwitch(settings, "health", &config.health));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "reflection", &config.reflection));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "background", &config.background));
-  if (config.background && config.private_fd < 0) {
+  if (config.background && !is_private) {
     return absl::InvalidArgumentError("background is of a private agent; a session asks a running one for it");
   }
   US_RETURN_IF_ERROR(CheckTls(config));
@@ -215,7 +236,7 @@ absl::StatusOr<ConfigOutcome> LoadAgentConfig(const std::vector<std::string>& ar
   if (!flags.output.empty()) return ConfigOutcome{std::nullopt, std::move(flags.output)};
   Settings merged = std::move(flags.settings);
   // A private agent is part of the command that starts it: what a daemon on this host is told does not concern it.
-  if (merged.contains("private-fd")) {
+  if (merged.contains("private-fd") || merged.contains("stdio")) {
     US_ASSIGN_OR_RETURN(AgentConfig config, MakeAgentConfig(merged));
     return ConfigOutcome{std::move(config), {}};
   }

@@ -17,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "agent/logging.h"
+#include "agent/private_shells.h"
 #include "agent/roots.h"
 #include "engine/net/address.h"
 #include "engine/ring/driver.h"
@@ -32,8 +33,8 @@ constexpr uint32_t kMaxIndexAgeSeconds = 366 * 24 * 3600;
 struct AgentConfig {
   HostPort listen{"0.0.0.0", kDefaultControlPort};
   HostPort data_listen{"0.0.0.0", kDefaultDataPort};
-  ControlTlsFiles tls;           // all three or none; none only in a private agent
-  std::vector<RootSpec> roots;   // at least one
+  ControlTlsFiles tls;           // all three or none; none only in a private agent and with stdio
+  std::vector<RootSpec> roots;   // at least one, unless private or stdio
   IoBackend io_backend = IoBackend::kAuto;
   uint32_t jobs = 0;             // shards; 0: one for each usable core
   LogOptions log;
@@ -44,6 +45,9 @@ struct AgentConfig {
   bool reflection = false;       // gRPC server reflection
   bool background = false;       // idle priority for processor and disk; only in a private agent
   int private_fd = -1;           // ≥ 0: serve only the process at the other end of this socket
+  bool stdio = false;            // serve only the peer on standard input and output (a remote shell)
+  std::vector<ShellSpec> shells;  // with private_fd: remote shells of the run
+  bool carry_only = false;       // both sides of the run are far: the command wants no session of this process
   int ready_fd = -1;             // ≥ 0: write "control=PORT data=PORT\n" there when ready, and close it
 };
 

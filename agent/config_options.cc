@@ -24,6 +24,9 @@ std::span<const OptionRow> AgentOptions() {
       OptionRow{"ready-fd", OptionKind::kNumber, "N", "write 'control=PORT data=PORT' to this descriptor when ready", false},
       OptionRow{"background", OptionKind::kSwitch, "", "", false},
       OptionRow{"private-fd", OptionKind::kNumber, "N", "", false},
+      OptionRow{"stdio", OptionKind::kSwitch, "", "speak to one peer over standard input and output; what a remote shell starts", false},
+      OptionRow{"shell", OptionKind::kList, "FDS", "", false},
+      OptionRow{"carry-only", OptionKind::kSwitch, "", "", false},
   };
   return kRows;
 }

@@ -56,7 +56,38 @@ class Handshakes {
   bool stopping_ = false;
 };
 
+absl::Status Admit(SessionTable* table, const DataHello& hello) {
+  // Whoever connects says which end it is; the session here is the other end.
+  if (hello.role == Role::kDestination) return table->FindSource(hello.session, hello.token).status();
+  return table->FindDestination(hello.session, hello.token).status();
+}
+
+Task<absl::StatusOr<AcceptedData>> AcceptFor(std::unique_ptr<Stream> stream, std::shared_ptr<const TlsContext> tls,
+                                             SessionTable* table, DataTimeouts timeouts, CancelToken cancel) {
+  return AcceptDataConnection(
+      std::move(stream), std::move(tls), [table](const DataHello& hello, const PeerIdentity*) { return Admit(table, hello); },
+      timeouts, std::move(cancel));
+}
+
+Task<void> HandOver(AcceptedData data, SessionTable* table) {
+  if (data.reply_channel != nullptr) {
+    absl::StatusOr<std::shared_ptr<LiveSource>> source = table->FindSource(data.hello.session, data.hello.token);
+    if (source.ok()) static_cast<void>(co_await (*source)->Serve(std::move(data.reply_channel)));
+  } else {
+    absl::StatusOr<std::shared_ptr<LiveDestination>> destination = table->FindDestination(data.hello.session, data.hello.token);
+    if (destination.ok()) static_cast<void>(co_await (*destination)->Use(std::move(data.request_channel)));
+  }
+}
+
 }  // namespace
+
+// Whom a connection does not concern is told nothing more than the handshake did.
+Task<void> ServeDataStream(std::unique_ptr<Stream> stream, SessionTable* table) {
+  DataTimeouts timeouts;
+  timeouts.handshake = DataServer::kHandshakeLimit;
+  absl::StatusOr<AcceptedData> data = co_await AcceptFor(std::move(stream), nullptr, table, timeouts, {});
+  if (data.ok()) co_await HandOver(*std::move(data), table);
+}
 
 struct DataServer::State {
   explicit State(DataServerOptions data_options)
@@ -69,46 +100,21 @@ struct DataServer::State {
   absl::Status started;
   bool stopped = false;
 
-  absl::Status Admit(const DataHello& hello) const;
   Task<void> Listen();
   Task<void> Serve();
-  Task<absl::StatusOr<AcceptedData>> Shake(AcceptedSocket socket);
   Task<void> Handle(AcceptedSocket socket);
   Task<void> CloseListener();
 };
 
-absl::Status DataServer::State::Admit(const DataHello& hello) const {
-  // Whoever connects says which end it is; the session here is the other end.
-  if (hello.role == Role::kDestination) return options.table->FindSource(hello.session, hello.token).status();
-  return options.table->FindDestination(hello.session, hello.token).status();
-}
-
-Task<absl::StatusOr<AcceptedData>> DataServer::State::Shake(AcceptedSocket socket) {
+Task<void> DataServer::State::Handle(AcceptedSocket socket) {
   std::unique_ptr<Stream> stream = TcpStream::Adopt(Shard::Current()->driver(), std::move(socket));
-  State* self = this;
   DataTimeouts timeouts;
   timeouts.handshake = kHandshakeLimit;
   const Handshakes::Place place = handshakes.Enter();
-  absl::StatusOr<AcceptedData> data = co_await AcceptDataConnection(
-      std::move(stream), options.tls,
-      [self](const DataHello& hello, const PeerIdentity*) { return self->Admit(hello); }, timeouts, place->token());
+  absl::StatusOr<AcceptedData> data =
+      co_await AcceptFor(std::move(stream), options.tls, options.table, timeouts, place->token());
   handshakes.Leave(place);
-  co_return data;
-}
-
-Task<void> DataServer::State::Handle(AcceptedSocket socket) {
-  absl::StatusOr<AcceptedData> data = co_await Shake(std::move(socket));
-  // Whom it does not concern is told nothing more than the handshake did.
-  if (!data.ok()) co_return;
-  if (data->reply_channel != nullptr) {
-    absl::StatusOr<std::shared_ptr<LiveSource>> source =
-        options.table->FindSource(data->hello.session, data->hello.token);
-    if (source.ok()) static_cast<void>(co_await (*source)->Serve(std::move(data->reply_channel)));
-  } else {
-    absl::StatusOr<std::shared_ptr<LiveDestination>> destination =
-        options.table->FindDestination(data->hello.session, data->hello.token);
-    if (destination.ok()) static_cast<void>(co_await (*destination)->Use(std::move(data->request_channel)));
-  }
+  if (data.ok()) co_await HandOver(*std::move(data), options.table);
 }
 
 Task<void> DataServer::State::Listen() {

@@ -3,6 +3,8 @@
 // Every connection is accepted on shard 0, handed to a shard (round robin), secured there, and must say within a
 // deadline which session it belongs to; then the session uses it. A private agent has none.
 //
+// A remote shell's channel brings data streams to the same sessions without a port: ServeDataStream.
+//
 // Thread rule: Start, Stop and destruction on one thread that is no shard.
 // Use:  US_ASSIGN_OR_RETURN(std::unique_ptr<DataServer> server, DataServer::Start({.runtime = &runtime, .table =
 // &table, .tls = tls,
@@ -15,12 +17,18 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "engine/coro/task.h"
+#include "engine/net/stream.h"
 
 namespace uringsync {
 
 class Runtime;
 class SessionTable;
 class TlsContext;
+
+// Serves one data stream of a peer that needs no certificate, on the running shard: its hello, then what its session does with it, to
+// the end.
+Task<void> ServeDataStream(std::unique_ptr<Stream> stream, SessionTable* table);
 
 struct DataServerOptions {
   Runtime* runtime = nullptr;

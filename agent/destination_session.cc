@@ -129,7 +129,7 @@ absl::Status DestinationSession::OpenBackup(Driver* driver) {
 }
 
 absl::Status DestinationSession::AwaitSource() {
-  if (context_.data_port == 0)
+  if (context_.data_port == 0 && !context_.open_peer)
     return absl::FailedPreconditionError("this agent has no data port to accept connections on");
   MakeRemoteSources();
   US_RETURN_IF_ERROR(context_.table->AddDestination(open_.session, shared_from_this()));
@@ -180,7 +180,8 @@ void DestinationSession::DialSource() {
   if (!remote_.empty()) return;
   MakeRemoteSources();
   // Every shard needs a connection of its own.
-  const size_t shards = SessionShards(open_, context_.runtime->size());
+  // Streams of a shell's channel belong to its shard; the others fetch over that one's.
+  const size_t shards = context_.open_peer ? 1 : SessionShards(open_, context_.runtime->size());
   size_t wanted = open_.data_connections > 0 ? open_.data_connections : shards * kConnectionsPerShard;
   size_t per_shard = std::max<size_t>(std::min(wanted, kMaxConnections) / shards, 1);
   for (size_t i = 0; i < shards; ++i) {
@@ -227,6 +228,7 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
   const auto give_up = std::chrono::steady_clock::now() + kFirstConnectionLimit;
   for (int tries = 0; tries < kMaxDialTries && !cancel.cancelled(); ++tries) {
     DataDial dial;
+    dial.open = context_.open_peer;
     dial.host = open_.route.host;
     dial.port = open_.route.port;
     dial.tls = context_.data_client_tls;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,15 +17,18 @@
 #include "agent/control_service.h"
 #include "agent/data_server.h"
 #include "agent/logging.h"
+#include "agent/private_shells.h"
 #include "agent/process.h"
 #include "agent/root_index.h"
 #include "agent/roots.h"
 #include "agent/session.h"
 #include "agent/session_table.h"
+#include "agent/stdio_agent.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/exhaustion.h"
 #include "engine/net/tls.h"
 #include "engine/ring/runtime.h"
+#include "proto/control_peer.h"
 #include "proto/handshake.h"
 
 namespace uringsync {
@@ -32,6 +36,8 @@ namespace {
 
 constexpr int kExitUsage = 1;
 constexpr int kExitFileIo = 11;
+// An agent without a peer ends after this, whatever holds its sessions up: nobody would ever end it.
+constexpr unsigned kEndLimitSeconds = 60;
 
 // Everything that runs, in the order of its start.
 struct Daemon {
@@ -43,19 +49,22 @@ struct Daemon {
   std::unique_ptr<DataServer> data;
   std::unique_ptr<SessionRunner> runner;
   std::unique_ptr<ControlServer> control;
+  std::unique_ptr<PrivateShells> shells;
+  std::unique_ptr<StdioAgent> stdio;
 };
 
 absl::Status StartEngine(const AgentConfig& config, Daemon* daemon) {
   RuntimeOptions options;
   options.shards = config.jobs;
   // An operator may give a daemon any number of threads; a run never gets more than the cores it may use.
-  if (config.private_fd >= 0 && config.jobs > 0) options.shards = std::min<size_t>(config.jobs, UsableCores());
+  const bool is_private = config.private_fd >= 0 || config.stdio;
+  if (is_private && config.jobs > 0) options.shards = std::min<size_t>(config.jobs, UsableCores());
   if (config.background) options.shards = 1;
   options.driver.backend = config.io_backend;
   US_ASSIGN_OR_RETURN(daemon->runtime, Runtime::Start(options));
   const std::string& fallback = daemon->runtime->fallback_reason();
   // The command that started a private agent says it itself.
-  if (!fallback.empty()) LogEvent(config.private_fd >= 0 ? LogLevel::kInfo : LogLevel::kWarn, fallback);
+  if (!fallback.empty()) LogEvent(is_private ? LogLevel::kInfo : LogLevel::kWarn, fallback);
   US_ASSIGN_OR_RETURN(daemon->roots, Roots::Open(config.roots));
   if (config.index) {
     RootIndexOptions defaults;
@@ -69,6 +78,18 @@ absl::Status StartEngine(const AgentConfig& config, Daemon* daemon) {
   return absl::OkStatus();
 }
 
+AgentContext ContextOf(Daemon* daemon) {
+  return {.runtime = daemon->runtime.get(),
+          .roots = &*daemon->roots,
+          .table = &daemon->table,
+          .indexes = daemon->indexes ? &*daemon->indexes : nullptr,
+          .data_client_tls = daemon->tls,
+          .data_port = daemon->data ? daemon->data->port() : uint16_t{0},
+          .open_peer = daemon->shells  ? daemon->shells->PeerOpener()
+                       : daemon->stdio ? daemon->stdio->PeerOpener()
+                                       : OpenPeer()};
+}
+
 absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Daemon* daemon) {
   if (!private_socket.valid()) {
     US_ASSIGN_OR_RETURN(daemon->data, DataServer::Start({.runtime = daemon->runtime.get(),
@@ -77,13 +98,14 @@ absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Da
                                                          .host = config.data_listen.host,
                                                          .port = config.data_listen.port}));
   }
-  daemon->runner = std::make_unique<SessionRunner>(
-      AgentContext{.runtime = daemon->runtime.get(),
-                   .roots = &*daemon->roots,
-                   .table = &daemon->table,
-                   .indexes = daemon->indexes ? &*daemon->indexes : nullptr,
-                   .data_client_tls = daemon->tls,
-                   .data_port = daemon->data ? daemon->data->port() : uint16_t{0}});
+  if (!config.shells.empty()) {
+    US_ASSIGN_OR_RETURN(daemon->shells, PrivateShells::Start({.runtime = daemon->runtime.get(),
+                                                              .shells = config.shells,
+                                                              .table = &daemon->table}));
+  }
+  // Nobody would greet gRPC on the socket, and it hangs up on those who do not.
+  if (config.carry_only) return absl::OkStatus();
+  daemon->runner = std::make_unique<SessionRunner>(ContextOf(daemon));
   US_ASSIGN_OR_RETURN(daemon->control, ControlServer::Start({.handler = daemon->runner.get(),
                                                              .host = config.listen.host,
                                                              .port = config.listen.port,
@@ -95,7 +117,7 @@ absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Da
 }
 
 absl::Status TellReady(const AgentConfig& config, const Daemon& daemon) {
-  const std::string control = std::to_string(daemon.control->port());
+  const std::string control = std::to_string(daemon.control ? daemon.control->port() : 0);
   const std::string data = std::to_string(daemon.data ? daemon.data->port() : 0);
   LogEvent(LogLevel::kInfo, "listening",
            {{"control", control},
@@ -116,7 +138,36 @@ absl::Status TellReady(const AgentConfig& config, const Daemon& daemon) {
 // Ends sessions first: they use everything else.
 void StopAll(Daemon* daemon) {
   if (daemon->control) daemon->control->Stop();
+  if (daemon->stdio) daemon->stdio->Stop();
+  if (daemon->shells) daemon->shells->Stop();
   if (daemon->data) daemon->data->Stop();
+}
+
+// What it serves: its whole host, and where the shell began.
+absl::Status AddFarRoots(AgentConfig* config) {
+  if (!config->roots.empty()) return absl::OkStatus();
+  char directory[PATH_MAX];
+  if (::getcwd(directory, sizeof(directory)) == nullptr) return ErrnoStatus(errno, "the working directory");
+  config->roots = {{.name = std::string(kFarHostRoot), .path = "/"}, {.name = std::string(kFarHomeRoot), .path = directory}};
+  return absl::OkStatus();
+}
+
+// The agent that a remote shell has started: it lives as long as its standard input.
+absl::Status RunOnStdio(AgentConfig config) {
+  US_ASSIGN_OR_RETURN(PipeEnds ends, GreetOnStdio());
+  US_RETURN_IF_ERROR(AddFarRoots(&config));
+  RaiseFileLimit();
+  if (config.background) RunInBackground();
+  Daemon daemon;
+  US_RETURN_IF_ERROR(StartEngine(config, &daemon));
+  US_ASSIGN_OR_RETURN(daemon.stdio, StdioAgent::Start({.runtime = daemon.runtime.get(), .table = &daemon.table, .ends = std::move(ends)}));
+  daemon.runner = std::make_unique<SessionRunner>(ContextOf(&daemon));
+  US_RETURN_IF_ERROR(daemon.stdio->Serve(daemon.runner.get()));
+  const absl::StatusOr<StopReason> reason = WaitForStop(daemon.stdio->ended_fd());
+  ::alarm(kEndLimitSeconds);
+  StopAll(&daemon);
+  US_RETURN_IF_ERROR(reason.status());
+  return *reason == StopReason::kPeerGone ? daemon.stdio->end() : absl::OkStatus();
 }
 
 absl::Status RunDaemon(const AgentConfig& config) {
@@ -139,7 +190,7 @@ absl::Status RunDaemon(const AgentConfig& config) {
   if (status.ok()) {
     const absl::StatusOr<StopReason> reason = WaitForStop(watched.get());
     status = reason.status();
-    if (reason.ok()) LogEvent(LogLevel::kInfo, "stopping", {{"sessions", std::to_string(daemon.control->sessions())}});
+    if (reason.ok()) LogEvent(LogLevel::kInfo, "stopping", {{"sessions", std::to_string(daemon.control ? daemon.control->sessions() : 0)}});
   }
   StopAll(&daemon);
   if (status.ok()) LogEvent(LogLevel::kInfo, "stopped");
@@ -160,7 +211,7 @@ int Main(int argc, char** argv) {
     return 0;
   }
   SetUpLogging(outcome->config->log);
-  const absl::Status status = RunDaemon(*outcome->config);
+  const absl::Status status = outcome->config->stdio ? RunOnStdio(*outcome->config) : RunDaemon(*outcome->config);
   if (status.ok()) return 0;
   LogEvent(LogLevel::kError, std::string(status.message()));
   return absl::IsInvalidArgument(status) ? kExitUsage : kExitFileIo;

@@ -13,11 +13,14 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
 
+#include "absl/status/statusor.h"
 #include "engine/coro/cancel.h"
+#include "engine/net/stream.h"
 #include "proto/control_peer.h"
 #include "proto/transport.h"
 
@@ -29,6 +32,9 @@ class Runtime;
 class SessionTable;
 class TlsContext;
 
+// Makes a data stream to the one peer of this process. On shard 0.
+using OpenPeer = std::function<absl::StatusOr<std::unique_ptr<Stream>>()>;
+
 // What a session may use of its agent. Everything pointed to outlives the handler.
 struct AgentContext {
   Runtime* runtime = nullptr;
@@ -38,6 +44,8 @@ struct AgentContext {
   // For data connections that this agent opens (DataRoute kConnect, ConnectData); null without certificates.
   std::shared_ptr<const TlsContext> data_client_tls;
   uint16_t data_port = 0;  // of the data server; 0: none (private agent)
+  // Where a remote shell's channel leads to the peer: data streams are opened and arrive there, not over the network.
+  OpenPeer open_peer;
 };
 
 class SessionHandler {

@@ -124,7 +124,8 @@ absl::Status SourceSession::Connect(const ConnectData& where) {
   if (!opened()) return absl::FailedPreconditionError("ConnectData before the session was opened");
   if (connected_) return absl::FailedPreconditionError("ConnectData came twice");
   connected_ = true;
-  const size_t shards = SessionShards(open_, context_.runtime->size());
+  // Streams of a shell's channel belong to its shard.
+  const size_t shards = context_.open_peer ? 1 : SessionShards(open_, context_.runtime->size());
   size_t count = open_.data_connections > 0 ? open_.data_connections : shards * kConnectionsPerShard;
   count = std::min(count, kMaxConnections);
   for (size_t i = 0; i < count; ++i)
@@ -189,6 +190,7 @@ Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
   const auto give_up = std::chrono::steady_clock::now() + kFirstConnectionLimit;
   for (int tries = 0; tries < kMaxDialTries && !cancel.cancelled(); ++tries) {
     DataDial dial;
+    dial.open = context_.open_peer;
     dial.host = host;
     dial.port = port;
     dial.tls = context_.data_client_tls;

@@ -2,9 +2,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace uringsync {
+
+// Roots of an agent that a remote shell has started: the whole host, and the directory where the shell began.
+constexpr std::string_view kFarHostRoot = "host";
+constexpr std::string_view kFarHomeRoot = "home";
 
 struct ControlPeer {
   // Transport address, e.g. "ipv4:10.0.0.7:51234"; "private" for an inherited socket.

@@ -22,6 +22,8 @@ LinkOptions LinkOptionsOf(const BenchOptions& options, const Program& program) {
   LinkOptions link;
   link.tls = options.run.tls;
   link.find_agent = [&program] { return FindAgentProgram(program.agent_override, program.self, program.search_path); };
+  link.shell = options.run.shell;
+  link.on_shell_line = [&program](std::string_view line) { program.console->Error("uringsync: " + std::string(line)); };
   link.agent_arguments = options.run.agent_arguments;
   link.on_agent_warning = [&program](std::string_view line) { program.console->Error("uringsync: " + std::string(line)); };
   return link;
@@ -60,7 +62,7 @@ int BenchCommand(BenchOptions options, const Program& program) {
     // The agent removes what a broken-off step left before it ends.
     (*links)->Close(kAgentGrace);
   } else {
-    outcome.exit_code = ExitCodeForSessionError(LinkErrorKind(ready));
+    outcome.exit_code = LinkExitCode(ready);
     facts.error = std::string(ready.message());
   }
   program.console->ClearProgress();

@@ -13,6 +13,7 @@
 
 #include "coordinator/cli/app.h"
 #include "coordinator/cli/console.h"
+#include "coordinator/cli/far_agent.h"
 #include "coordinator/cli/ursync_command.h"
 #include "engine/base/exhaustion.h"
 
@@ -65,6 +66,7 @@ int main(int argc, char** argv) {
                                    .search_path = Variable("PATH"),
                                    .fallback = Variable("URSYNC_FALLBACK"),
                                    .utf8 = LocaleIsUtf8()};
+  if (uringsync::AsksForStdio(argc, argv)) return uringsync::BecomeStdioAgent(argc, argv, program);
   if (argc > 0 && CalledAsRsync(argv[0])) return uringsync::UrsyncCommand(argc, argv, program);
   return uringsync::RunApp(argc, argv, program);
 }

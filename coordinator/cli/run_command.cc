@@ -79,6 +79,8 @@ LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, Run
   if (options.connect_timeout) link.connect_timeout = *options.connect_timeout;
   link.find_agent = [&program] { return FindAgentProgram(program.agent_override, program.self, program.search_path); };
   link.basis_directories = options.basis_directories;
+  link.shell = options.shell;
+  link.on_shell_line = [reporter](std::string_view line) { reporter->Warn(line); };
   link.agent_arguments = options.agent_arguments;
   link.on_agent_warning = [reporter](std::string_view line) { reporter->Warn(line); };
   return link;
@@ -118,7 +120,7 @@ int RunCommand(RunOptions options, const Program& program) {
     // The agent removes what a broken-off run left before it ends; its last warnings come before the summary.
     (*links)->Close(outcome.exit_code == ExitCode::kTimeout ? kSilentAgentGrace : kAgentGrace);
   } else {
-    outcome.exit_code = ExitCodeForSessionError(LinkErrorKind(ready));
+    outcome.exit_code = LinkExitCode(ready);
     error = std::string(ready.message());
   }
   reporter->Finish(outcome, error);

@@ -17,11 +17,16 @@ enum class ExitCode : int {
   kSelection = 3,  // no such root, missing source, read-only root
   kFileIo = 11,    // also: the destination is locked by another run
   kProtocol = 12,  // also: an agent died or the connection broke
+  kStartFailed = 14,  // the remote shell could not be started
   kInterrupted = 20,
   kPartial = 23,   // some objects failed, differ (verify), or stayed unstable
   kVanished = 24,  // some source objects vanished, nothing worse
   kDeleteLimit = 25,
   kTimeout = 30,
+  // Of the remote shell itself, handed through.
+  kRemoteNotRun = 126,
+  kRemoteNotFound = 127,
+  kShellFailed = 255,
 };
 
 // Objects that did not reach the asked state, by what became of them.

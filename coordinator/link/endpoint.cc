@@ -150,7 +150,51 @@ std::string PercentEncode(std::string_view name) {
   return out;
 }
 
+// Where the ':' after a host is; nullopt for a local path. An IPv6 address in brackets has ':' of its own.
+std::optional<size_t> HostEnd(std::string_view text) {
+  const size_t slash = text.find('/');
+  const std::string_view head = text.substr(0, slash);
+  const size_t at = head.find('@');
+  const size_t host = at == std::string_view::npos ? 0 : at + 1;
+  size_t from = 0;
+  if (host < head.size() && head[host] == '[') {
+    const size_t close = head.find("]:", host);
+    if (close != std::string_view::npos) from = close;
+  }
+  const size_t colon = head.find(':', from);
+  if (colon == std::string_view::npos) return std::nullopt;
+  return colon;
+}
+
+absl::StatusOr<Endpoint> ParseShell(std::string_view text, size_t colon) {
+  ShellEndpoint shell;
+  std::string_view host = text.substr(0, colon);
+  shell.path = std::string(text.substr(colon + 1));
+  if (const size_t at = host.rfind('@'); at != std::string_view::npos) {
+    shell.user = std::string(host.substr(0, at));
+    host.remove_prefix(at + 1);
+    if (shell.user.empty()) return Bad(text, "the user before '@' is missing");
+  }
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  shell.host = std::string(host);
+  if (!shell.path.empty() && shell.path.front() == ':') {
+    return Bad(text, "'::' is rsync's daemon, which is not spoken here; write HOST:PATH for a remote shell, or agent://HOST/ROOT");
+  }
+  if (host.empty()) return Bad(text, "the host before ':' is missing; for a local path write ./" + EscapeName(text));
+  if (host.size() > kMaxHostBytes) return Bad(text, "the host name is longer than 255 bytes");
+  // It would be an option of the shell.
+  if (host.front() == '-' || (!shell.user.empty() && shell.user.front() == '-')) {
+    return Bad(text, "a host or user cannot begin with '-'; for a local path write ./" + EscapeName(text));
+  }
+  return Endpoint{std::move(shell)};
+}
+
 }  // namespace
+
+std::string ShellEndpoint::Login() const {
+  const bool ipv6 = host.find(':') != std::string::npos;
+  return EscapeName((user.empty() ? "" : user + "@") + (ipv6 ? "[" + host + "]" : host));
+}
 
 std::string AgentEndpoint::Address() const {
   const bool ipv6 = host.find(':') != std::string::npos;
@@ -159,6 +203,7 @@ std::string AgentEndpoint::Address() const {
 
 std::string Endpoint::Display() const {
   if (is_local()) return EscapeName(local().path);
+  if (is_shell()) return shell().Login() + ":" + EscapeName(shell().path);
   const AgentEndpoint& to = agent();
   const bool ipv6 = to.host.find(':') != std::string::npos;
   std::string out(kAgentScheme);
@@ -174,17 +219,12 @@ absl::StatusOr<Endpoint> ParseEndpoint(std::string_view text) {
   if (text.find('\0') != std::string_view::npos) return Bad(text, "a path cannot hold a NUL byte");
   if (text.substr(0, kAgentScheme.size()) == kAgentScheme) return ParseAgent(text);
   if (const std::string_view scheme = SchemeOf(text); !scheme.empty()) {
-    return Bad(text, "'" + EscapeName(scheme) + "://' is not known; write PATH or agent://HOST[:PORT]/ROOT[/PATH]");
+    if (scheme == "rsync") {
+      return Bad(text, "rsync's daemon is not spoken here; write HOST:PATH for a remote shell, or agent://HOST/ROOT");
+    }
+    return Bad(text, "'" + EscapeName(scheme) + "://' is not known; write PATH, HOST:PATH or agent://HOST[:PORT]/ROOT[/PATH]");
   }
-  const size_t colon = text.find(':');
-  if (colon != std::string_view::npos && text.find('/') > colon) {
-    const std::string host(text.substr(0, colon));
-    return Bad(text,
-               "HOST:PATH needs a remote shell, which comes with the ursync command and is not part of this one. Start "
-               "uringsync-agent on that host and write agent://" +
-                   EscapeName(host.empty() ? "HOST" : host.substr(host.rfind('@') + 1)) +
-                   "/ROOT[/PATH]; for a local path with ':' in it write ./" + EscapeName(text));
-  }
+  if (const std::optional<size_t> colon = HostEnd(text)) return ParseShell(text, *colon);
   return Endpoint{LocalEndpoint{std::string(text)}};
 }
 

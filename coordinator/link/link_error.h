@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "coordinator/core/exit_code.h"
 #include "proto/messages.h"
 
 namespace uringsync {
@@ -14,6 +15,8 @@ namespace uringsync {
 // FailedPrecondition with `message` and `kind` recorded. The message is ready to print: names in it are escaped
 // already.
 absl::Status LinkError(ErrorKind kind, std::string_view message);
+// As LinkError(kProtocol), with an exit code of its own.
+absl::Status LinkErrorWithExit(ExitCode exit_code, std::string_view message);
 // `status` with "<context>: " before its message, as a LinkError of its kind.
 absl::Status AsLinkError(const absl::Status& status, std::string_view context);
 
@@ -21,5 +24,7 @@ absl::Status AsLinkError(const absl::Status& status, std::string_view context);
 // Unauthenticated kProtocol, DeadlineExceeded kTimeout, Cancelled kInterrupted, NotFound kSelection, everything else
 // kFileIo.
 ErrorKind LinkErrorKind(const absl::Status& status);
+// The exit code that a command ends with for `status`: that of LinkErrorWithExit, else that of its kind.
+ExitCode LinkExitCode(const absl::Status& status);
 
 }  // namespace uringsync

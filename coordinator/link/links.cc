@@ -1,11 +1,15 @@
 #include "coordinator/link/links.h"
 
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <thread>
 #include <utility>
 
 #include "coordinator/link/basis_path.h"
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
+#include "proto/socket_control.h"
 
 namespace uringsync {
 namespace {
@@ -79,6 +83,60 @@ absl::Status Links::ResolveBackup(const std::string& directory) {
   return absl::OkStatus();
 }
 
+Links::Shell* Links::ShellOf(Side side) {
+  const Endpoint& endpoint = side == Side::kSource ? targets_.source.endpoint : targets_.destination.endpoint;
+  if (!endpoint.is_shell()) return nullptr;
+  for (Shell& shell : shells_) {
+    if (shell.side == side) return &shell;
+  }
+  return &shells_.front();  // one for both
+}
+
+absl::Status Links::StartShells(const LinkOptions& options) {
+  const bool one_agent = SameAgent(targets_.source.endpoint, targets_.destination.endpoint);
+  for (Side side : {Side::kSource, Side::kDestination}) {
+    const Endpoint& endpoint = side == Side::kSource ? targets_.source.endpoint : targets_.destination.endpoint;
+    if (!endpoint.is_shell() || (one_agent && side == Side::kDestination)) continue;
+    Shell shell;
+    shell.side = side;
+    // The basis directories are sessions of their own at the destination's agent.
+    const bool is_destination = side == Side::kDestination || one_agent;
+    const size_t controls = (one_agent ? 2 : 1) + (is_destination ? bases_.size() : 0);
+    for (size_t i = 0; i < controls; ++i) {
+      int pair[2];
+      if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
+        return AsLinkError(ErrnoStatus(errno, "socketpair"), Name(side));
+      }
+      shell.near.emplace_back(pair[0]);
+      shell.far.push_back(AboveChildDescriptors(UniqueFd(pair[1])));
+    }
+    US_ASSIGN_OR_RETURN(std::vector<std::string> words, ShellCommand(options.shell, endpoint.shell()));
+    US_ASSIGN_OR_RETURN(shell.process, RemoteShell::Start(std::move(words), endpoint.shell().Login(), options.on_shell_line));
+    shells_.push_back(std::move(shell));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<ClientStream>> Links::OpenShellStream(Shell* shell, const Endpoint& endpoint) {
+  if (shell->near.empty()) return LinkError(ErrorKind::kProtocol, endpoint.Display() + ": no further control stream");
+  UniqueFd socket = std::move(shell->near.back());
+  shell->near.pop_back();
+  return MakeSocketClientStream(std::move(socket), endpoint.shell().Login());
+}
+
+absl::StatusOr<std::unique_ptr<ClientStream>> Links::OpenDestinationStream() {
+  if (Shell* const shell = ShellOf(Side::kDestination)) return OpenShellStream(shell, targets_.destination.endpoint);
+  return destination_channel_->OpenStream();
+}
+
+absl::Status Links::GreetShells() {
+  for (Shell& shell : shells_) {
+    US_RETURN_IF_ERROR(shell.process->Greet());
+    shell.process->ReleasePipes();
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Links::StartPrivateAgent(LinkOptions* options) {
   PrivateAgentOptions start;
   US_ASSIGN_OR_RETURN(start.program, options->find_agent());
@@ -97,17 +155,35 @@ absl::Status Links::StartPrivateAgent(LinkOptions* options) {
   }
   if (backup_ && !backup_->private_root.empty())
     start.arguments.insert(start.arguments.end(), {"--root", backup_->place.root + "=" + backup_->private_root + ":rw"});
-  if (!SameAgent(targets_.source.endpoint, targets_.destination.endpoint)) {
+  if (targets_.source.endpoint.is_agent() || targets_.destination.endpoint.is_agent()) {
     start.arguments.insert(start.arguments.end(),
                            {"--cert", options->tls.cert, "--key", options->tls.key, "--ca", options->tls.ca});
+  }
+  if (!targets_.source.endpoint.is_local() && !targets_.destination.endpoint.is_local()) start.arguments.push_back("--carry-only");
+  int number = kPrivateFd;
+  for (const Shell& shell : shells_) {
+    std::string spec;
+    const auto inherit = [&](int fd) {
+      start.descriptors.emplace_back(++number, fd);
+      spec += (spec.empty() ? "" : ":") + std::to_string(number);
+    };
+    inherit(shell.process->input());
+    inherit(shell.process->output());
+    for (const UniqueFd& control : shell.far) inherit(control.get());
+    start.arguments.insert(start.arguments.end(), {"--shell", spec});
   }
   for (const std::string& argument : options->agent_arguments) start.arguments.push_back(argument);
   start.on_warning = options->on_agent_warning;
   US_ASSIGN_OR_RETURN(agent_, PrivateAgent::Start(std::move(start)));
+  for (Shell& shell : shells_) shell.far.clear();
   return absl::OkStatus();
 }
 
-absl::StatusOr<Links::Opened> Links::OpenLink(const LinkTarget& target, Side side, const LinkOptions& options) const {
+absl::StatusOr<Links::Opened> Links::OpenLink(const LinkTarget& target, Side side, const LinkOptions& options) {
+  if (Shell* const shell = ShellOf(side)) {
+    US_ASSIGN_OR_RETURN(std::unique_ptr<ClientStream> stream, OpenShellStream(shell, target.endpoint));
+    return Opened{nullptr, std::move(stream)};
+  }
   ChannelSpec spec;
   spec.connect_timeout = options.connect_timeout;
   if (target.endpoint.is_local()) {
@@ -139,7 +215,9 @@ absl::Status Links::Connect(const LinkOptions& options) {
   if (beside.joinable()) beside.join();
   US_RETURN_IF_ERROR(source.status());
   US_RETURN_IF_ERROR(destination.status());
-  if (one_agent) {
+  if (one_agent && targets_.source.endpoint.is_shell()) {
+    destination = OpenLink(targets_.destination, Side::kDestination, options);
+  } else if (one_agent) {
     absl::StatusOr<std::unique_ptr<ClientStream>> second = source->channel->OpenStream();
     if (!second.ok()) return AsLinkError(second.status(), Name(Side::kDestination));
     destination->stream = *std::move(second);
@@ -156,13 +234,19 @@ absl::Status Links::Connect(const LinkOptions& options) {
 absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const Endpoint& destination,
                                                    LinkOptions options) {
   for (const Endpoint* endpoint : {&source, &destination}) {
-    if (!endpoint->is_local()) US_RETURN_IF_ERROR(RequireTls(*endpoint, options.tls));
+    if (endpoint->is_agent()) US_RETURN_IF_ERROR(RequireTls(*endpoint, options.tls));
+  }
+  if ((source.is_shell() && destination.is_agent()) || (source.is_agent() && destination.is_shell())) {
+    return LinkError(ErrorKind::kUsage,
+                     "HOST:PATH and agent:// do not go together in one run: use agents on both sides, or a remote shell on both");
   }
   std::unique_ptr<Links> links(new Links());
   US_ASSIGN_OR_RETURN(links->targets_, ResolveTargets(source, destination, options.writes, options.deletes));
   US_RETURN_IF_ERROR(links->ResolveBases(options.basis_directories));
   US_RETURN_IF_ERROR(links->ResolveBackup(options.backup_directory));
-  if (source.is_local() || destination.is_local()) US_RETURN_IF_ERROR(links->StartPrivateAgent(&options));
+  US_RETURN_IF_ERROR(links->StartShells(options));
+  if (!source.is_agent() || !destination.is_agent()) US_RETURN_IF_ERROR(links->StartPrivateAgent(&options));
+  US_RETURN_IF_ERROR(links->GreetShells());
   US_RETURN_IF_ERROR(links->Connect(options));
   return links;
 }
@@ -178,7 +262,10 @@ void Links::Close(std::chrono::milliseconds grace) {
   source_.reset();
   destination_.reset();
   channels_.clear();  // ends a private agent: its socket closes
+  for (Shell& shell : shells_) shell.near.clear();
+  // The private agent says goodbye to the far ones, whose shells end then.
   if (agent_) agent_->Stop(grace);
+  for (Shell& shell : shells_) shell.process->Stop(grace);
 }
 
 std::string Links::Name(Side side) const {
@@ -196,7 +283,11 @@ std::string Links::Explain(Side side, std::string_view reason, bool broke) {
     if (reason.substr(0, prefix.size()) == prefix) reason.remove_prefix(prefix.size());
   }
   std::string text = agent + " (" + endpoint.Display() + "): " + std::string(reason);
-  if (!broke || !endpoint.is_local()) return text;
+  if (!broke || endpoint.is_agent()) return text;
+  if (Shell* const shell = ShellOf(side)) {
+    if (const std::string ending = shell->process->Ending(kEndingPatience); !ending.empty())
+      return text + " (its remote shell " + ending + ")";
+  }
   if (const std::string ending = agent_->Ending(kEndingPatience); !ending.empty())
     text += " (the private agent " + ending + ")";
   return text;

@@ -1,6 +1,7 @@
 // Links: from two endpoints to two connected control streams, and the way contents will take between the agents.
 //
-// One private agent serves every local side. Two endpoints on one agent share its channel (two streams) and no content
+// One private agent serves every local side, and carries what a remote shell brings: the shells are started here, greeted here, and then
+// read and written by that agent alone (agent/private_shells.h). Two endpoints on one agent share its channel (two streams) and no content
 // crosses a socket. Before anything is started the endpoints are checked against each other: a sync into its own source
 // is refused here.
 //
@@ -25,6 +26,8 @@
 #include "coordinator/link/endpoint.h"
 #include "coordinator/link/local_path.h"
 #include "coordinator/link/private_agent.h"
+#include "coordinator/link/remote_shell.h"
+#include "coordinator/link/shell_command.h"
 #include "proto/grpc_control.h"
 #include "proto/transport.h"
 
@@ -33,6 +36,8 @@ namespace uringsync {
 // Names of a private agent's roots.
 constexpr std::string_view kPrivateSourceRoot = "source";
 constexpr std::string_view kPrivateDestinationRoot = "destination";
+// What stands for an address where contents go through a remote shell.
+constexpr std::string_view kShellRouteHost = "remote-shell";
 
 struct LinkOptions {
   // The run writes (sync) or shows what would be written (plan); false for verify, which only compares.
@@ -46,6 +51,8 @@ struct LinkOptions {
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
   // Program of the private agent, asked only when one is needed.
   std::function<absl::StatusOr<std::string>()> find_agent;
+  ShellOptions shell;                                      // for HOST:PATH endpoints
+  std::function<void(std::string_view)> on_shell_line;     // each line that a remote shell writes to its standard error, escaped
   std::vector<std::string> agent_arguments;                // further ones, e.g. {"--io-backend", "threads"}
   std::function<void(std::string_view)> on_agent_warning;  // see PrivateAgentOptions::on_warning
 };
@@ -95,7 +102,7 @@ class Links {
   ClientStream& destination() { return *destination_; }
   // Fills both targets (with fresh ids and a token), create_root, choose_route, basis and open_destination_stream; only the last one
   // needs this object to live on.
-  absl::Status Prepare(SyncRequest* request) const;
+  absl::Status Prepare(SyncRequest* request);
   // "source /srv/data", "destination agent://backup/pool": how messages name a side. Escaped.
   std::string Name(Side side) const;
   // Why a side broke off: "source agent (agent://backup/pool): <reason>", `reason` being RunSync's text, and for a
@@ -107,7 +114,9 @@ class Links {
   Links() = default;
   absl::Status ResolveBackup(const std::string& directory);
   absl::Status ResolveBases(const std::vector<std::string>& directories);
+  absl::Status StartShells(const LinkOptions& options);
   absl::Status StartPrivateAgent(LinkOptions* options);
+  absl::Status GreetShells();
   // A connection with a stream on it.
   struct Opened {
     std::unique_ptr<ControlChannel> channel;
@@ -115,7 +124,19 @@ class Links {
   };
   absl::Status Connect(const LinkOptions& options);
   // One side's; any thread.
-  absl::StatusOr<Opened> OpenLink(const LinkTarget& target, Side side, const LinkOptions& options) const;
+  absl::StatusOr<Opened> OpenLink(const LinkTarget& target, Side side, const LinkOptions& options);
+
+  // A remote shell of the run, in the hands of the private agent once it has greeted.
+  struct Shell {
+    Side side = Side::kSource;  // of both sides, the source's
+    std::unique_ptr<RemoteShell> process;
+    std::vector<UniqueFd> near;  // our ends of its control streams that are not in use
+    std::vector<UniqueFd> far;   // the private agent's
+  };
+  // The one that serves `side`; null where none does.
+  Shell* ShellOf(Side side);
+  absl::StatusOr<std::unique_ptr<ClientStream>> OpenShellStream(Shell* shell, const Endpoint& endpoint);
+  absl::StatusOr<std::unique_ptr<ClientStream>> OpenDestinationStream();
 
   LinkTargets targets_;
   struct Basis {
@@ -127,6 +148,7 @@ class Links {
   std::optional<Basis> backup_;
   std::optional<RelPath> backup_inside_;  // where it is in the destination, if it is there
   ControlChannel* destination_channel_ = nullptr;  // of channels_
+  std::vector<Shell> shells_;
   std::unique_ptr<PrivateAgent> agent_;
   std::vector<std::unique_ptr<ControlChannel>> channels_;
   std::unique_ptr<ClientStream> source_;

@@ -15,14 +15,13 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "coordinator/link/child_process.h"
 #include "engine/base/unique_fd.h"
 
 namespace uringsync {
@@ -32,9 +31,14 @@ namespace uringsync {
 absl::StatusOr<std::string> FindAgentProgram(std::string_view override_path, std::string_view self,
                                              std::string_view search_path);
 
+// Number of the control socket in the agent; further descriptors that it is given come after it.
+constexpr int kPrivateFd = 3;
+
 struct PrivateAgentOptions {
   std::string program;                 // from FindAgentProgram
   std::vector<std::string> arguments;  // after "--private-fd N"
+  // Further ones that it inherits: number there (above kPrivateFd) and descriptor here (borrowed, see AboveChildDescriptors).
+  std::vector<std::pair<int, int>> descriptors;
   // Called from the reader's thread with each line that the agent writes to its standard error, escaped, without the
   // newline.
   std::function<void(std::string_view)> on_warning;
@@ -44,43 +48,24 @@ class PrivateAgent {
  public:
   // LinkError(kFileIo) when the process cannot be started; the text names the program and the reason.
   static absl::StatusOr<std::unique_ptr<PrivateAgent>> Start(PrivateAgentOptions options);
-  // Stop()s without grace.
-  ~PrivateAgent();
   PrivateAgent(const PrivateAgent&) = delete;
   PrivateAgent& operator=(const PrivateAgent&) = delete;
 
   // Our end of the socket pair; valid once.
   UniqueFd TakeSocket() { return std::move(socket_); }
   // Waits at most `grace` for the process to end by itself (it does when its socket closes), then kills it; reaps it
-  // either way. Idempotent; thread-safe.
+  // either way. Idempotent; one thread.
   void Stop(std::chrono::milliseconds grace);
-  // How it ended, for messages: "exited with status 3", "was killed by signal 9 (Killed)"; empty while it runs. Waits a
-  // moment
-  // (`patience`) for a process that is just ending.
-  std::string Ending(std::chrono::milliseconds patience);
-  // The last line of its standard error, escaped: the reason of a failed start. Empty where it said nothing.
-  std::string last_warning() const;
-  pid_t pid() const { return pid_; }
+  // As of ChildProcess.
+  std::string Ending(std::chrono::milliseconds patience) { return process_->Ending(patience); }
+  std::string last_warning() const { return process_->last_line(); }
+  pid_t pid() const { return process_->pid(); }
 
  private:
   PrivateAgent() = default;
-  void ReadWarnings();
-  void KillNow();
-  void TakeLine(std::string_view line);
-  // True when the process has ended and is reaped.
-  bool WaitFor(std::chrono::milliseconds limit);
 
-  pid_t pid_ = -1;
-  UniqueFd pidfd_;  // invalid where the kernel refuses pidfd_open
   UniqueFd socket_;
-  UniqueFd stderr_;
-  std::thread reader_;
-  std::function<void(std::string_view)> on_warning_;
-  mutable std::mutex mutex_;  // guards what follows
-  std::mutex stop_mutex_;     // one waiter at a time
-  std::string last_warning_;
-  bool reaped_ = false;
-  int wait_status_ = 0;
+  std::unique_ptr<ChildProcess> process_;
 };
 
 }  // namespace uringsync

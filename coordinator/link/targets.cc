@@ -1,11 +1,13 @@
 #include <sys/random.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "coordinator/link/link_error.h"
 #include "coordinator/link/links.h"
 #include "engine/base/errno_status.h"
+#include "proto/control_peer.h"
 
 namespace uringsync {
 namespace {
@@ -40,6 +42,22 @@ Overlap AgentOverlap(const AgentEndpoint& source, const AgentEndpoint& destinati
   return Overlap::kNone;
 }
 
+// The far agent serves its whole host under one name, and where its shell begins under another.
+absl::Status SetShellTarget(LinkTarget* target) {
+  std::string_view rest = target->endpoint.shell().path;
+  target->root = std::string(!rest.empty() && rest.front() == '/' ? kFarHostRoot : kFarHomeRoot);
+  while (!rest.empty()) {
+    const std::string_view name = rest.substr(0, rest.find('/'));
+    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
+    if (name.empty() || name == ".") continue;
+    if (absl::Status valid = ValidateName(name); !valid.ok()) {
+      return LinkError(ErrorKind::kUsage, target->endpoint.Display() + ": " + std::string(ToStd(valid.message())));
+    }
+    target->path = target->path.Child(name);
+  }
+  return absl::OkStatus();
+}
+
 template <size_t N>
 absl::Status FillRandom(std::array<uint8_t, N>* out) {
   // Up to 256 bytes come whole once the kernel's generator is ready.
@@ -55,7 +73,10 @@ absl::Status FillRandom(std::array<uint8_t, N>* out) {
 }  // namespace
 
 bool SameAgent(const Endpoint& source, const Endpoint& destination) {
-  if (source.is_local() != destination.is_local()) return false;
+  if (source.where.index() != destination.where.index()) return false;
+  if (source.is_shell()) {
+    return source.shell().user == destination.shell().user && source.shell().host == destination.shell().host;
+  }
   return source.is_local() || source.agent().Address() == destination.agent().Address();
 }
 
@@ -66,6 +87,8 @@ absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoin
     US_ASSIGN_OR_RETURN(targets.source.local, ResolveSource(source.local().path));
     targets.source.root = std::string(kPrivateSourceRoot);
     targets.source.path = targets.source.local.path;
+  } else if (source.is_shell()) {
+    US_RETURN_IF_ERROR(SetShellTarget(&targets.source));
   } else {
     targets.source.root = source.agent().root;
     targets.source.path = source.agent().path;
@@ -74,6 +97,8 @@ absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoin
     US_ASSIGN_OR_RETURN(targets.destination.local, ResolveDestination(destination.local().path));
     targets.destination.root = std::string(kPrivateDestinationRoot);
     targets.destination.path = targets.destination.local.path;
+  } else if (destination.is_shell()) {
+    US_RETURN_IF_ERROR(SetShellTarget(&targets.destination));
   } else {
     targets.destination.root = destination.agent().root;
     targets.destination.path = destination.agent().path;
@@ -81,7 +106,7 @@ absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoin
   Overlap overlap = Overlap::kNone;
   if (source.is_local() && destination.is_local()) {
     overlap = FindOverlap(targets.source.local, targets.destination.local);
-  } else if (!source.is_local() && !destination.is_local()) {
+  } else if (source.is_agent() && destination.is_agent()) {
     overlap = AgentOverlap(source.agent(), destination.agent());
   }
   US_RETURN_IF_ERROR(CheckOverlap(overlap, source, destination, writes, deletes));
@@ -95,6 +120,18 @@ absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& 
   choice.route.peer_session = source_session;
   if (SameAgent(source, destination)) {
     choice.route.kind = DataRoute::Kind::kLocal;
+    return choice;
+  }
+  // A data stream of a remote shell's channel needs no address. Whoever is local opens it, or the destination, towards the source.
+  if (source.is_shell() || destination.is_shell()) {
+    const bool destination_opens = source.is_shell();
+    choice.route.kind = destination_opens ? DataRoute::Kind::kConnect : DataRoute::Kind::kAccept;
+    if (destination_opens) {
+      choice.route.host = std::string(kShellRouteHost);
+      choice.route.port = kDefaultDataPort;
+    } else {
+      choice.source_connects = ConnectData{std::string(kShellRouteHost), kDefaultDataPort};
+    }
     return choice;
   }
   // Whoever has a running agent listens: a private agent has no port. Of two running ones the destination connects.
@@ -116,7 +153,7 @@ absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& 
   return choice;
 }
 
-absl::Status Links::Prepare(SyncRequest* request) const {
+absl::Status Links::Prepare(SyncRequest* request) {
   const LinkTarget& from = targets_.source;
   const LinkTarget& to = targets_.destination;
   request->source.root = from.root;
@@ -144,7 +181,7 @@ absl::Status Links::Prepare(SyncRequest* request) const {
     request->basis.push_back({basis.place, {}, basis.shown});
     US_RETURN_IF_ERROR(FillRandom(&request->basis.back().session));
   }
-  request->open_destination_stream = [channel = destination_channel_] { return channel->OpenStream(); };
+  request->open_destination_stream = [this] { return OpenDestinationStream(); };
   return absl::OkStatus();
 }
 

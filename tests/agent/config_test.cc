@@ -149,6 +149,30 @@ TEST_F(ConfigTest, APrivateAgentNeedsNoCertificatesAndHeedsNoEnvironment) {
   EXPECT_EQ(outcome->config->log.level, LogLevel::kWarn);
 }
 
+TEST_F(ConfigTest, AnAgentOfARemoteShellIsPrivateToo) {
+  environment_ = {{"URINGSYNC_AGENT_JOBS", "7"}, {"URINGSYNC_AGENT_CONFIG", "/nowhere"}};
+  auto outcome = Load({"--stdio", "--io-backend", "threads"});
+  ASSERT_OK(outcome);
+  EXPECT_TRUE(outcome->config->stdio);
+  EXPECT_EQ(outcome->config->jobs, 0u);
+  EXPECT_EQ(outcome->config->log.format, LogFormat::kPlain);
+  EXPECT_THAT(Load({"--stdio", "--private-fd", "3"}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("exclude")));
+  EXPECT_THAT(LoadGood({"--config", File("stdio = true\n")}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unknown key")));
+}
+
+TEST_F(ConfigTest, ShellsAreInheritedByAPrivateAgentOnly) {
+  auto outcome = Load({"--private-fd", "3", "--shell", "4:5:6", "--shell", "7:8:9:10"});
+  ASSERT_OK(outcome);
+  ASSERT_EQ(outcome->config->shells.size(), 2u);
+  EXPECT_EQ(outcome->config->shells[0].input, 4);
+  EXPECT_EQ(outcome->config->shells[0].output, 5);
+  EXPECT_EQ(outcome->config->shells[1].control, (std::vector<int>{9, 10}));
+  for (const char* bad : {"", "4", "4:5", "4:5:", "2:5:6", "a:5:6", "4:5:6x", "-4:5:6"}) {
+    EXPECT_THAT(Load({"--private-fd", "3", std::string("--shell=") + bad}), StatusIs(absl::StatusCode::kInvalidArgument)) << bad;
+  }
+  EXPECT_THAT(Load({"--stdio", "--shell", "4:5:6"}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("private agent")));
+}
+
 TEST_F(ConfigTest, HelpNamesEveryPublicFlagAndVersionTheVersion) {
   auto help = Load({"--help"});
   ASSERT_OK(help);

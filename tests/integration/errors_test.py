@@ -32,7 +32,7 @@ class Errors(harness.Case):
     def test_wrong_command_lines(self):
         for arguments in ([], ["sync"], ["sync", self.src], ["sync", self.src, self.dst, "more"], ["snyc", self.src, self.dst],
                           ["sync", "--no-such-option", self.src, self.dst], ["sync", "--durability=maybe", self.src, self.dst],
-                          ["sync", "--jobs=0", self.src, self.dst], ["sync", "", self.dst], ["sync", "host:/path", self.dst],
+                          ["sync", "--jobs=0", self.src, self.dst], ["sync", "", self.dst], ["sync", "host::path", self.dst],
                           ["sync", "http://host/x", self.dst], ["sync", self.src, "agent://host"], ["sync", self.src, "agent://h:0/r"],
                           ["sync", self.src, "agent://h:99999/r"], ["sync", self.src, "agent://h/r/../x"],
                           ["sync", self.src, "agent://h/r/%zz"], ["certs", "init"]):

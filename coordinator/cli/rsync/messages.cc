@@ -24,6 +24,8 @@ constexpr std::pair<int, const char*> kReasons[] = {
     {25, "the --max-delete limit stopped deletions"},
     {30, "timeout in data send/receive"},
     {35, "timeout waiting for daemon connection"},
+    {126, "remote command could not be run"},
+    {127, "remote command not found"},
 };
 
 // What rsync calls an operation that failed at a file.

@@ -15,6 +15,7 @@
 #include "coordinator/cli/rsync/settings.h"
 #include "coordinator/core/run.h"
 #include "coordinator/link/endpoint.h"
+#include "coordinator/link/shell_command.h"
 #include "proto/grpc_control.h"
 
 namespace uringsync {
@@ -51,6 +52,7 @@ struct RunOptions {
   // Mode and switches are set; targets, route and cancellation are left to the caller.
   SyncRequest request;
   ControlTlsFiles tls;
+  ShellOptions shell;
   std::optional<std::chrono::milliseconds> connect_timeout;
   std::optional<std::time_t> stop_at;
   std::vector<std::string> basis_directories;  // of --link-dest and its kin, as written

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/link/shell_command.h"
+
 namespace uringsync {
 
 // Who is asked. Bits, so that a row of the table can be for several.
@@ -97,6 +99,9 @@ struct Settings {
   std::string reflink;
   std::string direct_io;
   std::string io_backend;
+  std::string rsh;
+  std::string far_program;
+  AddressFamily family = AddressFamily::kAny;
   unsigned jobs = 0;
   unsigned connections = 0;
   bool background = false;

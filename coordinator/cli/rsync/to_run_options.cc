@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -55,11 +56,15 @@ absl::StatusOr<MetadataSelection> ToSelection(const Settings& settings) {
 
 // Options that mean nothing on these endpoints. rsync's users give many of them always; ours gave them for a reason.
 absl::Status CheckEndpoints(const Settings& settings, const Endpoint& source, const Endpoint& destination) {
-  const bool starts_agent = source.is_local() || destination.is_local();
+  const bool starts_agent = !source.is_agent() || !destination.is_agent();
   const bool two_agents = !(source.is_local() && destination.is_local());
   if (!settings.io_backend.empty() && !starts_agent) {
     return Usage(
         "--io-backend is of the private agent for local paths; both endpoints are running agents, which have settings of their own");
+  }
+  const bool shell_given = !settings.rsh.empty() || !settings.far_program.empty() || settings.family != AddressFamily::kAny;
+  if (shell_given && settings.command != Command::kUrsync && !source.is_shell() && !destination.is_shell()) {
+    return Usage("--rsh, --rsync-path, -4 and -6 are of remote shells, and no endpoint is HOST:PATH");
   }
   if (settings.connections > 0 && !two_agents) {
     return Usage("--connections: no content crosses a connection between two local paths");
@@ -77,6 +82,15 @@ absl::Status CheckEndpoints(const Settings& settings, const Endpoint& source, co
     return Usage("--contimeout may only be used when connecting to an agent");
   }
   return absl::OkStatus();
+}
+
+ShellOptions ToShell(const Settings& settings) {
+  ShellOptions shell{.command = settings.rsh, .far_program = settings.far_program, .family = settings.family};
+  for (const char* name : {"URINGSYNC_RSH", "RSYNC_RSH"}) {
+    const char* value = std::getenv(name);
+    if (shell.command.empty() && value != nullptr) shell.command = value;
+  }
+  return shell;
 }
 
 absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest* request) {
@@ -189,6 +203,7 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings) {
   const bool two_agents = !(run.source.is_local() && run.destination.is_local());
   US_RETURN_IF_ERROR(FillRequest(settings, two_agents, &run.request));
   run.tls = {.cert = settings.cert, .key = settings.key, .ca = settings.ca};
+  run.shell = ToShell(settings);
   if (settings.contimeout > 0) run.connect_timeout = std::chrono::seconds(settings.contimeout);
   run.stop_at = settings.stop_at;
   run.basis_directories = settings.basis_directories;

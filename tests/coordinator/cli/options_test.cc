@@ -279,7 +279,7 @@ TEST(OptionsTest, MissingAndSurplusArgumentsAreTold) {
   EXPECT_THAT(Refusal({"certs"}), HasSubstr("init"));
   EXPECT_THAT(Refusal({"sync", "/a"}), HasSubstr("DST"));
   EXPECT_THAT(Refusal({"sync", "/a", "/b", "/c"}), HasSubstr("unexpected argument '/c'"));
-  EXPECT_THAT(Refusal({"sync", "host:/a", "/b"}), HasSubstr("agent://host/"));
+  EXPECT_THAT(Refusal({"sync", "host::a", "/b"}), HasSubstr("agent://HOST/"));
 }
 
 TEST(OptionsTest, PathsThatLookLikeOptionsGoBehindTwoDashes) {

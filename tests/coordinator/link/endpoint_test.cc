@@ -95,15 +95,31 @@ TEST(EndpointTest, IncompleteAgentEndpointsSayWhatIsMissing) {
   EXPECT_THAT(Refusal("agent://" + std::string(256, 'a') + "/r"), HasSubstr("255"));
 }
 
-TEST(EndpointTest, RemoteShellFormsAreRefusedWithTheWayOut) {
-  EXPECT_THAT(Refusal("backup1:/srv"), HasSubstr("agent://backup1/ROOT"));
-  EXPECT_THAT(Refusal("root@backup1:srv"), HasSubstr("agent://backup1/ROOT"));
-  EXPECT_THAT(Refusal("host:dir"), HasSubstr("./host:dir"));
-  EXPECT_THAT(Refusal(":x"), HasSubstr("agent://HOST/"));
+TEST(EndpointTest, AHostBeforeAColonIsReachedThroughAShell) {
+  EXPECT_EQ(Parsed("backup1:/srv/a b").shell(), (ShellEndpoint{"", "backup1", "/srv/a b"}));
+  EXPECT_EQ(Parsed("root@backup1:srv").shell(), (ShellEndpoint{"root", "backup1", "srv"}));
+  EXPECT_EQ(Parsed("a@b@host:x:y").shell(), (ShellEndpoint{"a@b", "host", "x:y"}));
+  EXPECT_EQ(Parsed("host:").shell(), (ShellEndpoint{"", "host", ""}));
+  EXPECT_EQ(Parsed("host:-x%41").shell(), (ShellEndpoint{"", "host", "-x%41"}));
+  EXPECT_EQ(Parsed("[::1]:/x").shell(), (ShellEndpoint{"", "::1", "/x"}));
+  EXPECT_EQ(Parsed("me@[fe80::1%eth0]:").shell(), (ShellEndpoint{"me", "fe80::1%eth0", ""}));
+  EXPECT_EQ(Parsed("me@[::1]:/x").Display(), "me@[::1]:/x");
+  EXPECT_EQ(Parsed("h:a\nb").Display(), "h:a\\012b");
+  EXPECT_FALSE(Parsed("host:x").is_local());
+}
+
+TEST(EndpointTest, WhatIsNoHostIsRefusedWithTheWayOut) {
+  EXPECT_THAT(Refusal("host::module"), HasSubstr("daemon"));
+  EXPECT_THAT(Refusal("[::1]::module"), HasSubstr("daemon"));
+  EXPECT_THAT(Refusal("rsync://host/module"), HasSubstr("daemon"));
+  EXPECT_THAT(Refusal(":x"), HasSubstr("./:x"));
+  EXPECT_THAT(Refusal("@host:x"), HasSubstr("user before '@'"));
+  EXPECT_THAT(Refusal("-oProxyCommand=x:y"), HasSubstr("cannot begin with '-'"));
+  EXPECT_THAT(Refusal("-l@host:y"), HasSubstr("cannot begin with '-'"));
 }
 
 TEST(EndpointTest, OtherSchemesAreNamed) {
-  EXPECT_THAT(Refusal("rsync://host/module"), HasSubstr("'rsync://' is not known"));
+  EXPECT_THAT(Refusal("http://host/module"), HasSubstr("'http://' is not known"));
   EXPECT_THAT(Refusal("AGENT://host/r"), HasSubstr("'AGENT://' is not known"));
 }
 

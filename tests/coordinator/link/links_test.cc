@@ -127,6 +127,20 @@ TEST(ChooseRouteTest, PrivateSourceConnectsToTheDestination) {
   EXPECT_EQ(choice.source_connects->port, 7441);
 }
 
+TEST(ChooseRouteTest, ThroughAShellWhoeverIsLocalOpensTheDataStreams) {
+  ASSERT_OK_AND_ASSIGN(RouteChoice pull, ChooseRoute(At("h:/a"), At("/b"), {}, {}, {}));
+  EXPECT_EQ(pull.route.kind, DataRoute::Kind::kConnect);
+  EXPECT_EQ(pull.route.host, kShellRouteHost);
+  ASSERT_OK_AND_ASSIGN(RouteChoice push, ChooseRoute(At("/a"), At("h:b"), {}, {}, {}));
+  EXPECT_EQ(push.route.kind, DataRoute::Kind::kAccept);
+  ASSERT_TRUE(push.source_connects);
+  ASSERT_OK_AND_ASSIGN(RouteChoice across, ChooseRoute(At("h:/a"), At("i:/b"), {}, {}, {}));
+  EXPECT_EQ(across.route.kind, DataRoute::Kind::kConnect);
+  ASSERT_OK_AND_ASSIGN(RouteChoice within, ChooseRoute(At("u@h:/a"), At("u@h:/b"), {}, {}, {}));
+  EXPECT_EQ(within.route.kind, DataRoute::Kind::kLocal);
+  EXPECT_FALSE(SameAgent(At("u@h:/a"), At("h:/a")));
+}
+
 TEST(ChooseRouteTest, AgentWithoutDataPortIsAnError) {
   const auto choice = ChooseRoute(At("/a"), At("agent://h/r"), {}, {}, AgentWithDataPort(0));
   ASSERT_FALSE(choice.ok());

@@ -1,0 +1,343 @@
+#!/usr/bin/env python3
+"""HOST:PATH endpoints: the far agent is started through a shell, speaks over its pipes, and is gone with the run."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness  # noqa: E402
+import treecmp  # noqa: E402
+import zoo  # noqa: E402
+
+NOT_FOUND, NOT_RUN, SHELL_FAILED, START_FAILED = 127, 126, 255, 14
+
+# Drops what rsync's users have before the command, remembers what it was asked for, and runs the rest in a directory of its own.
+FAKE_SHELL = """#!/bin/sh
+printf '%%s\\n' "$*" >> %(log)s
+while [ "$1" = -l ]; do shift 2; done
+shift
+cd %(home)s || exit 9
+PATH=%(path)s
+export PATH
+exec sh -c "echo \\$\\$ >> %(pids)s; exec $*"
+"""
+
+
+def alive(pid):
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def moved(pid):
+    """Bytes that a process has read and written."""
+    try:
+        with open("/proc/%d/io" % pid) as file:
+            return sum(int(line.split()[1]) for line in file if line.startswith(("rchar", "wchar")))
+    except OSError:
+        return 0
+
+
+class Trees(harness.Case):
+    def assertEqualTrees(self, src, dst):
+        self.assertSame(treecmp.compare(treecmp.snapshot(src), treecmp.snapshot(dst)))
+
+
+class RemoteShell(Trees):
+    def setUp(self):
+        super().setUp()
+        self.src, self.dst, self.home = self.path("src"), self.path("dst"), self.path("home")
+        os.makedirs(self.src)
+        os.makedirs(self.home)
+        self.rsh = self.shell("rsh")
+
+    def shell(self, name, path=None, text=FAKE_SHELL):
+        where = self.path(name)
+        with open(where, "w") as file:
+            file.write(text % {"log": self.path("log"), "home": self.home, "pids": self.path("pids"),
+                               "path": path or harness.BIN_DIR + ":" + os.environ["PATH"]})
+        os.chmod(where, 0o755)
+        return where
+
+    def write(self, path, content=b"content"):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(content)
+
+    def small_tree(self, root, files=300):
+        for i in range(files):
+            self.write(os.path.join(root, "d%d" % (i % 7), "f%d" % i), b"x" * (i * 37 % 5000))
+
+    def far_pids(self):
+        try:
+            with open(self.path("pids")) as file:
+                return [int(line) for line in file]
+        except FileNotFoundError:
+            return []
+
+    def assertGone(self, pids, seconds=10):
+        self.assertTrue(pids)
+        harness.wait_until(lambda: not any(alive(pid) for pid in pids), seconds, "the end of the far agents %s" % pids)
+
+    def shell_sync(self, *arguments, **options):
+        return self.cli("sync", "-e", self.rsh, *arguments, **options)
+
+    def test_push_pull_and_nothing_more_to_do(self):
+        self.small_tree(self.src)
+        for backend in harness.BACKENDS:
+            with self.subTest(backend=backend):
+                if backend == "uring" and not harness.uring_works():
+                    continue
+                far, back = self.path("far-" + backend), self.path("back-" + backend)
+                program = "uringsync-agent --io-backend " + backend
+                options = ["--io-backend", backend, "--rsync-path", program]
+                self.shell_sync(*options, self.src, "user@host:" + far)
+                self.assertEqualTrees(self.src, far)
+                self.shell_sync(*options, "host:" + far + "/", back)
+                self.assertEqualTrees(self.src, back)
+                again = self.shell_sync(*options, "-v", self.src, "host:" + far)
+                self.assertEqual("", again.stdout, str(again))
+        with open(self.path("log")) as log:
+            self.assertTrue(log.readline().startswith("-l user host uringsync-agent --io-backend"))
+        self.assertGone(self.far_pids())
+
+    def test_the_zoo_comes_over(self):
+        zoo.make(self.src, entries=500, deep=False, huge=False)
+        self.shell_sync(self.src, "host:" + self.dst)
+        self.assertEqualTrees(self.src, self.dst)
+
+    def test_paths_are_relative_to_where_the_shell_begins(self):
+        self.small_tree(self.src, 20)
+        self.shell_sync(self.src, "host:copy")
+        self.assertEqualTrees(self.src, os.path.join(self.home, "copy"))
+        self.write(os.path.join(self.home, "copy", "more"))
+        self.shell_sync("host:copy", self.dst)
+        self.assertEqualTrees(os.path.join(self.home, "copy"), self.dst)
+        os.rename(os.path.join(self.home, "copy"), self.path("elsewhere"))
+        self.small_tree(self.home, 10)
+        self.shell_sync("host:", self.path("whole"))
+        self.assertEqualTrees(self.home, self.path("whole"))
+
+    def test_from_one_remote_host_to_another(self):
+        self.small_tree(self.src)
+        self.write(os.path.join(self.src, "large"), os.urandom(30 << 20))
+        self.shell_sync("a:" + self.src, "b:" + self.dst)
+        self.assertEqualTrees(self.src, self.dst)
+        pids = self.far_pids()
+        self.assertEqual(2, len(pids))
+        self.assertGone(pids)
+
+    def test_within_one_remote_host_one_agent_does_it_all(self):
+        self.small_tree(self.src)
+        self.shell_sync("a:" + self.src, "a:" + self.dst)
+        self.assertEqualTrees(self.src, self.dst)
+        self.assertEqual(1, len(self.far_pids()))
+
+    def test_a_large_file_and_many_small_ones_at_once(self):
+        self.small_tree(self.src, 3000)
+        self.write(os.path.join(self.src, "large"), os.urandom(64 << 20))
+        self.shell_sync(self.src, "host:" + self.dst)
+        self.assertEqualTrees(self.src, self.dst)
+        with open(os.path.join(self.src, "large"), "r+b") as file:
+            file.seek(11 << 20)
+            file.write(b"changed")
+        self.shell_sync("--no-whole-file", self.src, "host:" + self.dst)
+        self.assertEqualTrees(self.src, self.dst)
+
+    def test_any_path_goes_through_any_shell(self):
+        for name in ("with space", "quote'", 'double"', "$(touch never)", "line\nbreak", "-dash", "back\\slash", "*?[a]", "a;b&c|d",
+                     "~", "percent%41", "colon:x"):
+            with self.subTest(name=name):
+                far = self.path("odd", name)
+                self.write(os.path.join(far, "in", "file"))
+                self.shell_sync("host:" + far, self.path("got"), "--delete")
+                self.assertEqualTrees(far, self.path("got"))
+                self.shell_sync(self.path("got"), "host:" + far + "-copy")
+                self.assertEqualTrees(far, far + "-copy")
+        self.assertFalse(os.path.exists(os.path.join(self.home, "never")))
+
+    def test_plan_and_verify_go_there_too(self):
+        self.small_tree(self.src, 20)
+        plan = self.cli("plan", "-e", self.rsh, self.src, "host:" + self.dst)
+        self.assertIn("d1/f1", plan.stdout)
+        self.assertFalse(os.path.exists(self.dst))
+        self.shell_sync(self.src, "host:" + self.dst)
+        self.cli("verify", "-e", self.rsh, self.src, "host:" + self.dst)
+        self.write(os.path.join(self.dst, "d1", "f1"), b"other")
+        self.cli("verify", "-e", self.rsh, self.src, "host:" + self.dst, code=harness.PARTIAL)
+
+    def test_the_environment_names_the_shell(self):
+        self.small_tree(self.src, 5)
+        for name in ("RSYNC_RSH", "URINGSYNC_RSH"):
+            environment = dict(os.environ, **{name: self.rsh + " -l 'joe d'"})
+            self.cli("sync", self.src, "host:" + self.path(name), env=environment)
+            self.assertEqualTrees(self.src, self.path(name))
+        with open(self.path("log")) as log:
+            self.assertTrue(log.readline().startswith("-l joe d host uringsync-agent --stdio"))
+
+    def test_the_word_rsync_in_the_far_command_means_the_agent(self):
+        self.small_tree(self.src, 5)
+        self.shell_sync("--rsync-path", "mkdir -p made/deep && rsync", self.src, "host:" + self.dst)
+        self.assertTrue(os.path.isdir(os.path.join(self.home, "made", "deep")))
+        self.assertEqualTrees(self.src, self.dst)
+
+    def test_the_command_itself_will_do_as_the_far_program(self):
+        self.small_tree(self.src, 5)
+        self.shell_sync("--rsync-path", "uringsync", self.src, "host:" + self.dst)
+        self.assertEqualTrees(self.src, self.dst)
+
+    def test_a_host_without_the_program_says_what_to_install(self):
+        empty = self.path("empty")
+        os.makedirs(empty)
+        self.rsh = self.shell("rsh-bare", path=empty + ":/usr/bin:/bin")
+        if any(os.path.exists(os.path.join(d, "uringsync-agent")) for d in ("/usr/bin", "/bin")):
+            self.skipTest("uringsync is installed on this machine")
+        result = self.shell_sync(self.src, "far.example:" + self.dst, code=NOT_FOUND)
+        self.assertIn("far.example", result.stderr)
+        self.assertIn("install uringsync", result.stderr)
+        self.assertFalse(os.path.exists(self.dst))
+
+    def test_a_shell_that_fails_hands_its_code_through(self):
+        for code in (NOT_FOUND, NOT_RUN, SHELL_FAILED):
+            self.rsh = self.shell("rsh-%d" % code, text="#!/bin/sh\necho 'no way there' >&2\nexit %d\n" % code)
+            result = self.shell_sync(self.src, "host:" + self.dst, code=code)
+            self.assertIn("no way there", result.stderr)
+        self.rsh = self.shell("rsh-3", text="#!/bin/sh\nexit 3\n")
+        self.shell_sync(self.src, "host:" + self.dst, code=harness.PROTOCOL)
+        self.rsh = self.path("no-such-shell")
+        self.shell_sync(self.src, "host:" + self.dst, code=START_FAILED)
+        self.rsh = self.rsh + " 'open quote"
+        self.shell_sync(self.src, "host:" + self.dst, code=harness.USAGE)
+
+    def test_a_shell_that_prints_is_told_apart(self):
+        self.rsh = self.shell("rsh-loud", text="#!/bin/sh\nprintf 'Welcome \\033[31mto you\\n'\n" + FAKE_SHELL[len("#!/bin/sh\n"):])
+        result = self.shell_sync(self.src, "host:" + self.dst, code=harness.VERSION)
+        self.assertIn("is your shell clean?", result.stderr)
+        self.assertIn("Welcome \\033[31mto you", result.stderr)
+        self.assertNotIn("\033", result.stderr)
+        self.assertGone(self.far_pids())
+
+    def slow_run(self, *arguments):
+        """A run that is at work on one large file, and the far agents' pids."""
+        self.write(os.path.join(self.src, "large"), os.urandom(64 << 20))
+        # What a ring transfers does not show in moved().
+        process = self.start("sync", "-e", self.rsh, "--rsync-path", "uringsync-agent --io-backend threads", "--bwlimit=2M", *arguments)
+        harness.wait_until(lambda: any(moved(pid) > 4 << 20 for pid in self.far_pids()), 30, "contents under way")
+        return process, self.far_pids()
+
+    def test_a_far_agent_that_is_killed_ends_the_run(self):
+        for source, destination in ((self.src, "host:" + self.dst), ("host:" + self.src, self.dst)):
+            with self.subTest(source=source):
+                shutil.rmtree(self.dst, ignore_errors=True)
+                if os.path.exists(self.path("pids")):
+                    os.unlink(self.path("pids"))
+                process, pids = self.slow_run(source, destination)
+                os.kill(pids[-1], signal.SIGKILL)
+                result = self.finish(process, 20)
+                self.assertEqual(harness.PROTOCOL, result.code, str(result))
+                self.assertIn("host:", result.stderr)
+                self.assertGone(pids)
+
+    def test_a_command_that_is_killed_leaves_nothing_over_there(self):
+        process, pids = self.slow_run(self.src, "host:" + self.dst)
+        process.kill()
+        process.wait()
+        self.assertGone(pids)
+        self.assertNoTemporaries(self.dst)
+
+    def test_an_interrupted_command_cleans_up_over_there(self):
+        process, pids = self.slow_run(self.src, "host:" + self.dst)
+        process.send_signal(signal.SIGINT)
+        result = self.finish(process, 20)
+        self.assertEqual(harness.INTERRUPTED, result.code, str(result))
+        self.assertGone(pids)
+        self.assertNoTemporaries(self.dst)
+
+    def test_what_is_no_such_endpoint_is_refused(self):
+        for endpoint in ("host::module", "rsync://host/module", ":path", "@host:x", "-oProxyCommand=touch:x", "u@-x:y"):
+            result = self.cli("sync", self.src, endpoint, code=harness.USAGE)
+            self.assertTrue(result.stderr.startswith("uringsync: "), str(result))
+        self.cli("sync", "-e", self.rsh, self.src, self.dst, code=harness.USAGE)
+        self.cli("sync", "host:" + self.src, "agent://host/root", code=harness.USAGE)
+        self.write(self.path("with:colon", "file"))
+        self.cli("sync", self.path("with:colon"), self.dst)
+        self.assertEqualTrees(self.path("with:colon"), self.dst)
+
+    def test_stdio_needs_somebody_who_speaks_it(self):
+        silent = subprocess.run([harness.AGENT, "--stdio"], input=b"", stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+        self.assertNotEqual(0, silent.returncode)
+        wrong = subprocess.run([harness.AGENT, "--stdio"], input=b"GET / HTTP/1.1\r\n\r\n", stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, timeout=60)
+        self.assertNotEqual(0, wrong.returncode)
+        self.assertEqual(b"uringsync-mux/1\n", wrong.stdout)
+
+
+class Sshd(Trees):
+    """The real thing, on the loopback, with keys and a configuration of its own."""
+
+    def setUp(self):
+        super().setUp()
+        sshd = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+        if sshd is None or shutil.which("ssh") is None or shutil.which("ssh-keygen") is None:
+            self.skipTest("sshd or ssh is not installed")
+        for key in ("host", "user"):
+            harness.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.path(key)])
+        shutil.copy(self.path("user.pub"), self.path("authorized"))
+        if harness.is_root():
+            os.makedirs("/run/sshd", exist_ok=True)
+        self.port = self.free_port()
+        with open(self.path("sshd_config"), "w") as file:
+            file.write("Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\n"
+                       "PasswordAuthentication no\nUsePAM no\nPermitRootLogin yes\nSetEnv PATH=%s\n"
+                       % (self.port, self.path("host"), self.path("authorized"), harness.BIN_DIR + ":" + os.environ["PATH"]))
+        self.log = open(self.path("sshd.log"), "wb")
+        self.addCleanup(self.log.close)
+        self.server = subprocess.Popen([sshd, "-D", "-e", "-f", self.path("sshd_config")], stdin=subprocess.DEVNULL, stdout=self.log,
+                                       stderr=self.log)
+        self.addCleanup(self.server.wait)
+        self.addCleanup(self.server.terminate)
+        self.ssh = ("ssh -F none -p %d -i %s -o StrictHostKeyChecking=no -o UserKnownHostsFile=%s -o BatchMode=yes"
+                    % (self.port, self.path("user"), self.path("known")))
+        harness.wait_until(self.answers, 30, "sshd on port %d" % self.port)
+
+    def free_port(self):
+        import socket
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            return probe.getsockname()[1]
+
+    def answers(self):
+        if self.server.poll() is not None:
+            with open(self.path("sshd.log")) as log:
+                self.skipTest("sshd does not start here: " + log.read().strip()[-300:])
+        probe = harness.run(self.ssh.split() + ["127.0.0.1", "true"])
+        if probe.code and "Permission denied" in probe.stderr:
+            self.skipTest("sshd lets nobody in here: " + probe.stderr.strip())
+        return probe.code == 0
+
+    def test_both_ways_and_through_the_client(self):
+        src, far, back, third = (self.path(name) for name in ("src", "far", "back", "third"))
+        zoo.make(src, entries=500, deep=False, huge=False)
+        with open(os.path.join(src, "large"), "wb") as file:
+            file.write(os.urandom(40 << 20))
+        self.cli("sync", "-e", self.ssh, src, "127.0.0.1:" + far)
+        self.assertEqualTrees(src, far)
+        self.cli("sync", "-4", "-e", self.ssh, "127.0.0.1:" + far, back)
+        self.assertEqualTrees(src, back)
+        self.cli("sync", "-e", self.ssh, "127.0.0.1:" + far, "localhost:" + third)
+        self.assertEqualTrees(src, third)
+
+    def test_a_refused_login_is_ssh_s_own_failure(self):
+        os.unlink(self.path("user"))
+        result = self.cli("sync", "-e", self.ssh + " -o IdentitiesOnly=yes -o IdentityAgent=none", self.dir,
+                          "127.0.0.1:" + self.path("never"), code=SHELL_FAILED)
+        self.assertIn("127.0.0.1", result.stderr)
+
+
+if __name__ == "__main__":
+    harness.main()
