@@ -38,15 +38,16 @@ bool SameObject(const struct statx& a, const struct statx& b) {
 bool IsWantedTarget(const struct statx& found, const Entry& wanted, const ApplyOptions& options) {
   if (FileTypeFromMode(found.stx_mode) != wanted.type) return false;
   if (wanted.type == FileType::kRegular && found.stx_size != wanted.size_bytes) return false;
-  if (!options.selection.mtime) return true;
+  if (!options.selection.KeepsTime(wanted.type)) return true;
+  const FileTime found_time{found.stx_mtime.tv_sec, static_cast<uint32_t>(found.stx_mtime.tv_nsec)};
+  if (options.selection.WithinWindow(found_time, wanted.mtime)) return true;
   uint32_t step = std::max<uint32_t>(options.time_granularity_ns, 1);
   auto rounded = [step, &options](FileTime time) {
     time = options.time_range.Clamp(time);
     __int128 whole = static_cast<__int128>(time.seconds) * 1'000'000'000 + time.nanoseconds;
     return whole / step;
   };
-  __int128 difference =
-      rounded({found.stx_mtime.tv_sec, static_cast<uint32_t>(found.stx_mtime.tv_nsec)}) - rounded(wanted.mtime);
+  __int128 difference = rounded(found_time) - rounded(wanted.mtime);
   return difference >= -1 && difference <= 1 && (step > 1 || difference == 0);
 }
 

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <utility>
 
+#include "agent/account_names.h"
 #include "agent/backoff.h"
 #include "agent/join_scope.h"
 #include "agent/orderly_end.h"
@@ -82,6 +83,7 @@ Task<void> DestinationSession::Open() {
   }
   filter_ = *std::move(filter);
   SessionOpened opened;
+  opened.name_domain = NameDomain();
   const bool writes = !open_.dry_run && root_.directory != nullptr;
   if (writes) {
     absl::Status locked = co_await Lock();

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "agent/account_names.h"
 #include "agent/destination_session.h"
 #include "agent/manifest_sender.h"
 #include "agent/opening_watch.h"
@@ -36,7 +37,9 @@ const std::vector<std::string>& Features() {
                                                     std::string(kFiltersFeature),
                                                     std::string(kBackupFeature),
                                                     std::string(kInPlaceFeature),
-                                                    std::string(kRemoveSourcesFeature)};
+                                                    std::string(kRemoveSourcesFeature),
+                                                    std::string(kMetadataRulesFeature),
+                                                    std::string(kNamesFeature)};
   return features;
 }
 
@@ -92,6 +95,11 @@ class StreamSession {
       return absl::FailedPreconditionError("a session that measures does nothing else");
     if (const auto* start = std::get_if<StartManifest>(&message)) return StartScan(*start);
     if (const auto* query = std::get_if<TreeQuery>(&message)) return AskIndex(*query);
+    if (const auto* query = std::get_if<NameQuery>(&message)) {
+      // This thread is the session's own: only its further messages wait for the name service.
+      outbox_.Push(AnswerNames(*query));
+      return absl::OkStatus();
+    }
     if (const auto* verdicts = std::get_if<ListingVerdicts>(&message); verdicts != nullptr && manifest_ != nullptr)
       return manifest_->Judge(*verdicts);
     if (auto* credit = std::get_if<ManifestCredit>(&message)) {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "agent/account_names.h"
 #include "agent/backoff.h"
 #include "agent/join_scope.h"
 #include "agent/root_index.h"
@@ -60,6 +61,7 @@ Task<void> SourceSession::Open() {
   }
   filter_ = *std::move(filter);
   SessionOpened opened;
+  opened.name_domain = NameDomain();
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
   if (!described.ok()) {
     outbox_->Fail(ErrorKind::kFileIo, "source: " + std::string(ToStd(described.message())));

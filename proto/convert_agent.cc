@@ -2,6 +2,7 @@
 #include "proto/convert.h"
 #include "proto/convert_bench.h"
 #include "proto/convert_fields.h"
+#include "proto/convert_names.h"
 #include "proto/convert_operands.h"
 #include "proto/convert_tables.h"
 
@@ -42,6 +43,7 @@ absl::Status Encode(const SessionOpened& opened, v1::SessionOpened* wire) {
   wire->set_time_min_seconds(opened.time_range.min_seconds);
   wire->set_time_max_seconds(opened.time_range.max_seconds);
   wire->set_index_seed(opened.index_seed);
+  wire->set_name_domain(std::string(Clip(opened.name_domain, kMaxShortTextBytes)));
   wire->set_host_id(std::string(Clip(opened.host_id, kMaxShortTextBytes)));
   US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "ancestors"}, opened.ancestors.size(), kMaxAncestors, "directories"));
   for (const FileId& ancestor : opened.ancestors) {
@@ -92,6 +94,7 @@ struct Encoder {
   absl::Status operator()(const ApplyProgress& value) { return Encode(value, wire->mutable_apply_progress()); }
   absl::Status operator()(const BenchReport& value) { return EncodeBenchReport(value, wire->mutable_bench_report()); }
   absl::Status operator()(const PathReply& value) { return EncodePathReply(value, wire->mutable_path_reply()); }
+  absl::Status operator()(const NameReply& value) { return EncodeNameReply(value, wire->mutable_name_reply()); }
   absl::Status operator()(const Notice& value) {
     wire->mutable_notice()->set_text(std::string(Clip(value.text, kMaxLineBytes)));
     return absl::OkStatus();
@@ -151,6 +154,8 @@ absl::StatusOr<AgentMessage> Decode(const v1::SessionOpened& wire) {
     return Bad({"SessionOpened", "time_max_seconds"}, kNoRow, "not after time_min_seconds");
   }
   opened.index_seed = wire.index_seed();
+  US_ASSIGN_OR_RETURN(opened.name_domain,
+                      DecodeText({"SessionOpened", "name_domain"}, wire.name_domain(), kMaxShortTextBytes));
   US_ASSIGN_OR_RETURN(opened.host_id, DecodeText({"SessionOpened", "host_id"}, wire.host_id(), kMaxShortTextBytes));
   const auto ancestors = static_cast<size_t>(wire.ancestor_devices_size());
   US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "ancestors"}, ancestors, kMaxAncestors, "directories"));
@@ -252,6 +257,10 @@ absl::StatusOr<AgentMessage> DecodeMessage(const v1::AgentMessage& wire) {
     }
     case v1::AgentMessage::kPathReply: {
       US_ASSIGN_OR_RETURN(PathReply reply, DecodePathReply(wire.path_reply()));
+      return AgentMessage(std::move(reply));
+    }
+    case v1::AgentMessage::kNameReply: {
+      US_ASSIGN_OR_RETURN(NameReply reply, DecodeNameReply(wire.name_reply()));
       return AgentMessage(std::move(reply));
     }
     case v1::AgentMessage::kNotice: {

@@ -3,6 +3,7 @@
 #include "proto/convert.h"
 #include "proto/convert_bench.h"
 #include "proto/convert_fields.h"
+#include "proto/convert_names.h"
 #include "proto/convert_operands.h"
 #include "proto/convert_tables.h"
 
@@ -31,6 +32,10 @@ absl::Status EncodeSelection(const MetadataSelection& selection, v1::MetadataSel
   wire->set_selinux(selection.selinux);
   wire->set_explicit_owner(selection.explicit_owner);
   wire->set_explicit_privileged_xattrs(selection.explicit_privileged_xattrs);
+  wire->set_omit_directory_times(!selection.directory_times);
+  wire->set_omit_link_times(!selection.link_times);
+  wire->set_executability(selection.executability);
+  if (selection.modify_window_s) wire->set_modify_window_s(*selection.modify_window_s);
   return EncodeList({"OpenSession", "selection.extra_xattrs"}, selection.extra_xattrs, kMaxExtraXattrs, kMaxXattrNameBytes,
                     wire->mutable_extra_xattrs());
 }
@@ -151,6 +156,7 @@ struct Encoder {
     return EncodeOperands({"OperandBatch", "operands"}, value.operands, wire->mutable_operand_batch()->mutable_operands());
   }
   absl::Status operator()(const PathQuery& value) { return EncodePathQuery(value, wire->mutable_path_query()); }
+  absl::Status operator()(const NameQuery& value) { return EncodeNameQuery(value, wire->mutable_name_query()); }
   absl::Status operator()(const RunBench& value) {
     EncodeRunBench(value, wire->mutable_run_bench());
     return absl::OkStatus();
@@ -191,6 +197,10 @@ absl::StatusOr<MetadataSelection> DecodeSelection(const v1::MetadataSelection& w
   selection.selinux = wire.selinux();
   selection.explicit_owner = wire.explicit_owner();
   selection.explicit_privileged_xattrs = wire.explicit_privileged_xattrs();
+  selection.directory_times = !wire.omit_directory_times();
+  selection.link_times = !wire.omit_link_times();
+  selection.executability = wire.executability();
+  if (wire.has_modify_window_s()) selection.modify_window_s = wire.modify_window_s();
   US_ASSIGN_OR_RETURN(selection.extra_xattrs,
                       DecodeList(names, wire.extra_xattrs(), kMaxExtraXattrs, kMaxXattrNameBytes, /*labels=*/true));
   return selection;
@@ -427,6 +437,10 @@ absl::StatusOr<ClientMessage> DecodeMessage(const v1::ClientMessage& wire) {
     }
     case v1::ClientMessage::kPathQuery: {
       US_ASSIGN_OR_RETURN(PathQuery query, DecodePathQuery(wire.path_query()));
+      return query;
+    }
+    case v1::ClientMessage::kNameQuery: {
+      US_ASSIGN_OR_RETURN(NameQuery query, DecodeNameQuery(wire.name_query()));
       return query;
     }
     case v1::ClientMessage::kFinishApply: return FinishApply{};

@@ -44,6 +44,8 @@ constexpr std::string_view kDeltaFeature = "delta";
 
 // Of Hello and HelloReply: direct_io of OpenSession, and Notice.
 constexpr std::string_view kDirectIoFeature = "direct-io";
+// Of HelloReply: the agent knows directory_times, link_times, executability and modify_window_s of a MetadataSelection.
+constexpr std::string_view kMetadataRulesFeature = "metadata-rules";
 
 // Of Hello and HelloReply: operands and host paths of OpenSession, OperandBatch, PathQuery, Entry::implied, DirectoryBatch::partial.
 constexpr std::string_view kOperandsFeature = "operands";
@@ -58,6 +60,8 @@ constexpr std::string_view kRemoveSourcesFeature = "remove-sources";
 constexpr std::string_view kInPlaceFeature = "in-place";
 // Of HelloReply: the agent keeps backups.
 constexpr std::string_view kBackupFeature = "backups";
+// Of HelloReply: the agent answers NameQuery, and tells its name_domain.
+constexpr std::string_view kNamesFeature = "id-names";
 
 // Of Hello and HelloReply: filters of OpenSession, Entry::protection, DirectoryBatch::holds_excluded.
 constexpr std::string_view kFiltersFeature = "filters";
@@ -192,6 +196,16 @@ struct PathQuery {
 };
 constexpr size_t kMaxPathQuery = 4096;
 
+// What are the names of these ids at this agent, and which ids have these names? In an open session; needs kNamesFeature.
+struct NameQuery {
+  std::vector<uint32_t> uids;
+  std::vector<uint32_t> gids;
+  std::vector<std::string> users;
+  std::vector<std::string> groups;
+};
+constexpr size_t kMaxNameQuery = 4096;  // of each kind
+constexpr size_t kMaxAccountNameBytes = 256;
+
 // Source: open data connections to a destination that accepts.
 struct ConnectData {
   std::string host;
@@ -279,7 +293,7 @@ struct FinishApply {};
 struct CloseSession {};
 
 using ClientMessage = std::variant<Hello, OpenSession, ConnectData, StartManifest, ManifestCredit, ActionBatch, FinishApply,
-                                   CloseSession, ListingVerdicts, TreeQuery, RunBench, OperandBatch, PathQuery>;
+                                   CloseSession, ListingVerdicts, TreeQuery, RunBench, OperandBatch, PathQuery, NameQuery>;
 
 // ---- agent → coordinator ------------------------------------------------------------------------------------------------
 
@@ -313,6 +327,8 @@ struct SessionOpened {
   // unknown) and every directory above the root, nearest first. Equal host and FileId: the same directory.
   std::string host_id;
   std::vector<FileId> ancestors;
+  // Agents that tell the same name_domain give the same names to ids. Empty: unknown.
+  std::string name_domain;
   // Source with operands: the directories that are in the transfer with all below them, the first kMaxTreeRoots.
   std::vector<FileId> tree_roots;
   // Not 0: the agent keeps a live index that can answer TreeQuery for this session.
@@ -338,6 +354,14 @@ struct PathInfo {
 };
 struct PathReply {
   std::vector<PathInfo> paths;  // of the query, in its order
+};
+
+// Answers to a NameQuery, in its order.
+struct NameReply {
+  std::vector<std::string> user_names;  // of `uids`; empty: no name
+  std::vector<std::string> group_names;
+  std::vector<std::optional<uint32_t>> user_ids;  // of `users`; nullopt: no such name
+  std::vector<std::optional<uint32_t>> group_ids;
 };
 
 // Objects below a directory, itself not counted.
@@ -451,6 +475,6 @@ struct Notice {
 };
 
 using AgentMessage = std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress,
-                                  ApplyDone, TreeReply, FoldedGroup, BenchReport, Notice, PathReply>;
+                                  ApplyDone, TreeReply, FoldedGroup, BenchReport, Notice, PathReply, NameReply>;
 
 }  // namespace uringsync

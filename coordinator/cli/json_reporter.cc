@@ -56,6 +56,14 @@ const char* SkipReasonName(SkipReason reason) {
     case SkipReason::kBelowProblem: return "below_problem";
     case SkipReason::kNotEmpty: return "not_empty";
     case SkipReason::kMountPoint: return "mount_point";
+    case SkipReason::kNotExisting: return "not_existing";
+    case SkipReason::kExists: return "exists";
+    case SkipReason::kNewer: return "newer";
+    case SkipReason::kTooLarge: return "too_large";
+    case SkipReason::kTooSmall: return "too_small";
+    case SkipReason::kUnsafeLink: return "unsafe_link";
+    case SkipReason::kDeleteLimit: return "delete_limit";
+    case SkipReason::kNotEmpty: return "not_empty";
   }
   return "unknown";
 }

@@ -193,6 +193,11 @@ absl::StatusOr<TreeReply> AgentLink::AwaitTree() {
   return AwaitReply<TreeReply>("what its index knows");
 }
 
+absl::StatusOr<NameReply> AgentLink::AskNames(const NameQuery& query) {
+  US_RETURN_IF_ERROR(Send(query));
+  return AwaitReply<NameReply>("names");
+}
+
 absl::Status AgentLink::StartManifest(const uringsync::StartManifest& start) {
   {
     std::lock_guard lock(mutex_);

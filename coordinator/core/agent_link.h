@@ -61,6 +61,8 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   absl::Status Open(const OpenSession& open);
   absl::StatusOr<SessionOpened> AwaitOpened();
   absl::StatusOr<TreeReply> AwaitTree();
+  // Asks, also while the manifest comes, and waits for the answer.
+  absl::StatusOr<NameReply> AskNames(const NameQuery& query);
   // Asks for the manifest, to be read by Next, or with `start.fold` by Take.
   absl::Status StartManifest(const uringsync::StartManifest& start);
   // ManifestStream. `before_waiting` is called when the next batch is not there yet.

@@ -43,9 +43,13 @@ void CompareFileContents(const Entry& source, const Entry& destination, const Co
         source.content_digest && destination.content_digest && *source.content_digest == *destination.content_digest;
     if (!same_digest) result->Add(Attribute::kContent);
     if (!same_time && policy.selection.mtime) result->Add(Attribute::kMtime);
+  } else if (policy.size_only) {
+    if (!same_time && policy.selection.mtime) result->Add(Attribute::kMtime);
   } else if (!same_time || source.unsettled) {
     // Of a file that was modified within a tick of the look at it, the time proves nothing.
     result->Add(Attribute::kMtime);
+    result->Add(Attribute::kAssumed);
+  } else if (policy.ignore_times) {
     result->Add(Attribute::kAssumed);
   }
 }
@@ -65,7 +69,13 @@ void CompareOwnership(const Entry& source, const Entry& destination, const Compa
       result->skipped_owner = true;
     }
   }
-  if (!policy.selection.mode || source.type == FileType::kSymlink) return;
+  if (!policy.selection.mode) {
+    const bool differs = policy.selection.executability && source.type == FileType::kRegular &&
+                         WithExecutability(destination.mode, source.mode) != destination.mode;
+    if (differs) result->Add(Attribute::kMode);
+    return;
+  }
+  if (source.type == FileType::kSymlink) return;
   const uint32_t differing = (source.mode ^ destination.mode) & kAllModeBits;
   const uint32_t asked = AskedModeBits(source, destination, policy);
   if ((differing & asked) != 0) result->Add(Attribute::kMode);
@@ -134,7 +144,9 @@ bool ComparePolicy::GroupAsked(uint32_t source_gid, uint32_t destination_uid) co
 }
 
 bool ComparePolicy::SameKeptTime(const FileTime& a, const FileTime& b) const {
-  return SameTime(time_range.Clamp(a), time_range.Clamp(b), time_granularity_ns);
+  const FileTime kept_a = time_range.Clamp(a);
+  const FileTime kept_b = time_range.Clamp(b);
+  return SameTime(kept_a, kept_b, time_granularity_ns) || selection.WithinWindow(kept_a, kept_b);
 }
 
 uint32_t AskedModeBits(const Entry& source, const Entry& destination, const ComparePolicy& policy) {
@@ -174,7 +186,7 @@ Differences Compare(const Entry& source, const Entry& destination, const Compare
         (source.rdev_major != destination.rdev_major || source.rdev_minor != destination.rdev_minor)) {
       result.Add(Attribute::kDeviceNumber);
     }
-    if (policy.selection.mtime && !policy.SameKeptTime(source.mtime, destination.mtime)) {
+    if (policy.selection.KeepsTime(source.type) && !policy.SameKeptTime(source.mtime, destination.mtime)) {
       result.Add(Attribute::kMtime);
     }
   }
@@ -205,6 +217,7 @@ std::vector<std::string> DifferenceNames(const Differences& differences) {
   for (const auto& [attribute, name] : kNames) {
     if (differences.Has(attribute)) names.emplace_back(name);
   }
+  if (names.empty() && differences.Has(Attribute::kAssumed)) names.emplace_back("unchecked");
   return names;
 }
 

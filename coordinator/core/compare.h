@@ -36,7 +36,7 @@ enum class Attribute : uint32_t {
   kHardLink = 1u << 14,    // the object is not the hard link that it is at the source (or is one that it is not there)
   kExtraneous = 1u << 15,  // only at the destination
   kAssumed =
-      1u << 16,  // with kMtime: contents are taken as changed, because nothing but the time was compared. Has no name
+      1u << 16,  // contents are taken as changed: nothing but the time was compared (kMtime), or not even that
 };
 
 class Differences {
@@ -66,7 +66,9 @@ class Differences {
 // What counts as a difference in this run.
 struct ComparePolicy {
   MetadataSelection selection;
-  bool checksum = false;  // contents by digest; otherwise by size and mtime
+  bool checksum = false;      // contents by digest; otherwise by size and mtime
+  bool size_only = false;     // without checksum: equal size means equal contents
+  bool ignore_times = false;  // without checksum and size_only: contents are always taken as changed
   // Abilities of the destination process, from SessionOpened.
   bool can_chown = false;
   bool can_set_capabilities = false;
@@ -79,7 +81,7 @@ struct ComparePolicy {
   // The policy of a run into a destination that answered `opened`.
   static ComparePolicy For(const MetadataSelection& selection, bool checksum, const SessionOpened& opened);
 
-  // `a` and `b` are one time as far as the destination keeps times.
+  // `a` and `b` are one time as far as the destination keeps times, and by the selection's modify_window_s.
   bool SameKeptTime(const FileTime& a, const FileTime& b) const;
   // Owner or group of `source` is part of the asked state for a destination object that has `destination_*` now.
   bool OwnerAsked() const { return selection.owner && (can_chown || selection.explicit_owner); }
@@ -107,7 +109,8 @@ Differences Compare(const Entry& source, const Entry& destination, const Compare
 Differences CompareMissing(const Entry& source, const ComparePolicy& policy);
 
 // Machine-readable names of the differences, in a fixed order: "new", "type", "size", "mtime", "content", "target",
-// "device", "mode", "owner", "group", "atime", "xattrs", "capabilities", "trusted", "hardlink", "extraneous".
+// "device", "mode", "owner", "group", "atime", "xattrs", "capabilities", "trusted", "hardlink", "extraneous"; "unchecked" alone
+// for a file of equal size and time that is taken as changed (ignore_times).
 std::vector<std::string> DifferenceNames(const Differences& differences);
 
 }  // namespace uringsync

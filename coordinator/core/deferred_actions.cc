@@ -22,31 +22,35 @@ bool KeyLess(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-DeferredActions::DeferredActions(Driver* driver, const std::string& directory)
-    : links_(driver, Options(directory)),
+DeferredActions::DeferredActions(Driver* driver, const std::string& directory, const TransferRules& rules)
+    : rules_(rules),
+      creates_(driver, Options(directory)),
+      links_(driver, Options(directory)),
       late_creates_(driver, Options(directory)),
       late_links_(driver, Options(directory)),
       deletes_(driver, Options(directory)),
       directories_(driver, Options(directory)),
       touched_(driver, KeyLess, {kTouchedMemoryBytes, directory}) {}
 
+absl::Status DeferredActions::AddTo(Spool& spool, const PlannedAction& planned) {
+  writer_.Clear();
+  writer_.PutDifferences(planned.differences);
+  writer_.PutAction(planned.action);
+  return spool.Append(writer_.bytes());
+}
+
+absl::Status DeferredActions::AddCreate(const PlannedAction& planned) { return AddTo(creates_, planned); }
+
 absl::Status DeferredActions::AddLink(const PlannedAction& planned, bool late) {
-  writer_.Clear();
-  writer_.PutDifferences(planned.differences);
-  writer_.PutAction(planned.action);
-  return (late ? late_links_ : links_).Append(writer_.bytes());
+  return AddTo(late ? late_links_ : links_, planned);
 }
 
-absl::Status DeferredActions::AddLateCreate(const PlannedAction& planned) {
-  writer_.Clear();
-  writer_.PutDifferences(planned.differences);
-  writer_.PutAction(planned.action);
-  return late_creates_.Append(writer_.bytes());
-}
+absl::Status DeferredActions::AddLateCreate(const PlannedAction& planned) { return AddTo(late_creates_, planned); }
 
-absl::Status DeferredActions::AddDelete(uint64_t parent, const RelPath& path, const Entry& entry) {
+absl::Status DeferredActions::AddDelete(uint64_t parent, DeletePlace place, const RelPath& path, const Entry& entry) {
   writer_.Clear();
   writer_.PutByte(kDeleteEntry);
+  writer_.PutByte(static_cast<uint8_t>(place));
   writer_.PutNumber(parent);
   writer_.PutPath(path);
   writer_.PutEntry(entry);
@@ -125,21 +129,36 @@ absl::Status DeferredActions::EmitDeletes(PlanEmitter& emitter) {
     }
     if (kind == kKeep) {
       kept_ = reader.GetPath();
+      kept_by_limit_ = false;
       continue;
     }
+    const auto place = static_cast<DeletePlace>(reader.GetByte());
     const uint64_t parent = reader.GetNumber();
     RelPath path = reader.GetPath();
     Entry entry = reader.GetEntry();
     if (!reader.ok()) return DamagedSpool();
     if (parent == void_parent) continue;
-    if (kept_ && entry.type == FileType::kDirectory && kept_->IsWithin(path)) {
-      if (in_the_way_.size() < kMaxInTheWay) in_the_way_.insert(path.text());
-      kept_ = path;
-      US_RETURN_IF_ERROR(emitter.Skip(SkipReason::kNotEmpty, path, entry.type));
-      continue;
-    }
-    US_RETURN_IF_ERROR(emitter.Emit(Phase::kDelete, PlanEmitter::Delete(std::move(path), std::move(entry))));
+    US_RETURN_IF_ERROR(EmitDelete(place, std::move(path), std::move(entry), emitter));
   }
+}
+
+absl::Status DeferredActions::EmitDelete(DeletePlace place, RelPath path, Entry entry, PlanEmitter& emitter) {
+  if (kept_ && entry.type == FileType::kDirectory && kept_->IsWithin(path)) {
+    if (in_the_way_.size() < kMaxInTheWay) in_the_way_.insert(path.text());
+    kept_ = path;
+    US_RETURN_IF_ERROR(emitter.Skip(SkipReason::kNotEmpty, path, entry.type));
+    // Of directories that are not empty rsync counts those that are in another one.
+    const bool counted = kept_by_limit_ && place == DeletePlace::kNested;
+    return counted ? emitter.Skip(SkipReason::kDeleteLimit, path, entry.type) : absl::OkStatus();
+  }
+  const bool counts = place != DeletePlace::kMakesWay;
+  if (counts && rules_.max_delete && deleted_ >= *rules_.max_delete) {
+    kept_ = path;
+    kept_by_limit_ = true;
+    return emitter.Skip(SkipReason::kDeleteLimit, path, entry.type);
+  }
+  if (counts) ++deleted_;
+  return emitter.Emit(Phase::kDelete, PlanEmitter::Delete(std::move(path), std::move(entry)));
 }
 
 absl::Status DeferredActions::EmitDirectories(PlanEmitter& emitter) {
@@ -172,8 +191,13 @@ absl::Status DeferredActions::EmitDirectories(PlanEmitter& emitter) {
 }
 
 absl::Status DeferredActions::EmitAll(PlanEmitter& emitter) {
+  const bool before = rules_.delete_timing == DeleteTiming::kBefore;
+  if (before) {
+    US_RETURN_IF_ERROR(EmitDeletes(emitter));
+    US_RETURN_IF_ERROR(EmitSpool(creates_, Phase::kCreate, emitter));
+  }
   US_RETURN_IF_ERROR(EmitSpool(links_, Phase::kLink, emitter));
-  US_RETURN_IF_ERROR(EmitDeletes(emitter));
+  if (!before) US_RETURN_IF_ERROR(EmitDeletes(emitter));
   US_RETURN_IF_ERROR(EmitSpool(late_creates_, Phase::kCreate, emitter));
   US_RETURN_IF_ERROR(EmitSpool(late_links_, Phase::kLink, emitter));
   return EmitDirectories(emitter);

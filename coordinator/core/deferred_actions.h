@@ -2,12 +2,13 @@
 //
 //   links → deletes (read backwards: a directory's contents were recorded after it) → creations that a delete makes
 //   room for → links to those → directory metadata (backwards: deepest first).
+// With DeleteTiming::kBefore: deletes → all creations → links → the rest.
 //
 // Thread rule: one thread, the owner of `driver`.
 #pragma once
 
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "coordinator/core/plan_emitter.h"
 #include "coordinator/core/spool_record.h"
@@ -16,12 +17,22 @@
 
 namespace uringsync {
 
+// Where a delete belongs to, for TransferRules::max_delete (counted as rsync counts).
+enum class DeletePlace : uint8_t {
+  kTop = 1,   // in a directory that stays
+  kNested,    // in one that goes too
+  kMakesWay,  // a directory in whose place something else comes: counts for what is in it
+};
+
 class DeferredActions {
  public:
   // Bytes held by each spool before it goes to disk.
   static constexpr size_t kSpoolMemoryBytes = size_t{1} << 20;
 
-  DeferredActions(Driver* driver, const std::string& directory);
+  DeferredActions(Driver* driver, const std::string& directory, const TransferRules& rules);
+
+  // DeleteTiming::kBefore: a creation, to come after the deletes.
+  absl::Status AddCreate(const PlannedAction& planned);
 
   // `late`: after the deletes.
   absl::Status AddLink(const PlannedAction& planned, bool late);
@@ -29,7 +40,7 @@ class DeferredActions {
 
   // A delete of an entry of the directory with number `parent`. What is in a directory is recorded after it; it is all
   // deleted before whatever was recorded earlier.
-  absl::Status AddDelete(uint64_t parent, const RelPath& path, const Entry& entry);
+  absl::Status AddDelete(uint64_t parent, DeletePlace place, const RelPath& path, const Entry& entry);
   // Takes back every delete recorded with `parent`; to be called after the last of them, before any other directory's.
   absl::Status VoidDeletes(uint64_t parent);
   // The directory `path`, recorded for deletion before, holds something that stays: it and what is above it stay too.
@@ -49,8 +60,13 @@ class DeferredActions {
   // The object waits for a directory to make way that is kept: tells so.
   absl::Status TellNoWay(const Action& action, PlanEmitter& emitter);
   absl::Status EmitDeletes(PlanEmitter& emitter);
+  absl::Status EmitDelete(DeletePlace place, RelPath path, Entry entry, PlanEmitter& emitter);
   absl::Status EmitDirectories(PlanEmitter& emitter);
 
+  absl::Status AddTo(Spool& spool, const PlannedAction& planned);
+
+  const TransferRules rules_;
+  Spool creates_;
   Spool links_;
   Spool late_creates_;
   Spool late_links_;
@@ -61,6 +77,8 @@ class DeferredActions {
   // What was met last (backwards) of that which must stay: a directory above it stays, too. One is enough, because what is in a
   // directory is recorded between it and whatever was recorded earlier.
   std::optional<RelPath> kept_;
+  bool kept_by_limit_ = false;
+  uint64_t deleted_ = 0;  // that count for the limit
   // Kept directories, where something may wait for their names; bounded, beyond it the destination finds out.
   static constexpr size_t kMaxInTheWay = 4096;
   std::unordered_set<std::string> in_the_way_;

@@ -21,7 +21,7 @@ enum class ExitCode : int {
   kInterrupted = 20,
   kPartial = 23,   // some objects failed, differ (verify), or stayed unstable
   kVanished = 24,  // some source objects vanished, nothing worse
-  kDeleteLimit = 25,
+  kDeleteLimit = 25,  // --max-delete left deletions out, nothing worse
   kTimeout = 30,
   // Of the remote shell itself, handed through.
   kRemoteNotRun = 126,

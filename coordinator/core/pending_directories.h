@@ -56,6 +56,7 @@ enum class DirectoryPlan : uint8_t {
   kLeave,       // read past it: protected, not entered, or not to be deleted
   kMakeWay,     // a destination directory where the source has something else
   kBlocked,     // at the source, but the destination directory cannot be used
+  kKept,        // at the source, but the destination keeps something else of that name (--ignore-existing)
 };
 
 // Whether a side's manifest will have this directory.
@@ -80,13 +81,14 @@ class PendingDirectories {
     uint64_t end = 0;
     uint64_t number = 0;      // of the directory
     bool may_delete = false;  // extraneous subdirectories go
+    bool goes = false;        // the directory itself is to be deleted
   };
   static constexpr size_t kMemoryBytes = size_t{4} << 20;
 
   PendingDirectories(Driver* driver, std::string directory) : stack_(driver, std::move(directory), kMemoryBytes) {}
 
   // Begins a level; Add() fills it until the next call of Next().
-  void PushLevel(uint64_t number) { levels_.push_back({stack_.size(), stack_.size(), stack_.size(), number, false}); }
+  void PushLevel(uint64_t number) { levels_.push_back({stack_.size(), stack_.size(), stack_.size(), number}); }
   absl::Status Add(const PendingDirectory& directory);
   Level& top() { return levels_.back(); }
   // The next subdirectory of the top level; nullopt when it has no more.

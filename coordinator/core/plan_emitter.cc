@@ -57,6 +57,7 @@ PlannedAction PlanEmitter::Delete(RelPath path, Entry existing) {
 
 absl::Status PlanEmitter::Emit(Phase phase, PlannedAction planned) {
   planned.phase = phase;
+  if (hold_ && phase == Phase::kCreate) return hold_(planned);
   CountAction(planned);
   planned.action.id = counters_.actions;
   return sink_->OnAction(std::move(planned));
@@ -114,6 +115,13 @@ absl::Status PlanEmitter::Skip(SkipReason reason, const RelPath& path, FileType 
     case SkipReason::kSpecialOff: ++counters_.skipped_options; break;
     case SkipReason::kNoMknod: ++counters_.skipped_devices; break;
     case SkipReason::kBelowProblem: ++counters_.skipped_below_problem; break;
+    case SkipReason::kNotExisting:
+    case SkipReason::kExists:
+    case SkipReason::kNewer:
+    case SkipReason::kTooLarge:
+    case SkipReason::kTooSmall:
+    case SkipReason::kUnsafeLink: ++counters_.skipped_by_rule; break;
+    case SkipReason::kDeleteLimit: ++counters_.skipped_deletes; break;
     case SkipReason::kNotEmpty:
     case SkipReason::kMountPoint: break;
   }

@@ -4,6 +4,7 @@
 // differences});
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,6 +17,10 @@ class PlanEmitter {
  public:
   // To be called before anything else; `sink` outlives the emitter's use.
   void SetSink(PlanSink* sink) { sink_ = sink; }
+
+  // Creations go to `take` instead of the sink, until ReleaseCreates().
+  void HoldCreates(std::function<absl::Status(const PlannedAction&)> take) { hold_ = std::move(take); }
+  void ReleaseCreates() { hold_ = nullptr; }
 
   // Actions without an id yet. `source` and `existing` are taken over.
   static PlannedAction MakeDirectory(RelPath path, Entry source, std::optional<Entry> existing,
@@ -47,6 +52,7 @@ class PlanEmitter {
   void CountAction(const PlannedAction& planned);
 
   PlanSink* sink_ = nullptr;
+  std::function<absl::Status(const PlannedAction&)> hold_;
   PlanCounters counters_;
 };
 

@@ -29,8 +29,11 @@ class Planner::Impl : public LinkPlan {
   absl::Status Run(ManifestStream& source, ManifestStream& destination, PlanSink& sink) {
     emitter_.SetSink(&sink);
     CountPruned();
-    DeferredActions deferred(driver_, spool_directory_);
+    DeferredActions deferred(driver_, spool_directory_, options_.rules);
     deferred_ = &deferred;
+    if (options_.rules.delete_timing == DeleteTiming::kBefore) {
+      emitter_.HoldCreates([&deferred](const PlannedAction& planned) { return deferred.AddCreate(planned); });
+    }
     LinkGroups links(driver_, spool_directory_);
     ManifestCursor source_cursor(Side::kSource, &source);
     ManifestCursor destination_cursor(Side::kDestination, &destination);
@@ -40,6 +43,7 @@ class Planner::Impl : public LinkPlan {
       US_RETURN_IF_ERROR(merge.Run());
     }
     US_RETURN_IF_ERROR(links.Resolve(*this));
+    emitter_.ReleaseCreates();
     return deferred.EmitAll(emitter_);
   }
 

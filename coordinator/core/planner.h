@@ -8,7 +8,7 @@
 //
 // Order of what it emits: kCreate (parents before children) → kLink (hard-link groups) → kDelete (children before
 // parents) → kCreate and kLink again (objects whose name a directory held until the deletes) → kDirectoryMetadata
-// (deepest first). docs/consistency.md says what each rule is for.
+// (deepest first). With DeleteTiming::kBefore the deletes come first. docs/consistency.md says what each rule is for.
 //
 // Thread rule: one thread. Use:
 //   Planner planner(options, driver, spool_directory);
@@ -38,8 +38,34 @@ enum class BasisUse : uint8_t {
   kLink      // what is equal there becomes a hard link of it
 };
 
+// When objects that only the destination has are removed. Within a run the plan is the same; what differs is which phase comes
+// first, so what a run that stops half way has done, and how much room it needs.
+enum class DeleteTiming : uint8_t {
+  kAfter = 1,  // after everything was created and updated
+  kBefore,     // before anything is: creations wait until both trees are known
+};
+
+// Which objects of the source are acted upon at all, and how far deletions go: rsync's switches of these names.
+struct TransferRules {
+  bool update = false;           // a regular file that is newer at the destination stays as it is
+  bool existing_only = false;    // nothing is created where nothing is (--existing)
+  bool ignore_existing = false;  // what exists stays as it is; directories are gone through and keep their metadata in step
+  // Regular files larger or smaller than these stay as they are at the destination, or missing.
+  std::optional<uint64_t> max_size;
+  std::optional<uint64_t> min_size;
+  bool safe_links = false;  // symlinks that may lead out of the tree (link_safety.h) stay as they are at the destination
+  bool prune_empty_directories = false;  // directories of the source with nothing but directories below them do not exist
+  // Deletions beyond this many are left out and told (kDeleteLimit, exit 25). What makes way for another type counts for what
+  // is in it, not for itself.
+  std::optional<uint64_t> max_delete;
+  // Deletes also where the source's listing has errors. Otherwise nothing is deleted in a directory that was not listed whole.
+  bool ignore_errors = false;
+  DeleteTiming delete_timing = DeleteTiming::kAfter;
+};
+
 struct PlanOptions {
   ComparePolicy policy;
+  TransferRules rules;
   bool delete_extraneous = false;  // remove what the source does not have
   bool force_delete = false;  // a non-empty directory may make way for another type, even without delete_extraneous
   bool preserve_hard_links = true;  // false: every name becomes its own file
@@ -83,6 +109,15 @@ enum class SkipReason : uint8_t {
   kBelowProblem,  // below a destination directory that could not be read or made
   kNotEmpty,      // only at the destination, and something in it stays (filter rules, an unreadable directory): never deleted
   kMountPoint,    // only at the destination and not entered (--one-file-system): never deleted
+  // By TransferRules:
+  kNotExisting,  // existing_only; of a directory, all below it is left out with it
+  kExists,       // ignore_existing
+  kNewer,        // update
+  kTooLarge,
+  kTooSmall,
+  kUnsafeLink,   // safe_links
+  kDeleteLimit,  // a deletion beyond max_delete
+  kNotEmpty,     // a directory that would be deleted, but the limit kept something in it
 };
 
 // An action as planned, with the reasons.
@@ -132,6 +167,8 @@ struct PlanCounters {
   uint64_t skipped_options = 0;  // kinds switched off by an option
   uint64_t skipped_devices = 0;  // kNoMknod
   uint64_t skipped_below_problem = 0;
+  uint64_t skipped_by_rule = 0;     // kNotExisting to kUnsafeLink
+  uint64_t skipped_deletes = 0;     // kDeleteLimit: not 0 means exit 25
   // Objects whose source state differs in what the destination cannot set and nobody named (compare.h). The agent
   // counts the attributes that it leaves out itself; these here are the numbers to report.
   uint64_t skipped_owner = 0;

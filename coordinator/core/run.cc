@@ -15,6 +15,7 @@
 #include "coordinator/core/overlap.h"
 #include "coordinator/core/run_events.h"
 #include "coordinator/core/source_removals.h"
+#include "coordinator/core/source_view.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/ring/driver.h"
@@ -84,6 +85,9 @@ PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& des
   options.tell_unchanged = RemovesSources(request);
   if (request.backup && !request.backup->directory) options.backup_suffix = request.backup->suffix;
   if (request.backup) options.backup_directory = request.backup->inside;
+  options.policy.size_only = request.size_only;
+  options.policy.ignore_times = request.ignore_times;
+  options.rules = request.rules;
   return options;
 }
 
@@ -126,7 +130,8 @@ class Run final : public PlanSink {
   bool BothHave(std::string_view feature) const {
     return HasFeature(source_hello_.features, feature) && HasFeature(destination_hello_.features, feature);
   }
-  std::optional<FoldRules> ChooseFolding() const;
+  std::optional<FoldRules> ChooseFolding(const SourceView& view) const;
+  absl::Status PrepareView(SourceView* view);
   absl::StatusOr<IndexDifference> CompareIndexes(bool folds);
   absl::Status NothingToDo(const TreeTotals& below);
   absl::Status Conclude();
@@ -277,6 +282,10 @@ absl::Status Run::CheckFeatures(const AgentLink& link, const HelloReply& hello) 
   // By default, and off, it does what it can do.
   if (request_.direct_io == DirectIoMode::kOn && !HasFeature(hello.features, kDirectIoFeature)) missing = "direct I/O";
   if (!request_.filters.empty() && !HasFeature(hello.features, kFiltersFeature)) missing = "filter rules";
+  const MetadataSelection& selection = request_.selection;
+  const bool ruled = !selection.directory_times || !selection.link_times || selection.executability ||
+                     selection.modify_window_s.has_value();
+  if (ruled && !HasFeature(hello.features, kMetadataRulesFeature)) missing = "omitted times, a time window or --executability";
   if (limited && !HasFeature(hello.features, kLimitsFeature)) missing = "limits of rate, jobs or priority";
   if (compression_.mode != CompressionMode::kOff && !HasFeature(hello.features, kCompressionFeature)) {
     if (compression_.mode == CompressionMode::kFixed) missing = "compression";
@@ -345,9 +354,10 @@ absl::Status Run::OpenSessions() {
 }
 
 // Digests stand for entries only where equal entries need nothing at all: not where kinds are left out one by one, nor where
-// contents decide. Into a directory that has just been made nothing is equal.
-std::optional<FoldRules> Run::ChooseFolding() const {
-  const bool whole = request_.symlinks && request_.devices && request_.specials;
+// contents decide or times do not, nor where the planner sees other entries than the source sends. Into a directory that has just been made nothing is equal.
+std::optional<FoldRules> Run::ChooseFolding(const SourceView& view) const {
+  const bool whole = request_.symlinks && request_.devices && request_.specials && !request_.ignore_times &&
+                     !request_.rules.safe_links && view.IsPlain();
   const bool by_content = request_.checksum || request_.mode == SyncMode::kVerify;
   if (!request_.fold_listings || !request_.basis.empty() || RemovesSources(request_) || !whole || by_content || !BothHave(kFoldFeature) ||
       !destination_opened_.exists || destination_opened_.created) {
@@ -361,12 +371,33 @@ std::optional<FoldRules> Run::ChooseFolding() const {
   return rules;
 }
 
+// Before anything is planned: what names stand for.
+absl::Status Run::PrepareView(SourceView* view) {
+  for (const auto& [link, hello] : {std::pair(&source_, &source_hello_), std::pair(&destination_, &destination_hello_)}) {
+    if (!view->NeedsNames() || HasFeature(hello->features, kNamesFeature)) continue;
+    events_.Fail({ExitCode::kVersion, link == &source_ ? Side::kSource : Side::kDestination,
+                  std::string(link->name()) + " is too old to map users and groups by name; --numeric-ids does without"});
+    return absl::CancelledError("a feature is missing");
+  }
+  const absl::Status prepared = view->Prepare();
+  if (absl::IsNotFound(prepared)) {
+    events_.Fail({ExitCode::kUsage, Side::kDestination, std::string(ToStd(prepared.message()))});
+    return absl::CancelledError("an unknown name");
+  }
+  return prepared;
+}
+
 absl::Status Run::PlanAndApply() {
   DriverOptions driver_options;
   driver_options.backend = IoBackend::kThreads;  // the planner makes inline calls only
   driver_options.pool_threads = 1;
   US_ASSIGN_OR_RETURN(DriverChoice driver, MakeDriver(driver_options));
-  const std::optional<FoldRules> fold = ChooseFolding();
+  const std::string& domain = source_opened_.name_domain;
+  SourceView view(request_, !domain.empty() && domain == destination_opened_.name_domain,
+                  [this](const NameQuery& query) { return source_.AskNames(query); },
+                  [this](const NameQuery& query) { return destination_.AskNames(query); });
+  US_RETURN_IF_ERROR(PrepareView(&view));
+  const std::optional<FoldRules> fold = ChooseFolding(view);
   US_ASSIGN_OR_RETURN(IndexDifference difference, CompareIndexes(fold.has_value()));
   if (difference.usable && difference.directories.empty()) return NothingToDo(difference.equal);
   StartManifest start{.fold = fold};
@@ -393,7 +424,8 @@ absl::Status Run::PlanAndApply() {
   FoldedManifests folded(&source_, &destination_, &arrivals_, before_waiting);
   const absl::Status planned =
       fold ? planner.Run(folded.source(), folded.destination(), *this)
-           : planner.Run(source_, exists ? static_cast<ManifestStream&>(destination_) : nothing, *this);
+           : planner.Run(view.Over(source_, driver.driver.get()),
+                         exists ? static_cast<ManifestStream&>(destination_) : nothing, *this);
   PublishCounters(false);
   planner_ = nullptr;
   bases_.Stop();
@@ -611,6 +643,8 @@ SyncOutcome Run::Summarize() const {
     outcome.error_side = failure->side;
   } else {
     outcome.exit_code = ExitCodeForProblems(outcome.problems);
+    const bool limited = outcome.plan.skipped_deletes > 0 && outcome.exit_code == ExitCode::kOk;
+    if (limited) outcome.exit_code = ExitCode::kDeleteLimit;
   }
   return outcome;
 }

@@ -21,8 +21,11 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "coordinator/core/exit_code.h"
+#include "coordinator/core/id_rules.h"
+#include "coordinator/core/mode_changes.h"
 #include "coordinator/core/observer.h"
 #include "coordinator/core/planner.h"
+#include "coordinator/core/rewritten_manifest.h"
 #include "engine/coro/cancel.h"
 #include "proto/transport.h"
 
@@ -103,6 +106,17 @@ struct SyncRequest {
   bool specials = true;
   bool explicit_devices = false;
   bool omit_root_metadata = false;
+  bool size_only = false;     // as in ComparePolicy
+  bool ignore_times = false;
+  // --prune-empty-dirs holds the whole source manifest back until its end has come.
+  TransferRules rules;
+  // Owners and groups by number, or by name where the destination knows it; then --usermap and --groupmap (or --chown). Names
+  // that a rule leads to and the destination does not know end the run (kUsage). Entries of ACLs keep their numbers.
+  bool numeric_ids = true;
+  IdRules owner_map;
+  IdRules group_map;
+  ModeChanges mode_changes;  // --chmod
+  LinkMunging link_munging = LinkMunging::kNone;
 
   // What is no directory and reached the asked state is removed at the source, at the end.
   bool remove_source_files = false;

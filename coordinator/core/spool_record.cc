@@ -13,6 +13,9 @@ enum EntryBits : uint64_t {
   kHasContent = 1 << 5,
   kNotEntered = 1 << 6,
   kHasError = 1 << 7,
+  kPruned = 1 << 8,
+  kUnsettled = 1 << 9,
+  kImplied = 1 << 10,
 };
 
 }  // namespace
@@ -53,7 +56,9 @@ void RecordWriter::PutEntry(const Entry& entry) {
             (entry.xattr_digest.is_zero() ? 0 : kHasXattrs) |
             (entry.capability_digest.is_zero() ? 0 : kHasCapabilities) |
             (entry.trusted_digest.is_zero() ? 0 : kHasTrusted) | (entry.content_digest ? kHasContent : 0) |
-            (entry.not_entered ? kNotEntered : 0) | (entry.error != 0 ? kHasError : 0));
+            (entry.not_entered ? kNotEntered : 0) | (entry.error != 0 ? kHasError : 0) |
+            (entry.pruned ? kPruned : 0) | (entry.unsettled ? kUnsettled : 0) |
+            (entry.implied ? kImplied : 0));
   PutBytes(entry.name);
   PutNumber(entry.mode);
   PutNumber(entry.uid);
@@ -194,6 +199,9 @@ Entry RecordReader::GetEntry() {
   if (bits & kHasContent) entry.content_digest = GetDigest();
   if (bits & kHasError) entry.error = static_cast<int>(GetNumber());
   entry.not_entered = (bits & kNotEntered) != 0;
+  entry.pruned = (bits & kPruned) != 0;
+  entry.unsettled = (bits & kUnsettled) != 0;
+  entry.implied = (bits & kImplied) != 0;
   return entry;
 }
 

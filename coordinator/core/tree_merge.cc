@@ -52,14 +52,18 @@ absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPat
   current_.path = std::move(path);
   current_.number = ++directories_;
   current_.plan = directory.plan;
-  if (!pending_.empty()) current_.parent = pending_.top().number;
+  DeletePlace place = directory.plan == DirectoryPlan::kMakeWay ? DeletePlace::kMakesWay : DeletePlace::kTop;
+  if (!pending_.empty()) {
+    current_.parent = pending_.top().number;
+    if (pending_.top().goes) place = DeletePlace::kNested;
+  }
   pending_.PushLevel(current_.number);
   US_RETURN_IF_ERROR(EnterBoth(directory));
   if (current_.plan == DirectoryPlan::kMakeWay) US_RETURN_IF_ERROR(MakeWay(directory));
   // Number 0: no listing takes this delete back, the proof was there before (or the source has another object of that
   // name).
   if (current_.plan == DirectoryPlan::kExtraneous) {
-    US_RETURN_IF_ERROR(deferred_.AddDelete(0, current_.path, destination_.self()));
+    US_RETURN_IF_ERROR(deferred_.AddDelete(0, place, current_.path, destination_.self()));
     if (options_.backup_directory && options_.backup_directory->IsWithin(current_.path)) US_RETURN_IF_ERROR(KeepCurrent());
   }
   if (current_.plan == DirectoryPlan::kMerge && current_.has_source && current_.has_destination &&
@@ -173,12 +177,13 @@ absl::Status TreeMerge::Visit(Entry* source, Entry* destination) {
         US_RETURN_IF_ERROR(emitter_.Skip(SkipReason::kBelowProblem, PathOf(*source), source->type));
       }
       return VisitIgnored(source, destination, DirectoryPlan::kBlocked);
+    case DirectoryPlan::kKept: return VisitKept(*source);
   }
   return absl::OkStatus();
 }
 
 absl::Status TreeMerge::ReportListings() {
-  if (current_.has_source && current_.plan != DirectoryPlan::kLeave) {
+  if (current_.has_source && current_.plan != DirectoryPlan::kLeave && current_.plan != DirectoryPlan::kKept) {
     if (source_.listing_error() != 0) {
       US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kSource, source_.listing_error(), current_.path, "list"));
     } else if (source_.self().error != 0) {
@@ -202,7 +207,7 @@ absl::Status TreeMerge::FinishDirectory(const PendingDirectory& directory) {
   switch (current_.plan) {
     case DirectoryPlan::kMerge:
     case DirectoryPlan::kCreate:
-      may_delete = current_.has_source && source_.listing_error() == 0;
+      may_delete = current_.has_source && ListedWhole();
       if (!may_delete && current_.recorded_delete) US_RETURN_IF_ERROR(deferred_.VoidDeletes(current_.number));
       if (!may_delete) current_.recorded_delete = false;
       break;
@@ -210,6 +215,7 @@ absl::Status TreeMerge::FinishDirectory(const PendingDirectory& directory) {
     default: break;
   }
   pending_.top().may_delete = may_delete;
+  pending_.top().goes = current_.plan == DirectoryPlan::kExtraneous;
   if (current_.recorded_delete) current_.touched = true;
   return PlanDirectoryMetadata(directory);
 }

@@ -49,6 +49,7 @@ class TreeMerge {
     bool maybe_touched = false;  // ... if a hard link or a type change turns out to need something
     bool recorded_delete = false;
     bool kept = false;           // kExtraneous: something in it stays
+    bool told_kept = false;  // kKept: the problem was told
   };
 
   absl::Status MergeDirectory(const PendingDirectory& directory, RelPath path);
@@ -70,6 +71,7 @@ class TreeMerge {
   // Something in the current directory stays: if it was to go, it stays too.
   absl::Status KeepCurrent();
   absl::Status ReportPruned(const RelPath& path);
+  absl::Status VisitKept(const Entry& source);
   absl::Status VisitIgnored(const Entry* source, const Entry* destination, DirectoryPlan plan);
   absl::Status PairDirectories(Entry& source, Entry& destination);
   absl::Status PairSameType(Entry& source, Entry& destination);
@@ -82,6 +84,11 @@ class TreeMerge {
   absl::Status UseBasis(Entry& source, std::optional<Entry> destination, BasisMatch match);
   // The reason to leave out `source`, if there is one; `destination` is null or what has that name.
   std::optional<SkipReason> SkipReasonFor(const Entry& source, const Entry* destination) const;
+  // The same by options_.rules; of a directory, all below it is left out too.
+  std::optional<SkipReason> RuleAgainst(const Entry& source, const Entry* destination) const;
+  // The source's listing says all that is there, or is to be taken as if it did.
+  bool ListedWhole() const { return source_.listing_error() == 0 || options_.rules.ignore_errors; }
+  absl::Status LeaveOutByRule(SkipReason reason, const Entry& source, const Entry* destination);
   // Tells that `source` is left out, or that it should not have been.
   absl::Status LeaveOut(SkipReason reason, const Entry& source);
 

@@ -1,6 +1,7 @@
 // What TreeMerge decides for one name.
 #include <utility>
 
+#include "coordinator/core/link_safety.h"
 #include "coordinator/core/tree_merge.h"
 
 #include <cerrno>
@@ -39,6 +40,46 @@ std::optional<SkipReason> TreeMerge::SkipReasonFor(const Entry& source, const En
   return there ? std::nullopt : std::optional(SkipReason::kNoMknod);
 }
 
+std::optional<SkipReason> TreeMerge::RuleAgainst(const Entry& source, const Entry* destination) const {
+  const TransferRules& rules = options_.rules;
+  if (destination == nullptr && rules.existing_only) return SkipReason::kNotExisting;
+  const bool both_directories = IsDirectory(&source) && IsDirectory(destination);
+  if (destination != nullptr && rules.ignore_existing && !both_directories) return SkipReason::kExists;
+  if (source.type == FileType::kSymlink && rules.safe_links && IsUnsafeLink(source.symlink_target, current_.path.depth())) {
+    return SkipReason::kUnsafeLink;
+  }
+  if (source.type != FileType::kRegular) return std::nullopt;
+  if (rules.max_size && source.size_bytes > *rules.max_size) return SkipReason::kTooLarge;
+  if (rules.min_size && source.size_bytes < *rules.min_size) return SkipReason::kTooSmall;
+  if (!rules.update || destination == nullptr || destination->type != FileType::kRegular) return std::nullopt;
+  const bool newer = destination->mtime > source.mtime && !options_.policy.SameKeptTime(source.mtime, destination->mtime);
+  // Within a window that is not zero, what is not older counts as newer, as with rsync.
+  const std::optional<uint32_t> window = options_.policy.selection.modify_window_s;
+  const auto ahead_s = static_cast<__int128>(source.mtime.seconds) - destination->mtime.seconds;
+  const bool level = window.value_or(0) > 0 && ahead_s < *window;
+  return newer || level ? std::optional(SkipReason::kNewer) : std::nullopt;
+}
+
+absl::Status TreeMerge::LeaveOutByRule(SkipReason reason, const Entry& source, const Entry* destination) {
+  US_RETURN_IF_ERROR(emitter_.Skip(reason, PathOf(source), source.type));
+  if (reason == SkipReason::kExists && IsDirectory(&source)) {
+    US_RETURN_IF_ERROR(VisitIgnored(&source, nullptr, DirectoryPlan::kKept));
+    return absl::OkStatus();
+  }
+  return VisitIgnored(&source, destination, DirectoryPlan::kLeave);
+}
+
+// Below a directory of the source whose name something else has at the destination, and keeps.
+absl::Status TreeMerge::VisitKept(const Entry& source) {
+  if (!current_.told_kept) {
+    current_.told_kept = true;
+    US_RETURN_IF_ERROR(emitter_.Problem(Side::kDestination, ENOTDIR, current_.path, "mkdir",
+                                        "it exists and is left as it is (--ignore-existing)"));
+  }
+  US_RETURN_IF_ERROR(emitter_.Skip(SkipReason::kBelowProblem, PathOf(source), source.type));
+  return VisitIgnored(&source, nullptr, DirectoryPlan::kKept);
+}
+
 absl::Status TreeMerge::LeaveOut(SkipReason reason, const Entry& source) {
   // A device that was asked for by name and cannot be made did not reach the asked state.
   if (reason == SkipReason::kNoMknod && options_.explicit_devices) {
@@ -61,7 +102,7 @@ absl::Status TreeMerge::VisitIgnored(const Entry* source, const Entry* destinati
 
 absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
   // An error that shows only in a later batch takes the deletes back (FinishDirectory).
-  const bool proven_absent = current_.has_source && source_.listing_error() == 0;
+  const bool proven_absent = current_.has_source && ListedWhole();
   const bool remove = current_.plan == DirectoryPlan::kExtraneous || (options_.delete_extraneous && proven_absent);
   if (!remove) return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
   const bool parent_goes = current_.plan == DirectoryPlan::kExtraneous;
@@ -89,7 +130,8 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
   if (IsDirectory(&destination)) return VisitIgnored(nullptr, &destination, DirectoryPlan::kExtraneous);
   // Its backup stays in the directory.
   if (!options_.backup_suffix.empty()) US_RETURN_IF_ERROR(KeepCurrent());
-  return deferred_.AddDelete(current_.number, path, destination);
+  const bool nested = current_.plan == DirectoryPlan::kExtraneous;
+  return deferred_.AddDelete(current_.number, nested ? DeletePlace::kNested : DeletePlace::kTop, path, destination);
 }
 
 bool TreeMerge::IsBackup(const RelPath& path) const {
@@ -116,6 +158,7 @@ absl::Status TreeMerge::VisitNew(Entry& source) {
   if (const std::optional<SkipReason> reason = SkipReasonFor(source, nullptr)) {
     return LeaveOut(*reason, source);
   }
+  if (const std::optional<SkipReason> rule = RuleAgainst(source, nullptr)) return LeaveOutByRule(*rule, source, nullptr);
   Differences differences = CompareMissing(source, options_.policy);
   emitter_.CountLeftOut(differences);
   US_ASSIGN_OR_RETURN(std::optional<BasisMatch> match, FindBasis(source, nullptr));
@@ -138,6 +181,9 @@ absl::Status TreeMerge::VisitPair(Entry& source, Entry& destination) {
   if (source.error != 0) {
     US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kSource, source.error, PathOf(source), "stat"));
     return VisitIgnored(&source, &destination, DirectoryPlan::kLeave);
+  }
+  if (const std::optional<SkipReason> rule = RuleAgainst(source, &destination)) {
+    return LeaveOutByRule(*rule, source, &destination);
   }
   if (const std::optional<SkipReason> reason = SkipReasonFor(source, &destination)) {
     US_RETURN_IF_ERROR(LeaveOut(*reason, source));

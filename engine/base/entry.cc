@@ -2,6 +2,8 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
+
 namespace uringsync {
 
 std::optional<FileType> FileTypeFromMode(uint32_t st_mode) {
@@ -41,6 +43,21 @@ const char* FileTypeName(FileType type) {
     case FileType::kCharDevice: return "character device";
   }
   return "object of an unknown type";
+}
+
+bool MetadataSelection::WithinWindow(const FileTime& a, const FileTime& b) const {
+  if (a == b) return true;
+  if (!modify_window_s) return false;
+  const auto [early, late] = std::minmax(a.seconds, b.seconds);
+  // Unsigned: the distance of two times may be larger than either type of time.
+  return static_cast<uint64_t>(late) - static_cast<uint64_t>(early) <= *modify_window_s;
+}
+
+uint32_t WithExecutability(uint32_t mode, uint32_t source_mode) {
+  constexpr uint32_t kExecute = 0111;
+  constexpr uint32_t kRead = 0444;
+  if ((source_mode & kExecute) == 0) return mode & ~kExecute;
+  return (mode & kExecute) != 0 ? mode : mode | (mode & kRead) >> 2;
 }
 
 Digest128 XattrDigest(const XattrList& xattrs) {

@@ -63,6 +63,21 @@ struct MetadataSelection {
   bool explicit_owner = false;  // ownership was named by an option: failing to set it is a problem, not a shrug
   bool explicit_privileged_xattrs = false;
   std::vector<std::string> extra_xattrs;  // exact names that are otherwise left out (lustre.*, trusted.lov, system.nfs4_acl)
+  bool directory_times = true;  // with `mtime`: of directories too
+  bool link_times = true;       // with `mtime`: of symlinks too
+  // Without `mode`: a file that exists gets or loses its execute permissions as the source's has some or none.
+  bool executability = false;
+  // Modification times whose whole seconds are at most so far apart are one time. Unset: to the nanosecond, as far as the
+  // destination keeps them.
+  std::optional<uint32_t> modify_window_s;
+
+  // Whether the modification time of an object of this type is kept.
+  bool KeepsTime(FileType type) const {
+    if (type == FileType::kDirectory) return mtime && directory_times;
+    return mtime && (link_times || type != FileType::kSymlink);
+  }
+  // Whether `a` and `b` are one modification time by modify_window_s.
+  bool WithinWindow(const FileTime& a, const FileTime& b) const;
   friend bool operator==(const MetadataSelection&, const MetadataSelection&) = default;
 };
 
@@ -72,6 +87,10 @@ enum class Protection : uint8_t {
   kUnlessParentGoes,  // by perishable rules: it goes with a directory that is deleted
   kAlways,
 };
+
+// `mode` of a file that exists, with execute permissions as a source of `source_mode` wants them (--executability): none where the
+// source has none; where only the source has some, wherever reading is permitted.
+uint32_t WithExecutability(uint32_t mode, uint32_t source_mode);
 
 struct Entry {
   std::string name;  // validated component; empty for the root itself

@@ -264,11 +264,25 @@ class Applier {
     Record(Chmod(mode), "fchmod");
   }
 
+  // `mode` of an object that exists, or existed, where only its being executable is kept.
+  uint32_t Executable(uint32_t mode) const {
+    const bool kept = selection_.executability && wanted_.type == FileType::kRegular;
+    return kept ? WithExecutability(mode, wanted_.mode) : mode;
+  }
+
   void ApplyUnselectedMode(bool bits_dropped) {
     std::optional<uint32_t> mode = restore_mode_;
+    if (!request_.fresh && !mode_is_of_acl_) {
+      const uint32_t now = mode.value_or(now_.mode);
+      if (Executable(now) != now) mode = Executable(now);
+    }
     if (request_.fresh && !mode_is_of_acl_) {
       mode = wanted_.mode & 0777 & request_.creation_mask;
-      if (request_.unselected_mode.has_value()) mode = *request_.unselected_mode & ~kSpecialBits & kPermissionMask;
+      // What a directory has of it at this point it has inherited, which belongs to a plain creation.
+      if (now_.type == FileType::kDirectory) *mode |= now_.mode & S_ISGID;
+      if (request_.unselected_mode.has_value()) {
+        mode = Executable(*request_.unselected_mode) & ~kSpecialBits & kPermissionMask;
+      }
     } else if (bits_dropped && !mode.has_value()) {
       mode = now_.mode;
     }
@@ -283,7 +297,9 @@ class Applier {
   }
 
   void ApplyTimes() {
-    const bool mtime = selection_.mtime && wanted_.mtime != now_.mtime;
+    // What was made just now has a time that means nothing, however near it is.
+    const bool same_mtime = request_.fresh ? wanted_.mtime == now_.mtime : selection_.WithinWindow(wanted_.mtime, now_.mtime);
+    const bool mtime = selection_.KeepsTime(now_.type) && !same_mtime;
     const bool atime = selection_.atime && wanted_.atime.has_value() && wanted_.atime != now_.atime;
     if (!mtime && !atime) return;
     Record(static_cast<int>(-StatusErrno(uringsync::ApplyTimes(driver_, object_, wanted_, selection_))), "utimensat");
@@ -372,7 +388,7 @@ absl::Status ApplyMetadata(XattrAccess* xattrs, ObjectHandle object, const Metad
 absl::Status ApplyTimes(Driver* driver, ObjectHandle object, const Entry& wanted, const MetadataSelection& selection) {
   timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, {.tv_sec = 0, .tv_nsec = UTIME_OMIT}};
   if (selection.atime && wanted.atime.has_value()) times[0] = TimespecOf(*wanted.atime);
-  if (selection.mtime) times[1] = TimespecOf(wanted.mtime);
+  if (selection.KeepsTime(wanted.type)) times[1] = TimespecOf(wanted.mtime);
   return sys::SysStatus(SetTimes(driver, object, times), "utimensat");
 }
 

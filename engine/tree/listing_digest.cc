@@ -1,5 +1,7 @@
 #include "engine/tree/listing_digest.h"
 
+#include <algorithm>
+
 namespace uringsync {
 namespace {
 
@@ -36,8 +38,17 @@ void Append(const T& value, std::string* out) {
   out->append(reinterpret_cast<const char*>(&value), sizeof(value));
 }
 
+constexpr uint32_t kExecute = 0111;
+constexpr uint32_t kSecond = 1'000'000'000;
+
 FileTime KeptTime(const FileTime& time, const DigestRules& rules) {
   return TruncateTime(rules.time_range.Clamp(time), rules.time_granularity_ns);
+}
+
+// As far as it is compared: where a window is given, equal seconds are equal times (and digests prove equality only).
+FileTime ComparedTime(const FileTime& time, const DigestRules& rules) {
+  const FileTime kept = KeptTime(time, rules);
+  return rules.selection.modify_window_s ? TruncateTime(kept, std::max(kSecond, rules.time_granularity_ns)) : kept;
 }
 
 bool IsDevice(const Entry& entry) {
@@ -69,12 +80,13 @@ void AppendCanonical(const Entry& entry, const DigestRules& rules, std::string* 
   fixed.parts = PartsOf(entry, selection);
   if (entry.type == FileType::kRegular) fixed.size_bytes = entry.size_bytes;
   // The time of a file tells its contents, whether it is kept or not.
-  if (selection.mtime || entry.type == FileType::kRegular) {
-    const FileTime mtime = KeptTime(entry.mtime, rules);
+  if (selection.KeepsTime(entry.type) || entry.type == FileType::kRegular) {
+    const FileTime mtime = ComparedTime(entry.mtime, rules);
     fixed.mtime_seconds = mtime.seconds;
     fixed.mtime_nanoseconds = mtime.nanoseconds;
   }
   if (selection.mode && entry.type != FileType::kSymlink) fixed.mode = entry.mode;
+  if (!selection.mode && selection.executability && entry.type == FileType::kRegular) fixed.mode = entry.mode & kExecute ? 1 : 0;
   if (selection.owner) fixed.uid = entry.uid;
   if (selection.group) fixed.gid = entry.gid;
   Append(fixed, out);

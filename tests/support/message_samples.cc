@@ -211,6 +211,26 @@ PathReply MessageSamples::AnyPathReply() {
   return reply;
 }
 
+NameQuery MessageSamples::AnyNameQuery() {
+  NameQuery query;
+  for (uint64_t rows = Number(5); rows > 0; --rows) query.uids.push_back(static_cast<uint32_t>(random_()));
+  for (uint64_t rows = Number(5); rows > 0; --rows) query.gids.push_back(static_cast<uint32_t>(random_()));
+  for (uint64_t rows = Number(5); rows > 0; --rows) query.users.push_back(Name());
+  for (uint64_t rows = Number(5); rows > 0; --rows) query.groups.push_back(Name());
+  return query;
+}
+
+NameReply MessageSamples::AnyNameReply() {
+  const auto id = [this] { return Coin() ? std::optional(static_cast<uint32_t>(random_())) : std::nullopt; };
+  NameReply reply;
+  for (uint64_t rows = Number(5); rows > 0; --rows) reply.user_names.push_back(Coin() ? "" : Name());
+  for (uint64_t rows = Number(5); rows > 0; --rows) reply.group_names.push_back(Name());
+  for (uint64_t rows = Number(5); rows > 0; --rows) reply.user_ids.push_back(id());
+  for (uint64_t rows = Number(5); rows > 0; --rows) reply.group_ids.push_back(id());
+  reply.group_ids.push_back(UINT32_MAX);
+  return reply;
+}
+
 ClientMessage MessageSamples::AnyManifestRequest() {
   switch (Number(4)) {
     case 0: return ListingVerdicts{.through = 20, .expand = {1 + Number(5), 7 + Number(14)}, .stop_folding = Coin()};
@@ -237,7 +257,8 @@ TreeReply MessageSamples::AnyTreeReply() {
 }
 
 ClientMessage MessageSamples::AnyClientMessage() {
-  switch (Number(11)) {
+  switch (Number(12)) {
+    case 11: return AnyNameQuery();
     case 10: return OperandBatch{.operands = Operands(Number(40)), .last = Coin()};
     case 9: return PathQuery{.root = Coin() ? "" : "data", .paths = {Name(), "a", ""}};
     case 8:
@@ -255,7 +276,8 @@ ClientMessage MessageSamples::AnyClientMessage() {
 }
 
 AgentMessage MessageSamples::AnyAgentMessage() {
-  switch (Number(12)) {
+  switch (Number(13)) {
+    case 12: return AnyNameReply();
     case 11: return AnyPathReply();
     case 10: return Notice{Text(80)};
     case 9: {
@@ -287,6 +309,7 @@ AgentMessage MessageSamples::AnyAgentMessage() {
                            .time_range = {-1 - static_cast<int64_t>(Number(9)), static_cast<int64_t>(Number(9))},
                            .notices = {Text(80)},
                            .host_id = "5c2d", .ancestors = {{1, Number(99)}, {random_(), 2}}};
+      if (Coin()) opened.name_domain = "5c2d";
       if (Coin()) opened.index_seed = random_();
       if (Coin()) opened.tree_roots = {{2, random_()}, {random_(), 7}};
       if (opened.exists) opened.root = EntryOfType("", FileType::kDirectory);

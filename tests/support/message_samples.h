@@ -25,6 +25,8 @@ class MessageSamples {
   TreeReply AnyTreeReply();
   std::vector<SourceOperand> Operands(size_t count);
   PathReply AnyPathReply();
+  NameQuery AnyNameQuery();
+  NameReply AnyNameReply();
   ClientMessage AnyClientMessage();
   AgentMessage AnyAgentMessage();
   uint64_t Number(uint64_t bound) { return bound == 0 ? 0 : std::uniform_int_distribution<uint64_t>(0, bound - 1)(random_); }

@@ -232,6 +232,81 @@ TEST(CompareTest, NewObjectsCountWhatTheyWillNotGet) {
   EXPECT_FALSE(CompareMissing(source, Privileged()).skipped_owner);
 }
 
+TEST(CompareTest, AWindowComparesWholeSeconds) {
+  ComparePolicy policy = Privileged();
+  const auto same = [&](FileTime a, FileTime b) { return policy.SameKeptTime(a, b) && policy.SameKeptTime(b, a); };
+  EXPECT_FALSE(same({1, 500}, {1, 200}));
+  policy.selection.modify_window_s = 0;
+  EXPECT_TRUE(same({1, 999'999'999}, {1, 0}));
+  EXPECT_FALSE(same({1, 999'999'999}, {2, 0}));
+  policy.selection.modify_window_s = 2;
+  EXPECT_TRUE(same({1, 0}, {3, 999'999'999}));
+  EXPECT_FALSE(same({1, 900'000'000}, {4, 100'000'000}));
+  EXPECT_FALSE(same({INT64_MIN, 0}, {INT64_MAX, 0}));
+}
+
+TEST(CompareTest, SizeOnlyLeavesContentsOfEqualSizeAlone) {
+  ComparePolicy policy = Privileged();
+  policy.size_only = true;
+  policy.ignore_times = true;  // size_only wins, as with rsync
+  Entry destination = File("x", 2);
+  destination.mtime = {5, 0};
+  const Differences differences = Compare(File("x", 1), destination, policy);
+  EXPECT_THAT(DifferenceNames(differences), ElementsAre("mtime"));
+  EXPECT_FALSE(differences.NeedsObject());
+  policy.selection.mtime = false;
+  EXPECT_TRUE(Compare(File("x", 1), destination, policy).empty());
+  destination.size_bytes = 11;
+  EXPECT_THAT(Names(File("x", 1), destination, policy), ElementsAre("size"));
+}
+
+TEST(CompareTest, IgnoreTimesTakesEveryFileAsChangedUnlessItsDigestSaysOtherwise) {
+  ComparePolicy policy = Privileged();
+  policy.ignore_times = true;
+  const Differences differences = Compare(File("x", 1), File("x", 2), policy);
+  EXPECT_THAT(DifferenceNames(differences), ElementsAre("unchecked"));
+  EXPECT_TRUE(differences.NeedsObject());
+  EXPECT_FALSE(differences.Has(Attribute::kMtime));
+  EXPECT_TRUE(Compare(Dir("d", 1), Dir("d", 2), policy).empty());
+  EXPECT_TRUE(Compare(MakeEntry("l", FileType::kSymlink, 1), MakeEntry("l", FileType::kSymlink, 2), policy).empty());
+  policy.checksum = true;
+  Entry source = File("x", 1);
+  source.content_digest = Digest128{1, 2};
+  EXPECT_TRUE(Compare(source, source, policy).empty());
+}
+
+TEST(CompareTest, TimesOfDirectoriesAndLinksCanBeLeftOut) {
+  ComparePolicy policy = Privileged();
+  for (const FileType type : {FileType::kDirectory, FileType::kSymlink, FileType::kFifo}) {
+    Entry destination = MakeEntry("x", type, 2);
+    destination.mtime = {1, 0};
+    policy.selection.directory_times = policy.selection.link_times = true;
+    EXPECT_THAT(Names(MakeEntry("x", type, 1), destination, policy), ElementsAre("mtime")) << FileTypeName(type);
+    policy.selection.directory_times = type != FileType::kDirectory;
+    policy.selection.link_times = type != FileType::kSymlink;
+    EXPECT_EQ(Compare(MakeEntry("x", type, 1), destination, policy).empty(), type != FileType::kFifo);
+  }
+}
+
+TEST(CompareTest, ExecutabilityAsksForSomeExecutePermissionOrNone) {
+  ComparePolicy policy = Privileged();
+  policy.selection.mode = false;
+  const auto differs = [&](uint32_t source_mode, uint32_t destination_mode) {
+    Entry source = File("x", 1);
+    Entry destination = File("x", 2);
+    source.mode = source_mode;
+    destination.mode = destination_mode;
+    return Compare(source, destination, policy).Has(Attribute::kMode);
+  };
+  EXPECT_FALSE(differs(0755, 0644));
+  policy.selection.executability = true;
+  EXPECT_TRUE(differs(0755, 0644));
+  EXPECT_TRUE(differs(0644, 0611));
+  EXPECT_FALSE(differs(0755, 0601));
+  EXPECT_FALSE(differs(0600, 0644));
+  EXPECT_TRUE(Compare(Dir("d", 1), Dir("d", 2), policy).empty());
+}
+
 TEST(CompareTest, PolicyTakesAbilitiesFromTheDestinationsAnswer) {
   SessionOpened opened;
   opened.can_chown = true;

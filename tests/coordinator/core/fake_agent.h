@@ -38,6 +38,8 @@ class FakeAgent {
     // Says that it lives, from the opening of its session on.
     bool signs_of_life = false;
     std::function<void(const ClientMessage&)> on_message;
+    // Answers to questions for names; none: they stay without an answer.
+    std::function<NameReply(const NameQuery&)> names;
   };
 
   FakeAgent(std::unique_ptr<AgentStream> stream, Behaviour behaviour)
@@ -79,6 +81,9 @@ class FakeAgent {
     if (const auto* credit = std::get_if<ManifestCredit>(&message)) {
       credit_ += credit->batches;
       return SendManifest();
+    }
+    if (const auto* query = std::get_if<NameQuery>(&message); query != nullptr && behaviour_.names) {
+      return Send(behaviour_.names(*query));
     }
     if (const auto* batch = std::get_if<ActionBatch>(&message)) return Apply(*batch);
     if (std::holds_alternative<FinishApply>(message)) {

@@ -170,6 +170,111 @@ TEST(RunSyncTest, FiltersReachBothAgentsAndNeedOnesThatKnowThem) {
   }
 }
 
+TEST(RunSyncTest, RulesOfMetadataNeedAgentsThatKnowThem) {
+  for (const bool known : {true, false}) {
+    Fixture f;
+    f.request.selection.modify_window_s = 0;
+    if (known) f.source.hello.features = {std::string(kMetadataRulesFeature)};
+    if (known) f.destination.hello.features = {std::string(kMetadataRulesFeature)};
+    const SyncOutcome outcome = f.Run();
+    EXPECT_EQ(outcome.exit_code, known ? ExitCode::kOk : ExitCode::kVersion);
+    if (known) EXPECT_EQ(f.destination_agent->opens.at(0).selection.modify_window_s, 0u);
+  }
+}
+
+TEST(RunSyncTest, ADeleteLimitThatWasReachedEndsWith25UnlessThereIsWorse) {
+  for (const bool worse : {false, true}) {
+    Fixture f;
+    f.request.delete_extraneous = true;
+    f.request.rules.max_delete = 0;
+    Entry bad = File("z", 9);
+    bad.error = EIO;
+    f.source.manifest = {worse ? Batch("", {bad}) : Batch("", {})};
+    f.destination.manifest = {Batch("", {File("extra", 3)})};
+    const SyncOutcome outcome = f.Run();
+    EXPECT_EQ(outcome.exit_code, worse ? ExitCode::kPartial : ExitCode::kDeleteLimit);
+    EXPECT_EQ(outcome.plan.skipped_deletes, 1u);
+    EXPECT_EQ(outcome.plan.deletes, 0u);
+  }
+}
+
+TEST(RunSyncTest, EmptyDirectoriesArePrunedBeforeThePlan) {
+  Fixture f;
+  f.request.rules.prune_empty_directories = true;
+  f.source.manifest = {Batch("", {Dir("e", 2), Dir("k", 3)}), Batch("e", {}), Batch("k", {File("f", 4)})};
+  f.destination.manifest = {Batch("", {})};
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kOk) << outcome.error;
+  EXPECT_EQ(outcome.plan.creates, 2u);
+}
+
+// Calls user 1000 "x" at the source and 70 "x" at the destination.
+void NameUsers(Fixture& f) {
+  for (FakeAgent::Behaviour* agent : {&f.source, &f.destination}) agent->hello.features = {std::string(kNamesFeature), kFoldFeature};
+  f.source.names = [](const NameQuery& query) {
+    NameReply reply;
+    for (const uint32_t uid : query.uids) reply.user_names.push_back(uid == 1000 ? "x" : "");
+    reply.group_names.resize(query.gids.size());
+    return reply;
+  };
+  f.destination.names = [](const NameQuery& query) {
+    NameReply reply;
+    for (const std::string& name : query.users) reply.user_ids.push_back(name == "x" ? std::optional<uint32_t>(70) : std::nullopt);
+    return reply;
+  };
+  f.source.manifest = {Batch("", {File("f", 3)})};
+  f.destination.manifest = {Batch("", {})};
+}
+
+TEST(RunSyncTest, OwnersAreMappedByNameBeforeThePlan) {
+  Fixture f;
+  NameUsers(f);
+  f.request.numeric_ids = false;
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kOk) << outcome.error;
+  ASSERT_FALSE(f.destination_agent->actions.empty());
+  EXPECT_EQ(f.destination_agent->actions[0].wanted.uid, 70u);
+  EXPECT_EQ(f.destination_agent->actions[0].wanted.gid, 1000u);
+}
+
+TEST(RunSyncTest, NobodyIsAskedForNamesWhereBothSidesHaveTheSame) {
+  Fixture f;
+  NameUsers(f);
+  f.request.numeric_ids = false;
+  f.source.opened.name_domain = f.destination.opened.name_domain = "here";
+  bool asked = false;
+  f.source.on_message = [&](const ClientMessage& m) { asked = asked || std::holds_alternative<NameQuery>(m); };
+  EXPECT_EQ(f.Run().exit_code, ExitCode::kOk);
+  EXPECT_EQ(f.destination_agent->actions.at(0).wanted.uid, 1000u);
+  EXPECT_FALSE(asked);
+}
+
+TEST(RunSyncTest, ANameThatARuleLeadsToAndNobodyKnowsEndsTheRunBeforeItBegins) {
+  Fixture f;
+  NameUsers(f);
+  f.request.owner_map = *IdRules::Parse("*:nosuch");
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kUsage);
+  EXPECT_THAT(outcome.error, HasSubstr("nosuch"));
+  EXPECT_TRUE(f.destination_agent->actions.empty());
+}
+
+TEST(RunSyncTest, NamesNeedAgentsThatKnowThem) {
+  Fixture f;
+  f.request.numeric_ids = false;
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kVersion);
+  EXPECT_THAT(outcome.error, HasSubstr("--numeric-ids"));
+}
+
+TEST(RunSyncTest, ModesAreChangedBeforeThePlan) {
+  Fixture f;
+  NameUsers(f);
+  f.request.mode_changes = *ModeChanges::Parse("F600", 0);
+  EXPECT_EQ(f.Run().exit_code, ExitCode::kOk);
+  EXPECT_EQ(f.destination_agent->actions.at(0).wanted.mode, 0600u);
+}
+
 TEST(RunSyncTest, PlanListsWithoutTouching) {
   Fixture f;
   f.request.mode = SyncMode::kPlan;

@@ -35,5 +35,13 @@ TEST(EntryTest, TimesCompareBySecondsThenNanoseconds) {
   EXPECT_EQ((FileTime{5, 1}), (FileTime{5, 1}));
 }
 
+TEST(EntryTest, ExecutePermissionFollowsReadPermission) {
+  EXPECT_EQ(WithExecutability(0644, 0700), 0755u);
+  EXPECT_EQ(WithExecutability(0640, 0001), 0750u);
+  EXPECT_EQ(WithExecutability(0200, 0755), 0200u);
+  EXPECT_EQ(WithExecutability(0711, 0644), 0600u);
+  EXPECT_EQ(WithExecutability(04701, 0755), 04701u);
+}
+
 }  // namespace
 }  // namespace uringsync

@@ -329,6 +329,64 @@ TEST_F(MetadataTest, WhatIsNotSelectedStays) {
   EXPECT_EQ(Look("a").mtime, before.mtime);
 }
 
+TEST_F(MetadataTest, TimesOfDirectoriesAndLinksCanBeLeftOut) {
+  ::mkdir((dir_ / "d").c_str(), 0700);
+  ASSERT_EQ(::symlink("to", (dir_ / "l").c_str()), 0);
+  WriteFile(dir_ / "f", "x", 0600);
+  selection_.directory_times = selection_.link_times = false;
+  const FileTime directory_time = Look("d").mtime;
+  const FileTime link_time = Look("l").mtime;
+  EXPECT_OK(Apply("d"));
+  EXPECT_OK(Apply("l"));
+  EXPECT_OK(Apply("f"));
+  EXPECT_EQ(Look("d").mtime, directory_time);
+  EXPECT_EQ(Look("l").mtime, link_time);
+  EXPECT_EQ(Look("f").mtime, wanted_.mtime);
+}
+
+TEST_F(MetadataTest, ATimeWithinTheWindowStaysUnlessTheObjectIsNew) {
+  WriteFile(dir_ / "f", "x", 0640);
+  EXPECT_OK(Apply("f"));
+  const FileTime kept = wanted_.mtime;
+  selection_.modify_window_s = 1;
+  wanted_.mtime = {kept.seconds + 1, 5};
+  EXPECT_OK(Apply("f"));
+  EXPECT_EQ(Look("f").mtime, kept);
+  EXPECT_OK(Apply("f", nullptr, /*fresh=*/true));
+  EXPECT_EQ(Look("f").mtime, wanted_.mtime);
+  wanted_.mtime.seconds += 2;
+  EXPECT_OK(Apply("f"));
+  EXPECT_EQ(Look("f").mtime, wanted_.mtime);
+}
+
+TEST_F(MetadataTest, WithoutModesANewDirectoryKeepsTheSetgidThatItInherited) {
+  selection_.mode = false;
+  selection_.group = false;
+  ::mkdir((dir_ / "d").c_str(), 0700);
+  ASSERT_EQ(::chmod((dir_ / "d").c_str(), 02700), 0);
+  wanted_.type = FileType::kDirectory;
+  wanted_.mode = 01777;
+  EXPECT_OK(Apply("d", nullptr, /*fresh=*/true));
+  EXPECT_EQ(Look("d").mode, 02755u);
+}
+
+TEST_F(MetadataTest, ExecutabilityIsKeptWithoutTheRestOfTheMode) {
+  selection_.mode = false;
+  selection_.executability = true;
+  WriteFile(dir_ / "f", "x", 0644);
+  wanted_.type = FileType::kRegular;
+  wanted_.mode = 0700;
+  EXPECT_OK(Apply("f"));
+  EXPECT_EQ(Look("f").mode, 0755u);
+  wanted_.mode = 0666;
+  EXPECT_OK(Apply("f"));
+  EXPECT_EQ(Look("f").mode, 0644u);
+  selection_.executability = false;
+  wanted_.mode = 0777;
+  EXPECT_OK(Apply("f"));
+  EXPECT_EQ(Look("f").mode, 0644u);
+}
+
 TEST_F(MetadataTest, AtimeIsSetOnRequestOnly) {
   WriteFile(dir_ / "a", "");
   wanted_.atime = FileTime{.seconds = 5, .nanoseconds = 6};
