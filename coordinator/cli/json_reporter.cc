@@ -63,7 +63,6 @@ const char* SkipReasonName(SkipReason reason) {
     case SkipReason::kTooSmall: return "too_small";
     case SkipReason::kUnsafeLink: return "unsafe_link";
     case SkipReason::kDeleteLimit: return "delete_limit";
-    case SkipReason::kNotEmpty: return "not_empty";
   }
   return "unknown";
 }

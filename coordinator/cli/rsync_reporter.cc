@@ -91,10 +91,29 @@ void RsyncReporter::ShowOpened(const HelloReply&, const SessionOpened& source, c
   totals_.created.Add(FileType::kDirectory);
 }
 
-void RsyncReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType) {
-  if (reason == SkipReason::kNotEmpty && !facts_.output.quiet) Tell("cannot delete non-empty directory: " + path.text());
-  if (reason == SkipReason::kNotEmpty || reason == SkipReason::kBelowProblem || reason == SkipReason::kMountPoint) return;
-  if (Told(Info::kNonRegular) > 0 && !facts_.output.quiet) Tell("skipping non-regular file \"" + path.text() + "\"");
+void RsyncReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType type) {
+  if (facts_.output.quiet) return;
+  const std::string quoted = "\"" + path.text() + "\"";
+  const auto tell = [this](Info info, const std::string& line) {
+    if (Told(info) > 0) Tell(line);
+  };
+  switch (reason) {
+    case SkipReason::kSymlinkOff:
+    case SkipReason::kDeviceOff:
+    case SkipReason::kSpecialOff:
+    case SkipReason::kNoMknod: return tell(Info::kNonRegular, "skipping non-regular file " + quoted);
+    case SkipReason::kNotExisting:
+      return tell(Info::kSkip, std::string("not creating new ") + (type == FileType::kDirectory ? "directory " : "file ") + quoted);
+    case SkipReason::kExists: return tell(Info::kSkip, path.text() + " exists");
+    case SkipReason::kNewer: return tell(Info::kSkip, path.text() + " is newer");
+    case SkipReason::kTooLarge: return tell(Info::kSkip, path.text() + " is over max-size");
+    case SkipReason::kTooSmall: return tell(Info::kSkip, path.text() + " is under min-size");
+    case SkipReason::kUnsafeLink: return tell(Info::kName, "ignoring unsafe symlink " + quoted);
+    case SkipReason::kNotEmpty: return Tell("cannot delete non-empty directory: " + path.text());
+    case SkipReason::kDeleteLimit:
+    case SkipReason::kBelowProblem:
+    case SkipReason::kMountPoint: return;
+  }
 }
 
 ItemFacts RsyncReporter::FactsOfItem(const Action& action, const Differences& differences) const {
@@ -234,6 +253,9 @@ void RsyncReporter::Finish(const SyncOutcome& outcome, const std::string& error)
     for (const std::string& line : ClosingLines(totals, telling_.human)) Tell(line);
   }
   if (outcome.complete) Log(LogLine(totals));
+  if (outcome.plan.skipped_deletes > 0) {
+    TellError("Deletions stopped due to --max-delete limit (" + std::to_string(outcome.plan.skipped_deletes) + " skipped)");
+  }
   if (!error.empty()) TellError("ursync: " + error);
   if (const std::string line = ExitLine("ursync", static_cast<int>(outcome.exit_code)); !line.empty()) TellError(line);
 }

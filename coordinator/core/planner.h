@@ -107,7 +107,7 @@ enum class SkipReason : uint8_t {
   kSpecialOff,
   kNoMknod,       // a device, and the destination may not make devices: no part of the asked state
   kBelowProblem,  // below a destination directory that could not be read or made
-  kNotEmpty,      // only at the destination, and something in it stays (filter rules, an unreadable directory): never deleted
+  kNotEmpty,      // only at the destination, and something in it stays (filter rules, the limit, an unreadable directory)
   kMountPoint,    // only at the destination and not entered (--one-file-system): never deleted
   // By TransferRules:
   kNotExisting,  // existing_only; of a directory, all below it is left out with it
@@ -117,7 +117,6 @@ enum class SkipReason : uint8_t {
   kTooSmall,
   kUnsafeLink,   // safe_links
   kDeleteLimit,  // a deletion beyond max_delete
-  kNotEmpty,     // a directory that would be deleted, but the limit kept something in it
 };
 
 // An action as planned, with the reasons.
