@@ -140,7 +140,7 @@ std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& contex
     });
     if (!removed.ok()) return DestinationFailure(removed, "unlink");
   }
-  absl::Status made = WithWritableParent(context, **parent, [&] { return MakeDirectory(context.driver, dirfd, name); });
+  absl::Status made = WithWritableParent(context, **parent, [&] { return MakeDirectory(context.driver, dirfd, name, action.wanted.implied); });
   if (absl::IsAlreadyExists(made)) {
     struct statx found{};
     if (StatAt(context.driver, dirfd, name, &found).ok() && FileTypeFromMode(found.stx_mode) == FileType::kDirectory)

@@ -153,6 +153,7 @@ absl::Status ReadParsed(const Settings& settings, std::string_view name, T* out,
 absl::Status ReadRoots(const Settings& settings, bool required, std::vector<RootSpec>* roots) {
   const Setting* setting = FindSetting(settings, "root");
   if (setting == nullptr || setting->values.empty()) {
+    // The command that started a private agent may name paths instead.
     if (!required) return absl::OkStatus();
     return absl::InvalidArgumentError("there is nothing to serve: give --root NAME=PATH, e.g. --root data=/srv/data");
   }
@@ -210,7 +211,7 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
   US_RETURN_IF_ERROR(ReadText(settings, "cert", &config.tls.cert));
   US_RETURN_IF_ERROR(ReadText(settings, "key", &config.tls.key));
   US_RETURN_IF_ERROR(ReadText(settings, "ca", &config.tls.ca));
-  US_RETURN_IF_ERROR(ReadRoots(settings, config.shells.empty() && !config.stdio, &config.roots));
+  US_RETURN_IF_ERROR(ReadRoots(settings, !is_private, &config.roots));
   US_RETURN_IF_ERROR(ReadParsed(settings, "io-backend", &config.io_backend,
                                 [](const std::string& text) { return ParseIoBackend(text); }));
   US_RETURN_IF_ERROR(ReadNumber(settings, "jobs", kMaxJobs, &config.jobs));

@@ -53,6 +53,7 @@ DestinationSession::DestinationSession(const AgentContext& context, OpenSession 
 Task<absl::Status> DestinationSession::Lock() {
   SubtreeLockOptions options;
   options.wait = open_.wait_for_lock;
+  options.shared = shares_root_;
   options.cancel = cancel_.token();
   CancelToken token = cancel_.token();
   options.sleep = [token](std::chrono::nanoseconds time) { return SleepOnShard(time, token); };
@@ -82,6 +83,9 @@ Task<void> DestinationSession::Open() {
     co_return;
   }
   filter_ = *std::move(filter);
+  view_ = MakeView(open_, root_, context_.runtime->size());
+  const auto whole = [](const SourceOperand& operand) { return operand.at.is_root() && operand.depth != OperandDepth::kObject; };
+  shares_root_ = !open_.operands.empty() && std::none_of(open_.operands.begin(), open_.operands.end(), whole);
   SessionOpened opened;
   opened.name_domain = NameDomain();
   const bool writes = !open_.dry_run && root_.directory != nullptr;

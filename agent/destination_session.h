@@ -38,6 +38,10 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   // What the session's rules leave out. To be read after the opening.
   const ScanFilter& filter() const { return filter_; }
   const DirectoryPtr& root() const { return root_.directory; }
+  // The part of the root's tree that is compared; null: all of it.
+  const std::shared_ptr<const TreeView>& view() const { return view_; }
+  // Nobody else writes anywhere in the tree.
+  bool owns_tree() const { return !shares_root_; }
 
   absl::Status Submit(ActionBatch batch);
   absl::Status Finish();
@@ -87,6 +91,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   std::vector<DirectoryPtr> basis_directories_;  // written before opened_
   ScanFilter filter_;
   std::optional<BackupTarget> backup_;           // likewise
+  std::shared_ptr<const TreeView> view_;
+  bool shares_root_ = false;  // written before opened_
   SubtreeLock lock_;
   CancelSource cancel_;
   std::shared_ptr<LiveSource> local_source_;

@@ -26,6 +26,7 @@ std::vector<DirectoryBatch> SplitForWire(DirectoryBatch batch) {
       part.last = false;
       part.error = batch.error;
       part.holds_excluded = batch.holds_excluded;
+      part.partial = batch.partial;
       part.expanded = batch.expanded;
       parts.push_back(std::move(part));
       bytes = 0;

@@ -78,7 +78,7 @@ absl::Status StartEngine(const AgentConfig& config, Daemon* daemon) {
   return absl::OkStatus();
 }
 
-AgentContext ContextOf(Daemon* daemon) {
+AgentContext ContextOf(const AgentConfig& config, Daemon* daemon) {
   return {.runtime = daemon->runtime.get(),
           .roots = &*daemon->roots,
           .table = &daemon->table,
@@ -87,7 +87,8 @@ AgentContext ContextOf(Daemon* daemon) {
           .data_port = daemon->data ? daemon->data->port() : uint16_t{0},
           .open_peer = daemon->shells  ? daemon->shells->PeerOpener()
                        : daemon->stdio ? daemon->stdio->PeerOpener()
-                                       : OpenPeer()};
+                                       : OpenPeer(),
+          .host_paths = config.private_fd >= 0 || config.stdio};
 }
 
 absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Daemon* daemon) {
@@ -105,7 +106,7 @@ absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Da
   }
   // Nobody would greet gRPC on the socket, and it hangs up on those who do not.
   if (config.carry_only) return absl::OkStatus();
-  daemon->runner = std::make_unique<SessionRunner>(ContextOf(daemon));
+  daemon->runner = std::make_unique<SessionRunner>(ContextOf(config, daemon));
   US_ASSIGN_OR_RETURN(daemon->control, ControlServer::Start({.handler = daemon->runner.get(),
                                                              .host = config.listen.host,
                                                              .port = config.listen.port,
@@ -161,7 +162,7 @@ absl::Status RunOnStdio(AgentConfig config) {
   Daemon daemon;
   US_RETURN_IF_ERROR(StartEngine(config, &daemon));
   US_ASSIGN_OR_RETURN(daemon.stdio, StdioAgent::Start({.runtime = daemon.runtime.get(), .table = &daemon.table, .ends = std::move(ends)}));
-  daemon.runner = std::make_unique<SessionRunner>(ContextOf(&daemon));
+  daemon.runner = std::make_unique<SessionRunner>(ContextOf(config, &daemon));
   US_RETURN_IF_ERROR(daemon.stdio->Serve(daemon.runner.get()));
   const absl::StatusOr<StopReason> reason = WaitForStop(daemon.stdio->ended_fd());
   ::alarm(kEndLimitSeconds);

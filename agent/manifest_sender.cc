@@ -9,6 +9,7 @@
 #include "agent/join_scope.h"
 #include "agent/session_filter.h"
 #include "engine/base/errno_status.h"
+#include "engine/tree/view_scanner.h"
 
 namespace uringsync {
 ManifestSender::ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions options, SessionOutbox* outbox)
@@ -98,12 +99,17 @@ Task<void> ManifestSender::Run() {
     co_await SendOnly();
     co_return;
   }
-  std::unique_ptr<ManifestScanner> scanner = ManifestScanner::Start(runtime_, root_, options_);
+  std::unique_ptr<ManifestProducer> scanner;
+  if (view_ != nullptr) {
+    scanner = std::make_unique<ViewScanner>(runtime_, view_, options_);
+  } else {
+    scanner = ManifestScanner::Start(runtime_, root_, options_);
+  }
   co_await Send(scanner.get());
   co_await scanner->Close();
 }
 
-Task<void> ManifestSender::Send(ManifestScanner* scanner) {
+Task<void> ManifestSender::Send(ManifestProducer* scanner) {
   while (true) {
     absl::StatusOr<std::optional<DirectoryBatch>> batch = co_await scanner->Next();
     if (options_.cancel.cancelled()) co_return;
@@ -191,7 +197,8 @@ Task<void> ManifestSender::SendOne(DirectoryLister* lister, size_t place) {
 }
 
 Task<void> ManifestSender::SendListing(DirectoryBatch batch) {
-  if (!builder_) {
+  // What is not all that a directory holds is little.
+  if (!builder_ || batch.partial) {
     co_await SendPlain(std::move(batch));
     co_return;
   }

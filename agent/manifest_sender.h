@@ -17,6 +17,7 @@
 #include "engine/coro/cancel.h"
 #include "engine/coro/scope.h"
 #include "engine/fs/directory.h"
+#include "engine/fs/tree_view.h"
 #include "engine/ring/runtime.h"
 #include "engine/tree/directory_lister.h"
 #include "engine/tree/scanner.h"
@@ -34,6 +35,9 @@ class ManifestSender {
 
   ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions options, SessionOutbox* outbox);
   ~ManifestSender();
+
+  // Before Start: the manifest is the view's.
+  void UseView(std::shared_ptr<const TreeView> view) { view_ = std::move(view); }
 
   // FailedPrecondition when it was started before. With `start.fold` listings travel as digests where they can, with `start.only` come
   // just those directories.
@@ -56,7 +60,7 @@ class ManifestSender {
   bool TryAdmit();
   void WakeIfAdmitted();
   Task<void> Run();
-  Task<void> Send(ManifestScanner* scanner);
+  Task<void> Send(ManifestProducer* scanner);
   // The directories of `only` alone, one after the other.
   Task<void> SendOnly();
   Task<void> SendOne(DirectoryLister* lister, size_t place);
@@ -70,6 +74,7 @@ class ManifestSender {
 
   Runtime* const runtime_;
   const DirectoryPtr root_;
+  std::shared_ptr<const TreeView> view_;
   ScanOptions options_;
   SessionOutbox* const outbox_;
   CancelSource cancel_;

@@ -10,6 +10,7 @@
 #include "agent/manifest_sender.h"
 #include "agent/opening_watch.h"
 #include "agent/root_index.h"
+#include "agent/session_opening.h"
 #include "agent/session_outbox.h"
 #include "agent/source_session.h"
 #include "engine/base/errno_status.h"
@@ -39,7 +40,8 @@ const std::vector<std::string>& Features() {
                                                     std::string(kInPlaceFeature),
                                                     std::string(kRemoveSourcesFeature),
                                                     std::string(kMetadataRulesFeature),
-                                                    std::string(kNamesFeature)};
+                                                    std::string(kNamesFeature),
+                                                    std::string(kOperandsFeature)};
   return features;
 }
 
@@ -144,11 +146,12 @@ class StreamSession {
     options.checksum = open_.checksum;
     options.one_file_system = open_.one_file_system;
     options.shards = SessionShards(open_, context_.runtime->size());
-    // The lock is held: temporaries of other sessions are dead.
-    if (destination_ != nullptr && !open_.dry_run) options.remove_strays_but = SessionTag(open_.session);
+    // The tree is locked: temporaries of other sessions are dead.
+    if (destination_ != nullptr && !open_.dry_run && destination_->owns_tree()) options.remove_strays_but = SessionTag(open_.session);
     options.filter = source_ != nullptr ? source_->filter() : destination_->filter();
     DirectoryPtr root = source_ != nullptr ? source_->root() : destination_->root();
     manifest_ = std::make_unique<ManifestSender>(context_.runtime, std::move(root), std::move(options), &outbox_);
+    manifest_->UseView(source_ != nullptr ? source_->view() : destination_->view());
     US_RETURN_IF_ERROR(manifest_->Start(start));
     manifest_->AddCredit(std::exchange(early_credit_, 0));
     if (destination_ != nullptr) destination_->ExpectActions();
@@ -189,21 +192,11 @@ absl::Status SessionRunner::Run(AgentStream* stream, const ControlPeer& peer, Ca
   const absl::StatusOr<AgentHello> greeted = AgentHandshake(stream, std::move(reply));
   US_RETURN_IF_ERROR(watch.Passed(greeted.status(), "OpenSession"));
   const bool signs_of_life = HasFeature(greeted->features, kAliveFeature);
-  absl::StatusOr<ClientMessage> first = stream->Receive();
-  absl::Status opening = watch.Passed(first.status(), "");
-  if (absl::IsDeadlineExceeded(opening)) return opening;
-  watch.Stop();
-  if (!first.ok()) return absl::IsOutOfRange(first.status()) ? absl::OkStatus() : first.status();
-  if (std::holds_alternative<CloseSession>(*first)) return absl::OkStatus();
-  auto* open = std::get_if<OpenSession>(&*first);
-  if (open == nullptr) {
-    const char* text = "a session must begin with OpenSession";
-    absl::Status sent = stream->Send(SessionError{ErrorKind::kProtocol, text});
-    return sent.ok() ? absl::InvalidArgumentError(text) : sent;
-  }
+  US_ASSIGN_OR_RETURN(std::optional<OpenSession> open, AwaitOpenSession(context_, stream, &watch));
+  if (!open) return absl::OkStatus();
   const char* role = open->role == Role::kSource ? "source" : "destination";
   const std::string root = open->root;
-  const std::string path = open->path.text();
+  const std::string path = open->root.empty() ? open->host_path : open->path.text();
   LogSessionAudit(peer, "open", role, root, path, absl::OkStatus());
   // A stream that is cut off by the shutdown makes Receive return, which ends the session like any other end.
   absl::Status outcome = StreamSession(context_, stream, std::move(*open), signs_of_life).Run();

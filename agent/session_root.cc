@@ -8,12 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include "agent/path_query.h"
 #include "agent/roots.h"
 #include "engine/base/digest.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/fs/descriptor_budget.h"
 #include "engine/fs/file.h"
 #include "engine/fs/file_system.h"
+#include "engine/fs/host_path.h"
 #include "engine/fs/metadata.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/syscalls.h"
@@ -60,6 +63,47 @@ absl::StatusOr<DirectoryPtr> CreateRoot(Driver* driver, const Directory& base, c
   return OpenChild(driver, *parent, std::string(path.name()));
 }
 
+// Makes what is missing on the way to `path`.
+absl::Status MakeWayTo(Driver* driver, const Directory& base, const RelPath& path) {
+  std::vector<RelPath> missing;
+  for (RelPath above = path; !above.is_root(); above = above.Parent()) {
+    const absl::StatusOr<DirectoryPtr> found = OpenBeneath(driver, base, above, DirectoryAccess::kPath);
+    if (found.ok()) break;
+    if (StatusErrno(found.status()) != ENOENT) return found.status();
+    missing.push_back(above);
+  }
+  for (; !missing.empty(); missing.pop_back()) US_RETURN_IF_ERROR(CreateRoot(driver, base, missing.back()).status());
+  return absl::OkStatus();
+}
+
+// The session's directory by a path of this host.
+absl::StatusOr<SessionRoot> OpenHostRoot(Driver* driver, const AgentContext& context, const OpenSession& open) {
+  US_RETURN_IF_ERROR(CheckHostPathsAllowed(context));
+  // What a source's operands name is opened by them.
+  const std::string path = open.host_path.empty() ? "." : open.host_path;
+  SessionRoot result;
+  result.full_path = EscapeName(path);
+  absl::StatusOr<DirectoryPtr> found = OpenRoot(driver, path);
+  if (!found.ok() && StatusErrno(found.status()) == ENOTDIR)
+    return absl::FailedPreconditionError(result.full_path + " is not a directory; a directory is needed");
+  if (!found.ok() && (StatusErrno(found.status()) != ENOENT || open.role == Role::kSource || !open.create_root)) return found.status();
+  if (found.ok()) {
+    result.directory = *std::move(found);
+    return result;
+  }
+  const std::string above = ParentOfHostPath(path);
+  absl::StatusOr<DirectoryPtr> parent = OpenRoot(driver, above, DirectoryAccess::kPath);
+  if (open.dry_run && (parent.ok() || open.make_path)) return result;
+  if (!open.dry_run) US_RETURN_IF_ERROR(MakeHostDirectory(driver, path, open.make_path));
+  if (!parent.ok()) parent = OpenRoot(driver, above, DirectoryAccess::kPath);
+  if (!parent.ok()) return WithContext(parent.status(), "the directory above " + result.full_path);
+  US_ASSIGN_OR_RETURN(result.directory, OpenRoot(driver, path));
+  result.created = true;
+  result.parent = *std::move(parent);
+  result.name = NameOfHostPath(path);
+  return result;
+}
+
 // Every directory above `root` that can be climbed to, nearest first: up to the root of this process, where ".." is itself.
 std::vector<FileId> AncestorsOf(Driver* driver, const Directory& root, FileId id) {
   std::vector<FileId> ancestors;
@@ -90,6 +134,7 @@ std::string HostId() {
 }  // namespace
 
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open) {
+  if (open.root.empty()) return OpenHostRoot(driver, context, open);
   const bool writes = (open.role == Role::kDestination && !open.dry_run) || open.remove_sources;
   US_ASSIGN_OR_RETURN(const Root* root,
                       context.roots->FindForRole(open.root, writes ? Role::kDestination : Role::kSource));
@@ -109,6 +154,8 @@ absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& 
   if (error != ENOENT) return WithContext(found.status(), result.full_path);
   if (open.role == Role::kSource) return absl::NotFoundError(result.full_path + " does not exist");
   if (!open.create_root) return absl::NotFoundError(result.full_path + " does not exist");
+  if (open.make_path && open.dry_run) return result;
+  if (open.make_path) US_RETURN_IF_ERROR(WithContext(MakeWayTo(driver, *base, open.path.Parent()), result.full_path));
   absl::StatusOr<DirectoryPtr> parent = OpenBeneath(driver, *base, open.path.Parent(), DirectoryAccess::kPath);
   if (!parent.ok()) return WithContext(parent.status(), "the directory above " + result.full_path);
   if (open.dry_run) return result;
@@ -128,6 +175,40 @@ absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& conte
   absl::StatusOr<DirectoryPtr> found = OpenBeneath(driver, *root->directory, place.path);
   if (found.ok()) return found;
   return WithContext(found.status(), FullPath(*root, place.path));
+}
+
+std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionRoot& root, size_t shards) {
+  if (open.operands.empty() || root.directory == nullptr) return nullptr;
+  std::vector<ViewMember> members;
+  members.reserve(open.operands.size());
+  for (const SourceOperand& operand : open.operands) {
+    members.push_back({.base = operand.base,
+                       .from = operand.from,
+                       .at = operand.at,
+                       .depth = static_cast<ViewDepth>(operand.depth),
+                       .implied = operand.implied,
+                       .follow = operand.follow});
+  }
+  TreeViewOptions options;
+  options.mirror = open.role == Role::kDestination;
+  if (options.mirror || !open.root.empty()) options.root = root.directory;
+  options.open_bases = DescriptorBudget::OfProcess(shards).cached_directories;
+  return std::make_shared<const TreeView>(std::move(members), std::move(options));
+}
+
+std::vector<FileId> TreeRootsOf(Driver* driver, const TreeView& view) {
+  std::vector<FileId> roots;
+  const std::vector<TreeView::Member>& members = view.members();
+  for (size_t i = 0; i < members.size() && roots.size() < kMaxTreeRoots; ++i) {
+    if (members[i].depth != ViewDepth::kTree) continue;
+    std::string name;
+    const absl::StatusOr<DirectoryPtr> parent = view.OpenParent(driver, {i, RelPath()}, &name);
+    struct statx stat {};
+    Entry entry;
+    if (!parent.ok() || !StatAt(driver, (*parent)->fd(), name.c_str(), &stat).ok()) continue;
+    if (EntryFromStatx(stat, false, &entry) && entry.type == FileType::kDirectory) roots.push_back(entry.id);
+  }
+  return roots;
 }
 
 void RemoveCreatedRoot(Driver* driver, const SessionRoot& root) {

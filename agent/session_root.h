@@ -3,12 +3,15 @@
 // Thread rule: coroutines and functions of the shard that owns `driver`.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "agent/session_handler.h"
 #include "engine/delta/leaf_digest.h"
 #include "engine/fs/directory.h"
+#include "engine/fs/tree_view.h"
 #include "engine/ring/driver.h"
 #include "proto/messages.h"
 
@@ -22,13 +25,18 @@ struct SessionRoot {
   std::string full_path;  // of this host, for messages
 };
 
-// Finds `open.path` below the named root. NotFound, PermissionDenied (read-only root) and FailedPrecondition (no
+// Finds `open.path` below the named root, or `open.host_path` where no root is named and the context allows it. NotFound, PermissionDenied (read-only root) and FailedPrecondition (no
 // directory) say what and where. A destination's missing directory is made when `create_root` says so and its parent
 // exists; in a dry run it stays missing.
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open);
 
 // The directory of a session that is only read, below a named root of this agent.
 absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& context, const TreePlace& place);
+
+// The view that a session's operands make of its tree (SourceOperand in proto/messages.h); null for a session without any.
+std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionRoot& root, size_t shards);
+// Ids of the directories that are in `view` with all below them, at most kMaxTreeRoots.
+std::vector<FileId> TreeRootsOf(Driver* driver, const TreeView& view);
 
 // Takes back the directory that OpenSessionRoot made, if it is still there and empty: for a session that ends before it was told to do
 // anything. The caller holds the lock.

@@ -12,6 +12,8 @@
 #include "engine/base/errno_status.h"
 #include "engine/fs/atomic_file.h"
 #include "engine/fs/descriptor_budget.h"
+#include "engine/fs/file.h"
+#include "engine/fs/metadata.h"
 #include "engine/ring/runtime.h"
 #include "engine/transfer/source_server.h"
 #include "proto/data_stream.h"
@@ -68,6 +70,14 @@ Task<void> SourceSession::Open() {
     co_return;
   }
   opened.index_seed = IndexSeedFor(context_.indexes, open_);
+  view_ = MakeView(open_, root_, context_.runtime->size());
+  if (view_ != nullptr) {
+    // The top of what operands make is no directory of this host.
+    opened.root = Entry();
+    opened.root.type = FileType::kDirectory;
+    opened.ancestors.clear();
+    opened.tree_roots = TreeRootsOf(driver, *view_);
+  }
   absl::Status added = context_.table->AddSource(open_.session, shared_from_this());
   if (!added.ok()) {
     outbox_->Fail(ErrorKind::kProtocol, std::string(ToStd(added.message())));
@@ -89,6 +99,7 @@ SourceReaderOptions SourceSession::ReaderOptions() const {
   options.generated = generated_.load();
   options.background = open_.background;
   options.page_cache = &page_cache_;
+  options.view = view_;
   options.direct_io = &direct_io_;
   if (throttle_ != nullptr) options.piece_bytes = std::min<size_t>(options.piece_bytes, throttle_->unit_bytes());
   return options;
@@ -150,13 +161,27 @@ absl::Status SourceSession::Remove(const ActionBatch& batch) {
   return absl::OkStatus();
 }
 
+// Of the places where the view may have it the one with the action's object.
+absl::StatusOr<DirectoryPtr> SourceSession::FindInView(Driver* driver, const Action& action, std::string* name) {
+  for (const TreeView::Place& place : view_->PlacesOf(action.path)) {
+    absl::StatusOr<DirectoryPtr> parent = view_->OpenParent(driver, place, name);
+    struct statx stat {};
+    Entry found;
+    if (!parent.ok() || !StatAt(driver, (*parent)->fd(), name->c_str(), &stat).ok()) continue;
+    if (EntryFromStatx(stat, false, &found) && found.id == action.wanted.id) return parent;
+  }
+  return ErrnoStatus(ENOENT, "find");
+}
+
 Task<void> SourceSession::RemoveAll(const ActionBatch* batch, ApplyProgress* progress) {
   Driver* driver = Shard::Current()->driver();
   DirectoryCache directories(driver, root_.directory);
   for (const Action& action : batch->actions) {
-    absl::StatusOr<DirectoryPtr> parent = directories.Get(action.path.Parent());
+    std::string name(action.path.name());
+    absl::StatusOr<DirectoryPtr> parent =
+        view_ != nullptr ? FindInView(driver, action, &name) : directories.Get(action.path.Parent());
     absl::Status removed = parent.status();
-    if (parent.ok()) removed = RemoveObject(driver, (*parent)->fd(), LeafName(action.path), action.wanted);
+    if (parent.ok()) removed = RemoveObject(driver, (*parent)->fd(), name.c_str(), action.wanted);
     if (removed.ok()) continue;
     Problem problem;
     problem.kind = IsConflict(removed) ? ProblemKind::kChanged : ProblemKind::kFailed;

@@ -31,6 +31,8 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   // What the session's rules leave out. To be read after the opening.
   const ScanFilter& filter() const { return filter_; }
   const DirectoryPtr& root() const { return root_.directory; }
+  // Null: the session's tree is the root's.
+  const std::shared_ptr<const TreeView>& view() const { return view_; }
 
   // ConnectData: opens data connections to a destination that accepts, and serves them.
   absl::Status Connect(const ConnectData& where);
@@ -49,6 +51,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
  private:
   Task<void> Open();
   Task<void> RemoveAll(const ActionBatch* batch, ApplyProgress* progress);
+  absl::StatusOr<DirectoryPtr> FindInView(Driver* driver, const Action& action, std::string* name);
   SourceReaderOptions ReaderOptions() const;
   Task<void> DialLoop(std::string host, uint16_t port);
   // Any thread, also after Stop.
@@ -59,6 +62,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   SessionOutbox* const outbox_;
   SessionRoot root_;
   ScanFilter filter_;
+  std::shared_ptr<const TreeView> view_;
   // Of all connections and readers of the session; null where nobody asked for it.
   std::unique_ptr<SharedCompression> compression_;
   std::unique_ptr<Throttle> throttle_;

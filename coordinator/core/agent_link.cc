@@ -1,11 +1,13 @@
 #include "coordinator/core/agent_link.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "proto/handshake.h"
+#include "proto/wire_size.h"
 
 namespace uringsync {
 namespace {
@@ -180,10 +182,28 @@ absl::StatusOr<HelloReply> AgentLink::AwaitHello() {
   if (!HasFeature(reply->features, kAliveFeature)) events_->ShareActivity(side_);
   return reply;
 }
-absl::Status AgentLink::Open(const OpenSession& open) {
+absl::Status AgentLink::Open(OpenSession open) {
   asked_to_open_ = true;
   events_->Expect(side_);
-  return Send(open);
+  if (open.operands.empty()) return Send(open);
+  // A long list goes in several messages.
+  const std::vector<SourceOperand> operands = std::move(open.operands);
+  std::span<const SourceOperand> left(operands);
+  const auto take = [&left] {
+    const size_t count = OperandsOfOneMessage(left);
+    std::vector<SourceOperand> taken(left.begin(), left.begin() + static_cast<std::ptrdiff_t>(count));
+    left = left.subspan(count);
+    return taken;
+  };
+  open.operands = take();
+  open.more_operands = !left.empty();
+  US_RETURN_IF_ERROR(Send(open));
+  while (!left.empty()) {
+    OperandBatch batch{.operands = take()};
+    batch.last = left.empty();
+    US_RETURN_IF_ERROR(Send(batch));
+  }
+  return absl::OkStatus();
 }
 absl::StatusOr<SessionOpened> AgentLink::AwaitOpened() {
   return AwaitReply<SessionOpened>("an open session");

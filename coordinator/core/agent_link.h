@@ -58,7 +58,7 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   absl::Status Send(const ClientMessage& message);
   absl::StatusOr<HelloReply> AwaitHello();
   // From here on the agent owes signs of life. May be called before AwaitHello.
-  absl::Status Open(const OpenSession& open);
+  absl::Status Open(OpenSession open);
   absl::StatusOr<SessionOpened> AwaitOpened();
   absl::StatusOr<TreeReply> AwaitTree();
   // Asks, also while the manifest comes, and waits for the answer.

@@ -55,6 +55,7 @@ absl::StatusOr<bool> ManifestCursor::Enter(const RelPath& path) {
   inside_ = true;
   listing_error_ = batch_->error;
   holds_excluded_ = batch_->holds_excluded;
+  partial_ = batch_->partial;
   return true;
 }
 
@@ -72,6 +73,7 @@ absl::StatusOr<Entry*> ManifestCursor::PeekSlow() {
     US_RETURN_IF_ERROR(CheckEntries());
     listing_error_ = error != 0 ? error : batch_->error;
     holds_excluded_ = holds_excluded_ || batch_->holds_excluded;
+    partial_ = partial_ || batch_->partial;
   }
   if (!inside_) return nullptr;
   return &batch_->entries[next_];

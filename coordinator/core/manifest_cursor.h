@@ -32,6 +32,8 @@ class ManifestCursor {
   const FoldedEntries* matched() const { return batch_->matched ? &*batch_->folded : nullptr; }
   // The directory holds objects that are not told and stay, as far as the listing has come.
   bool holds_excluded() const { return holds_excluded_; }
+  // The directory may hold more than its entries here tell. To be read like self().
+  bool partial() const { return partial_; }
   // errno of the listing as far as it has come.
   int listing_error() const { return listing_error_; }
   // The next entry of the directory, to be moved from at will; null after the last one. Stable until Pop().
@@ -59,6 +61,7 @@ class ManifestCursor {
   size_t next_ = 0;
   int listing_error_ = 0;
   bool holds_excluded_ = false;
+  bool partial_ = false;
   std::string last_name_;  // of the batches before this one, of the same directory
 };
 

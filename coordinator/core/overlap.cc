@@ -16,6 +16,14 @@ std::optional<std::string> DescribeOverlap(const SessionOpened& source, const Se
   if (!source.exists || !destination.exists || source.host_id.empty() || source.host_id != destination.host_id) {
     return std::nullopt;
   }
+  if (const std::vector<FileId>& trees = source.tree_roots; !trees.empty()) {
+    const auto is_tree = [&trees](const FileId& id) { return std::find(trees.begin(), trees.end(), id) != trees.end(); };
+    if (is_tree(destination.root.id)) return "the destination is one of the source directories: it would be copied into itself";
+    if (std::any_of(destination.ancestors.begin(), destination.ancestors.end(), is_tree))
+      return "the destination lies inside a source directory: it would be copied into itself; choose a destination outside of it";
+  }
+  // Of operands only the directories count that hold something below them.
+  if (source.root.id == FileId()) return std::nullopt;
   if (source.root.id == destination.root.id) return "source and destination are the same directory";
   if (IsBelow(destination, source)) {
     return "the destination lies inside the source: every run would copy the copy; choose a destination outside of it";

@@ -99,6 +99,17 @@ absl::Status PlanEmitter::Problem(Side side, int error, const RelPath& path, std
   return sink_->OnProblem(std::move(problem));
 }
 
+absl::Status PlanEmitter::OperandProblem(int error, const RelPath& path, const char* operation) {
+  ++counters_.problems;
+  ++counters_.missing_operands;
+  uringsync::Problem problem;
+  problem.side = Side::kSource;
+  problem.path = path;
+  problem.operation = operation;
+  problem.error = error;
+  return sink_->OnProblem(std::move(problem));
+}
+
 absl::Status PlanEmitter::LookProblem(Side side, int error, const RelPath& path, const char* operation) {
   // Only the reading of attributes knows this error: of stat(2) and getdents(2) it is no answer.
   if (error != E2BIG) return Problem(side, error, path, operation);

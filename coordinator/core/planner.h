@@ -168,6 +168,7 @@ struct PlanCounters {
   uint64_t skipped_below_problem = 0;
   uint64_t skipped_by_rule = 0;     // kNotExisting to kUnsafeLink
   uint64_t skipped_deletes = 0;     // kDeleteLimit: not 0 means exit 25
+  uint64_t missing_operands = 0;  // operands of the source that could not be looked at
   // Objects whose source state differs in what the destination cannot set and nobody named (compare.h). The agent
   // counts the attributes that it leaves out itself; these here are the numbers to report.
   uint64_t skipped_owner = 0;

@@ -12,6 +12,7 @@
 #include "coordinator/core/basis_trees.h"
 #include "coordinator/core/folded_manifests.h"
 #include "coordinator/core/index_descent.h"
+#include "coordinator/core/operands.h"
 #include "coordinator/core/overlap.h"
 #include "coordinator/core/run_events.h"
 #include "coordinator/core/source_removals.h"
@@ -37,6 +38,11 @@ bool RemovesSources(const SyncRequest& request) {
   return request.remove_source_files && request.mode == SyncMode::kSync;
 }
 
+// What an agent has to know operands and host paths for.
+bool UsesOperands(const SyncRequest& request) {
+  return !request.operands.empty() || request.source.root.empty() || request.destination.root.empty() || request.make_path;
+}
+
 OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   const SessionTarget& target = role == Role::kSource ? request.source : request.destination;
   OpenSession open;
@@ -45,12 +51,14 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   open.role = role;
   open.root = target.root;
   open.path = target.path;
+  open.host_path = target.host_path;
   open.selection = request.selection;
   open.checksum = request.checksum || request.mode == SyncMode::kVerify;
   open.one_file_system = request.one_file_system;
   open.sparse = request.sparse;
   open.dry_run = request.mode != SyncMode::kSync;
   open.create_root = request.create_root;
+  open.make_path = request.make_path;
   open.wait_for_lock = request.wait_for_lock;
   open.force_delete = request.force_delete || request.delete_extraneous;
   open.durability = request.durability;
@@ -64,6 +72,7 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   if (role == Role::kDestination) open.reflink = request.reflink;
   if (role == Role::kDestination) open.in_place = request.in_place;
   if (role == Role::kDestination && request.backup) open.backup = BackupSettings{request.backup->suffix, request.backup->directory};
+  open.operands = role == Role::kSource ? request.operands : CoveredParts(request.operands, request.delete_extraneous);
   if (role == Role::kSource) {
     open.remove_sources = RemovesSources(request);
     open.bytes_per_second = request.bytes_per_second;
@@ -248,17 +257,18 @@ absl::Status Run::SayHello() {
   Hello hello;
   hello.software = request_.software;
   hello.features = {kAliveFeature, kFoldFeature, kIndexFeature, std::string(kCompressionFeature), std::string(kLimitsFeature)};
-  hello.features.push_back(std::string(kDeltaFeature));
-  hello.features.push_back(std::string(kDirectIoFeature));
-  hello.features.push_back(std::string(kBasisFeature));
-  hello.features.push_back(std::string(kFiltersFeature));
-  for (const std::string_view feature : {kBasisFeature, kBackupFeature, kInPlaceFeature, kRemoveSourcesFeature})
+  for (const std::string_view feature :
+       {kDeltaFeature, kDirectIoFeature, kBasisFeature, kFiltersFeature, kBackupFeature, kInPlaceFeature,
+        kRemoveSourcesFeature, kMetadataRulesFeature, kNamesFeature, kOperandsFeature}) {
     hello.features.push_back(std::string(feature));
+  }
+  hello.features.push_back(std::string(kOperandsFeature));
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
   // Asked for along with the greeting, a round trip earlier, where nothing in it depends on what the agents can do.
   // An agent that knows no filters would tell everything.
-  if (compression_.mode == CompressionMode::kOff && request_.filters.empty()) US_RETURN_IF_ERROR(OpenSource());
+  const bool asks_early = compression_.mode == CompressionMode::kOff && request_.filters.empty() && !UsesOperands(request_);
+  if (asks_early) US_RETURN_IF_ERROR(OpenSource());
   US_ASSIGN_OR_RETURN(source_hello_, source_.AwaitHello());
   US_ASSIGN_OR_RETURN(destination_hello_, destination_.AwaitHello());
   for (const auto& [link, reply] :
@@ -286,6 +296,7 @@ absl::Status Run::CheckFeatures(const AgentLink& link, const HelloReply& hello) 
   const bool ruled = !selection.directory_times || !selection.link_times || selection.executability ||
                      selection.modify_window_s.has_value();
   if (ruled && !HasFeature(hello.features, kMetadataRulesFeature)) missing = "omitted times, a time window or --executability";
+  if (UsesOperands(request_) && !HasFeature(hello.features, kOperandsFeature)) missing = "single sources and lists of names";
   if (limited && !HasFeature(hello.features, kLimitsFeature)) missing = "limits of rate, jobs or priority";
   if (compression_.mode != CompressionMode::kOff && !HasFeature(hello.features, kCompressionFeature)) {
     if (compression_.mode == CompressionMode::kFixed) missing = "compression";
@@ -305,7 +316,7 @@ absl::Status Run::OpenSource() {
   if (std::exchange(source_asked_, true)) return absl::OkStatus();
   OpenSession source = MakeOpenSession(request_, Role::kSource);
   source.compression = compression_;
-  return source_.Open(source);
+  return source_.Open(std::move(source));
 }
 
 // As a dry run opens a destination: one that is missing is no error.
@@ -336,7 +347,7 @@ absl::Status Run::OpenSessions() {
   if (BothHave(kDeltaFeature)) destination.delta = request_.delta;
   US_RETURN_IF_ERROR(OpenBases());
   destination.basis_directories = bases_.places();
-  US_RETURN_IF_ERROR(destination_.Open(destination));
+  US_RETURN_IF_ERROR(destination_.Open(std::move(destination)));
   US_ASSIGN_OR_RETURN(destination_opened_, destination_.AwaitOpened());
   if (!destination_opened_.exists && request_.mode == SyncMode::kSync) {
     events_.Fail(

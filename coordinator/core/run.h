@@ -39,8 +39,9 @@ enum class SyncMode : uint8_t {
 
 // Where a session lives in its agent.
 struct SessionTarget {
-  std::string root;
+  std::string root;       // "": `host_path`, of a private agent's host
   RelPath path;
+  std::string host_path;  // relative to the agent's working directory; "" for that
   SessionId session{};   // two different ones, also where both sessions live in one agent
   SessionToken token{};  // the source's admits the destination's data connections, or the other way for kAccept
 };
@@ -72,6 +73,9 @@ struct SyncRequest {
   SessionTarget destination;
   std::function<absl::StatusOr<RouteChoice>(const HelloReply& source, const HelloReply& destination)> choose_route;
 
+  // What of the source is in the transfer; empty: the whole directory. Needs kOperandsFeature at both agents, as host paths do.
+  std::vector<SourceOperand> operands;
+  bool make_path = false;  // with create_root: what is missing above the destination's directory, too
   MetadataSelection selection;
   bool checksum = false;  // kVerify always compares by digest
   bool one_file_system = false;

@@ -1,5 +1,6 @@
 #include "coordinator/core/tree_merge.h"
 
+#include <cerrno>
 #include <utility>
 
 #include "engine/base/errno_status.h"
@@ -111,7 +112,7 @@ absl::Status TreeMerge::EnterBoth(const PendingDirectory& directory) {
   if (current_.path.is_root())
     CountEntries(current_.has_source ? &source_.self() : nullptr,
                  current_.has_destination ? &destination_.self() : nullptr);
-  if (current_.path.is_root() && !options_.destination_exists) {
+  if (current_.path.is_root() && !options_.destination_exists && !source_.self().implied) {
     Entry root = source_.self();
     const Differences differences = CompareMissing(root, options_.policy);
     return emitter_.Emit(Phase::kCreate,
@@ -184,8 +185,12 @@ absl::Status TreeMerge::Visit(Entry* source, Entry* destination) {
 
 absl::Status TreeMerge::ReportListings() {
   if (current_.has_source && current_.plan != DirectoryPlan::kLeave && current_.plan != DirectoryPlan::kKept) {
-    if (source_.listing_error() != 0) {
-      US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kSource, source_.listing_error(), current_.path, "list"));
+    if (const int error = source_.listing_error(); error != 0) {
+      // An operand whose contents were meant, and which is no directory.
+      const bool operand = current_.path.is_root() && (error == ENOENT || error == ENOTDIR || error == ELOOP);
+      if (current_.path.is_root()) in_doubt_ = true;
+      US_RETURN_IF_ERROR(operand ? emitter_.OperandProblem(error, current_.path, "change_dir")
+                                 : emitter_.LookProblem(Side::kSource, error, current_.path, "list"));
     } else if (source_.self().error != 0) {
       US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kSource, source_.self().error, current_.path, "stat"));
     }
@@ -231,6 +236,7 @@ absl::Status TreeMerge::PlanDirectoryMetadata(const PendingDirectory& directory)
   }
   if (current_.path.is_root() && options_.omit_root_metadata) return absl::OkStatus();
   Entry source = from_batch ? source_.self() : *directory.source_entry;
+  if (source.implied) return absl::OkStatus();     // it only leads to what is in the transfer
   if (source.error != 0) return absl::OkStatus();  // told as a problem already: its listing failed, or the entry itself
   std::optional<Entry> existing;
   if (current_.has_destination) {

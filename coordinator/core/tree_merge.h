@@ -70,6 +70,10 @@ class TreeMerge {
   bool IsBackup(const RelPath& path) const;
   // Something in the current directory stays: if it was to go, it stays too.
   absl::Status KeepCurrent();
+  // Tells that `source` could not be looked at.
+  absl::Status ReportUnseen(const Entry& source);
+  // Everything that the directory holds at the source is in the manifest, and what is not there may be deleted.
+  bool ListedWhole() const { return source_.listing_error() == 0 && !source_.partial() && !in_doubt_; }
   absl::Status ReportPruned(const RelPath& path);
   absl::Status VisitKept(const Entry& source);
   absl::Status VisitIgnored(const Entry* source, const Entry* destination, DirectoryPlan plan);
@@ -104,6 +108,7 @@ class TreeMerge {
   BasisTrees* const bases_;
   PendingDirectories pending_;
   Current current_;
+  bool in_doubt_ = false;  // an operand could not be looked at: nothing is deleted any more
   uint64_t directories_ = 0;
 };
 

@@ -149,9 +149,16 @@ absl::Status TreeMerge::ReportPruned(const RelPath& path) {
   return emitter_.Problem(Side::kCoordinator, 0, path, "compare", "the directory changed while it was compared", ProblemKind::kChanged);
 }
 
+absl::Status TreeMerge::ReportUnseen(const Entry& source) {
+  if (!source_.partial()) return emitter_.LookProblem(Side::kSource, source.error, PathOf(source), "stat");
+  // As with rsync: what is not there is no doubt about the rest, what cannot be looked at is one.
+  if (source.error != ENOENT) in_doubt_ = true;
+  return emitter_.OperandProblem(source.error, PathOf(source), "link_stat");
+}
+
 absl::Status TreeMerge::VisitNew(Entry& source) {
   if (source.error != 0) {
-    US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kSource, source.error, PathOf(source), "stat"));
+    US_RETURN_IF_ERROR(ReportUnseen(source));
     return VisitIgnored(&source, nullptr, DirectoryPlan::kLeave);
   }
   if (source.pruned) return ReportPruned(PathOf(source));
@@ -179,7 +186,7 @@ absl::Status TreeMerge::VisitNew(Entry& source) {
 
 absl::Status TreeMerge::VisitPair(Entry& source, Entry& destination) {
   if (source.error != 0) {
-    US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kSource, source.error, PathOf(source), "stat"));
+    US_RETURN_IF_ERROR(ReportUnseen(source));
     return VisitIgnored(&source, &destination, DirectoryPlan::kLeave);
   }
   if (const std::optional<SkipReason> rule = RuleAgainst(source, &destination)) {
@@ -279,7 +286,7 @@ absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
   }
   if (destination.not_entered) {
     return emitter_.Problem(Side::kDestination, 0, PathOf(source), "replace",
-                            std::string("a mount point is in the way of a ") + FileTypeName(source.type),
+                            std::string("a directory that is not entered is in the way of a ") + FileTypeName(source.type),
                             ProblemKind::kConflict);
   }
   // Whether the directory may go is known when its own batch comes.

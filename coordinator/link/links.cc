@@ -37,6 +37,8 @@ constexpr std::chrono::milliseconds kGrace{5000};
 }  // namespace
 
 absl::Status Links::ResolveBases(const std::vector<std::string>& directories) {
+  if (!directories.empty() && targets_.destination.root.empty())
+    return LinkError(ErrorKind::kUsage, "basis directories need a destination whose parent directory is there");
   const LinkTarget& destination = targets_.destination;
   for (const std::string& directory : directories) {
     Basis basis;
@@ -140,11 +142,11 @@ absl::Status Links::GreetShells() {
 absl::Status Links::StartPrivateAgent(LinkOptions* options) {
   PrivateAgentOptions start;
   US_ASSIGN_OR_RETURN(start.program, options->find_agent());
-  if (targets_.source.endpoint.is_local()) {
+  if (targets_.source.endpoint.is_local() && !targets_.source.root.empty()) {
     start.arguments.insert(start.arguments.end(),
                            {"--root", std::string(kPrivateSourceRoot) + "=" + targets_.source.local.root + (options->removes_sources ? ":rw" : ":ro")});
   }
-  if (targets_.destination.endpoint.is_local()) {
+  if (targets_.destination.endpoint.is_local() && !targets_.destination.root.empty()) {
     // ":rw" is the default; it is written so that a path that ends in ":ro" keeps its name.
     start.arguments.insert(start.arguments.end(), {"--root", std::string(kPrivateDestinationRoot) + "=" +
                                                                  targets_.destination.local.root + ":rw"});
@@ -222,6 +224,7 @@ absl::Status Links::Connect(const LinkOptions& options) {
     if (!second.ok()) return AsLinkError(second.status(), Name(Side::kDestination));
     destination->stream = *std::move(second);
   }
+  source_channel_ = source->channel.get();
   destination_channel_ = one_agent ? source->channel.get() : destination->channel.get();
   for (Opened* opened : {&*source, &*destination}) {
     if (opened->channel != nullptr) channels_.push_back(std::move(opened->channel));
@@ -241,7 +244,7 @@ absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const
                      "HOST:PATH and agent:// do not go together in one run: use agents on both sides, or a remote shell on both");
   }
   std::unique_ptr<Links> links(new Links());
-  US_ASSIGN_OR_RETURN(links->targets_, ResolveTargets(source, destination, options.writes, options.deletes));
+  US_ASSIGN_OR_RETURN(links->targets_, ResolveTargets(source, destination, options));
   US_RETURN_IF_ERROR(links->ResolveBases(options.basis_directories));
   US_RETURN_IF_ERROR(links->ResolveBackup(options.backup_directory));
   US_RETURN_IF_ERROR(links->StartShells(options));
@@ -266,6 +269,15 @@ void Links::Close(std::chrono::milliseconds grace) {
   // The private agent says goodbye to the far ones, whose shells end then.
   if (agent_) agent_->Stop(grace);
   for (Shell& shell : shells_) shell.process->Stop(grace);
+}
+
+absl::StatusOr<PathReply> Links::Ask(Side side, const PathQuery& query, const std::string& software) {
+  ControlChannel* const channel = side == Side::kSource ? source_channel_ : destination_channel_;
+  absl::StatusOr<std::unique_ptr<ClientStream>> stream = channel->OpenStream();
+  if (!stream.ok()) return AsLinkError(stream.status(), Name(side));
+  absl::StatusOr<PathReply> reply = QueryPaths(stream->get(), query, software);
+  (*stream)->Close();
+  return reply;
 }
 
 std::string Links::Name(Side side) const {

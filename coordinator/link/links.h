@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "coordinator/core/run.h"
+#include "coordinator/link/destination_path.h"
 #include "coordinator/link/endpoint.h"
 #include "coordinator/link/local_path.h"
 #include "coordinator/link/private_agent.h"
@@ -44,6 +45,11 @@ struct LinkOptions {
   bool writes = true;
   bool deletes = false;  // with writes: --delete
   bool removes_sources = false;  // with writes: --remove-source-files
+  // The source is what the request's operands name: a local one is not looked at here, and their bases are paths of this host; of a running
+  // agent they lie below the endpoint's path. Whether the destination lies inside one of them is seen when both sessions are open.
+  bool operands = false;
+  // The destination's directory may be missing with directories above it, which are made (SyncRequest::make_path). Not with basis directories.
+  bool make_path = false;
   // rsync's --compare-dest, --copy-dest, --link-dest, as written: relative to the destination, or absolute where that is local.
   std::vector<std::string> basis_directories;
   std::string backup_directory;  // likewise; empty: none
@@ -61,8 +67,9 @@ struct LinkOptions {
 struct LinkTarget {
   Endpoint endpoint;
   ResolvedPath local;  // local endpoints only
-  std::string root;    // of the agent
+  std::string root;    // of the agent; "": a path of its host
   RelPath path;
+  std::string host_path;  // with an empty `root`
 };
 
 // Resolves both endpoints and checks them against each other. LinkError(kSelection): what ResolveSource and
@@ -73,8 +80,7 @@ struct LinkTargets {
   LinkTarget source;
   LinkTarget destination;
 };
-absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination, bool writes,
-                                           bool deletes);
+absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination, const LinkOptions& options);
 
 // How contents move between two sides (proto/messages.h, DataRoute). LinkError(kUsage) when the agent that would have
 // to listen has no data port.
@@ -100,6 +106,8 @@ class Links {
   void Close(std::chrono::milliseconds grace);
   ClientStream& source() { return *source_; }
   ClientStream& destination() { return *destination_; }
+  // Asks the agent of a side what is at paths, on a stream of its own. Errors as QueryPaths.
+  absl::StatusOr<PathReply> Ask(Side side, const PathQuery& query, const std::string& software);
   // Fills both targets (with fresh ids and a token), create_root, choose_route, basis and open_destination_stream; only the last one
   // needs this object to live on.
   absl::Status Prepare(SyncRequest* request);
@@ -149,6 +157,7 @@ class Links {
   std::optional<RelPath> backup_inside_;  // where it is in the destination, if it is there
   ControlChannel* destination_channel_ = nullptr;  // of channels_
   std::vector<Shell> shells_;
+  ControlChannel* source_channel_ = nullptr;       // of channels_
   std::unique_ptr<PrivateAgent> agent_;
   std::vector<std::unique_ptr<ControlChannel>> channels_;
   std::unique_ptr<ClientStream> source_;

@@ -13,6 +13,7 @@
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/fs/host_path.h"
 
 namespace uringsync {
 namespace {
@@ -119,6 +120,28 @@ absl::StatusOr<ResolvedPath> ResolveDestination(std::string_view path) {
   if (canonical) return ExistingDirectory("destination", path, *canonical);
   if (errno != ENOENT) return Refuse("destination", path, std::strerror(errno));
   return MissingDestination(path);
+}
+
+PathInfo LookAtPath(const std::string& path) {
+  const auto kind = [](mode_t mode) {
+    if (S_ISDIR(mode)) return PathKind::kDirectory;
+    if (S_ISLNK(mode)) return PathKind::kSymlink;
+    return S_ISREG(mode) ? PathKind::kFile : PathKind::kOther;
+  };
+  PathInfo info;
+  struct stat st;
+  const char* const name = path.empty() ? "." : path.c_str();
+  if (::lstat(name, &st) == 0) {
+    info.kind = kind(st.st_mode);
+    if (info.kind != PathKind::kSymlink || ::stat(name, &st) == 0) {
+      info.target = kind(st.st_mode);
+      info.id = {st.st_dev, st.st_ino};
+    }
+  } else if (errno != ENOENT) {
+    info.error = errno;
+  }
+  info.has_parent = ::stat(ParentOfHostPath(path).c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+  return info;
 }
 
 Overlap FindOverlap(const ResolvedPath& source, const ResolvedPath& destination) {

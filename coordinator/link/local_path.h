@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "engine/base/entry.h"
 #include "engine/base/rel_path.h"
+#include "proto/messages.h"
 
 namespace uringsync {
 
@@ -30,6 +31,9 @@ absl::StatusOr<ResolvedPath> ResolveSource(std::string_view path);
 // A missing last component is fine (create_root). LinkError(kSelection): it exists and is no directory, its parent is
 // missing (the text says which and how to make it), or it is a symlink that leads nowhere.
 absl::StatusOr<ResolvedPath> ResolveDestination(std::string_view path);
+
+// What is at a path of this host, as an agent's PathReply would tell it.
+PathInfo LookAtPath(const std::string& path);
 
 // How two resolved directories of one host lie to each other; both by path and, where they exist, by (device, inode),
 // so that a bind mount of the same directory is seen as the same.

@@ -80,10 +80,13 @@ bool SameAgent(const Endpoint& source, const Endpoint& destination) {
   return source.is_local() || source.agent().Address() == destination.agent().Address();
 }
 
-absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination, bool writes,
-                                           bool deletes) {
-  LinkTargets targets{{source, {}, {}, {}}, {destination, {}, {}, {}}};
-  if (source.is_local()) {
+absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination, const LinkOptions& options) {
+  LinkTargets targets;
+  targets.source.endpoint = source;
+  targets.destination.endpoint = destination;
+  if (source.is_local() && options.operands) {
+    targets.source.host_path = source.local().path;
+  } else if (source.is_local()) {
     US_ASSIGN_OR_RETURN(targets.source.local, ResolveSource(source.local().path));
     targets.source.root = std::string(kPrivateSourceRoot);
     targets.source.path = targets.source.local.path;
@@ -93,7 +96,10 @@ absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoin
     targets.source.root = source.agent().root;
     targets.source.path = source.agent().path;
   }
-  if (destination.is_local()) {
+  if (destination.is_local() && options.make_path) {
+    targets.destination.host_path = destination.local().path;
+    targets.destination.local.create_root = true;
+  } else if (destination.is_local()) {
     US_ASSIGN_OR_RETURN(targets.destination.local, ResolveDestination(destination.local().path));
     targets.destination.root = std::string(kPrivateDestinationRoot);
     targets.destination.path = targets.destination.local.path;
@@ -103,13 +109,15 @@ absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoin
     targets.destination.root = destination.agent().root;
     targets.destination.path = destination.agent().path;
   }
+  // What operands name, and what is still to be made, is compared by the run itself.
+  if (options.operands || (destination.is_local() && options.make_path)) return targets;
   Overlap overlap = Overlap::kNone;
   if (source.is_local() && destination.is_local()) {
     overlap = FindOverlap(targets.source.local, targets.destination.local);
   } else if (source.is_agent() && destination.is_agent()) {
     overlap = AgentOverlap(source.agent(), destination.agent());
   }
-  US_RETURN_IF_ERROR(CheckOverlap(overlap, source, destination, writes, deletes));
+  US_RETURN_IF_ERROR(CheckOverlap(overlap, source, destination, options.writes, options.deletes));
   return targets;
 }
 
@@ -160,6 +168,8 @@ absl::Status Links::Prepare(SyncRequest* request) {
   request->source.path = from.path;
   request->destination.root = to.root;
   request->destination.path = to.path;
+  request->source.host_path = from.host_path;
+  request->destination.host_path = to.host_path;
   request->create_root = to.endpoint.is_local() ? to.local.create_root : !to.path.is_root();
   US_RETURN_IF_ERROR(FillRandom(&request->source.session));
   US_RETURN_IF_ERROR(FillRandom(&request->destination.session));

@@ -214,8 +214,8 @@ absl::Status RemoveObject(Driver* driver, int dirfd, const char* name, const Ent
   return sys::SysStatus(result, directory ? "rmdir" : "unlink");
 }
 
-absl::Status MakeDirectory(Driver* driver, int dirfd, const char* name) {
-  return sys::SysStatus(sys::Mkdirat(driver, dirfd, name, 0700), "mkdir");
+absl::Status MakeDirectory(Driver* driver, int dirfd, const char* name, bool plain) {
+  return sys::SysStatus(sys::Mkdirat(driver, dirfd, name, plain ? 0777 : 0700), "mkdir");
 }
 
 }  // namespace uringsync

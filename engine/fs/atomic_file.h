@@ -94,7 +94,7 @@ absl::Status VerifyExisting(Driver* driver, int dirfd, const char* name, const E
 // else is there. Already gone is OK.
 absl::Status RemoveObject(Driver* driver, int dirfd, const char* name, const Entry& expected);
 
-// mkdir with mode 0700. AlreadyExists when the name is taken.
-absl::Status MakeDirectory(Driver* driver, int dirfd, const char* name);
+// mkdir with mode 0700, or `plain` as mkdir(1) does it. AlreadyExists when the name is taken.
+absl::Status MakeDirectory(Driver* driver, int dirfd, const char* name, bool plain = false);
 
 }  // namespace uringsync

@@ -134,13 +134,13 @@ absl::Status LockAncestors(Driver* driver, const Directory& root, Attempt* attem
   return absl::OkStatus();
 }
 
-absl::StatusOr<Attempt> TryLock(Driver* driver, const Directory& root) {
+absl::StatusOr<Attempt> TryLock(Driver* driver, const Directory& root, bool shared) {
   Attempt attempt;
   const int fd = sys::Openat(driver, root.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   bool taken = false;
   if (fd >= 0) {
     attempt.descriptors.emplace_back(fd);
-    US_RETURN_IF_ERROR(TryFlock(driver, fd, LOCK_EX, &taken));
+    US_RETURN_IF_ERROR(TryFlock(driver, fd, shared ? LOCK_SH : LOCK_EX, &taken));
   }
   if (!taken)
     attempt.notices.push_back("the destination directory cannot be locked: a second session into it is not noticed");
@@ -152,7 +152,7 @@ absl::StatusOr<Attempt> TryLock(Driver* driver, const Directory& root) {
 
 Task<absl::StatusOr<SubtreeLock>> SubtreeLock::Acquire(Driver* driver, DirectoryPtr root, SubtreeLockOptions options) {
   while (true) {
-    absl::StatusOr<Attempt> attempt = TryLock(driver, *root);
+    absl::StatusOr<Attempt> attempt = TryLock(driver, *root, options.shared);
     if (attempt.ok()) {
       SubtreeLock lock;
       lock.descriptors_ = std::move(attempt->descriptors);

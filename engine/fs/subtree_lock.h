@@ -21,6 +21,8 @@ namespace uringsync {
 struct SubtreeLockOptions {
   // Waits until the holder is gone, polling; false: FailedPrecondition at once.
   bool wait = false;
+  // Shared on the root too: the session writes some objects in it, and is kept apart only from sessions that own the whole tree.
+  bool shared = false;
   std::chrono::nanoseconds poll_interval = std::chrono::milliseconds(200);
   // Required with `wait`: sleeps without blocking the shard (a kTimeout operation; tests inject a clock).
   std::function<Task<void>(std::chrono::nanoseconds)> sleep;

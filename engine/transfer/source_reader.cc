@@ -64,6 +64,55 @@ void SourceReader::Forget(const std::string& path) {
   std::erase_if(open_files_, [&path](const Cached& cached) { return cached.path == path; });
 }
 
+absl::StatusOr<SourceReader::Located> SourceReader::Locate(const FileRequest& request) {
+  if (options_.view != nullptr) return LocateInView(request);
+  US_ASSIGN_OR_RETURN(DirectoryPtr parent, directories_.Get(request.path.Parent()));
+  return Located{std::move(parent), std::string(request.path.name())};
+}
+
+absl::StatusOr<DirectoryPtr> SourceReader::ParentInView(const TreeView::Place& place, std::string* name) {
+  if (place.rest.is_root()) return options_.view->OpenParent(driver_, place, name);
+  *name = place.rest.name();
+  std::string key = std::to_string(place.member) + "/" + place.rest.Parent().text();
+  if (const auto known = view_directories_.find(key); known != view_directories_.end()) return known->second;
+  std::string same_name;
+  US_ASSIGN_OR_RETURN(DirectoryPtr parent, options_.view->OpenParent(driver_, place, &same_name));
+  if (view_directories_.size() >= options_.directories) view_directories_.clear();
+  view_directories_.emplace(std::move(key), parent);
+  return parent;
+}
+
+absl::StatusOr<SourceReader::Located> SourceReader::LocateInView(const FileRequest& request) {
+  const std::vector<TreeView::Place> places = options_.view->PlacesOf(request.path);
+  absl::StatusOr<Located> first = ErrnoStatus(ENOENT, "open");
+  for (const TreeView::Place& place : places) {
+    Located located;
+    absl::StatusOr<DirectoryPtr> parent = ParentInView(place, &located.name);
+    if (!parent.ok()) {
+      if (!first.ok() && StatusErrno(parent.status()) != ENOENT) first = parent.status();
+      continue;
+    }
+    located.directory = *std::move(parent);
+    if (places.size() == 1) return located;
+    struct statx stat {};
+    Entry entry;
+    const bool there = StatAt(driver_, located.directory->fd(), located.name.c_str(), &stat).ok() && EntryFromStatx(stat, false, &entry);
+    if (there && entry.id == request.file) return located;
+    if (there && !first.ok()) first = std::move(located);
+  }
+  return first;
+}
+
+void SourceReader::ForgetParent(const FileRequest& request) {
+  directories_.Invalidate(request.path.Parent());
+  view_directories_.clear();
+}
+
+void SourceReader::CloseDirectories() {
+  directories_.Clear();
+  view_directories_.clear();
+}
+
 bool SourceReader::CheckIdentity(Work* work) {
   const FileRequest& request = *work->request;
   FileIdentity expected{request.type, request.file, request.size_bytes, request.mtime};
@@ -89,13 +138,13 @@ bool SourceReader::OpenFor(Work* work) {
     work->next = ReplyItem{.id = request.id};
     Forget(path);
   }
-  absl::StatusOr<DirectoryPtr> parent = directories_.Get(request.path.Parent());
+  absl::StatusOr<Located> located = Locate(request);
   absl::StatusOr<SourceFile> opened =
-      parent.ok() ? OpenSourceFile(driver_, (*parent)->fd(), LeafName(request.path)) : parent.status();
+      located.ok() ? OpenSourceFile(driver_, located->directory->fd(), located->name.c_str()) : located.status();
   if (!opened.ok()) {
     int error = StatusErrno(opened.status());
     // A directory that was renamed and made anew is found again by a fresh look.
-    if (error == ENOENT && parent.ok()) directories_.Invalidate(request.path.Parent());
+    if (error == ENOENT && located.ok()) ForgetParent(request);
     if (error == 0 || error == ELOOP) {
       EndWith(&work->next, ReplyStatus::kChanged, 0, "open");
     } else {
@@ -122,7 +171,7 @@ bool SourceReader::OpenFor(Work* work) {
 Task<bool> SourceReader::Open(Work* work) {
   bool opened = OpenFor(work);
   for (int tries = 1; !opened && IsOutOfDescriptors(work->next.error) && tries <= kMaxDescriptorTries; ++tries) {
-    directories_.Clear();
+    CloseDirectories();
     open_files_.clear();
     Op pause;
     pause.code = OpCode::kTimeout;
@@ -140,19 +189,19 @@ bool SourceReader::ReadAttributes(Work* work) {
   absl::StatusOr<XattrList> list;
   if (work->file != nullptr) {
     list = xattrs_.Read(ObjectHandle::OfFd(work->file->source.fd.get()), options_.selection);
-  } else if (request.path.is_root()) {
+  } else if (request.path.is_root() && options_.view == nullptr) {
     // The root has no parent of ours: "." in itself is the same object.
     list = xattrs_.Read(ObjectHandle::At(directories_.root()->fd(), "."), options_.selection);
   } else {
-    absl::StatusOr<DirectoryPtr> parent = directories_.Get(request.path.Parent());
+    absl::StatusOr<Located> located = Locate(request);
     absl::Status found =
-        parent.ok() ? StatAt(driver_, (*parent)->fd(), LeafName(request.path), &work->before) : parent.status();
+        located.ok() ? StatAt(driver_, located->directory->fd(), located->name.c_str(), &work->before) : located.status();
     if (!found.ok()) {
       EndWithError(&work->next, found, "stat");
       return false;
     }
     if (!CheckIdentity(work)) return false;
-    list = xattrs_.Read(ObjectHandle::At((*parent)->fd(), LeafName(request.path)), options_.selection);
+    list = xattrs_.Read(ObjectHandle::At(located->directory->fd(), located->name.c_str()), options_.selection);
   }
   if (!list.ok()) {
     EndWithError(&work->next, list.status(), "getxattr");

@@ -13,6 +13,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <unordered_map>
 
 #include "absl/status/status.h"
 #include "engine/base/entry.h"
@@ -22,6 +23,7 @@
 #include "engine/fs/directory.h"
 #include "engine/fs/file.h"
 #include "engine/fs/page_cache.h"
+#include "engine/fs/tree_view.h"
 #include "engine/fs/xattrs.h"
 #include "engine/ring/buffer_pool.h"
 #include "engine/transfer/data_channel.h"
@@ -48,6 +50,8 @@ struct SourceReaderOptions {
   PageCacheMemory* page_cache = nullptr;
   // Not null: decides which larger files are read past the page cache. Borrowed.
   DirectIo* direct_io = nullptr;
+  // Not null: paths of requests are the view's; `root` is not asked.
+  std::shared_ptr<const TreeView> view;
   bool background = false;  // reads with the idle class of I/O
   bool generated = false;  // nothing is opened: contents are made up, to measure the way (generated_content.h)
 };
@@ -89,6 +93,18 @@ class SourceReader {
     ReplyItem next;         // the item to be sent next; starts with the xattrs
     bool ended = false;
   };
+  // Where an object is: a directory and the name in it.
+  struct Located {
+    DirectoryPtr directory;
+    std::string name;
+  };
+  // In a view the place whose object is the one asked for, else the first one that is there.
+  absl::StatusOr<Located> Locate(const FileRequest& request);
+  absl::StatusOr<Located> LocateInView(const FileRequest& request);
+  absl::StatusOr<DirectoryPtr> ParentInView(const TreeView::Place& place, std::string* name);
+  // Forgets directories that were renamed and made anew.
+  void ForgetParent(const FileRequest& request);
+  void CloseDirectories();
   // OpenFor, again while the process is out of descriptors.
   Task<bool> Open(Work* work);
   // Fill work->file and ->before, or work->next with the item that ends the request; false then.
@@ -111,6 +127,7 @@ class SourceReader {
   Driver* const driver_;
   BufferPool* const buffers_;
   DirectoryCache directories_;
+  std::unordered_map<std::string, DirectoryPtr> view_directories_;  // of options_.view, bounded by options_.directories
   XattrAccess xattrs_;
   const SourceReaderOptions options_;
   std::list<Cached> open_files_;  // most recently used first

@@ -54,20 +54,29 @@ struct ScanTotals {
   uint64_t strays_removed = 0;
 };
 
-class ManifestScanner {
+// An ordered manifest, whatever it is made of. Thread rule and use as ManifestScanner's.
+class ManifestProducer {
+ public:
+  virtual ~ManifestProducer() = default;
+  // The next batch; nullopt at the end; an error ends the scan.
+  virtual Task<absl::StatusOr<std::optional<DirectoryBatch>>> Next() = 0;
+  // Cancels what is running and joins it.
+  virtual Task<void> Close() = 0;
+  // Of everything handed out so far.
+  virtual const ScanTotals& totals() const = 0;
+};
+
+class ManifestScanner final : public ManifestProducer {
  public:
   static constexpr size_t kBatchEntries = 1024;  // at most, of one DirectoryBatch
 
   static std::unique_ptr<ManifestScanner> Start(Runtime* runtime, DirectoryPtr root, ScanOptions options);
   // CHECKs that Close was awaited.
-  ~ManifestScanner();
+  ~ManifestScanner() override;
 
-  // The next batch; nullopt at the end; an error ends the scan.
-  Task<absl::StatusOr<std::optional<DirectoryBatch>>> Next();
-  // Cancels what is running and joins it.
-  Task<void> Close();
-  // Of everything handed out so far.
-  const ScanTotals& totals() const;
+  Task<absl::StatusOr<std::optional<DirectoryBatch>>> Next() override;
+  Task<void> Close() override;
+  const ScanTotals& totals() const override;
 
  private:
   class Impl;

@@ -177,6 +177,9 @@ TEST(IndexCoversTest, OnlySessionsThatKeepTheUsualMetadataAreCovered) {
   OpenSession checksum;
   checksum.checksum = true;
   EXPECT_FALSE(IndexCovers(checksum));
+  OpenSession operands;
+  operands.operands.emplace_back();
+  EXPECT_FALSE(IndexCovers(operands));
 }
 
 }  // namespace

@@ -33,7 +33,10 @@ class LinksTest : public testing::Test {
   }
   absl::Status Check(const std::string& source, const std::string& destination, bool writes = true,
                      bool deletes = false) {
-    return ResolveTargets(At(source), At(destination), writes, deletes).status();
+    LinkOptions options;
+    options.writes = writes;
+    options.deletes = deletes;
+    return ResolveTargets(At(source), At(destination), options).status();
   }
   // Opens links with a shell script in the agent's place.
   absl::StatusOr<std::unique_ptr<Links>> OpenWithAgent(const std::string& body) {
@@ -76,7 +79,7 @@ TEST_F(LinksTest, DifferentAgentsRootsAndSiblingsDoNotOverlap) {
 }
 
 TEST_F(LinksTest, LocalTargetsBecomeRootsOfThePrivateAgent) {
-  ASSERT_OK_AND_ASSIGN(LinkTargets targets, ResolveTargets(At(dir_ / "src"), At(dir_ / "new"), true, false));
+  ASSERT_OK_AND_ASSIGN(LinkTargets targets, ResolveTargets(At(dir_ / "src"), At(dir_ / "new"), LinkOptions()));
   EXPECT_EQ(targets.source.root, "source");
   EXPECT_TRUE(targets.source.path.is_root());
   EXPECT_EQ(targets.destination.root, "destination");
@@ -85,7 +88,7 @@ TEST_F(LinksTest, LocalTargetsBecomeRootsOfThePrivateAgent) {
 }
 
 TEST_F(LinksTest, AgentTargetsKeepRootAndPath) {
-  ASSERT_OK_AND_ASSIGN(LinkTargets targets, ResolveTargets(At("agent://h/r/a/b"), At("agent://i/q"), true, false));
+  ASSERT_OK_AND_ASSIGN(LinkTargets targets, ResolveTargets(At("agent://h/r/a/b"), At("agent://i/q"), LinkOptions()));
   EXPECT_EQ(targets.source.root, "r");
   EXPECT_EQ(targets.source.path.text(), "a/b");
   EXPECT_EQ(targets.destination.root, "q");
@@ -95,6 +98,24 @@ HelloReply AgentWithDataPort(uint16_t port) {
   HelloReply hello;
   hello.data_port = port;
   return hello;
+}
+
+TEST_F(LinksTest, OperandsLeaveTheSourceToTheAgentAsItWasTyped) {
+  LinkOptions options;
+  options.operands = true;
+  ASSERT_OK_AND_ASSIGN(LinkTargets targets, ResolveTargets(At("no/such"), At(dir_ / "src"), options));
+  EXPECT_EQ(targets.source.root, "");
+  EXPECT_EQ(targets.source.host_path, "no/such");
+  EXPECT_EQ(targets.destination.root, kPrivateDestinationRoot);
+}
+
+TEST_F(LinksTest, ADestinationThatIsToBeMadeWithItsParentsIsAPathOfTheHost) {
+  LinkOptions options;
+  options.make_path = true;
+  ASSERT_OK_AND_ASSIGN(LinkTargets targets, ResolveTargets(At(dir_ / "src"), At(dir_ / "no/such/way"), options));
+  EXPECT_EQ(targets.destination.root, "");
+  EXPECT_EQ(targets.destination.host_path, dir_ / "no/such/way");
+  EXPECT_TRUE(targets.destination.local.create_root);
 }
 
 TEST(ChooseRouteTest, OneAgentForBothIsLocal) {

@@ -119,5 +119,20 @@ TEST(LocalPathTest, SlashIsAnAncestorOfEverything) {
   EXPECT_EQ(FindOverlap(*ResolveSource("/"), *ResolveDestination("/")), Overlap::kSame);
 }
 
+TEST(LookAtPathTest, TellsWhatIsThereAndWhatItIsInTheEnd) {
+  TempDir dir;
+  WriteFile(dir / "file", "x");
+  ASSERT_EQ(::symlink("file", (dir / "link").c_str()), 0);
+  ASSERT_EQ(::symlink("nowhere", (dir / "dangling").c_str()), 0);
+  EXPECT_EQ(LookAtPath(dir.path()).target, PathKind::kDirectory);
+  EXPECT_EQ(LookAtPath(dir / "file").kind, PathKind::kFile);
+  EXPECT_EQ(LookAtPath(dir / "link").kind, PathKind::kSymlink);
+  EXPECT_EQ(LookAtPath(dir / "link").id, LookAtPath(dir / "file").id);
+  EXPECT_EQ(LookAtPath(dir / "dangling").target, PathKind::kMissing);
+  EXPECT_TRUE(LookAtPath(dir / "new/").has_parent);
+  EXPECT_FALSE(LookAtPath(dir / "new/er").has_parent);
+  EXPECT_EQ(LookAtPath(dir / "file/").error, ENOTDIR);
+}
+
 }  // namespace
 }  // namespace uringsync
