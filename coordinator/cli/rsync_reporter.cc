@@ -242,6 +242,9 @@ RsyncTotals RsyncReporter::Totals(const SyncOutcome& outcome) const {
 void RsyncReporter::Finish(const SyncOutcome& outcome, const std::string& error) {
   console_->ClearProgress();
   if (progress_shown_) console_->Text("\n");
+  if (outcome.plan.skipped_deletes > 0) {
+    TellError("Deletions stopped due to --max-delete limit (" + std::to_string(outcome.plan.skipped_deletes) + " skipped)");
+  }
   const bool began = outcome.complete || outcome.plan.source_entries > 0;
   const RsyncTotals totals = Totals(outcome);
   if (began && Told(Info::kStats) > 1) {

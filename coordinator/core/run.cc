@@ -262,7 +262,6 @@ absl::Status Run::SayHello() {
         kRemoveSourcesFeature, kMetadataRulesFeature, kNamesFeature, kOperandsFeature}) {
     hello.features.push_back(std::string(feature));
   }
-  hello.features.push_back(std::string(kOperandsFeature));
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
   // Asked for along with the greeting, a round trip earlier, where nothing in it depends on what the agents can do.

@@ -28,7 +28,7 @@ constexpr Row kRows[] = {
     {Info::kNonRegular, "NONREG", 1, 1, {1, 1}, "Kinds of objects that are left out (default 1, 0 disables)"},
     {Info::kProgress, "PROGRESS", 2, 2, {0, 0}, "1) progress by file, 2) of the whole"},
     {Info::kRemove, "REMOVE", 0, 1, {0, 1}, nullptr},
-    {Info::kSkip, "SKIP", 0, 2, {0, 1}, nullptr},
+    {Info::kSkip, "SKIP", 1, 2, {0, 1}, "What stays as it is by an option"},
     {Info::kStats, "STATS", 2, 3, {1, 1}, "Counts at the end (levels 1-2)"},
     {Info::kSymlinkSafety, "SYMSAFE", 0, 1, {1, 1}, nullptr},
 };

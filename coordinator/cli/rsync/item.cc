@@ -63,7 +63,7 @@ std::string ItemCode(const Action& action, const Differences& differences, const
   mark(differences.Has(Attribute::kContent) || differences.Has(Attribute::kTarget) || differences.Has(Attribute::kDeviceNumber), 'c');
   mark(differences.Has(Attribute::kSize), 's');
   const bool remade = action.kind != ActionKind::kSetMetadata && action.kind != ActionKind::kMakeDirectory;
-  if (rules.selection.mtime) {
+  if (rules.selection.KeepsTime(type)) {
     mark(differences.Has(Attribute::kMtime), 't');
   } else {
     mark(remade && type != FileType::kDirectory, 'T');

@@ -4,7 +4,9 @@
 
 #include "absl/time/time.h"
 #include "coordinator/cli/rsync/filter_settings.h"
+#include "coordinator/cli/rsync/filter_settings.h"
 #include "coordinator/cli/rsync/out_format.h"
+#include "coordinator/cli/rsync/rule_settings.h"
 #include "coordinator/cli/rsync/run_options.h"
 #include "coordinator/cli/rsync/transfer_settings.h"
 #include "coordinator/link/link_error.h"
@@ -33,6 +35,13 @@ absl::StatusOr<MetadataSelection> ToSelection(const Settings& settings) {
   selection.owner = settings.owner;
   selection.group = settings.group;
   selection.mtime = settings.times;
+  selection.directory_times = !settings.omit_dir_times;
+  selection.link_times = !settings.omit_link_times;
+  selection.executability = settings.executability && !settings.perms;
+  // Without the option rsync compares whole seconds.
+  if (settings.modify_window ? *settings.modify_window >= 0 : settings.command == Command::kUrsync) {
+    selection.modify_window_s = static_cast<uint32_t>(settings.modify_window.value_or(0));
+  }
   selection.atime = settings.atimes;
   selection.xattrs = settings.xattrs;
   selection.acls = settings.acls;
@@ -129,6 +138,7 @@ absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest*
                        : settings.basis_option == "link-dest"  ? BasisUse::kLink
                                                                : BasisUse::kNone;
   request->software = SoftwareName("uringsync");
+  US_RETURN_IF_ERROR(ApplyRuleSettings(settings, request));
   US_ASSIGN_OR_RETURN(request->filters, ReadFilters(settings));
   request->delete_excluded = settings.delete_excluded;
   request->nul_separated_filters = settings.from0;
@@ -202,6 +212,9 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings) {
   US_RETURN_IF_ERROR(CheckEndpoints(settings, run.source, run.destination));
   const bool two_agents = !(run.source.is_local() && run.destination.is_local());
   US_RETURN_IF_ERROR(FillRequest(settings, two_agents, &run.request));
+  if (settings.munge_links) {
+    run.request.link_munging = run.source.is_local() ? LinkMunging::kUnmunge : LinkMunging::kMunge;
+  }
   run.tls = {.cert = settings.cert, .key = settings.key, .ca = settings.ca};
   run.shell = ToShell(settings);
   if (settings.contimeout > 0) run.connect_timeout = std::chrono::seconds(settings.contimeout);
