@@ -72,8 +72,11 @@ class TreeMerge {
   absl::Status KeepCurrent();
   // Tells that `source` could not be looked at.
   absl::Status ReportUnseen(const Entry& source);
-  // Everything that the directory holds at the source is in the manifest, and what is not there may be deleted.
-  bool ListedWhole() const { return source_.listing_error() == 0 && !source_.partial() && !in_doubt_; }
+  // Everything that the directory holds at the source is in the manifest, or is to be taken as if it were: what is not there may be
+  // deleted.
+  bool ListedWhole() const {
+    return !source_.partial() && ((source_.listing_error() == 0 && !in_doubt_) || options_.rules.ignore_errors);
+  }
   absl::Status ReportPruned(const RelPath& path);
   absl::Status VisitKept(const Entry& source);
   absl::Status VisitIgnored(const Entry* source, const Entry* destination, DirectoryPlan plan);
@@ -90,8 +93,6 @@ class TreeMerge {
   std::optional<SkipReason> SkipReasonFor(const Entry& source, const Entry* destination) const;
   // The same by options_.rules; of a directory, all below it is left out too.
   std::optional<SkipReason> RuleAgainst(const Entry& source, const Entry* destination) const;
-  // The source's listing says all that is there, or is to be taken as if it did.
-  bool ListedWhole() const { return source_.listing_error() == 0 || options_.rules.ignore_errors; }
   absl::Status LeaveOutByRule(SkipReason reason, const Entry& source, const Entry* destination);
   // Tells that `source` is left out, or that it should not have been.
   absl::Status LeaveOut(SkipReason reason, const Entry& source);
