@@ -256,9 +256,6 @@ void RsyncReporter::Finish(const SyncOutcome& outcome, const std::string& error)
     for (const std::string& line : ClosingLines(totals, telling_.human)) Tell(line);
   }
   if (outcome.complete) Log(LogLine(totals));
-  if (outcome.plan.skipped_deletes > 0) {
-    TellError("Deletions stopped due to --max-delete limit (" + std::to_string(outcome.plan.skipped_deletes) + " skipped)");
-  }
   if (!error.empty()) TellError("ursync: " + error);
   if (const std::string line = ExitLine("ursync", static_cast<int>(outcome.exit_code)); !line.empty()) TellError(line);
 }

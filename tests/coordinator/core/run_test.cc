@@ -170,6 +170,18 @@ TEST(RunSyncTest, FiltersReachBothAgentsAndNeedOnesThatKnowThem) {
   }
 }
 
+// An agent offers only what the greeting names.
+TEST(RunSyncTest, TheGreetingNamesRulesOfMetadataAndNames) {
+  Fixture f;
+  std::vector<std::string> features;
+  f.source.on_message = [&](const ClientMessage& m) {
+    if (const auto* hello = std::get_if<Hello>(&m)) features = hello->features;
+  };
+  EXPECT_EQ(f.Run().exit_code, ExitCode::kOk);
+  EXPECT_TRUE(HasFeature(features, kMetadataRulesFeature));
+  EXPECT_TRUE(HasFeature(features, kNamesFeature));
+}
+
 TEST(RunSyncTest, RulesOfMetadataNeedAgentsThatKnowThem) {
   for (const bool known : {true, false}) {
     Fixture f;
