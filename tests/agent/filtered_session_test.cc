@@ -124,8 +124,8 @@ SyncOutcome RunWith(const std::string& root, const std::string& destination, con
   TestSession target(&agent);
   SyncRequest request;
   request.mode = mode;
-  request.source = {"data", *RelPath::Parse("source"), TestSessionId(1), {}};
-  request.destination = {"data", *RelPath::Parse(destination), TestSessionId(2), {}};
+  request.source = {"data", *RelPath::Parse("source"), "", TestSessionId(1), {}};
+  request.destination = {"data", *RelPath::Parse(destination), "", TestSessionId(2), {}};
   request.choose_route = [](const HelloReply&, const HelloReply&) -> absl::StatusOr<RouteChoice> {
     RouteChoice choice;
     choice.route.kind = DataRoute::Kind::kLocal;
