@@ -1,5 +1,6 @@
 #include "coordinator/cli/list_reporter.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "coordinator/cli/rsync/messages.h"
@@ -42,7 +43,9 @@ std::string ListReporter::Line(const Entry& entry, std::string_view name) const 
 }
 
 void ListReporter::ShowOpened(const HelloReply&, const SessionOpened& source, const HelloReply&, const SessionOpened&) {
-  if (source.exists) console_->Line(Line(source.root, "."));
+  const auto at_top = [](const SourceOperand& operand) { return operand.at.is_root(); };
+  const bool has_root = facts_.operands.empty() || std::any_of(facts_.operands.begin(), facts_.operands.end(), at_top);
+  if (source.exists && has_root) console_->Line(Line(source.root, "."));
 }
 
 void ListReporter::Enter(const RelPath& directory) {
@@ -60,7 +63,7 @@ void ListReporter::Enter(const RelPath& directory) {
 void ListReporter::ShowAction(const Action& action, const Differences& differences, ActionOutcome) {
   if (differences.empty() || action.path.is_root()) return;
   const RelPath directory = action.path.Parent();
-  if (!telling_.recursive && !directory.is_root()) return;
+  if (facts_.operands.empty() && !telling_.recursive && !directory.is_root()) return;
   if (directory != current_) Enter(directory);
   std::string line = Line(action.wanted, action.path.text());
   if (action.wanted.type == FileType::kDirectory) {

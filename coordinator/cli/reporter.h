@@ -12,6 +12,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "coordinator/cli/console.h"
 #include "coordinator/cli/options.h"
@@ -31,9 +32,11 @@ struct ReportFacts {
   std::string destination_path;
   std::string source_absolute;
   std::string destination_absolute;
+  std::string working_directory;
   bool source_is_local = true;
   bool destination_is_local = true;
   MetadataSelection selection;
+  std::vector<SourceOperand> operands;  // of ursync; empty: the whole source
   bool has_basis = false;  // --link-dest or its kin
   bool utf8 = false;  // the terminal's text is UTF-8
   bool acls_only = false;  // ACLs are kept and other xattrs are not: Itemize then tells them apart

@@ -23,6 +23,14 @@ std::string WithoutSlashes(std::string_view path) {
   return std::string(path);
 }
 
+// Both, with a '/' between them; "" and "." in front are left out.
+std::string Joined(std::string above, const std::string& below) {
+  if (above.empty() || above == ".") return below;
+  if (below.empty()) return above;
+  if (above.back() != '/') above += '/';
+  return above + below;
+}
+
 // The formats were read when the options were.
 OutFormat Compiled(const std::string& text) {
   absl::StatusOr<OutFormat> format = OutFormat::Parse(text);
@@ -38,7 +46,9 @@ RsyncReporter::RsyncReporter(ReportFacts facts, Console* console)
       rules_{.selection = facts_.selection, .sends = facts_.source_is_local && !facts_.destination_is_local},
       format_(Compiled(telling_.format)),
       log_format_(Compiled(telling_.log_format)),
-      last_transfer_(facts_.start) {}
+      last_transfer_(facts_.start) {
+  for (size_t i = 0; i < facts_.operands.size(); ++i) operand_at_.try_emplace(facts_.operands[i].at.text(), i);
+}
 
 void RsyncReporter::Start() {
   if (telling_.log_file.empty()) return;
@@ -82,7 +92,9 @@ void RsyncReporter::ShowOpened(const HelloReply&, const SessionOpened& source, c
   if (!root_is_new_) return;
   if (Told(Info::kName) > 0 || format_.itemizes()) Tell("created directory " + WithoutSlashes(facts_.destination_path));
   // Beside a basis directory, which has it too, the root is nothing new.
-  if (facts_.has_basis) return;
+  const auto at_top = [](const SourceOperand& operand) { return operand.at.is_root() && !operand.implied; };
+  const bool has_root = facts_.operands.empty() || std::any_of(facts_.operands.begin(), facts_.operands.end(), at_top);
+  if (facts_.has_basis || !has_root) return;
   Action root;
   root.kind = ActionKind::kMakeDirectory;
   root.wanted = source.root;
@@ -116,15 +128,32 @@ void RsyncReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType
   }
 }
 
+RelPath RsyncReporter::ShownPath(const RelPath& path) const {
+  const bool renamed = facts_.operands.size() == 1 && facts_.operands.front().at == path && !facts_.operands.front().from.is_root();
+  return renamed ? facts_.operands.front().from : path;
+}
+
+std::string RsyncReporter::SourcePath(const RelPath& path, const std::string& root) const {
+  for (RelPath above = path; !operand_at_.empty(); above = above.Parent()) {
+    const auto found = operand_at_.find(above.text());
+    if (found != operand_at_.end()) {
+      const SourceOperand& operand = facts_.operands[found->second];
+      const std::string rest = above == path ? "" : path.text().substr(above.is_root() ? 0 : above.text().size() + 1);
+      return Joined(Joined(Joined(facts_.source_is_local ? "" : root, WithoutSlashes(operand.base)), operand.from.text()), rest);
+    }
+    if (above.is_root()) break;
+  }
+  return Joined(WithoutSlashes(root), path.text());
+}
+
 ItemFacts RsyncReporter::FactsOfItem(const Action& action, const Differences& differences) const {
   const bool deletes = action.kind == ActionKind::kDelete;
   ItemFacts facts;
   facts.code = ItemCode(action, differences, rules_);
-  facts.name = ItemName(action.path, action.wanted.type);
+  facts.name = ItemName(deletes ? action.path : ShownPath(action.path), action.wanted.type);
   facts.arrow = ItemArrow(action);
-  std::string base = WithoutSlashes(deletes ? facts_.destination_path : facts_.source_path);
-  while (!base.empty() && base.front() == '/') base.erase(0, 1);
-  facts.long_name = base.empty() || base == "." ? action.path.text() : action.path.is_root() ? base : base + "/" + action.path.text();
+  facts.long_name = deletes ? Joined(WithoutSlashes(facts_.destination_path), action.path.text()) : SourcePath(action.path, facts_.source_path);
+  while (!facts.long_name.empty() && facts.long_name.front() == '/') facts.long_name.erase(0, 1);
   facts.operation = deletes ? kDeleted : facts_.source_is_local ? kSend : kReceive;
   if (action.wanted.content_digest) facts.digest = action.wanted.content_digest->Hex();
   facts.size = action.wanted.size_bytes;
@@ -211,9 +240,12 @@ void RsyncReporter::OnProgress(const SyncProgress& progress) {
 }
 
 void RsyncReporter::OnProblem(const Problem& problem) {
-  const std::string& root = problem.side == Side::kSource ? facts_.source_absolute : facts_.destination_absolute;
-  std::string path = problem.side == Side::kCoordinator ? problem.path.text() : WithoutSlashes(root);
-  if (problem.side != Side::kCoordinator && !problem.path.is_root()) path += (path == "/" ? "" : "/") + problem.path.text();
+  std::string path = problem.path.text();
+  if (problem.side == Side::kDestination) path = Joined(WithoutSlashes(facts_.destination_absolute), path);
+  if (problem.side == Side::kSource) {
+    path = SourcePath(problem.path, facts_.source_absolute);
+    if (facts_.source_is_local && !path.starts_with('/')) path = Joined(facts_.working_directory, path);
+  }
   // rsync tells that as a message and as an error.
   if (problem.kind == ProblemKind::kConflict && problem.operation == "replace") {
     Tell("cannot delete non-empty directory: " + problem.path.text());

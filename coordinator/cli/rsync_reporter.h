@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 
 #include "coordinator/cli/reporter.h"
 #include "coordinator/cli/rsync/item.h"
@@ -40,6 +41,10 @@ class RsyncReporter final : public RunReporter {
   void Log(std::string_view line);
   void TellError(std::string_view line);
   void TellItem(const Action& action, const Differences& differences);
+  // The name that is told: the source's, also where the one object of the run is called otherwise at the destination.
+  RelPath ShownPath(const RelPath& path) const;
+  // Where the object at `path` of the transfer is on its host: below `root`, or where its operand says.
+  std::string SourcePath(const RelPath& path, const std::string& root) const;
   ItemFacts FactsOfItem(const Action& action, const Differences& differences) const;
   void CountItem(const Action& action, const Differences& differences);
   // "   123 100%   5.86kB/s    0:00:00 (xfr#1, to-chk=6/8)": of a file, or of the whole.
@@ -47,6 +52,7 @@ class RsyncReporter final : public RunReporter {
   RsyncTotals Totals(const SyncOutcome& outcome) const;
   int64_t Told(Info info) const { return telling_.info.of(info); }
 
+  std::unordered_map<std::string, size_t> operand_at_;  // by place in the transfer, the first of each
   const RsyncTelling telling_;
   const PrintRules print_;
   ItemRules rules_;

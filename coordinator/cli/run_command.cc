@@ -56,6 +56,9 @@ ReportFacts FactsOf(const RunOptions& options, const Program& program) {
   facts.source_is_local = options.source.is_local();
   facts.destination_is_local = options.destination.is_local();
   facts.selection = options.request.selection;
+  std::error_code unknown;
+  facts.working_directory = std::filesystem::current_path(unknown).string();
+  facts.operands = options.request.operands;
   facts.utf8 = program.utf8;
   facts.has_basis = HasBasis(options);
   facts.mode = options.request.mode;
@@ -78,6 +81,8 @@ LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, Run
   link.tls = options.tls;
   if (options.connect_timeout) link.connect_timeout = *options.connect_timeout;
   link.find_agent = [&program] { return FindAgentProgram(program.agent_override, program.self, program.search_path); };
+  link.operands = !options.request.operands.empty();
+  link.make_path = options.make_path;
   link.basis_directories = options.basis_directories;
   link.shell = options.shell;
   link.on_shell_line = [reporter](std::string_view line) { reporter->Warn(line); };
@@ -123,6 +128,7 @@ int RunCommand(RunOptions options, const Program& program) {
     outcome.exit_code = LinkExitCode(ready);
     error = std::string(ready.message());
   }
+  if (options.sources_missing && outcome.exit_code == ExitCode::kOk) outcome.exit_code = ExitCode::kPartial;
   reporter->Finish(outcome, error);
   if (!program.console->Flush() && outcome.exit_code == ExitCode::kOk) {
     program.console->Error("uringsync: standard output could not be written");

@@ -1,28 +1,38 @@
 #include "coordinator/cli/ursync_operands.h"
 
-#include <sys/stat.h>
-
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
+#include <vector>
 
+#include "coordinator/cli/rsync/file_list.h"
 #include "coordinator/cli/rsync/item.h"
-#include "coordinator/cli/rsync/option_effects.h"
+#include "coordinator/core/operands.h"
+#include "coordinator/link/destination_path.h"
 #include "coordinator/link/link_error.h"
+#include "coordinator/link/local_path.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/fs/host_path.h"
 
 namespace uringsync {
 namespace {
 
-// A directory that is listed is compared with nothing: a plan into a name that nobody has.
+// A source that is listed is compared with nothing: a plan into a name that nobody has.
 constexpr char kNowhere[] = "/.uringsync-nowhere";
-constexpr mode_t kNewDirectory = 0777;
 
-OperandsEnd Usage(const absl::Status& status) {
-  return {static_cast<int>(ExitCodeForSessionError(LinkErrorKind(status))), std::string(ToStd(status.message())), false};
+OperandsEnd End(const absl::Status& status) {
+  const bool plain = status.code() == absl::StatusCode::kInvalidArgument && LinkErrorKind(status) != ErrorKind::kUsage;
+  const absl::Status told = plain ? LinkError(ErrorKind::kUsage, ToStd(status.message())) : status;
+  return {static_cast<int>(ExitCodeForSessionError(LinkErrorKind(told))), std::string(ToStd(told.message())), false};
+}
+
+std::string WorkingDirectory() {
+  std::error_code error;
+  return std::filesystem::current_path(error).string();
 }
 
 std::string Absolute(const std::string& path) {
@@ -31,83 +41,192 @@ std::string Absolute(const std::string& path) {
   return error ? path : absolute.string();
 }
 
-// The last component, empty where a path names contents: "a/", "a/.", "..".
-std::string NameOf(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-  return name == "." || name == ".." ? std::string() : name;
+class Preparation {
+ public:
+  Preparation(Settings settings, Console* console) : settings_(std::move(settings)), console_(console) {}
+  std::variant<RunOptions, OperandsEnd> Run();
+
+ private:
+  bool Relative() const { return settings_.relative.value_or(settings_.files_from.has_value()); }
+  // One directory's contents with all that is below: the whole session, as other commands have it.
+  bool IsWhole() const;
+  absl::Status SplitOperands();
+  // Leaves local sources out that are missing, and directories that -r would be needed for, and tells of them.
+  void LookAtSources();
+  absl::StatusOr<std::vector<SourceOperand>> MakeOperands();
+  bool IsSingleObject(const std::vector<SourceOperand>& operands) const;
+  absl::Status ChooseLocalDestination(std::vector<SourceOperand>* operands);
+  // In rsync's words: a line of its own, or the receiver's.
+  OperandsEnd EndOfDestination(const absl::Status& status) const;
+  absl::StatusOr<RunOptions> Assemble(std::vector<SourceOperand> operands);
+
+  Settings settings_;
+  Console* const console_;
+  std::vector<std::string> sources_;
+  std::string destination_;
+  Endpoint source_;
+  bool sources_missing_ = false;
+  bool make_path_ = false;
+};
+
+bool Preparation::IsWhole() const {
+  return sources_.size() == 1 && (settings_.recursive || settings_.list_only) && !Relative() && !settings_.files_from && NamesContents(sources_.front());
 }
 
-// Why a local source is not what a run can begin with.
-std::optional<OperandsEnd> CheckSource(const Settings& settings, const std::string& path, Console* console) {
-  struct stat st;
-  if (::stat(path.c_str(), &st) != 0) {
-    const int err = errno;
-    console->Error("ursync: [sender] link_stat \"" + PrintableText(Absolute(path), {}) + "\" failed: " + std::strerror(err) + " (" +
-                   std::to_string(err) + ")");
-    return OperandsEnd{static_cast<int>(ExitCode::kPartial), "", false};
+absl::Status Preparation::SplitOperands() {
+  // The names of a list are entered by -r alone.
+  if (settings_.files_from && !settings_.recursive_itself) settings_.recursive = false;
+  if (settings_.operands.size() == 1) settings_.list_only = true;
+  sources_ = std::move(settings_.operands);
+  if (sources_.size() > 1) {
+    destination_ = std::move(sources_.back());
+    sources_.pop_back();
   }
-  if (!S_ISDIR(st.st_mode)) return OperandsEnd{static_cast<int>(ExitCode::kUsage), "a source that is no directory is not supported: " + std::string(kLater), true};
-  if (settings.recursive || settings.list_only) return std::nullopt;
-  const std::string name = NameOf(path);
-  if (!settings.quiet) console->Line("skipping directory " + PrintableText(name.empty() ? "." : name, {}));
-  return OperandsEnd{};
+  if (settings_.files_from && sources_.size() > 1) {
+    return LinkError(ErrorKind::kUsage, "--files-from takes one source argument");
+  }
+  US_ASSIGN_OR_RETURN(source_, ParseEndpoint(sources_.front()));
+  for (const std::string& source : sources_) {
+    US_ASSIGN_OR_RETURN(const Endpoint endpoint, ParseEndpoint(source));
+    if (endpoint.is_local() != source_.is_local()) return LinkError(ErrorKind::kUsage, "All source args must come from the same machine.");
+  }
+  return absl::OkStatus();
 }
 
-// DST of a source without a trailing slash: the source's name below it. Makes DST itself.
-std::optional<OperandsEnd> GoBelow(const Settings& settings, const std::string& name, std::string* destination) {
-  struct stat st;
-  if (::stat(destination->c_str(), &st) != 0 && !settings.dry_run && ::mkdir(destination->c_str(), kNewDirectory) != 0) {
-    const int err = errno;
-    return OperandsEnd{static_cast<int>(ExitCode::kFileIo),
-                       "[Receiver] mkdir \"" + PrintableText(Absolute(*destination), {}) + "\" failed: " + std::strerror(err) + " (" +
-                           std::to_string(err) + ")",
-                       false};
+void Preparation::LookAtSources() {
+  const auto leave_out = [this](const std::string& argument) {
+    const bool contents = NamesContents(argument);
+    const PathInfo found = LookAtPath(argument);
+    const PathKind kind = contents ? found.target : found.kind;
+    const int error = found.error != 0 ? found.error : kind == PathKind::kMissing ? ENOENT : 0;
+    if (error != 0) {
+      if (error == ENOENT && settings_.ignore_missing_args) return true;
+      console_->Error("ursync: [sender] link_stat \"" + PrintableText(Absolute(argument), {}) + "\" failed: " + std::strerror(error) + " (" +
+                      std::to_string(error) + ")");
+      sources_missing_ = true;
+      return true;
+    }
+    if (kind != PathKind::kDirectory || settings_.recursive || settings_.dirs || settings_.list_only) return false;
+    const std::string name = contents ? std::string(".") : Relative() ? argument : NameOfHostPath(argument);
+    if (!settings_.quiet) console_->Line("skipping directory " + PrintableText(name, {}));
+    return true;
+  };
+  sources_.erase(std::remove_if(sources_.begin(), sources_.end(), leave_out), sources_.end());
+}
+
+absl::StatusOr<std::vector<SourceOperand>> Preparation::MakeOperands() {
+  OperandList operands({.relative = Relative(),
+                        .implied_directories = settings_.implied_dirs,
+                        .recursive = settings_.recursive,
+                        .directories = settings_.dirs || settings_.list_only || settings_.files_from.has_value()});
+  if (!settings_.files_from) {
+    for (const std::string& argument : sources_) US_RETURN_IF_ERROR(operands.Add(argument));
+    return operands.Take();
   }
-  *destination += (destination->back() == '/' ? "" : "/") + name;
-  return std::nullopt;
+  US_ASSIGN_OR_RETURN(const std::vector<std::string> names, ReadFileList(*settings_.files_from, settings_.from0));
+  for (const std::string& name : names) US_RETURN_IF_ERROR(operands.AddListed(sources_.front(), name));
+  return operands.Take();
+}
+
+bool Preparation::IsSingleObject(const std::vector<SourceOperand>& operands) const {
+  if (operands.size() != 1 || operands.front().at.is_root() || !operands.front().at.Parent().is_root()) return false;
+  const SourceOperand& only = operands.front();
+  const std::string above = only.base.empty() || only.base.back() == '/' ? only.base : only.base + "/";
+  const PathKind kind = LookAtPath(above + only.from.text()).kind;
+  return kind != PathKind::kDirectory && kind != PathKind::kMissing;
+}
+
+absl::Status Preparation::ChooseLocalDestination(std::vector<SourceOperand>* operands) {
+  const bool single = IsSingleObject(*operands);
+  US_ASSIGN_OR_RETURN(const DestinationChoice choice, ChooseDestination({.path = destination_,
+                                                                         .found = LookAtPath(destination_),
+                                                                         .several = !single,
+                                                                         .single_object = single,
+                                                                         .make_path = settings_.mkpath,
+                                                                         .working_directory = WorkingDirectory()}));
+  destination_ = choice.directory.empty() ? "." : choice.directory;
+  make_path_ = choice.make_path;
+  if (!choice.new_name.empty()) operands->front().at = RelPath().Child(choice.new_name);
+  return absl::OkStatus();
+}
+
+OperandsEnd Preparation::EndOfDestination(const absl::Status& status) const {
+  OperandsEnd end = End(status);
+  if (end.text.starts_with("ERROR")) {
+    console_->Error(end.text);
+    end.text.clear();
+  } else {
+    end.text = "[Receiver] " + end.text;
+  }
+  return end;
+}
+
+absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> operands) {
+  US_ASSIGN_OR_RETURN(const Endpoint destination, ParseEndpoint(destination_));
+  Settings settings = settings_;
+  if (settings.list_only) {
+    settings.dry_run = settings.links = settings.devices = settings.specials = true;
+    settings.hard_links = settings.delete_extraneous = false;
+    settings.basis_option.clear();
+    settings.basis_directories.clear();
+  }
+  US_ASSIGN_OR_RETURN(RunOptions run, ToRunOptions(settings, source_, destination));
+  if (make_path_ && !run.basis_directories.empty()) {
+    return LinkError(ErrorKind::kUsage, "--mkpath that has directories to make does not go together with --" + settings.basis_option);
+  }
+  run.request.make_path = run.make_path = make_path_;
+  run.sources_missing = sources_missing_;
+  run.request.operands = std::move(operands);
+  if (run.output.rsync) {
+    run.output.rsync->list_only = settings.list_only;
+    run.output.rsync->list_targets = settings_.links;
+  }
+  return run;
+}
+
+std::variant<RunOptions, OperandsEnd> Preparation::Run() {
+  if (const absl::Status status = SplitOperands(); !status.ok()) return End(status);
+  if (const absl::Status status = CheckCombinations(settings_); !status.ok()) return End(status);
+  const bool local = source_.is_local();
+  if (local && !settings_.files_from) LookAtSources();
+  const OperandsEnd nothing{sources_missing_ ? static_cast<int>(ExitCode::kPartial) : 0, "", false};
+  if (sources_.empty()) return nothing;
+  std::vector<SourceOperand> operands;
+  if (!local && (sources_.size() > 1 || Relative() || settings_.files_from || !(settings_.recursive || settings_.list_only))) {
+    return OperandsEnd{static_cast<int>(ExitCode::kUsage),
+                       "a source of another host is one directory, with -r: more than that is not supported: this version cannot do it", true};
+  }
+  if (local && !IsWhole()) {
+    absl::StatusOr<std::vector<SourceOperand>> made = MakeOperands();
+    if (!made.ok()) return End(made.status());
+    if (made->empty()) return nothing;
+    operands = *std::move(made);
+    source_ = Endpoint{LocalEndpoint{"."}};
+  } else if (local) {
+    source_ = Endpoint{LocalEndpoint{sources_.front()}};
+  }
+  if (settings_.list_only) destination_ = kNowhere;
+  const absl::StatusOr<Endpoint> destination = ParseEndpoint(destination_);
+  if (!destination.ok()) return End(destination.status());
+  if (destination->is_local() && !settings_.list_only && (!operands.empty() || settings_.mkpath)) {
+    if (const absl::Status status = ChooseLocalDestination(&operands); !status.ok()) return EndOfDestination(status);
+  } else if (settings_.mkpath && !destination->is_local()) {
+    return OperandsEnd{static_cast<int>(ExitCode::kUsage), "--mkpath is not supported where DST is on another host: this version cannot do it", true};
+  }
+  const bool names_directory = destination_.ends_with('/') || destination_.ends_with(':');
+  if (!destination->is_local() && !names_directory && IsSingleObject(operands)) {
+    return OperandsEnd{static_cast<int>(ExitCode::kUsage),
+                       "another name for a single file is not supported where DST is on another host; of a directory write \"DST/\"", true};
+  }
+  absl::StatusOr<RunOptions> run = Assemble(std::move(operands));
+  if (!run.ok()) return End(run.status());
+  return *std::move(run);
 }
 
 }  // namespace
 
 std::variant<RunOptions, OperandsEnd> PrepareRun(Settings settings, Console* console) {
-  if (const absl::Status status = CheckCombinations(settings); !status.ok()) return Usage(status);
-  if (settings.operands.size() == 1) settings.list_only = true;
-  if (settings.operands.size() > 2) {
-    return OperandsEnd{static_cast<int>(ExitCode::kUsage), "more than one source is not supported: " + std::string(kLater), true};
-  }
-  const absl::StatusOr<Endpoint> source = ParseEndpoint(settings.operands[0]);
-  if (!source.ok()) return Usage(source.status());
-  std::string name;
-  if (source->is_local()) {
-    if (std::optional<OperandsEnd> end = CheckSource(settings, settings.operands[0], console)) return *std::move(end);
-    name = NameOf(settings.operands[0]);
-  }
-  if (settings.list_only) {
-    settings.operands.resize(1);
-    settings.operands.push_back(kNowhere);
-    settings.dry_run = true;
-    settings.hard_links = settings.delete_extraneous = false;
-    settings.basis_option.clear();
-    settings.basis_directories.clear();
-  } else if (!name.empty()) {
-    const absl::StatusOr<Endpoint> destination = ParseEndpoint(settings.operands[1]);
-    if (!destination.ok()) return Usage(destination.status());
-    if (!destination->is_local()) {
-      settings.operands[1] += (settings.operands[1].back() == '/' ? "" : "/") + name;
-    } else if (std::optional<OperandsEnd> end = GoBelow(settings, name, &settings.operands[1])) {
-      return *std::move(end);
-    }
-  }
-  const bool links = settings.links;
-  if (settings.list_only) settings.links = settings.devices = settings.specials = true;
-  absl::StatusOr<RunOptions> run = ToRunOptions(settings);
-  if (!run.ok()) return Usage(run.status());
-  if (run->output.rsync) {
-    run->output.rsync->list_only = settings.list_only;
-    run->output.rsync->list_targets = links;
-  }
-  return *std::move(run);
+  return Preparation(std::move(settings), console).Run();
 }
 
 }  // namespace uringsync

@@ -82,6 +82,53 @@ class Ursync(harness.Case):
         self.assertSameLines("-aHi", "--delete", "src/", "dst")
         self.assertSameLines("-aHi", "--delete", "src/", "dst")
 
+    def tree(self, path):
+        """What is at `path` and below; times of what was dated."""
+        found = []
+        for top, names, files in [("", [path], [])] + list(os.walk(path)):
+            for name in names + files:
+                name = os.path.join(top, name)
+                if os.path.lexists(name):
+                    info = os.lstat(name)
+                    size = 0 if os.path.isdir(name) else info.st_size
+                    found.append((os.path.relpath(name, path), oct(info.st_mode), size, int(info.st_mtime) if info.st_mtime < 1650000000 else None))
+        return sorted(found)
+
+    def assertSameResult(self, *arguments):
+        """Lines, exit code and what is at dst afterwards; dst begins as it is."""
+        self.assertSameLines(*arguments)
+        trees = [self.tree(self.path(side, "dst")) for side in ("theirs", "ours")]
+        self.assertEqual(*trees, arguments)
+
+    def assertSameCopies(self, *cases):
+        for arguments in cases:
+            with self.subTest(arguments=arguments):
+                self.assertSameResult(*arguments.split())
+                for side in ("theirs", "ours"):
+                    path = self.path(side, "dst")
+                    shutil.rmtree(path) if os.path.isdir(path) else os.path.lexists(path) and os.unlink(path)
+
+    def test_sources_with_and_without_names(self):
+        self.assertSameCopies("-ai src dst", "-ai src/sub src/a dst", "-ai src/sub/ src/empty/ dst", "-ai src/a dst", "-ai src/a dst/",
+                              "-ai src/link dst", "-i src src/a dst", "-ri src/a nope dst", "-di src/ dst", "-ai --mkpath src/a dst",
+                              "-ri --ignore-missing-args nope src/a dst", "-ai src/a no/dst", "-ai src/sub src/a no/dst")
+
+    def test_filters_are_anchored_where_the_transfer_begins(self):
+        self.assertSameCopies("-ai --exclude=/src/sub src dst", "-ai --exclude=/sub src dst", "-ai --exclude=/sub src/ dst",
+                              "-ai --exclude=deep src/sub src/a dst", "-aiR --exclude=deep src/./sub dst")
+        for side in ("theirs", "ours"):
+            os.makedirs(self.path(side, "dst", "src", "gone", "kept"))
+        self.assertSameResult("-ai", "--delete", "--exclude=kept", "src", "dst")
+
+    def test_path_names_and_lists(self):
+        for side in ("theirs", "ours"):
+            for name, text in (("list", "sub\n# none\n\na\n"), ("zeros", "sub/we ird\0a\0"), ("missing", "a\nbig\nnope\n")):
+                with open(self.path(side, name), "w") as file:
+                    file.write(text)
+        self.assertSameCopies("-aiR src/sub/deep dst", "-aiR src/./sub/deep dst", "-iR src/sub/deep/y src/a dst", "-ai --files-from=list src dst",
+                              "-ari --files-from=list src dst", "-ai --no-R --files-from=list src dst", "-ai -0 --files-from=zeros src dst",
+                              "-ai --files-from=missing src dst", "-ai --files-from=nowhere src dst")
+
     def test_file_lists(self):
         def mask(line):
             return re.sub(r"[\d,.]+", "N", line) if re.match(r"sent .* bytes/sec|total size is", line) else line

@@ -16,6 +16,7 @@ namespace uringsync {
 inline constexpr char kLater[] = "this version cannot do it";
 inline constexpr char kDaemon[] =
     "rsync daemons are not spoken to; use HOST:PATH or agent://HOST/ROOT, or set URSYNC_FALLBACK=rsync";
+inline constexpr char kUrsyncOnly[] = "SRC and DST of this command are whole directories; ursync can";
 inline constexpr char kBatch[] = "there are no batch files; 'uringsync plan' shows what a run would do";
 inline constexpr char kDebug[] = "there is no debug text; --info, -i and --stats tell what a run does";
 

@@ -56,6 +56,8 @@ struct RunOptions {
   std::optional<std::chrono::milliseconds> connect_timeout;
   std::optional<std::time_t> stop_at;
   std::vector<std::string> basis_directories;  // of --link-dest and its kin, as written
+  bool make_path = false;        // what is missing above the destination's directory is made
+  bool sources_missing = false;  // of several sources some were not there: the run is no full success
   // For the private agent: --io-backend and --jobs as given.
   std::vector<std::string> agent_arguments;
   OutputOptions output;
@@ -64,6 +66,9 @@ struct RunOptions {
 // LinkError(kUsage) for operands that cannot be read, for options that contradict each other, and for options that have no effect on
 // these endpoints. ursync's operands are looked at by its command; the others have SRC and DST.
 absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings);
+
+// The same with the endpoints given, for ursync.
+absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings, const Endpoint& source, const Endpoint& destination);
 
 // LinkError(kUsage) for options that contradict each other, whatever the operands.
 absl::Status CheckCombinations(const Settings& settings);

@@ -33,6 +33,12 @@ struct Settings {
 
   // What is looked at.
   bool recursive = false;
+  bool recursive_itself = false;  // by -r, not by -a: it then holds for the names of --files-from, too
+  bool dirs = false;
+  std::optional<bool> relative;  // unset: as --files-from says
+  bool implied_dirs = true;
+  std::optional<std::string> files_from;
+  bool ignore_missing_args = false;
   bool inc_recursive = true;
   int one_file_system = 0;  // 2: mount points are left out themselves
   bool links = false;
@@ -91,6 +97,7 @@ struct Settings {
   bool ignore_errors = false;
   std::optional<uint64_t> max_delete;
   bool force = false;
+  bool mkpath = false;
   std::string basis_option;  // compare-dest, copy-dest or link-dest; empty: none
   std::vector<std::string> basis_directories;
 

@@ -151,7 +151,9 @@ absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest*
 
 absl::Status CheckCombinations(const Settings& settings) {
   if (settings.delete_whens > 1) return Usage("you may not combine several --delete-WHEN options");
-  if (settings.delete_extraneous && !settings.recursive) return Usage("--delete does not work without --recursive (-r)");
+  if (settings.delete_extraneous && !settings.recursive && !settings.dirs && !settings.files_from) {
+    return Usage("--delete does not work without --recursive (-r) or --dirs (-d).");
+  }
   if (settings.json && settings.quiet) return Usage("--json excludes --quiet");
   if (settings.json && settings.stats) return Usage("--json excludes --stats");
   if (settings.command == Command::kUrsync) return absl::OkStatus();
@@ -182,8 +184,8 @@ absl::StatusOr<std::optional<RsyncTelling>> ToTelling(const Settings& settings) 
                    : telling.info.of(Info::kName) > 0 ? kNames
                                                       : "";
   // As rsync: it makes its list as a whole where something needs all of it first.
-  const bool whole_list = !settings.inc_recursive || settings.delete_before || settings.prune_empty_dirs;
-  if (settings.recursive && telling.info.of(Info::kFileList) > 0) {
+  const bool whole_list = !settings.recursive || !settings.inc_recursive || settings.delete_before || settings.prune_empty_dirs;
+  if ((settings.recursive || settings.dirs || settings.files_from) && telling.info.of(Info::kFileList) > 0) {
     telling.list_line = whole_list ? "building file list ... done" : "sending incremental file list";
   }
   telling.log_file = settings.log_file;
@@ -205,9 +207,15 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings) {
     return Usage(settings.operands.empty() ? "SRC and DST are missing" : "DST is missing");
   }
   if (settings.operands.size() > 2) return Usage("unexpected argument '" + EscapeName(settings.operands[2]) + "'");
+  US_ASSIGN_OR_RETURN(const Endpoint source, ParseEndpoint(settings.operands.front()));
+  US_ASSIGN_OR_RETURN(const Endpoint destination, ParseEndpoint(settings.operands.back()));
+  return ToRunOptions(settings, source, destination);
+}
+
+absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings, const Endpoint& source, const Endpoint& destination) {
   RunOptions run;
-  US_ASSIGN_OR_RETURN(run.source, ParseEndpoint(settings.operands.front()));
-  US_ASSIGN_OR_RETURN(run.destination, ParseEndpoint(settings.operands.back()));
+  run.source = source;
+  run.destination = destination;
   US_RETURN_IF_ERROR(CheckCombinations(settings));
   US_RETURN_IF_ERROR(CheckEndpoints(settings, run.source, run.destination));
   const bool two_agents = !(run.source.is_local() && run.destination.is_local());
