@@ -58,6 +58,7 @@ struct RunOptions {
   std::vector<std::string> basis_directories;  // of --link-dest and its kin, as written
   bool make_path = false;        // what is missing above the destination's directory is made
   bool sources_missing = false;  // of several sources some were not there: the run is no full success
+  std::string backup_directory;                // --backup-dir, as written; empty: none
   // For the private agent: --io-backend and --jobs as given.
   std::vector<std::string> agent_arguments;
   OutputOptions output;

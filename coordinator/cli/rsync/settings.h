@@ -98,6 +98,11 @@ struct Settings {
   std::optional<uint64_t> max_delete;
   bool force = false;
   bool mkpath = false;
+  bool remove_source_files = false;
+  bool inplace = false;
+  bool backup = false;
+  std::string backup_dir;              // as written; empty: beside what it was
+  std::optional<std::string> suffix;  // of backups
   std::string basis_option;  // compare-dest, copy-dest or link-dest; empty: none
   std::vector<std::string> basis_directories;
 

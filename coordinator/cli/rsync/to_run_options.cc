@@ -4,7 +4,6 @@
 
 #include "absl/time/time.h"
 #include "coordinator/cli/rsync/filter_settings.h"
-#include "coordinator/cli/rsync/filter_settings.h"
 #include "coordinator/cli/rsync/out_format.h"
 #include "coordinator/cli/rsync/rule_settings.h"
 #include "coordinator/cli/rsync/run_options.h"
@@ -102,6 +101,23 @@ ShellOptions ToShell(const Settings& settings) {
   return shell;
 }
 
+// What becomes of objects that are replaced, deleted, or copied for good.
+absl::Status ApplyBackupSettings(const Settings& settings, SyncRequest* request) {
+  request->remove_source_files = settings.remove_source_files;
+  request->in_place = settings.inplace;
+  if (!settings.backup && settings.backup_dir.empty()) return absl::OkStatus();
+  BackupRequest backup;
+  backup.suffix = settings.suffix.value_or(settings.backup_dir.empty() ? "~" : "");
+  if (backup.suffix.find('/') != std::string::npos) {
+    return Usage("--suffix cannot contain slashes: " + EscapeName(backup.suffix));
+  }
+  if (backup.suffix.empty() && settings.backup_dir.empty()) return Usage("--suffix cannot be empty without a --backup-dir");
+  // As rsync: the backups move the times of their directories.
+  if (settings.backup_dir.empty()) request->selection.directory_times = false;
+  request->backup = std::move(backup);
+  return absl::OkStatus();
+}
+
 absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest* request) {
   const bool verify = settings.command == Command::kVerify;
   request->mode = verify                                                            ? SyncMode::kVerify
@@ -137,6 +153,7 @@ absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest*
                        : settings.basis_option == "copy-dest"  ? BasisUse::kCopy
                        : settings.basis_option == "link-dest"  ? BasisUse::kLink
                                                                : BasisUse::kNone;
+  US_RETURN_IF_ERROR(ApplyBackupSettings(settings, request));
   request->software = SoftwareName("uringsync");
   US_RETURN_IF_ERROR(ApplyRuleSettings(settings, request));
   US_ASSIGN_OR_RETURN(request->filters, ReadFilters(settings));
@@ -228,6 +245,7 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings, const Endpoint
   if (settings.contimeout > 0) run.connect_timeout = std::chrono::seconds(settings.contimeout);
   run.stop_at = settings.stop_at;
   run.basis_directories = settings.basis_directories;
+  run.backup_directory = settings.backup_dir;
   if (run.basis_directories.size() > kMaxBasisDirectories) return Usage("at most 20 --" + settings.basis_option + " options may be given");
   if (!settings.io_backend.empty()) {
     run.agent_arguments.insert(run.agent_arguments.end(), {"--io-backend", settings.io_backend});
