@@ -270,6 +270,21 @@ TEST_P(OperandsRunTest, HardLinksAreKeptAcrossSources) {
   EXPECT_EQ(inodes, "2\n2\n2\n2\n");
 }
 
+TEST_P(OperandsRunTest, SourcesAreRemovedWhereTheyLieAndNotWhereTheyAppear) {
+  WriteFile(dir_ / "s/other/one", "named like what b holds");
+  OperandList list({.recursive = true});
+  for (const char* source : {"b/", "other/one", "c.txt"}) ASSERT_OK(list.Add(dir_ / ("s/" + std::string(source))));
+  request_.remove_source_files = true;
+  EXPECT_EQ(Run(list.Take(), dir_ / "ours").exit_code, ExitCode::kOk);
+  const auto there = [this](const char* name) { return ::access((dir_ / ("s/" + std::string(name))).c_str(), F_OK) == 0; };
+  EXPECT_FALSE(there("b/one"));
+  EXPECT_FALSE(there("b/sub/three"));
+  EXPECT_FALSE(there("c.txt"));
+  EXPECT_TRUE(there("other/one"));
+  EXPECT_TRUE(there("a/one"));
+  EXPECT_EQ(ReadFile(dir_ / "ours/one"), "s/b/one of the source");
+}
+
 TEST_P(OperandsRunTest, TenThousandSingleSources) {
   OperandList list({.recursive = true});
   MakeDirectories(dir_ / "s/many");

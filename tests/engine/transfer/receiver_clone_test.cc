@@ -81,7 +81,7 @@ class ReceiverCloneTest : public testing::TestWithParam<IoBackend> {
     if (!staged->Publish(LeafName(file->path), std::nullopt).ok()) std::abort();
   }
   std::optional<TransferFailure> Put(const std::string& name) {
-    IncomingFile file{*RelPath::Parse(name), EntryOf(from_ / name), false, std::nullopt, nullptr, {}};
+    IncomingFile file{*RelPath::Parse(name), EntryOf(from_ / name), false, std::nullopt, false, nullptr, {}};
     std::optional<TransferFailure> failure;
     BlockOn(&runtime_->shard(0), PutTask(receiver_.get(), shared_.get(), into_, &file, &failure));
     return failure;
@@ -184,7 +184,7 @@ TEST_P(ReceiverCloneTest, TheReaderChecksTheSourceBeforeAndAfter) {
   WriteFile(from_ / "f", "content");
   Make(ReflinkMode::kAlways);
   source_->real = true;
-  IncomingFile file{*RelPath::Parse("f"), EntryOf(from_ / "f"), false, std::nullopt, nullptr, {}};
+  IncomingFile file{*RelPath::Parse("f"), EntryOf(from_ / "f"), false, std::nullopt, false, nullptr, {}};
   file.wanted.size_bytes += 1;  // another file than was planned
   std::optional<TransferFailure> failure;
   // As if the file system could: what FICLONE itself does is for the tests on btrfs and xfs.
