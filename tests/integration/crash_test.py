@@ -80,7 +80,7 @@ class Crash(harness.Case):
         self.assertTrue(set(source) - set(wreck), "the run was hit after its end")
 
     def converges(self, src, *endpoints):
-        self.cli("sync", "--delete", *endpoints)
+        self.cli("sync", "--delete", "--wait", *endpoints)
         self.assertSame(treecmp.compare(treecmp.snapshot(src), treecmp.snapshot(self.path("b", "copy"))))
         self.assertNoTemporaries(self.path("b"))
 
