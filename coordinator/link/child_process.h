@@ -25,7 +25,7 @@
 namespace uringsync {
 
 // Numbers that a child's descriptors may have are below this one.
-constexpr int kFirstOwnDescriptor = 64;
+constexpr int kFirstOwnDescriptor = 40;
 
 struct ChildOptions {
   std::string program;                  // path; a name without '/' is looked for on PATH
