@@ -75,8 +75,9 @@ std::string ItemCode(const Action& action, const Differences& differences, const
   // Both share a digest: where both are kept, 'x' stands for either.
   mark(differences.NeedsXattrs() && !rules.selection.xattrs, 'a');
   mark(differences.NeedsXattrs() && rules.selection.xattrs, 'x');
-  // Nothing but the link: rsync leaves all of it blank.
-  if (code.find_first_not_of('.', 2) == std::string::npos) code.replace(2, code.size() - 2, kCodeColumns - 2, ' ');
+  // Nothing but the link: rsync leaves all of it blank. Contents that moved are something (--ignore-times).
+  const bool moved = code[0] == '>' || code[0] == '<';
+  if (!moved && code.find_first_not_of('.', 2) == std::string::npos) code.replace(2, code.size() - 2, kCodeColumns - 2, ' ');
   return code;
 }
 

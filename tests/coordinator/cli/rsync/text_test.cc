@@ -43,6 +43,7 @@ TEST(ItemTest, LettersAreRsyncs) {
   EXPECT_EQ(ItemCode(put, Of({Attribute::kSize, Attribute::kMtime}), all), ">f.st......");
   EXPECT_EQ(ItemCode(put, Of({Attribute::kSize, Attribute::kMtime}), bare), ">f.sT......");
   EXPECT_EQ(ItemCode(put, Of({Attribute::kContent}), all), ">fc........");
+  EXPECT_EQ(ItemCode(put, Of({}), all), ">f.........");
   EXPECT_EQ(ItemCode(put, Of({Attribute::kSize}), ItemRules{.selection = {}, .sends = true}), "<f.s.......");
   EXPECT_EQ(ItemCode(Make(ActionKind::kMakeDirectory, FileType::kDirectory), Of({Attribute::kExistence}), all), "cd+++++++++");
   EXPECT_EQ(ItemCode(Make(ActionKind::kPutSymlink, FileType::kSymlink), Of({Attribute::kTarget, Attribute::kMtime}), all), "cLc.t......");
