@@ -137,7 +137,8 @@ class LargeFiles(harness.Case):
                 # Reading ahead of a range that has been let go of leaves a range or two.
                 self.assertLess(cached_bytes(cold), 16 * MIB)
                 self.assertGreater(cached_bytes(warm), 40 * MIB)
-                self.assertGreaterEqual(cached_bytes(half), 8 * MIB)
+                # The kernel lets go of large folios as a whole, also where only a part of one was meant.
+                self.assertGreaterEqual(cached_bytes(half), 7 * MIB)
                 self.assertLess(cached_bytes(half), 28 * MIB)
                 for name in ("cold", "warm", "half"):
                     self.assertLess(cached_bytes(os.path.join(target, name)), 16 * MIB, name)
