@@ -37,7 +37,7 @@ class Limits(harness.Case):
                 self.sync(self.path("zoo"), target, "--io-backend=" + backend, prefix=few, code=(harness.OK, harness.PARTIAL))
                 self.sync(self.path("zoo"), target, "--io-backend=" + backend)
             self.assertSame(treecmp.compare(treecmp.snapshot(self.path("zoo")), treecmp.snapshot(target)))
-            again = self.sync(self.path("zoo"), target, "--json", "--io-backend=" + backend, prefix=few).summary
+            again = self.sync(self.path("zoo"), target, "--json", "--io-backend=" + backend).summary
             self.assertEqual(0, again["plan"]["actions"])
 
     def test_few_descriptors_are_enough_for_two_agents(self):
