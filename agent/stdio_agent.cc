@@ -48,17 +48,6 @@ absl::StatusOr<std::string> ReadGreeting(int fd) {
   return got;
 }
 
-bool WriteGreeting(int fd) {
-  std::string_view rest = kMuxGreeting;
-  while (!rest.empty()) {
-    const ssize_t n = ::write(fd, rest.data(), rest.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    rest.remove_prefix(static_cast<size_t>(n));
-  }
-  return true;
-}
-
 // `fd` under another number; the number itself becomes a copy of `instead`.
 absl::StatusOr<UniqueFd> MoveAway(int fd, int instead) {
   UniqueFd moved(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
@@ -73,7 +62,7 @@ absl::StatusOr<PipeEnds> GreetOnStdio() {
     return absl::InvalidArgumentError(
         "--stdio is for a remote shell, not for a terminal: 'uringsync sync HOST:PATH ...' starts this program by itself");
   }
-  if (!WriteGreeting(STDOUT_FILENO)) return absl::UnavailableError("--stdio: standard output is closed");
+  if (!WriteMuxGreeting(STDOUT_FILENO)) return absl::UnavailableError("--stdio: standard output is closed");
   US_ASSIGN_OR_RETURN(const std::string greeting, ReadGreeting(STDIN_FILENO));
   if (greeting.empty()) return absl::UnavailableError("--stdio: standard input ended before anything came");
   US_RETURN_IF_ERROR(CheckMuxGreeting(greeting, kPeerName));

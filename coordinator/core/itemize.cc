@@ -5,19 +5,6 @@
 namespace uringsync {
 namespace {
 
-char TypeLetter(FileType type) {
-  switch (type) {
-    case FileType::kRegular: return 'f';
-    case FileType::kDirectory: return 'd';
-    case FileType::kSymlink: return 'L';
-    case FileType::kBlockDevice:
-    case FileType::kCharDevice: return 'D';
-    case FileType::kFifo:
-    case FileType::kSocket: return 'S';
-  }
-  return '?';
-}
-
 char UpdateLetter(ActionKind kind) {
   switch (kind) {
     case ActionKind::kPutFile: return '>';
@@ -33,9 +20,22 @@ char UpdateLetter(ActionKind kind) {
 
 }  // namespace
 
+char ItemTypeLetter(FileType type) {
+  switch (type) {
+    case FileType::kRegular: return 'f';
+    case FileType::kDirectory: return 'd';
+    case FileType::kSymlink: return 'L';
+    case FileType::kBlockDevice:
+    case FileType::kCharDevice: return 'D';
+    case FileType::kFifo:
+    case FileType::kSocket: return 'S';
+  }
+  return '?';
+}
+
 std::string Itemize(const Action& action, const Differences& differences, bool acls_only) {
   if (action.kind == ActionKind::kDelete) return "*deleting";
-  std::string code = {UpdateLetter(action.kind), TypeLetter(action.wanted.type)};
+  std::string code = {UpdateLetter(action.kind), ItemTypeLetter(action.wanted.type)};
   if (differences.Has(Attribute::kExistence) || differences.Has(Attribute::kType)) {
     // An object of another type makes way first, so all of it is new, as with rsync.
     return code.append(9, '+');

@@ -18,6 +18,9 @@
 
 namespace uringsync {
 
+// The X of the notation.
+char ItemTypeLetter(FileType type);
+
 // 11 characters, or "*deleting".
 std::string Itemize(const Action& action, const Differences& differences, bool acls_only = false);
 

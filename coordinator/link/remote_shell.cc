@@ -35,17 +35,6 @@ size_t ReadSome(int fd, std::string* got, size_t most) {
   return static_cast<size_t>(n);
 }
 
-bool WriteGreeting(int fd) {
-  std::string_view rest = kMuxGreeting;
-  while (!rest.empty()) {
-    const ssize_t n = ::write(fd, rest.data(), rest.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    rest.remove_prefix(static_cast<size_t>(n));
-  }
-  return true;
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RemoteShell>> RemoteShell::Start(std::vector<std::string> words, std::string name,
@@ -80,6 +69,8 @@ absl::StatusOr<std::unique_ptr<RemoteShell>> RemoteShell::Start(std::vector<std:
 absl::Status RemoteShell::Ended() {
   const std::optional<int> status = process_->ExitStatus(kEndingPatience);
   const std::string ending = process_->Ending(std::chrono::milliseconds(0));
+  // Joins the reader of its standard error: what it said is all there then.
+  if (!ending.empty()) process_->Stop(std::chrono::milliseconds(0));
   const std::string said = process_->last_line();
   const std::string text = "the remote shell of " + name_ + " " + (ending.empty() ? "closed its output" : ending) +
                            " before the agent there answered" + (said.empty() ? "" : ": " + said);
@@ -95,7 +86,7 @@ absl::Status RemoteShell::Ended() {
 
 absl::Status RemoteShell::Greet() {
   // One that has ended already is found by reading.
-  (void)WriteGreeting(output_.get());
+  (void)WriteMuxGreeting(output_.get());
   std::string got;
   while (got.size() < kMuxGreeting.size() && got == kMuxGreeting.substr(0, got.size())) {
     if (ReadSome(input_.get(), &got, kMuxGreeting.size() - got.size()) == 0) break;

@@ -51,6 +51,11 @@ bool IsHarmless(uint32_t cp) {
 
 }  // namespace
 
+size_t Utf8Length(std::string_view bytes) {
+  uint32_t code_point = 0;
+  return bytes.empty() ? 0 : DecodeUtf8(bytes, &code_point);
+}
+
 std::string EscapeName(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());

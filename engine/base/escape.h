@@ -14,4 +14,7 @@ std::string EscapeName(std::string_view bytes);
 // Inverse of EscapeName; false in `ok` where a backslash sequence is malformed.
 std::string UnescapeName(std::string_view text, bool* ok);
 
+// Bytes of the valid UTF-8 sequence that `bytes` begins with; 0 where there is none (overlong, surrogate, cut off).
+size_t Utf8Length(std::string_view bytes);
+
 }  // namespace uringsync

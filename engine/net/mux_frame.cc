@@ -1,10 +1,13 @@
 #include "engine/net/mux_frame.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 
 namespace uringsync {
-
 namespace {
 
 constexpr size_t kShownBytes = 64;
@@ -82,6 +85,17 @@ absl::Status CheckMuxGreeting(std::string_view first, std::string_view peer) {
                     "protocol version mismatch -- is your shell clean? " + std::string(peer) + " began with \"" +
                         EscapeName(first.substr(0, kShownBytes)) +
                         "\"; a shell that is started without a terminal must print nothing (look into its .bashrc, .profile, .cshrc)");
+}
+
+bool WriteMuxGreeting(int fd) {
+  std::string_view rest = kMuxGreeting;
+  while (!rest.empty()) {
+    const ssize_t n = ::write(fd, rest.data(), rest.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    rest.remove_prefix(static_cast<size_t>(n));
+  }
+  return true;
 }
 
 }  // namespace uringsync

@@ -56,5 +56,7 @@ constexpr std::string_view kMuxGreeting = "uringsync-mux/1\n";
 // OK when `first`, the first bytes that came from `peer`, are the greeting. FailedPrecondition otherwise: another version, or a shell
 // that prints something of its own, shown escaped, with what to do.
 absl::Status CheckMuxGreeting(std::string_view first, std::string_view peer);
+// Writes the greeting to a blocking descriptor. False: the other end is gone.
+bool WriteMuxGreeting(int fd);
 
 }  // namespace uringsync

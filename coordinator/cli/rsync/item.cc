@@ -2,23 +2,13 @@
 
 #include <cstdio>
 
+#include "coordinator/core/itemize.h"
+#include "engine/base/escape.h"
+
 namespace uringsync {
 namespace {
 
 constexpr size_t kCodeColumns = 11;
-
-char KindLetter(FileType type) {
-  switch (type) {
-    case FileType::kRegular: return 'f';
-    case FileType::kDirectory: return 'd';
-    case FileType::kSymlink: return 'L';
-    case FileType::kBlockDevice:
-    case FileType::kCharDevice: return 'D';
-    case FileType::kFifo:
-    case FileType::kSocket: return 'S';
-  }
-  return 'f';
-}
 
 char UpdateLetter(const Action& action, bool sends) {
   switch (action.kind) {
@@ -37,26 +27,12 @@ bool IsDigit(char c) {
   return c >= '0' && c <= '9';
 }
 
-// Bytes of the valid UTF-8 sequence of more than one byte that `text` begins with; 0: none.
-size_t Utf8Length(std::string_view text) {
-  const auto byte = [&text](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  const size_t length = lead >= 0xF0 && lead <= 0xF4 ? 4 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xC2 && lead < 0xE0 ? 2 : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  if ((lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xED && byte(1) > 0x9F)) return 0;
-  if ((lead == 0xF0 && byte(1) < 0x90) || (lead == 0xF4 && byte(1) > 0x8F)) return 0;
-  return length;
-}
-
 }  // namespace
 
 std::string ItemCode(const Action& action, const Differences& differences, const ItemRules& rules) {
   if (action.kind == ActionKind::kDelete) return "*deleting  ";
   const FileType type = action.wanted.type;
-  std::string code = {UpdateLetter(action, rules.sends), KindLetter(type)};
+  std::string code = {UpdateLetter(action, rules.sends), ItemTypeLetter(type)};
   // An object of another type makes way first, so all of it is new.
   if (differences.Has(Attribute::kExistence) || differences.Has(Attribute::kType)) return code.append(9, '+');
   const auto mark = [&code](bool differs, char letter) { code += differs ? letter : '.'; };
