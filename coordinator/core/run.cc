@@ -12,9 +12,10 @@
 #include "coordinator/core/basis_trees.h"
 #include "coordinator/core/folded_manifests.h"
 #include "coordinator/core/index_descent.h"
-#include "coordinator/core/operands.h"
+#include "coordinator/core/needed_features.h"
 #include "coordinator/core/overlap.h"
 #include "coordinator/core/run_events.h"
+#include "coordinator/core/session_request.h"
 #include "coordinator/core/source_removals.h"
 #include "coordinator/core/source_view.h"
 #include "engine/base/errno_status.h"
@@ -33,72 +34,6 @@ constexpr absl::Duration kAway = absl::Seconds(1);
 constexpr absl::Duration kMinProgressInterval = absl::Milliseconds(1);
 // Events of one kind that the sink collects before it hands them over in one go (plan and verify).
 constexpr size_t kListedActions = 256;
-
-bool RemovesSources(const SyncRequest& request) {
-  return request.remove_source_files && request.mode == SyncMode::kSync;
-}
-
-// What an agent has to know operands and host paths for.
-bool UsesOperands(const SyncRequest& request) {
-  return !request.operands.empty() || request.source.root.empty() || request.destination.root.empty() || request.make_path;
-}
-
-OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
-  const SessionTarget& target = role == Role::kSource ? request.source : request.destination;
-  OpenSession open;
-  open.session = target.session;
-  open.token = target.token;
-  open.role = role;
-  open.root = target.root;
-  open.path = target.path;
-  open.host_path = target.host_path;
-  open.selection = request.selection;
-  open.checksum = request.checksum || request.mode == SyncMode::kVerify;
-  open.one_file_system = request.one_file_system;
-  open.sparse = request.sparse;
-  open.dry_run = request.mode != SyncMode::kSync;
-  open.create_root = request.create_root;
-  open.make_path = request.make_path;
-  open.wait_for_lock = request.wait_for_lock;
-  open.force_delete = request.force_delete || request.delete_extraneous;
-  open.durability = request.durability;
-  open.data_connections = request.data_connections;
-  open.jobs = request.jobs;
-  open.background = request.background;
-  open.direct_io = request.direct_io;
-  open.filters = request.filters;
-  open.delete_excluded = request.delete_excluded;
-  open.nul_separated_filters = request.nul_separated_filters;
-  if (role == Role::kDestination) open.reflink = request.reflink;
-  if (role == Role::kDestination) open.in_place = request.in_place;
-  if (role == Role::kDestination && request.backup) open.backup = BackupSettings{request.backup->suffix, request.backup->directory};
-  open.operands = role == Role::kSource ? request.operands : CoveredParts(request.operands, request.delete_extraneous);
-  if (role == Role::kSource) {
-    open.remove_sources = RemovesSources(request);
-    open.bytes_per_second = request.bytes_per_second;
-  }
-  return open;
-}
-
-PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& destination) {
-  PlanOptions options =
-      PlanOptions::For(request.selection, request.checksum || request.mode == SyncMode::kVerify, destination);
-  options.delete_extraneous = request.delete_extraneous;
-  options.force_delete = request.force_delete;
-  options.preserve_hard_links = request.preserve_hard_links;
-  options.symlinks = request.symlinks;
-  options.devices = request.devices;
-  options.specials = request.specials;
-  options.explicit_devices = request.explicit_devices;
-  options.omit_root_metadata = request.omit_root_metadata;
-  options.tell_unchanged = RemovesSources(request);
-  if (request.backup && !request.backup->directory) options.backup_suffix = request.backup->suffix;
-  if (request.backup) options.backup_directory = request.backup->inside;
-  options.policy.size_only = request.size_only;
-  options.policy.ignore_times = request.ignore_times;
-  options.rules = request.rules;
-  return options;
-}
 
 // A side without a manifest (a dry run into a directory that does not exist).
 class EmptyManifest final : public ManifestStream {
@@ -154,7 +89,6 @@ class Run final : public PlanSink {
 
   // Calling thread.
   void Observe();
-  void Dispatch(RunEvent event);
   absl::Time NextDeadline() const;
   void CheckLimits();
   void CheckSilence(const AgentLink& link, Side side, absl::Time now);
@@ -256,12 +190,7 @@ absl::Status Run::Converse() {
 absl::Status Run::SayHello() {
   Hello hello;
   hello.software = request_.software;
-  hello.features = {kAliveFeature, kFoldFeature, kIndexFeature, std::string(kCompressionFeature), std::string(kLimitsFeature)};
-  for (const std::string_view feature :
-       {kDeltaFeature, kDirectIoFeature, kBasisFeature, kFiltersFeature, kBackupFeature, kInPlaceFeature,
-        kRemoveSourcesFeature, kMetadataRulesFeature, kNamesFeature, kOperandsFeature}) {
-    hello.features.push_back(std::string(feature));
-  }
+  hello.features = CoordinatorFeatures();
   US_RETURN_IF_ERROR(source_.Send(hello));
   US_RETURN_IF_ERROR(destination_.Send(hello));
   // Asked for along with the greeting, a round trip earlier, where nothing in it depends on what the agents can do.
@@ -286,26 +215,12 @@ absl::Status Run::SayHello() {
 // What was asked for and an agent does not know: an error, unless it was left to us.
 absl::Status Run::CheckFeatures(const AgentLink& link, const HelloReply& hello) {
   const Side side = &link == &source_ ? Side::kSource : Side::kDestination;
-  const bool limited = request_.bytes_per_second > 0 || request_.jobs > 0 || request_.background;
-  std::string missing;
-  // By default, and off, it does what it can do.
-  if (request_.direct_io == DirectIoMode::kOn && !HasFeature(hello.features, kDirectIoFeature)) missing = "direct I/O";
-  if (!request_.filters.empty() && !HasFeature(hello.features, kFiltersFeature)) missing = "filter rules";
-  const MetadataSelection& selection = request_.selection;
-  const bool ruled = !selection.directory_times || !selection.link_times || selection.executability ||
-                     selection.modify_window_s.has_value();
-  if (ruled && !HasFeature(hello.features, kMetadataRulesFeature)) missing = "omitted times, a time window or --executability";
-  if (UsesOperands(request_) && !HasFeature(hello.features, kOperandsFeature)) missing = "single sources and lists of names";
-  if (limited && !HasFeature(hello.features, kLimitsFeature)) missing = "limits of rate, jobs or priority";
+  std::string missing = MissingFeature(request_, side, hello.features);
   if (compression_.mode != CompressionMode::kOff && !HasFeature(hello.features, kCompressionFeature)) {
     if (compression_.mode == CompressionMode::kFixed) missing = "compression";
     compression_.mode = CompressionMode::kOff;
     if (missing.empty()) events_.Push(NoticeEvent{side, "too old for compression; contents go plain"});
   }
-  if (side == Side::kDestination && !request_.basis.empty() && !HasFeature(hello.features, kBasisFeature)) missing = "basis directories";
-  if (side == Side::kDestination && request_.in_place && !HasFeature(hello.features, kInPlaceFeature)) missing = "writing in place";
-  if (side == Side::kDestination && request_.backup && !HasFeature(hello.features, kBackupFeature)) missing = "backups";
-  if (side == Side::kSource && RemovesSources(request_) && !HasFeature(hello.features, kRemoveSourcesFeature)) missing = "removing sources";
   if (missing.empty()) return absl::OkStatus();
   events_.Fail({ExitCode::kVersion, side, std::string(link.name()) + " is too old for " + missing + "; update it"});
   return absl::CancelledError("a feature is missing");
@@ -593,7 +508,7 @@ void Run::Observe() {
     const absl::Duration took = absl::Now() - std::exchange(turn, absl::Now());
     if (took > progress_interval_ + kAway) events_.Excuse(took);
     std::optional<RunEvent> event = events_.Take(NextDeadline());
-    if (event) Dispatch(*std::move(event));
+    if (event) actions_ended_ += Tell(*std::move(event), observer_);
     CheckLimits();
     const absl::Time now = absl::Now();
     if (now < last_progress_ + progress_interval_) continue;
@@ -605,29 +520,6 @@ void Run::Observe() {
   SyncProgress progress = events_.progress();
   progress.actions_ended = actions_ended_;
   observer_.OnProgress(progress);
-}
-
-void Run::Dispatch(RunEvent event) {
-  if (auto* opened = std::get_if<OpenedEvent>(&event)) {
-    observer_.OnOpened(opened->source, opened->source_session, opened->destination, opened->destination_session);
-    const auto notices = [this](Side side, const HelloReply& hello, const SessionOpened& session) {
-      if (!hello.fallback_reason.empty()) observer_.OnNotice(side, hello.fallback_reason);
-      for (const std::string& notice : session.notices) observer_.OnNotice(side, notice);
-    };
-    notices(Side::kSource, opened->source, opened->source_session);
-    notices(Side::kDestination, opened->destination, opened->destination_session);
-  } else if (auto* actions = std::get_if<ActionsEvent>(&event)) {
-    for (size_t i = 0; i < actions->actions.size(); ++i) {
-      observer_.OnAction(actions->actions[i].action, actions->actions[i].differences, actions->outcomes[i]);
-    }
-    actions_ended_ += actions->actions.size();
-  } else if (auto* problem = std::get_if<Problem>(&event)) {
-    observer_.OnProblem(*problem);
-  } else if (auto* notice = std::get_if<NoticeEvent>(&event)) {
-    observer_.OnNotice(notice->side, notice->text);
-  } else if (auto* skipped = std::get_if<SkippedEvent>(&event)) {
-    observer_.OnSkipped(skipped->reason, skipped->path, skipped->type);
-  }
 }
 
 SyncOutcome Run::Summarize() const {

@@ -4,6 +4,31 @@
 #include <utility>
 
 namespace uringsync {
+
+size_t Tell(RunEvent event, Observer& observer) {
+  if (auto* opened = std::get_if<OpenedEvent>(&event)) {
+    observer.OnOpened(opened->source, opened->source_session, opened->destination, opened->destination_session);
+    const auto notices = [&observer](Side side, const HelloReply& hello, const SessionOpened& session) {
+      if (!hello.fallback_reason.empty()) observer.OnNotice(side, hello.fallback_reason);
+      for (const std::string& notice : session.notices) observer.OnNotice(side, notice);
+    };
+    notices(Side::kSource, opened->source, opened->source_session);
+    notices(Side::kDestination, opened->destination, opened->destination_session);
+  } else if (auto* actions = std::get_if<ActionsEvent>(&event)) {
+    for (size_t i = 0; i < actions->actions.size(); ++i) {
+      observer.OnAction(actions->actions[i].action, actions->actions[i].differences, actions->outcomes[i]);
+    }
+    return actions->actions.size();
+  } else if (auto* problem = std::get_if<Problem>(&event)) {
+    observer.OnProblem(*problem);
+  } else if (auto* notice = std::get_if<NoticeEvent>(&event)) {
+    observer.OnNotice(notice->side, notice->text);
+  } else if (auto* skipped = std::get_if<SkippedEvent>(&event)) {
+    observer.OnSkipped(skipped->reason, skipped->path, skipped->type);
+  }
+  return 0;
+}
+
 namespace {
 
 // Standard condition variables take standard time points; absl's infinite ones saturate.

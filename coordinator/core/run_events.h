@@ -43,6 +43,9 @@ struct SkippedEvent {
 };
 using RunEvent = std::variant<OpenedEvent, ActionsEvent, Problem, NoticeEvent, SkippedEvent>;
 
+// Hands `event` to `observer`. The count of actions that ended with it.
+size_t Tell(RunEvent event, Observer& observer);
+
 // Why the whole run ended early.
 struct RunFailure {
   ExitCode code = ExitCode::kProtocol;

@@ -1,0 +1,58 @@
+#include "coordinator/core/needed_features.h"
+
+#include <string_view>
+
+#include "coordinator/core/session_request.h"
+#include "proto/handshake.h"
+
+namespace uringsync {
+namespace {
+
+struct Need {
+  bool needed;
+  std::string_view feature;
+  std::string_view words;
+};
+
+bool OmitsOrRounds(const MetadataSelection& selection) {
+  return !selection.directory_times || !selection.link_times || selection.executability ||
+         selection.modify_window_s.has_value();
+}
+
+}  // namespace
+
+std::vector<std::string> CoordinatorFeatures() {
+  std::vector<std::string> features;
+  for (const std::string_view feature :
+       {std::string_view(kAliveFeature), std::string_view(kFoldFeature), std::string_view(kIndexFeature),
+        std::string_view(kCompressionFeature), std::string_view(kLimitsFeature), std::string_view(kDeltaFeature),
+        std::string_view(kDirectIoFeature), std::string_view(kBasisFeature), std::string_view(kFiltersFeature),
+        std::string_view(kBackupFeature), std::string_view(kInPlaceFeature), std::string_view(kRemoveSourcesFeature),
+        std::string_view(kMetadataRulesFeature), std::string_view(kNamesFeature), std::string_view(kOperandsFeature)}) {
+    features.emplace_back(feature);
+  }
+  return features;
+}
+
+std::string MissingFeature(const SyncRequest& request, Side side, const std::vector<std::string>& features) {
+  const bool source = side == Side::kSource;
+  const bool limited = request.bytes_per_second > 0 || request.jobs > 0 || request.background;
+  // Direct I/O by default, and off, is what an agent can do.
+  const Need needs[] = {
+      {request.direct_io == DirectIoMode::kOn, kDirectIoFeature, "direct I/O"},
+      {!request.filters.empty(), kFiltersFeature, "filter rules"},
+      {OmitsOrRounds(request.selection), kMetadataRulesFeature, "omitted times, a time window or --executability"},
+      {UsesOperands(request), kOperandsFeature, "single sources and lists of names"},
+      {limited, kLimitsFeature, "limits of rate, jobs or priority"},
+      {!source && !request.basis.empty(), kBasisFeature, "basis directories"},
+      {!source && request.in_place, kInPlaceFeature, "writing in place"},
+      {!source && request.backup.has_value(), kBackupFeature, "backups"},
+      {source && RemovesSources(request), kRemoveSourcesFeature, "removing sources"},
+  };
+  for (const Need& need : needs) {
+    if (need.needed && !HasFeature(features, need.feature)) return std::string(need.words);
+  }
+  return {};
+}
+
+}  // namespace uringsync

@@ -1,0 +1,72 @@
+#include "coordinator/core/session_request.h"
+
+#include "coordinator/core/operands.h"
+
+namespace uringsync {
+
+bool RemovesSources(const SyncRequest& request) {
+  return request.remove_source_files && request.mode == SyncMode::kSync;
+}
+
+bool UsesOperands(const SyncRequest& request) {
+  return !request.operands.empty() || request.source.root.empty() || request.destination.root.empty() || request.make_path;
+}
+
+OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
+  const SessionTarget& target = role == Role::kSource ? request.source : request.destination;
+  OpenSession open;
+  open.session = target.session;
+  open.token = target.token;
+  open.role = role;
+  open.root = target.root;
+  open.path = target.path;
+  open.host_path = target.host_path;
+  open.selection = request.selection;
+  open.checksum = request.checksum || request.mode == SyncMode::kVerify;
+  open.one_file_system = request.one_file_system;
+  open.sparse = request.sparse;
+  open.dry_run = request.mode != SyncMode::kSync;
+  open.create_root = request.create_root;
+  open.make_path = request.make_path;
+  open.wait_for_lock = request.wait_for_lock;
+  open.force_delete = request.force_delete || request.delete_extraneous;
+  open.durability = request.durability;
+  open.data_connections = request.data_connections;
+  open.jobs = request.jobs;
+  open.background = request.background;
+  open.direct_io = request.direct_io;
+  open.filters = request.filters;
+  open.delete_excluded = request.delete_excluded;
+  open.nul_separated_filters = request.nul_separated_filters;
+  if (role == Role::kDestination) open.reflink = request.reflink;
+  if (role == Role::kDestination) open.in_place = request.in_place;
+  if (role == Role::kDestination && request.backup) open.backup = BackupSettings{request.backup->suffix, request.backup->directory};
+  open.operands = role == Role::kSource ? request.operands : CoveredParts(request.operands, request.delete_extraneous);
+  if (role == Role::kSource) {
+    open.remove_sources = RemovesSources(request);
+    open.bytes_per_second = request.bytes_per_second;
+  }
+  return open;
+}
+
+PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& destination) {
+  PlanOptions options =
+      PlanOptions::For(request.selection, request.checksum || request.mode == SyncMode::kVerify, destination);
+  options.delete_extraneous = request.delete_extraneous;
+  options.force_delete = request.force_delete;
+  options.preserve_hard_links = request.preserve_hard_links;
+  options.symlinks = request.symlinks;
+  options.devices = request.devices;
+  options.specials = request.specials;
+  options.explicit_devices = request.explicit_devices;
+  options.omit_root_metadata = request.omit_root_metadata;
+  options.tell_unchanged = RemovesSources(request);
+  if (request.backup && !request.backup->directory) options.backup_suffix = request.backup->suffix;
+  if (request.backup) options.backup_directory = request.backup->inside;
+  options.policy.size_only = request.size_only;
+  options.policy.ignore_times = request.ignore_times;
+  options.rules = request.rules;
+  return options;
+}
+
+}  // namespace uringsync

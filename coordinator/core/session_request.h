@@ -1,0 +1,26 @@
+// What of a SyncRequest the two agents and the planner are told.
+//
+// Pure functions, any thread.
+//
+//   OpenSession open = MakeOpenSession(request, Role::kSource);
+#pragma once
+
+#include "coordinator/core/planner.h"
+#include "coordinator/core/run.h"
+#include "proto/messages.h"
+
+namespace uringsync {
+
+// Sources are removed by this run: asked for, and no dry run.
+bool RemovesSources(const SyncRequest& request);
+
+// An agent has to know operands and host paths for it.
+bool UsesOperands(const SyncRequest& request);
+
+// The session of the agent in `role`; compression and the route are for the caller to fill in.
+OpenSession MakeOpenSession(const SyncRequest& request, Role role);
+
+// What the planner does beside a destination that opened as `destination`.
+PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& destination);
+
+}  // namespace uringsync

@@ -1,0 +1,43 @@
+#include "coordinator/core/needed_features.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace uringsync {
+namespace {
+
+TEST(NeededFeaturesTest, APlainRunNeedsNothing) {
+  const SyncRequest request;
+  SyncRequest rooted = request;
+  rooted.source.root = rooted.destination.root = "data";
+  EXPECT_EQ(MissingFeature(rooted, Side::kSource, {}), "");
+  EXPECT_EQ(MissingFeature(rooted, Side::kDestination, {}), "");
+}
+
+TEST(NeededFeaturesTest, WhatThisProgramKnowsIsEnoughForEverything) {
+  SyncRequest request;
+  request.direct_io = DirectIoMode::kOn;
+  request.filters = {"- *.o"};
+  request.in_place = true;
+  request.background = true;
+  request.remove_source_files = true;
+  request.selection.executability = true;
+  for (const Side side : {Side::kSource, Side::kDestination}) EXPECT_EQ(MissingFeature(request, side, CoordinatorFeatures()), "");
+}
+
+TEST(NeededFeaturesTest, ANeedIsOfTheSideThatDoesIt) {
+  SyncRequest request;
+  request.source.root = request.destination.root = "data";
+  request.in_place = true;
+  EXPECT_EQ(MissingFeature(request, Side::kSource, {}), "");
+  EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "writing in place");
+  request.in_place = false;
+  request.remove_source_files = true;
+  EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "");
+  EXPECT_EQ(MissingFeature(request, Side::kSource, {}), "removing sources");
+  request.mode = SyncMode::kPlan;
+  EXPECT_EQ(MissingFeature(request, Side::kSource, {}), "");
+}
+
+}  // namespace
+}  // namespace uringsync
