@@ -21,7 +21,8 @@ SECOND_NS = 10 ** 9
 CLOCK_REALTIME_COARSE = 5  # <linux/time.h>; the clock of time stamps
 LOG = b"log.txt"
 FAKE_SUPER = "user.rsync.%stat"
-ENVIRONMENT = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent",
+# The fake remote shell finds our programs as it finds rsync: on the PATH.
+ENVIRONMENT = {"PATH": "%s:%s" % (os.environ.get("PATH", "/usr/bin:/bin"), harness.BIN_DIR), "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent",
                **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS") or k.startswith("LLVM_PROFILE")}}
 
 
