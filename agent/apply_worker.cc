@@ -259,13 +259,16 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
     publisher_.Begin();
     RoomWatch::Filling filling = shared_->room.Begin();
     Failure failure = co_await CreateStaged(action, named, staged);
-    if (!failure.has_value()) {
-      failure = co_await FillStaged(action, file, staged);
-    }
+    const bool created = !failure.has_value();
+    if (created) failure = co_await FillStaged(action, file, staged);
     if (!failure.has_value()) co_return std::nullopt;
     publisher_.Abandon();
     *staged = StagedObject();
     filling.End();
+    if (created && !failure->at_source && MayTryAgain(failure->error, tries)) {
+      co_await FreeDescriptors();
+      continue;
+    }
     if (!IsRefusalForRoom(*failure)) co_return failure;
     const bool again = co_await shared_->room.Judge(driver, fd, failure->error, needed, tries);
     if (!again) co_return failure;

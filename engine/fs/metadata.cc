@@ -249,8 +249,9 @@ class Applier {
     if (object_.path_only) return sys::Fchmodat(driver_, AT_FDCWD, object_.MagicLink().c_str(), mode);
     if (object_.is_fd()) return sys::Fchmod(driver_, object_.fd, mode);
     // fchmodat follows links, and O_PATH descriptors refuse fchmod: pin the object, then go through /proc.
-    UniqueFd pinned(sys::Openat(driver_, object_.dirfd, object_.name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!pinned.valid()) return -ENOENT;
+    const int fd = sys::Openat(driver_, object_.dirfd, object_.name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return fd;
+    const UniqueFd pinned(fd);
     return sys::Fchmodat(driver_, AT_FDCWD, ObjectHandle::Pinned(pinned.get()).MagicLink().c_str(), mode);
   }
 

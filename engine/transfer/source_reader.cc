@@ -168,19 +168,16 @@ bool SourceReader::OpenFor(Work* work) {
   return true;
 }
 
-Task<bool> SourceReader::Open(Work* work) {
-  bool opened = OpenFor(work);
-  for (int tries = 1; !opened && IsOutOfDescriptors(work->next.error) && tries <= kMaxDescriptorTries; ++tries) {
+Task<bool> SourceReader::Patiently(Work* work, bool (SourceReader::*step)(Work*)) {
+  bool done = (this->*step)(work);
+  for (int tries = 1; !done && IsOutOfDescriptors(work->next.error) && tries <= kMaxDescriptorTries; ++tries) {
     CloseDirectories();
     open_files_.clear();
-    Op pause;
-    pause.code = OpCode::kTimeout;
-    pause.timeout = kDescriptorPause;
-    co_await Await(driver_, &pause);
+    co_await AwaitDescriptor(driver_);
     work->next = ReplyItem{.id = work->request->id};
-    opened = OpenFor(work);
+    done = (this->*step)(work);
   }
-  co_return opened;
+  co_return done;
 }
 
 // The attributes of an object of any type, by name where it is no open file.
@@ -312,8 +309,8 @@ Task<absl::Status> SourceReader::Serve(FileRequest request, ReplySink* sink) {
     co_return co_await sink->OnItem(std::move(work.next), Piece());
   }
   bool ready = true;
-  if (wants_contents) ready = co_await Open(&work);
-  if (ready && request.want_xattrs) ready = ReadAttributes(&work);
+  if (wants_contents) ready = co_await Patiently(&work, &SourceReader::OpenFor);
+  if (ready && request.want_xattrs) ready = co_await Patiently(&work, &SourceReader::ReadAttributes);
   if (!ready || !wants_contents) {
     work.next.end = true;
     co_return co_await sink->OnItem(std::move(work.next), Piece());
@@ -358,7 +355,7 @@ Task<absl::StatusOr<bool>> SourceReader::Clone(FileRequest request, int fd, Repl
   Work work;
   work.request = &request;
   work.next.id = request.id;
-  const bool opened = co_await Open(&work);
+  const bool opened = co_await Patiently(&work, &SourceReader::OpenFor);
   if (opened) {
     const int refused = CloneFile(driver_, fd, work.file->source.fd.get());
     if (refused < 0) co_return ErrnoStatus(-refused, "clone");

@@ -105,8 +105,8 @@ class SourceReader {
   // Forgets directories that were renamed and made anew.
   void ForgetParent(const FileRequest& request);
   void CloseDirectories();
-  // OpenFor, again while the process is out of descriptors.
-  Task<bool> Open(Work* work);
+  // `step`, again while the process is out of descriptors.
+  Task<bool> Patiently(Work* work, bool (SourceReader::*step)(Work*));
   // Fill work->file and ->before, or work->next with the item that ends the request; false then.
   bool OpenFor(Work* work);
   bool ReadAttributes(Work* work);
