@@ -3,6 +3,7 @@
 #include <sys/vfs.h>
 
 #include <cerrno>
+#include <utility>
 
 #include "engine/fs/syscalls.h"
 
@@ -35,6 +36,23 @@ Task<void> Pause(Driver* driver) {
 
 }  // namespace
 
+void RoomWatch::Filling::End() {
+  RoomWatch* watch = std::exchange(watch_, nullptr);
+  if (watch == nullptr) return;
+  watch->last_end_.store(std::chrono::steady_clock::now().time_since_epoch());
+  watch->filling_.fetch_sub(1);
+}
+
+bool RoomWatch::MayGetRoom() const {
+  if (filling_.load() > 0) return true;
+  return std::chrono::steady_clock::now().time_since_epoch() - kGivingBack < last_end_.load();
+}
+
+bool RoomWatch::MayTryAgain(int tries) {
+  if (tries < kMaxTries) return true;
+  return tries < kMaxTriesBesideOthers && MayGetRoom() && further_tries_.fetch_add(1) < kMaxFurtherTries;
+}
+
 Task<int> RoomWatch::Refuses(Driver* driver, int fd, uint64_t size_bytes) {
   if (const int full = receive_->full(); full != 0) co_return full;
   if (!tight_.load(std::memory_order_relaxed)) co_return 0;
@@ -46,7 +64,7 @@ Task<int> RoomWatch::Refuses(Driver* driver, int fd, uint64_t size_bytes) {
 
 Task<bool> RoomWatch::AwaitRoom(Driver* driver, int fd, uint64_t size_bytes) {
   for (int pauses = 0; !receive_->stopped() && receive_->full() == 0; ++pauses) {
-    const bool others = filling_.load() > 0;
+    const bool others = MayGetRoom();
     const Room room = LookAtRoom(driver, fd);
     if (room.inodes && room.bytes >= size_bytes && room.bytes >= kLeastBytes) co_return true;
     if (!others || pauses >= kMaxPauses || size_bytes > room.capacity) break;
@@ -65,11 +83,12 @@ Task<bool> RoomWatch::AwaitOthers(Driver* driver) {
 
 Task<bool> RoomWatch::Judge(Driver* driver, int fd, int error, uint64_t size_bytes, int tries) {
   tight_.store(true, std::memory_order_relaxed);
-  if (tries < kMaxTries && error == EDQUOT) {
+  const bool may_try = MayTryAgain(tries);
+  if (may_try && error == EDQUOT) {
     // A quota tells nobody what it has left: only what others give back can help.
     const bool waited = filling_.load() > 0 && co_await AwaitOthers(driver);
     if (waited && receive_->full() == 0 && !receive_->stopped()) co_return true;
-  } else if (tries < kMaxTries) {
+  } else if (may_try) {
     const bool fits = co_await AwaitRoom(driver, fd, size_bytes);
     if (fits) co_return true;
   }
@@ -98,6 +117,7 @@ void RoomWatch::Reset() {
   receive_->SetFull(0);
   tight_.store(false);
   refusals_.store(0);
+  further_tries_.store(0);
   over_quota_.store(std::numeric_limits<uint64_t>::max());
 }
 

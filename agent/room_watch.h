@@ -14,7 +14,6 @@
 #include <chrono>
 #include <cstdint>
 #include <limits>
-#include <utility>
 
 #include "engine/coro/task.h"
 #include "engine/ring/driver.h"
@@ -26,31 +25,36 @@ class RoomWatch {
  public:
   // Less than this is no room. Bytes.
   static constexpr uint64_t kLeastBytes = 64 << 10;
-  // How often one file is tried.
+  // How often one file is tried, and how often while others are being filled: a large one that ends gives back room which the next
+  // large one takes before it is known to be too large.
   static constexpr int kMaxTries = 2;
+  static constexpr int kMaxTriesBesideOthers = 16;
+  // Such tries of a phase, all files together.
+  static constexpr int kMaxFurtherTries = 128;
   // Refusals of a phase, none of which the numbers explain.
   static constexpr int kMaxRefusals = 32;
   // How long one file waits for others that are being filled and may give room back.
-  static constexpr int kMaxPauses = 100;
+  static constexpr int kMaxPauses = 3000;
   static constexpr std::chrono::milliseconds kPause{10};
 
   explicit RoomWatch(ReceiveShared* receive) : receive_(receive) {}
 
+  // How long after a file's end the room that it held may still be on its way back: the kernel frees what is closed in its own time.
+  static constexpr std::chrono::milliseconds kGivingBack{300};
+
   // A file is being filled, and may hold room that it gives back.
   class Filling {
    public:
-    explicit Filling(std::atomic<int>* count) : count_(count) { count_->fetch_add(1); }
+    explicit Filling(RoomWatch* watch) : watch_(watch) { watch_->filling_.fetch_add(1); }
     Filling(const Filling&) = delete;
     Filling& operator=(const Filling&) = delete;
     ~Filling() { End(); }
-    void End() {
-      if (count_ != nullptr) std::exchange(count_, nullptr)->fetch_sub(1);
-    }
+    void End();
 
    private:
-    std::atomic<int>* count_;
+    RoomWatch* watch_;
   };
-  Filling Begin() { return Filling(&filling_); }
+  Filling Begin() { return Filling(this); }
 
   // errno where a file of `size_bytes` is not worth a try in the file system of `fd`; else 0. Asks only after a refusal.
   Task<int> Refuses(Driver* driver, int fd, uint64_t size_bytes);
@@ -66,12 +70,17 @@ class RoomWatch {
   Task<bool> AwaitRoom(Driver* driver, int fd, uint64_t size_bytes);
   // False after the longest wait.
   Task<bool> AwaitOthers(Driver* driver);
+  // Somebody is being filled, or has only just ended.
+  bool MayGetRoom() const;
+  bool MayTryAgain(int tries);
   void EndIfFull(Driver* driver, int fd, int error);
 
   ReceiveShared* const receive_;
   std::atomic<int> filling_{0};
+  std::atomic<std::chrono::steady_clock::duration> last_end_{std::chrono::steady_clock::duration::min()};
   std::atomic<bool> tight_{false};
   std::atomic<int> refusals_{0};
+  std::atomic<int> further_tries_{0};
   std::atomic<uint64_t> over_quota_{std::numeric_limits<uint64_t>::max()};  // size of the smallest file that a quota refused
 };
 
