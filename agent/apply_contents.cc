@@ -20,7 +20,9 @@ Task<ApplyWorker::Failure> ApplyWorker::FillStaged(const Action* action, Incomin
     const bool filled = co_await FillFromBasis(action, file, staged);
     if (filled) co_return std::nullopt;
   }
-  file->basis = OpenOldFile(*action, *staged->parent());
+  file->basis = OpenPart(*action, *staged->target());
+  file->part_bytes = file->basis != nullptr ? file->basis->size_bytes : 0;
+  if (file->basis == nullptr) file->basis = OpenOldFile(*action, *staged->target());
   Failure failure = co_await receiver_.Fill(staged, file);
   file->basis = nullptr;
   co_return failure;

@@ -14,6 +14,7 @@
 
 #include "agent/apply_report.h"
 #include "agent/backup.h"
+#include "agent/partial_files.h"
 #include "agent/room_watch.h"
 #include "engine/coro/channel.h"
 #include "engine/fs/directory.h"
@@ -22,6 +23,17 @@
 #include "proto/messages.h"
 
 namespace uringsync {
+
+// StagingSettings with their places found.
+struct StagingTarget {
+  bool keep_partial = false;
+  PartialTarget parts;
+  AppendMode append = AppendMode::kNone;
+  DirectoryPtr temporaries;  // null: each file is put together in its own directory
+  bool delay_updates = false;
+  uint32_t fuzzy = 0;
+  bool preallocate = false;
+};
 
 struct ApplyOptions {
   MetadataSelection selection;
@@ -47,6 +59,7 @@ struct ApplyOptions {
   // What is replaced or deleted is kept.
   std::optional<BackupTarget> backup;
   bool in_place = false;
+  StagingTarget staging;
 
   bool sync() const { return durability == Durability::kBatch && !volatile_file_system; }
   ReceiveOptions ForReceive() const {

@@ -37,6 +37,9 @@ ApplyWorker::ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* sourc
       backup_(shared->options.backup ? std::make_unique<BackupKeeper>(shard->driver(), &directories_, *shared->options.backup,
                                                                       shared->options.sync())
                                      : nullptr),
+      parts_(shared->options.staging.parts.is_set()
+                 ? std::make_unique<PartialFiles>(shard->driver(), &directories_, shared->options.staging.parts)
+                 : nullptr),
       context_{shard->driver(), shared, &directories_, backup_.get()},
       receiver_(shard, &shared->receive, source),
       in_place_receiver_(shard, &shared->in_place_receive, source),
@@ -262,6 +265,7 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
     const bool created = !failure.has_value();
     if (created) failure = co_await FillStaged(action, file, staged);
     if (!failure.has_value()) co_return std::nullopt;
+    co_await KeepPart(action, file, staged, failure->kind);
     publisher_.Abandon();
     *staged = StagedObject();
     filling.End();
@@ -281,6 +285,8 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
   if (action.existing.has_value() && action.existing->type == FileType::kRegular)
     file.replaced_mode = action.existing->mode;
   file.turn = std::move(turn);
+  file.keeps_part = KeepsPart(action.wanted);
+  file.preallocate = shared_->options.staging.preallocate;
   SemaphoreUnits large_slot;
   if (file.wanted.size_bytes > kSmallFileBytes) large_slot = co_await large_slots_.Acquire(1);
   // A backup needs the old contents for itself.
@@ -291,7 +297,7 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
     StagedObject staged;
     const bool again = staging > 1;
     // The second time with a name: whatever was wrong, it was not that.
-    Failure failure = co_await Stage(&action, &file, /*named=*/again, &staged);
+    Failure failure = co_await Stage(&action, &file, /*named=*/again || file.keeps_part, &staged);
     if (!failure.has_value()) {
       failure = KeepBackup(context_, action);
       if (failure.has_value()) publisher_.Abandon();
@@ -311,6 +317,7 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
     NoteRoom(action, failure);
     co_return failure;
   }
+  if (file.part_bytes > 0 && parts_ != nullptr) parts_->Remove(action.path);
   shared_->files_published.fetch_add(1, std::memory_order_relaxed);
   NoteTouched(action.path.Parent());
   co_return std::nullopt;

@@ -79,6 +79,12 @@ class ApplyWorker {
   Task<Failure> FillStaged(const Action* action, IncomingFile* file, StagedObject* staged);
   // From the object of a basis directory; false, with an empty file, where it has to be fetched.
   Task<bool> FillFromBasis(const Action* action, const IncomingFile* file, StagedObject* staged);
+  // Whether what came of the file is kept when the session breaks off.
+  bool KeepsPart(const Entry& wanted) const;
+  // What an earlier session kept of the file, if there is a use for it.
+  std::shared_ptr<const DeltaBasis> OpenPart(const Action& action, const Directory& parent);
+  // To be called with what was staged of a file that failed because of `why`.
+  Task<void> KeepPart(const Action* action, const IncomingFile* file, StagedObject* staged, FailureKind why);
   // The file that `action` replaces, where a delta against it is thinkable.
   std::shared_ptr<const DeltaBasis> OpenOldFile(const Action& action, const Directory& parent);
   // Perform, again while the process is out of descriptors.
@@ -105,6 +111,7 @@ class ApplyWorker {
   const DescriptorBudget budget_;
   DirectoryCache directories_;
   std::unique_ptr<BackupKeeper> backup_;
+  std::unique_ptr<PartialFiles> parts_;  // null: parts have the names of their files
   const NamespaceContext context_;
   Receiver receiver_;
   Receiver in_place_receiver_;

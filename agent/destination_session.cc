@@ -101,6 +101,13 @@ Task<void> DestinationSession::Open() {
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
   if (described.ok() && writes) described = OpenBasisDirectories(driver);
   if (described.ok() && writes) described = OpenBackup(driver);
+  if (described.ok() && root_.directory != nullptr) {
+    absl::Status staging = OpenStaging(driver);
+    if (!staging.ok()) {
+      outbox_->Fail(ErrorKind::kUsage, std::string(ToStd(staging.message())));
+      co_return;
+    }
+  }
   if (described.ok() && writes && open_.route.kind == DataRoute::Kind::kAccept) described = AwaitSource();
   if (!described.ok()) {
     outbox_->Fail(ErrorKind::kFileIo, "destination: " + std::string(ToStd(described.message())));
@@ -131,6 +138,29 @@ absl::Status DestinationSession::OpenBackup(Driver* driver) {
   if (!place.root.empty()) US_RETURN_IF_ERROR(context_.roots->FindForRole(place.root, Role::kDestination).status());
   US_ASSIGN_OR_RETURN(backup_->base, OpenPlace(driver, context_, {place.root, RelPath(), place.host_path}));
   backup_->below = place.path;
+  return absl::OkStatus();
+}
+
+absl::Status DestinationSession::OpenStaging(Driver* driver) {
+  const StagingSettings& asked = open_.staging;
+  staging_ = {.keep_partial = asked.keep_partial,
+              .parts = {.directory = asked.partial_directory, .climb = asked.partial_climb},
+              .append = asked.append,
+              .delay_updates = asked.delay_updates,
+              .fuzzy = asked.fuzzy,
+              .preallocate = asked.preallocate};
+  if (asked.temporaries) {
+    absl::StatusOr<DirectoryPtr> opened = OpenWritablePlace(driver, context_, *asked.temporaries);
+    if (!opened.ok()) return WithContext(opened.status(), "The temp-dir does not exist");
+    staging_.temporaries = *std::move(opened);
+  }
+  if (!asked.partial_place || open_.dry_run) return absl::OkStatus();
+  TreePlace above = *asked.partial_place;
+  above.path = RelPath();
+  absl::StatusOr<DirectoryPtr> base = OpenWritablePlace(driver, context_, above);
+  if (!base.ok()) return WithContext(base.status(), "what the partial-dir is to lie in");
+  staging_.parts.base = *std::move(base);
+  staging_.parts.below = asked.partial_place->path;
   return absl::OkStatus();
 }
 
@@ -218,6 +248,7 @@ void DestinationSession::MakeEngine() {
   options.basis_directories = basis_directories_;
   options.backup = backup_;
   options.in_place = open_.in_place;
+  options.staging = staging_;
   std::vector<ContentSource*> sources;
   const size_t shards = std::min(sources_.size(), SessionShards(open_, context_.runtime->size()));
   for (size_t i = 0; i < shards; ++i) sources.push_back(sources_[i].get());

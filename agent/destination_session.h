@@ -70,6 +70,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   absl::Status UseLocalSource();
   absl::Status OpenBasisDirectories(Driver* driver);
   absl::Status OpenBackup(Driver* driver);
+  absl::Status OpenStaging(Driver* driver);
   // Connects to a source that listens; once.
   void DialSource();
   void MakeRemoteSources();
@@ -91,6 +92,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   std::vector<DirectoryPtr> basis_directories_;  // written before opened_
   ScanFilter filter_;
   std::optional<BackupTarget> backup_;           // likewise
+  StagingTarget staging_;                        // likewise
   std::shared_ptr<const TreeView> view_;
   bool shares_root_ = false;  // written before opened_
   SubtreeLock lock_;

@@ -39,6 +39,7 @@ const std::vector<std::string>& Features() {
                                                     std::string(kBackupFeature),
                                                     std::string(kInPlaceFeature),
                                                     std::string(kRemoveSourcesFeature),
+                                                    std::string(kStagingFeature),
                                                     std::string(kMetadataRulesFeature),
                                                     std::string(kNamesFeature),
                                                     std::string(kOperandsFeature)};

@@ -168,8 +168,18 @@ absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& 
   return result;
 }
 
+absl::StatusOr<DirectoryPtr> OpenWritablePlace(Driver* driver, const AgentContext& context, const TreePlace& place) {
+  if (!place.root.empty()) US_RETURN_IF_ERROR(context.roots->FindForRole(place.root, Role::kDestination).status());
+  return OpenPlace(driver, context, place);
+}
+
 absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& context, const TreePlace& place) {
-  if (place.root.empty()) return absl::PermissionDeniedError("this agent serves named roots, no host paths");
+  if (place.root.empty()) {
+    US_RETURN_IF_ERROR(CheckHostPathsAllowed(context));
+    absl::StatusOr<DirectoryPtr> base = OpenRoot(driver, place.host_path);
+    if (base.ok() && !place.path.is_root()) base = OpenBeneath(driver, **base, place.path);
+    return base.ok() ? base : WithContext(base.status(), EscapeName(place.host_path));
+  }
   US_ASSIGN_OR_RETURN(const Root* root, context.roots->FindForRole(place.root, Role::kSource));
   US_RETURN_IF_ERROR(CheckStillThere(driver, *root));
   absl::StatusOr<DirectoryPtr> found = OpenBeneath(driver, *root->directory, place.path);

@@ -32,6 +32,8 @@ absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& 
 
 // The directory of a session that is only read, below a named root of this agent.
 absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& context, const TreePlace& place);
+// The same of one that is written to: its root has to be writable.
+absl::StatusOr<DirectoryPtr> OpenWritablePlace(Driver* driver, const AgentContext& context, const TreePlace& place);
 
 // The view that a session's operands make of its tree (SourceOperand in proto/messages.h); null for a session without any.
 std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionRoot& root, size_t shards);

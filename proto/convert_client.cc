@@ -5,6 +5,7 @@
 #include "proto/convert_fields.h"
 #include "proto/convert_names.h"
 #include "proto/convert_operands.h"
+#include "proto/convert_places.h"
 #include "proto/convert_tables.h"
 
 namespace uringsync {
@@ -47,12 +48,6 @@ void EncodeRoute(const DataRoute& route, v1::DataRoute* wire) {
     wire->set_host(route.host);
     wire->set_port(route.port);
   }
-}
-
-void EncodePlace(const TreePlace& place, v1::TreePlace* wire) {
-  wire->set_root(place.root);
-  wire->set_path(place.path.text());
-  wire->set_host_path(place.host_path);
 }
 
 absl::Status CheckFilters(const std::vector<std::string>& filters) {
@@ -99,11 +94,9 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   US_RETURN_IF_ERROR(CheckBound({"OpenSession", "basis_directories"}, open.basis_directories.size(), kMaxBasisDirectories, "directories"));
   for (const TreePlace& place : open.basis_directories) EncodePlace(place, wire->add_basis_directories());
   wire->set_in_place(open.in_place);
+  if (open.staging != StagingSettings()) EncodeStaging(open.staging, wire->mutable_staging());
   wire->set_remove_sources(open.remove_sources);
-  if (open.backup) {
-    wire->mutable_backup()->set_suffix(open.backup->suffix);
-    if (open.backup->directory) EncodePlace(*open.backup->directory, wire->mutable_backup()->mutable_directory());
-  }
+  if (open.backup) EncodeBackup(*open.backup, wire->mutable_backup());
   wire->set_host_path(open.host_path);
   wire->set_make_path(open.make_path);
   wire->set_more_operands(open.more_operands);
@@ -236,18 +229,6 @@ absl::StatusOr<CompressionSettings> DecodeCompression(const v1::Compression& wir
   return settings;
 }
 
-absl::StatusOr<TreePlace> DecodePlace(Where where, const v1::TreePlace& wire) {
-  TreePlace place;
-  if (wire.root().empty() == wire.host_path().empty()) return Bad(where, kNoRow, "either a root or a host path");
-  if (wire.root().empty()) {
-    US_ASSIGN_OR_RETURN(place.host_path, DecodeHostPath(where, kNoRow, wire.host_path()));
-  } else {
-    US_ASSIGN_OR_RETURN(place.root, DecodeLabel(where, wire.root(), kMaxPeerRootNameBytes));
-  }
-  US_ASSIGN_OR_RETURN(place.path, ParsePath(where, kNoRow, wire.path()));
-  return place;
-}
-
 absl::Status DecodePlaces(const v1::OpenSession& wire, OpenSession* open) {
   const Where where{"OpenSession", "basis_directories"};
   US_RETURN_IF_ERROR(CheckBound(where, static_cast<size_t>(wire.basis_directories_size()), kMaxBasisDirectories, "directories"));
@@ -255,20 +236,6 @@ absl::Status DecodePlaces(const v1::OpenSession& wire, OpenSession* open) {
     US_ASSIGN_OR_RETURN(open->basis_directories.emplace_back(), DecodePlace(where, place));
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<BackupSettings> DecodeBackup(const v1::Backup& wire) {
-  const Where suffix{"OpenSession", "backup.suffix"};
-  BackupSettings backup;
-  backup.suffix = wire.suffix();
-  if (backup.suffix.empty() && !wire.has_directory()) return Bad(suffix, kNoRow, "empty, and no directory");
-  // Put behind a name it has to make one.
-  if (!backup.suffix.empty()) US_RETURN_IF_ERROR(CheckName(suffix, kNoRow, "x" + backup.suffix.substr(0, kMaxNameBytes)));
-  US_RETURN_IF_ERROR(CheckBound(suffix, backup.suffix.size(), kMaxNameBytes - 1, "bytes"));
-  if (wire.has_directory()) {
-    US_ASSIGN_OR_RETURN(backup.directory, DecodePlace({"OpenSession", "backup.directory"}, wire.directory()));
-  }
-  return backup;
 }
 
 absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
@@ -329,6 +296,9 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   open.delete_excluded = wire.delete_excluded();
   open.nul_separated_filters = wire.nul_separated_filters();
   open.in_place = wire.in_place();
+  if (wire.has_staging()) {
+    US_ASSIGN_OR_RETURN(open.staging, DecodeStaging(wire.staging()));
+  }
   open.remove_sources = wire.remove_sources();
   if (wire.has_backup()) {
     US_ASSIGN_OR_RETURN(open.backup, DecodeBackup(wire.backup()));

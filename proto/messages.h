@@ -58,6 +58,8 @@ constexpr size_t kMaxBasisDirectories = 20;
 constexpr std::string_view kRemoveSourcesFeature = "remove-sources";
 // Of HelloReply: the agent writes files in place.
 constexpr std::string_view kInPlaceFeature = "in-place";
+// Of HelloReply: the agent knows StagingSettings.
+constexpr std::string_view kStagingFeature = "staging";
 // Of HelloReply: the agent keeps backups.
 constexpr std::string_view kBackupFeature = "backups";
 // Of HelloReply: the agent answers NameQuery, and tells its name_domain.
@@ -140,6 +142,33 @@ struct BackupSettings {
   friend bool operator==(const BackupSettings&, const BackupSettings&) = default;
 };
 
+// Files that are shorter at the destination get what they lack behind their end, in place.
+enum class AppendMode : uint8_t {
+  kNone = 0,
+  kTrust,   // what is there is taken for the beginning of the new contents
+  kVerify,  // it is compared, and made right where it is not
+};
+
+// How new contents come to their names: rsync's --partial, --partial-dir, --append, --temp-dir, --delay-updates, --fuzzy and --preallocate.
+struct StagingSettings {
+  // What came of a file when the session ends early is kept, for the next one to go on with: under the file's own name, or, where one is
+  // given, in a directory. `partial_directory` is seen from the one that is `partial_climb` levels above the file's; in `partial_place`
+  // files have their last names. Both are made when something is kept.
+  bool keep_partial = false;
+  RelPath partial_directory;  // the root: none
+  uint32_t partial_climb = 0;
+  std::optional<TreePlace> partial_place;
+  AppendMode append = AppendMode::kNone;
+  std::optional<TreePlace> temporaries;  // an existing directory in which files are put together
+  // New files get their names when all of their phase are whole; until then they wait in the partial directory of their own.
+  bool delay_updates = false;
+  uint32_t fuzzy = 0;  // 1: a file of a similar name is the old contents of one that is new; 2: in basis directories too
+  bool preallocate = false;  // room is made for a file before it is written
+  friend bool operator==(const StagingSettings&, const StagingSettings&) = default;
+};
+constexpr uint32_t kMaxPartialClimb = 4096;
+constexpr uint32_t kMaxFuzzy = 2;
+
 struct OpenSession {
   SessionId session{};
   SessionToken token{};
@@ -180,6 +209,7 @@ struct OpenSession {
   // ApplyProgress. Needs kRemoveSourcesFeature.
   bool remove_sources = false;
   bool in_place = false;  // destination: a file that is there is written over instead of replaced; needs kInPlaceFeature
+  StagingSettings staging;  // destination; needs kStagingFeature
 };
 
 // Further operands, right after the OpenSession that announced them.

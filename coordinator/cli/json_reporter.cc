@@ -62,6 +62,7 @@ const char* SkipReasonName(SkipReason reason) {
     case SkipReason::kTooLarge: return "too_large";
     case SkipReason::kTooSmall: return "too_small";
     case SkipReason::kUnsafeLink: return "unsafe_link";
+    case SkipReason::kNotShorter: return "not_shorter";
     case SkipReason::kDeleteLimit: return "delete_limit";
   }
   return "unknown";

@@ -123,6 +123,7 @@ void RsyncReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType
     case SkipReason::kUnsafeLink: return tell(Info::kName, "ignoring unsafe symlink " + quoted);
     case SkipReason::kNotEmpty: return Tell("cannot delete non-empty directory: " + path.text());
     case SkipReason::kDeleteLimit:
+    case SkipReason::kNotShorter:
     case SkipReason::kBelowProblem:
     case SkipReason::kMountPoint: return;
   }

@@ -85,6 +85,8 @@ LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, Run
   link.make_path = options.make_path;
   link.basis_directories = options.basis_directories;
   link.backup_directory = options.backup_directory;
+  link.partial_directory = options.staging.partial_directory;
+  link.temporary_directory = options.staging.temporary_directory;
   link.removes_sources = options.request.remove_source_files && options.request.mode == SyncMode::kSync;
   link.shell = options.shell;
   link.on_shell_line = [reporter](std::string_view line) { reporter->Warn(line); };

@@ -27,7 +27,7 @@ std::vector<std::string> CoordinatorFeatures() {
        {std::string_view(kAliveFeature), std::string_view(kFoldFeature), std::string_view(kIndexFeature),
         std::string_view(kCompressionFeature), std::string_view(kLimitsFeature), std::string_view(kDeltaFeature),
         std::string_view(kDirectIoFeature), std::string_view(kBasisFeature), std::string_view(kFiltersFeature),
-        std::string_view(kBackupFeature), std::string_view(kInPlaceFeature), std::string_view(kRemoveSourcesFeature),
+        std::string_view(kBackupFeature), std::string_view(kInPlaceFeature), std::string_view(kRemoveSourcesFeature), std::string_view(kStagingFeature),
         std::string_view(kMetadataRulesFeature), std::string_view(kNamesFeature), std::string_view(kOperandsFeature)}) {
     features.emplace_back(feature);
   }
@@ -46,6 +46,7 @@ std::string MissingFeature(const SyncRequest& request, Side side, const std::vec
       {limited, kLimitsFeature, "limits of rate, jobs or priority"},
       {!source && !request.basis.empty(), kBasisFeature, "basis directories"},
       {!source && request.in_place, kInPlaceFeature, "writing in place"},
+      {!source && request.staging != StagingSettings(), kStagingFeature, "partial files, appending and the like"},
       {!source && request.backup.has_value(), kBackupFeature, "backups"},
       {source && RemovesSources(request), kRemoveSourcesFeature, "removing sources"},
   };

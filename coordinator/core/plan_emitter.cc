@@ -131,7 +131,8 @@ absl::Status PlanEmitter::Skip(SkipReason reason, const RelPath& path, FileType 
     case SkipReason::kNewer:
     case SkipReason::kTooLarge:
     case SkipReason::kTooSmall:
-    case SkipReason::kUnsafeLink: ++counters_.skipped_by_rule; break;
+    case SkipReason::kUnsafeLink:
+    case SkipReason::kNotShorter: ++counters_.skipped_by_rule; break;
     case SkipReason::kDeleteLimit: ++counters_.skipped_deletes; break;
     case SkipReason::kNotEmpty:
     case SkipReason::kMountPoint: break;

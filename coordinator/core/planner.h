@@ -58,6 +58,7 @@ struct TransferRules {
   // Deletions beyond this many are left out and told (kDeleteLimit, exit 25). What makes way for another type counts for what
   // is in it, not for itself.
   std::optional<uint64_t> max_delete;
+  bool append = false;  // regular files that are no shorter at the destination, and have other contents, stay as they are
   // Deletes also where the source's listing has errors. Otherwise nothing is deleted in a directory that was not listed whole.
   bool ignore_errors = false;
   DeleteTiming delete_timing = DeleteTiming::kAfter;
@@ -116,6 +117,7 @@ enum class SkipReason : uint8_t {
   kTooLarge,
   kTooSmall,
   kUnsafeLink,   // safe_links
+  kNotShorter,   // append
   kDeleteLimit,  // a deletion beyond max_delete
 };
 

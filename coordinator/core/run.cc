@@ -241,6 +241,7 @@ absl::Status Run::OpenBases() {
   open.one_file_system = false;
   open.filters.clear();
   open.backup.reset();
+  open.staging = StagingSettings();
   return bases_.Open(request_, open);
 }
 

@@ -40,6 +40,7 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   open.nul_separated_filters = request.nul_separated_filters;
   if (role == Role::kDestination) open.reflink = request.reflink;
   if (role == Role::kDestination) open.in_place = request.in_place;
+  if (role == Role::kDestination) open.staging = request.staging;
   if (role == Role::kDestination && request.backup) open.backup = BackupSettings{request.backup->suffix, request.backup->directory};
   open.operands = role == Role::kSource ? request.operands : CoveredParts(request.operands, request.delete_extraneous);
   if (role == Role::kSource) {

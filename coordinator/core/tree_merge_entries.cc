@@ -237,6 +237,9 @@ absl::Status TreeMerge::PairSameType(Entry& source, Entry& destination) {
   const Differences differences = Compare(source, destination, options_.policy);
   emitter_.CountLeftOut(differences);
   const bool remake = differences.NeedsObject();
+  if (remake && options_.rules.append && source.type == FileType::kRegular && destination.size_bytes >= source.size_bytes) {
+    return emitter_.Skip(SkipReason::kNotShorter, PathOf(source), source.type);
+  }
   if (options_.preserve_hard_links && (source.nlink > 1 || (destination.nlink > 1 && !remake))) {
     if (remake) {
       current_.touched = true;

@@ -9,6 +9,8 @@
 #include "coordinator/link/basis_path.h"
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
+#include "engine/fs/host_path.h"
 #include "proto/socket_control.h"
 
 namespace uringsync {
@@ -82,6 +84,37 @@ absl::Status Links::ResolveBackup(const std::string& directory) {
   if (there.size() > here.size() && there.starts_with(here)) {
     US_ASSIGN_OR_RETURN(backup_inside_, RelPath::Parse(std::string_view(there).substr(here.size())));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TreePlace> Links::PlaceAtDestination(const std::string& directory) const {
+  const LinkTarget& destination = targets_.destination;
+  if (destination.endpoint.is_agent()) {
+    US_ASSIGN_OR_RETURN(RelPath path, ResolveAgentBasis(destination.path, directory));
+    return TreePlace{destination.root, std::move(path)};
+  }
+  if (directory.starts_with('/')) return TreePlace{.host_path = directory};
+  // The agent has the working directory of this program, or of the shell that started it.
+  std::string base = destination.endpoint.is_shell() ? destination.endpoint.shell().path
+                     : destination.root.empty()      ? destination.host_path
+                                                     : destination.local.Canonical();
+  return TreePlace{.host_path = (base.empty() ? "." : base) + "/" + directory};
+}
+
+absl::Status Links::ResolveStaging(const LinkOptions& options) {
+  if (!options.temporary_directory.empty()) {
+    US_ASSIGN_OR_RETURN(temporaries_, PlaceAtDestination(options.temporary_directory));
+  }
+  if (options.partial_directory.empty()) return absl::OkStatus();
+  US_ASSIGN_OR_RETURN(TreePlace place, PlaceAtDestination(options.partial_directory));
+  // It need not be there: what is above it does.
+  if (place.root.empty()) {
+    const std::string name = NameOfHostPath(place.host_path);
+    if (!ValidateName(name).ok()) return LinkError(ErrorKind::kUsage, "no directory for parts of files: " + EscapeName(options.partial_directory));
+    place.path = RelPath().Child(name);
+    place.host_path = ParentOfHostPath(place.host_path);
+  }
+  partial_place_ = std::move(place);
   return absl::OkStatus();
 }
 
@@ -247,6 +280,7 @@ absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const
   US_ASSIGN_OR_RETURN(links->targets_, ResolveTargets(source, destination, options));
   US_RETURN_IF_ERROR(links->ResolveBases(options.basis_directories));
   US_RETURN_IF_ERROR(links->ResolveBackup(options.backup_directory));
+  US_RETURN_IF_ERROR(links->ResolveStaging(options));
   US_RETURN_IF_ERROR(links->StartShells(options));
   if (!source.is_agent() || !destination.is_agent()) US_RETURN_IF_ERROR(links->StartPrivateAgent(&options));
   US_RETURN_IF_ERROR(links->GreetShells());

@@ -53,6 +53,8 @@ struct LinkOptions {
   // rsync's --compare-dest, --copy-dest, --link-dest, as written: relative to the destination, or absolute where that is local.
   std::vector<std::string> basis_directories;
   std::string backup_directory;  // likewise; empty: none
+  std::string partial_directory;    // likewise: StagingSettings::partial_place
+  std::string temporary_directory;  // likewise: StagingSettings::temporaries
   ControlTlsFiles tls;   // for agents that listen; a private agent gets them too, for its data connections
   std::chrono::milliseconds connect_timeout = std::chrono::seconds(10);
   // Program of the private agent, asked only when one is needed.
@@ -121,6 +123,9 @@ class Links {
  private:
   Links() = default;
   absl::Status ResolveBackup(const std::string& directory);
+  absl::Status ResolveStaging(const LinkOptions& options);
+  // A directory of the destination's host, seen from the destination.
+  absl::StatusOr<TreePlace> PlaceAtDestination(const std::string& directory) const;
   absl::Status ResolveBases(const std::vector<std::string>& directories);
   absl::Status StartShells(const LinkOptions& options);
   absl::Status StartPrivateAgent(LinkOptions* options);
@@ -154,6 +159,8 @@ class Links {
   };
   std::vector<Basis> bases_;
   std::optional<Basis> backup_;
+  std::optional<TreePlace> partial_place_;
+  std::optional<TreePlace> temporaries_;
   std::optional<RelPath> backup_inside_;  // where it is in the destination, if it is there
   ControlChannel* destination_channel_ = nullptr;  // of channels_
   std::vector<Shell> shells_;

@@ -186,6 +186,8 @@ absl::Status Links::Prepare(SyncRequest* request) {
     request->backup->directory = backup_->place;
     request->backup->inside = backup_inside_;
   }
+  request->staging.partial_place = partial_place_;
+  request->staging.temporaries = temporaries_;
   request->basis.clear();
   for (const Basis& basis : bases_) {
     request->basis.push_back({basis.place, {}, basis.shown});

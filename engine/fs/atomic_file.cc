@@ -39,6 +39,7 @@ StagedObject::StagedObject(Driver* driver, DirectoryPtr parent, std::string name
 StagedObject::StagedObject(StagedObject&& other) noexcept
     : driver_(other.driver_),
       parent_(std::exchange(other.parent_, nullptr)),
+      target_(std::exchange(other.target_, nullptr)),
       name_(std::move(other.name_)),
       fd_(std::move(other.fd_)),
       in_place_(other.in_place_) {}
@@ -48,6 +49,7 @@ StagedObject& StagedObject::operator=(StagedObject&& other) noexcept {
     Discard().IgnoreError();
     driver_ = other.driver_;
     parent_ = std::exchange(other.parent_, nullptr);
+    target_ = std::exchange(other.target_, nullptr);
     name_ = std::move(other.name_);
     fd_ = std::move(other.fd_);
     in_place_ = other.in_place_;
@@ -108,6 +110,10 @@ absl::StatusOr<StagedObject> StagedObject::CreateLink(Driver* driver, DirectoryP
   return StagedObject(driver, std::move(parent), std::move(name), UniqueFd());
 }
 
+StagedObject StagedObject::Of(Driver* driver, DirectoryPtr parent, std::string name) {
+  return StagedObject(driver, std::move(parent), std::move(name), UniqueFd());
+}
+
 absl::StatusOr<StagedObject> StagedObject::OpenInPlace(Driver* driver, DirectoryPtr parent, const char* name, const Entry& existing) {
   // Not blocking: a FIFO that took its place would wait for a reader.
   const int fd = sys::Openat(driver, parent->fd(), name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -133,6 +139,13 @@ absl::Status StagedObject::Discard() {
   return result == -ENOENT ? absl::OkStatus() : sys::SysStatus(result, "unlink");
 }
 
+absl::Status StagedObject::MoveTo(const Directory& directory, const char* name) {
+  US_RETURN_IF_ERROR(sys::SysStatus(sys::Renameat2(driver_, parent_->fd(), name_.c_str(), directory.fd(), name, 0), "rename"));
+  parent_.reset();
+  fd_.Reset();
+  return absl::OkStatus();
+}
+
 absl::Status StagedObject::PublishUnnamed(const char* name) {
   const int result = LinkUnnamed(driver_, fd_.get(), *parent_, name);
   if (result == 0 || parent_->facts().unnamed_files.load(std::memory_order_relaxed) != DirectoryFacts::UnnamedFiles::kNone)
@@ -142,23 +155,25 @@ absl::Status StagedObject::PublishUnnamed(const char* name) {
 
 absl::Status StagedObject::PublishNew(const char* name) {
   if (name_.empty()) return PublishUnnamed(name);
-  const int dirfd = parent_->fd();
-  int result = sys::Renameat2(driver_, dirfd, name_.c_str(), dirfd, name, RENAME_NOREPLACE);
+  const int from = parent_->fd();
+  const int dirfd = target()->fd();
+  int result = sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, RENAME_NOREPLACE);
   if (result != -EINVAL && result != -ENOSYS) return sys::SysStatus(result, "rename");
   // No RENAME_NOREPLACE here (NFS, some FUSE file systems): a hard link refuses an existing name just as well.
-  result = sys::Linkat(driver_, dirfd, name_.c_str(), dirfd, name, 0);
-  if (result == 0) return sys::SysStatus(sys::Unlinkat(driver_, dirfd, name_.c_str(), 0), "unlink");
+  result = sys::Linkat(driver_, from, name_.c_str(), dirfd, name, 0);
+  if (result == 0) return sys::SysStatus(sys::Unlinkat(driver_, from, name_.c_str(), 0), "unlink");
   if (result != -EPERM && result != -EOPNOTSUPP && result != -EMLINK && result != -ENOSYS)
     return ErrnoStatus(-result, "link");
   // Nor hard links (FAT): look, then rename. What appears within these two calls is overwritten; nothing better exists there.
   struct statx stat;
   if (StatAt(driver_, dirfd, name, &stat).ok()) return ErrnoStatus(EEXIST, "rename");
-  return sys::SysStatus(sys::Renameat2(driver_, dirfd, name_.c_str(), dirfd, name, 0), "rename");
+  return sys::SysStatus(sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, 0), "rename");
 }
 
 absl::Status StagedObject::Publish(const char* name, const std::optional<Entry>& existing) {
   absl::Status status;
-  const int dirfd = parent_->fd();
+  const int from = parent_->fd();
+  const int dirfd = target()->fd();
   if (in_place_) {
     // It has its name.
   } else if (!existing.has_value()) {
@@ -175,9 +190,9 @@ absl::Status StagedObject::Publish(const char* name, const std::optional<Entry>&
       // The object that was to be replaced is gone: the name is free, and taking it loses nothing.
       status = PublishNew(name);
     } else if (status.ok()) {
-      status = sys::SysStatus(sys::Renameat2(driver_, dirfd, name_.c_str(), dirfd, name, 0), "rename");
+      status = sys::SysStatus(sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, 0), "rename");
       // rename(2) does nothing when both names are links of one inode: the temporary is still there.
-      if (status.ok() && existing->nlink > 1) sys::Unlinkat(driver_, dirfd, name_.c_str(), 0);
+      if (status.ok() && existing->nlink > 1) sys::Unlinkat(driver_, from, name_.c_str(), 0);
     }
   }
   if (!status.ok()) {

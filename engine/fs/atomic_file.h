@@ -53,6 +53,14 @@ class StagedObject {
   // Aborted: it is not what `existing` describes. Publish and Discard leave it as it is by then.
   static absl::StatusOr<StagedObject> OpenInPlace(Driver* driver, DirectoryPtr parent, const char* name, const Entry& existing);
 
+  // The object `name` in `parent`, which was staged there before.
+  static StagedObject Of(Driver* driver, DirectoryPtr parent, std::string name);
+
+  // Publish gives it its name in `target` instead of parent(), which lies on the same file system. Not for an object in place.
+  void SetTarget(DirectoryPtr target) { target_ = std::move(target); }
+  // The directory in which it gets its final name.
+  const DirectoryPtr& target() const { return target_ != nullptr ? target_ : parent_; }
+
   bool valid() const { return parent_ != nullptr; }
   int fd() const { return fd_.get(); }  // regular files; -1 for others
   const std::string& temporary_name() const { return name_; }  // empty: it has none
@@ -60,11 +68,13 @@ class StagedObject {
   // The descriptor where there is one, else the temporary name. Valid while this object stays where it is.
   ObjectHandle handle() const;
 
-  // Gives the object its final name in parent(). `existing`: what was planned against; nullopt: nothing is there.
+  // Gives the object its final name in target(). `existing`: what was planned against; nullopt: nothing is there.
   // AlreadyExists/Aborted (conflict): the name holds something else than planned; the temporary is gone. A planned empty directory is
   // removed first (a directory cannot be renamed over). Other errors: of the rename. After OK the object owns nothing.
   // IsUnnamedRefused: staged anew, it gets a name at once.
   absl::Status Publish(const char* name, const std::optional<Entry>& existing);
+  // Takes the place of `name` in `directory`, whatever that is, but for a directory; the object has a name. After OK it owns nothing.
+  absl::Status MoveTo(const Directory& directory, const char* name);
   // Removes the temporary now.
   absl::Status Discard();
 
@@ -75,6 +85,7 @@ class StagedObject {
 
   Driver* driver_ = nullptr;
   DirectoryPtr parent_;  // null: nothing staged
+  DirectoryPtr target_;  // null: parent_
   std::string name_;
   UniqueFd fd_;
   bool in_place_ = false;

@@ -50,6 +50,17 @@ struct FileRequest {
   bool want_xattrs = false;
   RequestKind kind = RequestKind::kContents;
   uint32_t unit_bytes = 0;  // kBlocks, kChunks
+
+  // For the object at `path` that `wanted` describes, without a range.
+  static FileRequest Of(const RelPath& path, const Entry& wanted) {
+    FileRequest request;
+    request.path = path;
+    request.type = wanted.type;
+    request.file = wanted.id;
+    request.size_bytes = wanted.type == FileType::kRegular ? wanted.size_bytes : 0;
+    request.mtime = wanted.mtime;
+    return request;
+  }
 };
 
 enum class ReplyStatus : uint8_t { kOk = 1, kVanished, kChanged, kFailed };

@@ -43,8 +43,7 @@ constexpr uint64_t kMinCloneBytes = 64 << 10;
 
 }  // namespace
 
-std::shared_ptr<const DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing,
-                                            DirectIo* direct_io) {
+std::shared_ptr<DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing, DirectIo* direct_io) {
   if (existing.type != FileType::kRegular || existing.size_bytes == 0) return nullptr;
   absl::StatusOr<SourceFile> opened = OpenSourceFile(driver, dirfd, name);
   if (!opened.ok() || CompareIdentity(IdentityOf(existing), opened->stat) != IdentityMatch::kSame) return nullptr;
@@ -66,6 +65,13 @@ DeltaFill::DeltaFill(ReceiveShared* shared, std::vector<DeltaLane> lanes, FileRe
   job_.basis = basis;
   job_.file = file;
   job_.size_bytes = job_.request.size_bytes;
+}
+
+DeltaFill::DeltaFill(ReceiveShared* shared, std::vector<DeltaLane> lanes, FileRequest request, const DeltaBasis* basis,
+                     DataFile file, uint64_t end, uint64_t present)
+    : DeltaFill(shared, std::move(lanes), std::move(request), basis, file) {
+  job_.size_bytes = end;
+  present_ = present;
 }
 
 Task<void> DeltaFill::FetchForMeasure(uint64_t offset, uint64_t length) {
@@ -291,13 +297,16 @@ Task<void> DeltaFill::RangeWorker(DeltaLane lane) {
   while (!job_.stopped()) {
     const uint64_t offset = job_.next.fetch_add(kDeltaRangeBytes);
     if (offset >= job_.size_bytes) co_return;
-    co_await PlaceRange(lane, offset, std::min(kDeltaRangeBytes, job_.size_bytes - offset));
+    const uint64_t length = std::min(kDeltaRangeBytes, job_.size_bytes - offset);
+    job_.arrived.Begin(offset, length);
+    co_await PlaceRange(lane, offset, length);
+    if (!job_.stopped()) job_.arrived.End(offset);
   }
 }
 
 Task<void> DeltaFill::Place() {
-  // Holes need no write, and the last leaf may be one.
-  absl::Status sized = TruncateTo(driver(), job_.file.fd, job_.size_bytes);
+  // Holes need no write, and the last leaf may be one. What is in the file already stays.
+  absl::Status sized = TruncateTo(driver(), job_.file.fd, std::max(job_.size_bytes, present_));
   if (!sized.ok()) {
     job_.Fail({WriteFailure(StatusErrno(sized), "ftruncate"), std::nullopt});
     co_return;
@@ -310,23 +319,44 @@ Task<void> DeltaFill::Place() {
   job_.shared->Moved(job_.request.path.text());
 }
 
+Task<bool> DeltaFill::IsPart() {
+  const DeltaSamples samples = co_await TakeSamples();
+  co_return !job_.stopped() && samples.same > 0 && samples.same * 2 >= samples.samples;
+}
+
+Task<DeltaResult> DeltaFill::RunPart() {
+  bool prepared = !job_.stopped();
+  if (prepared && job_.basis == nullptr) {
+    job_.cloned = true;
+    job_.clones.AddRun({0, std::min(present_, job_.size_bytes), 0});
+    job_.clones.Finish();
+  } else if (prepared) {
+    co_await CloneInPlace();
+  }
+  if (prepared) co_await Place();
+  co_return ResultOf(prepared);
+}
+
 Task<DeltaResult> DeltaFill::Run() {
-  DeltaResult result;
   const DeltaMode mode = co_await Choose();
   RateMeter& rate = job_.shared->delta_rate();
   rate.Begin();
   const bool prepared = !job_.stopped() && co_await Prepare(mode);
   if (prepared) co_await Place();
-  const bool ended_well = !job_.stopped();
-  rate.End(prepared && ended_well ? job_.size_bytes : 0);
-  if (!ended_well) {
+  rate.End(prepared && !job_.stopped() ? job_.size_bytes : 0);
+  co_return ResultOf(prepared);
+}
+
+DeltaResult DeltaFill::ResultOf(bool prepared) {
+  DeltaResult result;
+  if (job_.stopped()) {
     result.outcome = DeltaResult::Outcome::kFailed;
     result.failure = std::move(job_.outcome);
     if (result.failure.ok()) result.failure.failure = FetchFailure(absl::CancelledError("the session is over"));
   } else if (prepared) {
     result.outcome = DeltaResult::Outcome::kDone;
   }
-  co_return result;
+  return result;
 }
 
 }  // namespace uringsync

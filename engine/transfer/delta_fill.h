@@ -35,6 +35,17 @@ class DeltaFill {
             DataFile file);
   Task<DeltaResult> Run();
 
+  // For a basis that is a part of the new file (DeltaBasis::part), or may be one: the first `end` bytes alone, a multiple of
+  // kLeafBytes or the whole file. `basis` null: the part is `file` itself, of which the first `present` bytes count.
+  DeltaFill(ReceiveShared* shared, std::vector<DeltaLane> lanes, FileRequest request, const DeltaBasis* basis, DataFile file,
+            uint64_t end, uint64_t present);
+  // Whether most samples of it are where they are in the source's file.
+  Task<bool> IsPart();
+  // Never kSendWhole.
+  Task<DeltaResult> RunPart();
+  // After a failure: how much of the beginning of the file is right.
+  uint64_t arrived_bytes() const { return job_.arrived.bytes(); }
+
  private:
   struct Sample {
     uint64_t offset = 0;
@@ -54,6 +65,7 @@ class DeltaFill {
   Task<bool> OldBlockIs(uint64_t offset, uint64_t wanted);
   Task<DeltaMode> Choose();
   Task<bool> Prepare(DeltaMode mode);
+  DeltaResult ResultOf(bool prepared);
   Task<void> CloneInPlace();
   void CloneRuns();
   Task<void> Place();
@@ -63,6 +75,7 @@ class DeltaFill {
 
   const std::vector<DeltaLane> lanes_;
   DeltaJob job_;
+  uint64_t present_ = 0;  // of the file itself
   std::vector<Sample> samples_;
 };
 

@@ -18,6 +18,7 @@
 #include "engine/fs/direct_io.h"
 #include "engine/fs/directory.h"
 #include "engine/ring/runtime.h"
+#include "engine/transfer/arrived_prefix.h"
 #include "engine/transfer/content_source.h"
 #include "engine/transfer/delta_buffers.h"
 #include "engine/transfer/delta_fetch.h"
@@ -30,13 +31,14 @@ struct DeltaBasis {
   UniqueFd fd;
   UniqueFd direct;  // past the page cache; may be invalid
   uint64_t size_bytes = 0;
+  // It is what came of the very file before: what is right lies at its own offsets.
+  bool part = false;
 
   DataFile data() const { return {fd.get(), direct.get()}; }
 };
 // `name` in `dirfd`, not followed, if it is the file that was planned against and holds data; null otherwise: then the
 // file is sent whole.
-std::shared_ptr<const DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing,
-                                            DirectIo* direct_io);
+std::shared_ptr<DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing, DirectIo* direct_io);
 
 // Where a file's work runs: each shard with its own source and buffers.
 struct DeltaLane {
@@ -62,6 +64,7 @@ struct DeltaJob {
   CopyPlan copies;                 // bytes that may come from the old file
   std::vector<LeafRecord> leaves;  // kChunks: of the whole file; empty: asked for range by range
 
+  ArrivedPrefix arrived;
   std::atomic<uint64_t> next{0};
   std::atomic<uint64_t> done_bytes{0};
   std::atomic<bool> failed{false};

@@ -25,6 +25,10 @@ void PieceWriter::TakeSourceFailure(const ReplyItem& item) {
   failure_ = SourceFailure(item.status, item.operation, item.error);
 }
 
+void PieceWriter::Arrived(uint64_t offset, uint64_t length) {
+  if (offset <= whole_until_) whole_until_ = std::max(whole_until_, offset + length);
+}
+
 Task<absl::Status> PieceWriter::WriteZeros(uint64_t offset, uint64_t length) {
   while (length > 0 && !shared_->stopped()) {
     size_t part = static_cast<size_t>(std::min<uint64_t>(length, kZeroBytes));
@@ -61,12 +65,14 @@ Task<absl::Status> PieceWriter::OnItem(ReplyItem item, Piece piece) {
     if (!written.ok()) co_return FailWrite(written);
     written_ += piece.size();
     data_end_ = item.offset + piece.size();
+    Arrived(item.offset, piece.size());
   }
   if (item.hole_length > 0 && !shared_->options().sparse) {
     absl::Status written = co_await WriteZeros(item.offset, item.hole_length);
     if (!written.ok()) co_return FailWrite(written);
     data_end_ = item.offset + item.hole_length;
   }
+  Arrived(item.offset, item.hole_length);
   co_return absl::OkStatus();
 }
 

@@ -19,8 +19,9 @@ namespace uringsync {
 
 class PieceWriter final : public ReplySink {
  public:
-  // `file.fd` may be -1 for a request without contents.
-  PieceWriter(Driver* driver, ReceiveShared* shared, DataFile file) : driver_(driver), shared_(shared), file_(file) {}
+  // `file.fd` may be -1 for a request without contents; `begin` is where the request's range begins.
+  PieceWriter(Driver* driver, ReceiveShared* shared, DataFile file, uint64_t begin = 0)
+      : driver_(driver), shared_(shared), file_(file), whole_until_(begin) {}
 
   // Refuses (and remembers why) after a digest mismatch, a failed write, and once the session has stopped.
   Task<absl::Status> OnItem(ReplyItem item, Piece piece) override;
@@ -40,11 +41,14 @@ class PieceWriter final : public ReplySink {
   uint64_t received_bytes() const { return received_; }
   // End of the last data written.
   uint64_t data_end() const { return data_end_; }
+  // Up to where the range is in the file without a gap.
+  uint64_t whole_until() const { return whole_until_; }
 
  private:
   Task<absl::Status> WriteZeros(uint64_t offset, uint64_t length);
   absl::Status FailWrite(const absl::Status& error);
   void TakeSourceFailure(const ReplyItem& item);
+  void Arrived(uint64_t offset, uint64_t length);
 
   Driver* const driver_;
   ReceiveShared* const shared_;
@@ -58,6 +62,7 @@ class PieceWriter final : public ReplySink {
   uint64_t received_ = 0;
   uint64_t written_ = 0;
   uint64_t data_end_ = 0;
+  uint64_t whole_until_;
 };
 
 }  // namespace uringsync

@@ -23,7 +23,9 @@ struct FileRange {
 
 class RangeQueue {
  public:
-  RangeQueue(uint64_t size_bytes, uint64_t range_bytes) : size_bytes_(size_bytes), range_bytes_(range_bytes) {}
+  // From `start` on.
+  RangeQueue(uint64_t size_bytes, uint64_t range_bytes, uint64_t start = 0)
+      : size_bytes_(size_bytes), range_bytes_(range_bytes), next_(start) {}
 
   // The next range, at most `range_bytes` long; nullopt: none is left.
   std::optional<FileRange> Take();
@@ -42,7 +44,7 @@ class RangeQueue {
   const uint64_t size_bytes_;
   const uint64_t range_bytes_;
   mutable std::mutex mutex_;
-  uint64_t next_ = 0;
+  uint64_t next_;
   uint64_t skipped_ = 0;
   std::deque<FileRange> holes_;  // beyond next_, ascending; bounded by the lists of one file (kMaxExtentLists)
 };

@@ -9,11 +9,10 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
-#include "engine/fs/clone.h"
 #include "engine/fs/file.h"
 #include "engine/fs/syscalls.h"
+#include "engine/transfer/arrived_prefix.h"
 #include "engine/transfer/delta_fetch.h"
-#include "engine/transfer/delta_fill.h"
 #include "engine/transfer/range_queue.h"
 
 namespace uringsync {
@@ -21,25 +20,8 @@ namespace {
 
 // How far behind the place where a large file is written its pages are let go of.
 constexpr uint64_t kDropBehindBytes = 16 * kRangeBytes;
-
-FileRequest RequestFor(const RelPath& path, const Entry& wanted) {
-  FileRequest request;
-  request.path = path;
-  request.type = wanted.type;
-  request.file = wanted.id;
-  request.size_bytes = wanted.type == FileType::kRegular ? wanted.size_bytes : 0;
-  request.mtime = wanted.mtime;
-  return request;
-}
-
-void Refresh(const CurrentFile& current, Entry* wanted) {
-  wanted->id = current.file;
-  wanted->mode = current.mode;
-  wanted->uid = current.uid;
-  wanted->gid = current.gid;
-  wanted->size_bytes = current.size_bytes;
-  wanted->mtime = current.mtime;
-}
+// What a worker takes of a large file at once where every byte that came is kept.
+constexpr uint64_t kKeptRangeBytes = uint64_t{1} << 20;
 
 // "fchownat: Operation not permitted" names the call that failed.
 std::string OperationOf(const absl::Status& status) {
@@ -55,8 +37,10 @@ struct Receiver::LargeFile {
   IncomingFile* file = nullptr;
   DataFile data;
   const uint64_t size_bytes;
+  const uint64_t range_bytes;
   Scope* scope = nullptr;
   RangeQueue ranges;
+  ArrivedPrefix arrived;
   std::atomic<uint64_t> done_bytes{0};
   std::atomic<uint64_t> data_end{0};
   std::atomic<bool> failed{false};
@@ -65,10 +49,12 @@ struct Receiver::LargeFile {
   std::optional<TransferFailure> failure;  // the first one
   std::optional<CurrentFile> current;
 
-  explicit LargeFile(uint64_t size) : size_bytes(size), ranges(size, kRangeBytes) {}
+  LargeFile(uint64_t size, uint64_t range, uint64_t start)
+      : size_bytes(size), range_bytes(range), ranges(size, range, start), arrived(start), done_bytes(start) {}
   std::optional<FileRange> Take() {
     if (failed.load()) ranges.Close();
     std::optional<FileRange> range = ranges.Take();
+    if (range.has_value()) arrived.Begin(range->offset, range->length);
     if (ranges.empty()) Drain();
     return range;
   }
@@ -113,7 +99,7 @@ bool Receiver::MayRepeat(const absl::Status& fetched, const PieceWriter& writer,
 
 Task<Receiver::FillResult> Receiver::FillSmall(DataFile data, const IncomingFile& file) {
   FillResult result;
-  FileRequest request = RequestFor(file.path, file.wanted);
+  FileRequest request = FileRequest::Of(file.path, file.wanted);
   request.length = file.wanted.size_bytes;
   request.want_xattrs = file.want_xattrs;
   if (request.length == 0 && !request.want_xattrs) co_return result;
@@ -136,17 +122,18 @@ Task<Receiver::FillResult> Receiver::FillSmall(DataFile data, const IncomingFile
 }
 
 Task<void> Receiver::FillRange(LargeFile* large, uint64_t offset, uint64_t length) {
-  FileRequest request = RequestFor(large->file->path, large->file->wanted);
+  FileRequest request = FileRequest::Of(large->file->path, large->file->wanted);
   request.offset = offset;
   request.length = length;
   Tries tries;
   while (!large->failed.load()) {
-    PieceWriter writer(shard_->driver(), shared_, large->data);
+    PieceWriter writer(shard_->driver(), shared_, large->data, offset);
     shared_->link_rate().Begin();
     absl::Status fetched = co_await source_->Fetch(request, &writer);
     shared_->link_rate().End(fetched.ok() && writer.complete() ? writer.received_bytes() : 0);
     if (fetched.ok() && writer.complete()) {
       writer.CountBytes();
+      large->arrived.End(offset);
       large->RaiseDataEnd(writer.data_end());
       const uint64_t done = large->done_bytes.fetch_add(length) + length + large->ranges.skipped_bytes();
       shared_->Moving(large->file->path.text(), done, large->size_bytes);
@@ -160,7 +147,11 @@ Task<void> Receiver::FillRange(LargeFile* large, uint64_t offset, uint64_t lengt
       co_return;
     }
     std::optional<TransferFailure> failure;
-    if (!MayRepeat(fetched, writer, &tries, &failure)) large->Fail(*std::move(failure), writer.current());
+    if (MayRepeat(fetched, writer, &tries, &failure)) continue;
+    // What is kept of the file was received, too.
+    if (large->file->keeps_part) writer.CountBytes();
+    large->arrived.Stop(offset, writer.whole_until());
+    large->Fail(*std::move(failure), writer.current());
   }
 }
 
@@ -205,12 +196,12 @@ Task<void> Receiver::RangeWorker(LargeFile* large) {
 
 void Receiver::MaybeAddWorker(LargeFile* large) {
   // This worker takes the next range, the new one the one after it.
-  if ((ranges_filling_ + 2) * kRangeBytes > source_->outstanding_bytes() || large->drained.load()) return;
+  if ((ranges_filling_ + 2) * large->range_bytes > source_->outstanding_bytes() || large->drained.load()) return;
   large->scope->SpawnOn(shard_, RangeWorker(large));
 }
 
 Task<void> Receiver::LearnHoles(LargeFile* large) {
-  FileRequest request = RequestFor(large->file->path, large->file->wanted);
+  FileRequest request = FileRequest::Of(large->file->path, large->file->wanted);
   request.kind = RequestKind::kExtents;
   for (int asked = 0; asked < kMaxExtentLists && request.offset < large->size_bytes; ++asked) {
     if (large->failed.load() || large->ranges.empty()) break;
@@ -226,7 +217,7 @@ Task<void> Receiver::LearnHoles(LargeFile* large) {
   if (large->ranges.empty()) large->Drain();
 }
 
-Task<Receiver::FillResult> Receiver::FillLarge(DataFile data, IncomingFile* file) {
+Task<Receiver::FillResult> Receiver::FillLarge(DataFile data, IncomingFile* file, uint64_t start) {
   FillResult result;
   absl::Status usable = co_await source_->WaitUsable();
   if (!usable.ok()) {
@@ -240,7 +231,7 @@ Task<Receiver::FillResult> Receiver::FillLarge(DataFile data, IncomingFile* file
     if (result.failure.has_value()) co_return result;
   }
   Scope scope;
-  LargeFile large(file->wanted.size_bytes);
+  LargeFile large(file->wanted.size_bytes, file->keeps_part ? kKeptRangeBytes : kRangeBytes, start);
   large.owner = this;
   large.file = file;
   large.data = data;
@@ -257,77 +248,8 @@ Task<Receiver::FillResult> Receiver::FillLarge(DataFile data, IncomingFile* file
   shared_->Moved(file->path.text());
   result.failure = std::move(large.failure);
   result.current = large.current;
-  result.data_end = large.data_end.load();
-  co_return result;
-}
-
-Task<std::optional<Receiver::FillResult>> Receiver::FillClone(int fd, IncomingFile* file) {
-  const ReflinkMode mode = shared_->options().reflink;
-  const uint64_t device = file->wanted.id.device;
-  const bool always = mode == ReflinkMode::kAlways;
-  // A clone has the holes of its source: where holes are to be written out it is copied.
-  const bool may = mode != ReflinkMode::kNever && file->wanted.size_bytes > 0 &&
-                   (always || (shared_->options().sparse && shared_->MayClone(device)));
-  if (!may) co_return std::nullopt;
-  FillResult result;
-  FileRequest request = RequestFor(file->path, file->wanted);
-  request.length = file->wanted.size_bytes;
-  CloneOutcome outcome = co_await source_->Clone(std::move(request), fd);
-  if (outcome.cloned) {
-    shared_->counters().bytes_cloned.fetch_add(file->wanted.size_bytes, std::memory_order_relaxed);
-    file->turn = SemaphoreUnits();
-    result.data_end = file->wanted.size_bytes;
-    co_return result;
-  }
-  if (outcome.refused == 0) {
-    result.current = outcome.end.current;
-    result.failure = SourceFailure(outcome.end.status, outcome.end.operation, outcome.end.error);
-    co_return result;
-  }
-  if (always) {
-    result.failure = WriteFailure(outcome.refused, "clone");
-    co_return result;
-  }
-  if (NeverClones(outcome.refused)) shared_->SetNeverClones(device);
-  absl::Status emptied = TruncateTo(shard_->driver(), fd, 0);
-  if (emptied.ok()) co_return std::nullopt;
-  result.failure = WriteFailure(StatusErrno(emptied), "ftruncate");
-  co_return result;
-}
-
-Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(DataFile data, IncomingFile* file) {
-  const bool may = file->basis != nullptr &&
-                   MayUseDelta(shared_->options().delta, file->wanted.size_bytes, file->basis->size_bytes);
-  if (!may) co_return std::nullopt;
-  FillResult result;
-  absl::Status usable = co_await source_->WaitUsable();
-  if (!usable.ok()) {
-    result.failure = FetchFailure(usable);
-    co_return result;
-  }
-  // It has all shards at work as it is; what it waits for are answers.
-  file->turn = SemaphoreUnits();
-  std::vector<DeltaLane> lanes;
-  lanes.push_back({shard_, source_, &delta_buffers_});
-  for (Receiver* peer : peers_) {
-    if (peer != this && peer->source_->usable()) lanes.push_back({peer->shard_, peer->source_, &peer->delta_buffers_});
-  }
-  DeltaFill fill(shared_, std::move(lanes), RequestFor(file->path, file->wanted), file->basis.get(), data);
-  DeltaResult delta = co_await fill.Run();
-  switch (delta.outcome) {
-    case DeltaResult::Outcome::kSendWhole: co_return std::nullopt;
-    case DeltaResult::Outcome::kDone: result.data_end = file->wanted.size_bytes; break;
-    case DeltaResult::Outcome::kFailed: {
-      result.failure = std::move(delta.failure.failure);
-      result.current = delta.failure.current;
-      if (result.failure->kind != FailureKind::kIntegrity) break;
-      // Digests that contradict the contents: the contents alone have one to be checked with.
-      shared_->counters().retries.fetch_add(1, std::memory_order_relaxed);
-      absl::Status emptied = TruncateTo(shard_->driver(), data.fd, 0);
-      if (emptied.ok()) co_return std::nullopt;
-      result.failure = WriteFailure(StatusErrno(emptied), "ftruncate");
-    }
-  }
+  result.data_end = std::max(large.data_end.load(), start);
+  result.arrived_bytes = large.arrived.bytes();
   co_return result;
 }
 
@@ -353,7 +275,7 @@ std::optional<TransferFailure> Receiver::SetMetadata(ObjectHandle object, const 
 }
 
 Task<std::optional<TransferFailure>> Receiver::FetchXattrs(RelPath path, Entry wanted, XattrList* xattrs) {
-  FileRequest request = RequestFor(path, wanted);
+  FileRequest request = FileRequest::Of(path, wanted);
   request.want_xattrs = true;
   Tries tries;
   std::optional<TransferFailure> failure;
@@ -373,11 +295,15 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
   if (file->wanted.size_bytes > kInlineWriteBytes) AllowInlineWrites(driver, staged->fd());
   FillResult filled;
   UniqueFd direct;
-  if (file->wanted.size_bytes > kSmallFileBytes) direct = shared_->direct_io().Open(driver, staged->fd(), O_RDWR);
+  if (file->wanted.size_bytes > kSmallFileBytes && file->present_bytes == 0)
+    direct = shared_->direct_io().Open(driver, staged->fd(), O_RDWR);
+  if (file->preallocate) {
+    absl::Status room = co_await Preallocate(driver, staged->fd(), file->wanted.size_bytes);
+    if (!room.ok()) co_return WriteFailure(StatusErrno(room), "fallocate");
+  }
   const DataFile data{staged->fd(), direct.get()};
   for (int tries = 1;; ++tries) {
-    std::optional<FillResult> reused = co_await FillClone(staged->fd(), file);
-    if (!reused.has_value()) reused = co_await FillDelta(data, file);
+    std::optional<FillResult> reused = co_await FillReusing(data, file);
     const bool small = !reused.has_value() && file->wanted.size_bytes <= kSmallFileBytes;
     if (reused.has_value()) {
       filled = *std::move(reused);
@@ -393,10 +319,12 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
     if (!filled.failure.has_value()) break;
     bool again = filled.failure->kind == FailureKind::kChanged && filled.current.has_value() &&
                  tries < kMaxContentTries && !shared_->stopped();
-    if (!again) co_return filled.failure;
+    if (!again) {
+      file->arrived_bytes = filled.arrived_bytes;
+      co_return filled.failure;
+    }
     shared_->counters().retries.fetch_add(1, std::memory_order_relaxed);
-    Refresh(*filled.current, &file->wanted);
-    absl::Status emptied = TruncateTo(driver, staged->fd(), 0);
+    absl::Status emptied = StartAgain(staged->fd(), *filled.current, file);
     if (!emptied.ok()) co_return WriteFailure(StatusErrno(emptied), "ftruncate");
   }
   if (filled.data_end < file->wanted.size_bytes) {

@@ -25,7 +25,7 @@
 #include "engine/ring/runtime.h"
 #include "engine/transfer/content_source.h"
 #include "engine/transfer/delta_buffers.h"
-#include "engine/transfer/delta_job.h"
+#include "engine/transfer/delta_fill.h"
 #include "engine/transfer/failure.h"
 #include "engine/transfer/piece_writer.h"
 #include "engine/transfer/receive_shared.h"
@@ -57,8 +57,17 @@ struct IncomingFile {
   std::optional<uint32_t> replaced_mode;
   // The staged file is the old one, written over: its attributes are not those of a new file.
   bool in_place = false;
-  // The file that is replaced, where a delta against it may be tried.
+  // The file that is replaced, or another one, where a delta against it may be tried.
   std::shared_ptr<const DeltaBasis> basis;
+  // So many bytes of the staged file are the beginning of the new contents already, as far as is known; less than there will be.
+  uint64_t present_bytes = 0;
+  bool verify_present = false;  // they are compared with the source's, and made right
+  // A part that arrived is of use: large files come in smaller ranges.
+  bool keeps_part = false;
+  bool preallocate = false;  // room for it is made first
+  uint64_t part_bytes = 0;  // length of the part that an earlier run left
+  // After a failure: so many bytes from the beginning of the staged file are right.
+  uint64_t arrived_bytes = 0;
   // Of a large file: given back when another one may be begun, which is before this one is complete.
   SemaphoreUnits turn;
 };
@@ -97,13 +106,26 @@ class Receiver {
     std::optional<TransferFailure> failure;
     std::optional<CurrentFile> current;  // with kChanged
     uint64_t data_end = 0;               // where the last data lies; the rest up to the size is a hole
+    uint64_t arrived_bytes = 0;          // with `failure`: as IncomingFile's
     std::optional<XattrList> xattrs;
   };
   // True: the request that ended like this is worth repeating. False: `failure` says why not.
   bool MayRepeat(const absl::Status& fetched, const PieceWriter& writer, Tries* tries,
                  std::optional<TransferFailure>* failure);
   Task<FillResult> FillSmall(DataFile data, const IncomingFile& file);
-  Task<FillResult> FillLarge(DataFile data, IncomingFile* file);
+  // What lies behind `start`, which is not the end.
+  Task<FillResult> FillLarge(DataFile data, IncomingFile* file, uint64_t start = 0);
+  // With what is there already, of which kind it may be; nullopt, with an empty file, when it has to be sent whole.
+  Task<std::optional<FillResult>> FillReusing(DataFile data, IncomingFile* file);
+  // From what came of the file in an earlier run and the rest; nullopt likewise.
+  Task<std::optional<FillResult>> FillFromPart(DataFile data, IncomingFile* file);
+  // Behind IncomingFile::present_bytes.
+  Task<FillResult> FillBehind(DataFile data, IncomingFile* file);
+  std::vector<DeltaLane> Lanes();
+  // What becomes of a file whose delta ended so; nullopt: it is empty, and has to be sent whole.
+  std::optional<FillResult> AfterDelta(DeltaResult delta, DataFile data, uint64_t data_end, uint64_t arrived_bytes);
+  // Makes the staged file ready for another try with what the source has now.
+  absl::Status StartAgain(int fd, const CurrentFile& current, IncomingFile* file);
   // By sharing the extents of the source's file; nullopt, with an empty file, when it has to be copied.
   Task<std::optional<FillResult>> FillClone(int fd, IncomingFile* file);
   // From the old file and what differs; nullopt, with an empty file, when it has to be sent whole.

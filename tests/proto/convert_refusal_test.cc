@@ -305,6 +305,19 @@ TEST(ConvertRefusalTest, OpenSession) {
        {"backup suffix length", [](M m) { OPEN->mutable_backup()->set_suffix(std::string(255, '~')); }, "OpenSession.backup.suffix"},
        {"backup directory", [](M m) { OPEN->mutable_backup()->mutable_directory()->set_root("data");
                                       OPEN->mutable_backup()->mutable_directory()->set_path("a//b"); }, "OpenSession.backup.directory"},
+       {"partial directory", [](M m) { OPEN->mutable_staging()->set_partial_directory("../x"); }, "OpenSession.staging.partial_directory"},
+       {"partial directory beside a place",
+        [](M m) {
+          OPEN->mutable_staging()->set_partial_directory("x");
+          OPEN->mutable_staging()->mutable_partial_place()->set_host_path("/x");
+        },
+        "beside a place"},
+       {"partial place", [](M m) { OPEN->mutable_staging()->mutable_partial_place(); }, "OpenSession.staging.partial_place"},
+       {"partial climb", [](M m) { OPEN->mutable_staging()->set_partial_climb(4097); }, "4097 levels"},
+       {"append mode", [](M m) { OPEN->mutable_staging()->set_append(static_cast<v1::AppendMode>(3)); }, "unknown mode 3"},
+       {"place of temporaries", [](M m) { OPEN->mutable_staging()->mutable_temporaries(); }, "OpenSession.staging.temporaries"},
+       {"delayed updates without a directory", [](M m) { OPEN->mutable_staging()->set_delay_updates(true); }, "updates wait there"},
+       {"fuzzy", [](M m) { OPEN->mutable_staging()->set_fuzzy(3); }, "OpenSession.staging.fuzzy"},
        {"basis root", [](M m) { OPEN->add_basis_directories(); }, "OpenSession.basis_directories"},
        {"basis root and host path",
         [](M m) {

@@ -136,6 +136,9 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   open.background = true;
   open.in_place = open.remove_sources = true;
   open.backup = BackupSettings{".old", TreePlace{"data", *RelPath::Parse("old/today")}};
+  open.staging = {.keep_partial = true, .partial_directory = *RelPath::Parse(".partial/here"), .partial_climb = 2,
+                  .append = AppendMode::kVerify, .temporaries = TreePlace{"", RelPath(), "/var/tmp"}, .delay_updates = true,
+                  .fuzzy = 2, .preallocate = true};
   open.basis_directories = {{"data", *RelPath::Parse("daily/1")}, {"", RelPath(), "/srv/daily.1"}};
   const auto decoded = std::get<OpenSession>(RoundTrip<v1::ClientMessage>(ClientMessage(open)));
   EXPECT_EQ(decoded.session, open.session);
@@ -150,6 +153,7 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   EXPECT_EQ(decoded.durability, open.durability);
   EXPECT_EQ(decoded.basis_directories, open.basis_directories);
   EXPECT_EQ(decoded.backup, open.backup);
+  EXPECT_EQ(decoded.staging, open.staging);
   EXPECT_TRUE(decoded.in_place && decoded.remove_sources);
   EXPECT_EQ(decoded.route.kind, open.route.kind);
   EXPECT_EQ(decoded.route.host, open.route.host);

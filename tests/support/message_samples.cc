@@ -183,6 +183,14 @@ OpenSession MessageSamples::AnyOpenSession() {
   open.remove_sources = Coin();
   if (Coin()) open.backup = BackupSettings{"~", std::nullopt};
   if (open.backup && Coin()) open.backup = BackupSettings{Coin() ? "" : ".old", TreePlace{"data", Path(3)}};
+  if (Coin()) {
+    open.staging = {.keep_partial = Coin(), .partial_directory = Path(2), .append = static_cast<AppendMode>(Number(3)),
+                    .fuzzy = static_cast<uint32_t>(Number(3)), .preallocate = Coin()};
+    if (open.staging.partial_directory.is_root() && Coin()) open.staging.partial_place = TreePlace{"data", Path(3)};
+    open.staging.delay_updates = Coin() && (open.staging.partial_place || !open.staging.partial_directory.is_root());
+    open.staging.partial_climb = static_cast<uint32_t>(Number(3));
+    if (Coin()) open.staging.temporaries = TreePlace{"", RelPath(), "/var/" + Name()};
+  }
   for (uint64_t i = Number(3); i > 0; --i) open.basis_directories.push_back({"data", Path(3)});
   return open;
 }

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "coordinator/cli/rsync/info_levels.h"
 #include "coordinator/cli/rsync/settings.h"
+#include "coordinator/cli/rsync/staging_settings.h"
 #include "coordinator/core/run.h"
 #include "coordinator/link/endpoint.h"
 #include "coordinator/link/shell_command.h"
@@ -58,6 +59,7 @@ struct RunOptions {
   std::vector<std::string> basis_directories;  // of --link-dest and its kin, as written
   bool make_path = false;        // what is missing above the destination's directory is made
   bool sources_missing = false;  // of several sources some were not there: the run is no full success
+  StagingPlaces staging;
   std::string backup_directory;                // --backup-dir, as written; empty: none
   // For the private agent: --io-backend and --jobs as given.
   std::vector<std::string> agent_arguments;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "coordinator/link/shell_command.h"
+#include "proto/messages.h"
 
 namespace uringsync {
 
@@ -100,6 +101,13 @@ struct Settings {
   bool mkpath = false;
   bool remove_source_files = false;
   bool inplace = false;
+  AppendMode append = AppendMode::kNone;
+  bool partial = false;
+  std::optional<std::string> partial_dir;
+  std::optional<std::string> temp_dir;
+  bool delay_updates = false;
+  int fuzzy = 0;  // how often it was given
+  bool preallocate = false;
   bool backup = false;
   std::string backup_dir;              // as written; empty: beside what it was
   std::optional<std::string> suffix;  // of backups

@@ -54,7 +54,13 @@ constexpr OptionRow kRows[] = {
      .help = "Tell of each file how far it is"},
     {.name = "progress", .programs = kForUringsync | kForVerify, .on = Set<&S::progress, true>, .off = Set<&S::progress, false>,
      .help = "Progress also where standard error is no terminal (--no-progress: nowhere)"},
-    {.letter = 'P', .help = "The same as --partial --progress", .refused = "--partial: this version cannot do that; use --progress"},
+    {.letter = 'P',
+     .on = +[](Settings& settings, const std::string&) {
+       settings.partial = true;
+       settings.progress = true;
+       return absl::OkStatus();
+     },
+     .help = "The same as --partial --progress"},
     {.name = "info", .argument = "FLAGS", .on = Info, .help = "What to tell, by name; --info=help lists the names"},
     {.name = "debug", .argument = "FLAGS", .refused = kDebug},
     {.name = "human-readable", .letter = 'h', .programs = kForRuns, .on = Count<&S::human>, .off = Set<&S::human, 0>,

@@ -7,6 +7,7 @@
 #include "coordinator/cli/rsync/out_format.h"
 #include "coordinator/cli/rsync/rule_settings.h"
 #include "coordinator/cli/rsync/run_options.h"
+#include "coordinator/cli/rsync/staging_settings.h"
 #include "coordinator/cli/rsync/transfer_settings.h"
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
@@ -104,7 +105,6 @@ ShellOptions ToShell(const Settings& settings) {
 // What becomes of objects that are replaced, deleted, or copied for good.
 absl::Status ApplyBackupSettings(const Settings& settings, SyncRequest* request) {
   request->remove_source_files = settings.remove_source_files;
-  request->in_place = settings.inplace;
   if (!settings.backup && settings.backup_dir.empty()) return absl::OkStatus();
   BackupRequest backup;
   backup.suffix = settings.suffix.value_or(settings.backup_dir.empty() ? "~" : "");
@@ -118,7 +118,7 @@ absl::Status ApplyBackupSettings(const Settings& settings, SyncRequest* request)
   return absl::OkStatus();
 }
 
-absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest* request) {
+absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest* request, StagingPlaces* places) {
   const bool verify = settings.command == Command::kVerify;
   request->mode = verify                                                            ? SyncMode::kVerify
                   : settings.command == Command::kPlan || settings.dry_run ? SyncMode::kPlan
@@ -157,6 +157,7 @@ absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest*
   request->software = SoftwareName("uringsync");
   US_RETURN_IF_ERROR(ApplyRuleSettings(settings, request));
   US_ASSIGN_OR_RETURN(request->filters, ReadFilters(settings));
+  US_RETURN_IF_ERROR(ApplyStagingSettings(settings, request, places));
   request->delete_excluded = settings.delete_excluded;
   request->nul_separated_filters = settings.from0;
   if (settings.timeout > 0) request->idle_timeout = absl::Seconds(settings.timeout);
@@ -236,7 +237,7 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings, const Endpoint
   US_RETURN_IF_ERROR(CheckCombinations(settings));
   US_RETURN_IF_ERROR(CheckEndpoints(settings, run.source, run.destination));
   const bool two_agents = !(run.source.is_local() && run.destination.is_local());
-  US_RETURN_IF_ERROR(FillRequest(settings, two_agents, &run.request));
+  US_RETURN_IF_ERROR(FillRequest(settings, two_agents, &run.request, &run.staging));
   if (settings.munge_links) {
     run.request.link_munging = run.source.is_local() ? LinkMunging::kUnmunge : LinkMunging::kMunge;
   }

@@ -20,6 +20,7 @@ TEST(NeededFeaturesTest, WhatThisProgramKnowsIsEnoughForEverything) {
   request.filters = {"- *.o"};
   request.in_place = true;
   request.background = true;
+  request.staging.keep_partial = true;
   request.remove_source_files = true;
   request.selection.executability = true;
   for (const Side side : {Side::kSource, Side::kDestination}) EXPECT_EQ(MissingFeature(request, side, CoordinatorFeatures()), "");
@@ -32,6 +33,10 @@ TEST(NeededFeaturesTest, ANeedIsOfTheSideThatDoesIt) {
   EXPECT_EQ(MissingFeature(request, Side::kSource, {}), "");
   EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "writing in place");
   request.in_place = false;
+  request.staging.append = AppendMode::kTrust;
+  EXPECT_EQ(MissingFeature(request, Side::kSource, {}), "");
+  EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "partial files, appending and the like");
+  request.staging = StagingSettings();
   request.remove_source_files = true;
   EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "");
   EXPECT_EQ(MissingFeature(request, Side::kSource, {}), "removing sources");

@@ -73,6 +73,37 @@ TEST_F(StagedObjectTest, AFileAppearsWholeUnderItsName) {
   EXPECT_EQ(Strays(), 0u);
 }
 
+TEST_F(StagedObjectTest, AFileMayGetItsNameInAnotherDirectory) {
+  ASSERT_EQ(::mkdir((dir_ / "d").c_str(), 0700), 0);
+  absl::StatusOr<DirectoryPtr> directory = OpenChild(driver_.get(), *root_, "d");
+  ASSERT_OK(directory);
+  StagedObject fresh = Stage("new");
+  fresh.SetTarget(*directory);
+  ASSERT_OK(fresh.Publish("f", std::nullopt));
+  EXPECT_EQ(ReadFile(dir_ / "d/f"), "new");
+  struct statx stat = {};
+  Entry existing;
+  EXPECT_OK(StatAt(driver_.get(), (*directory)->fd(), "f", &stat));
+  EntryFromStatx(stat, false, &existing);
+  StagedObject newer = Stage("newer");
+  newer.SetTarget(*directory);
+  ASSERT_OK(newer.Publish("f", existing));
+  EXPECT_EQ(ReadFile(dir_ / "d/f"), "newer");
+  EXPECT_EQ(Strays(), 0u);
+}
+
+TEST_F(StagedObjectTest, AFileMayTakeThePlaceOfWhateverHasAName) {
+  WriteFile(dir_ / "part", "older part");
+  StagedObject staged = Stage("part");
+  ASSERT_OK(staged.MoveTo(*root_, "part"));
+  EXPECT_FALSE(staged.valid());
+  EXPECT_EQ(ReadFile(dir_ / "part"), "part");
+  StagedObject again = StagedObject::Of(driver_.get(), root_, "part");
+  ASSERT_OK(again.Publish("whole", std::nullopt));
+  EXPECT_EQ(ReadFile(dir_ / "whole"), "part");
+  EXPECT_FALSE(Exists(dir_ / "part"));
+}
+
 TEST_F(StagedObjectTest, WhatAppearedMeanwhileIsNotOverwritten) {
   StagedObject staged = Stage("ours");
   WriteFile(dir_ / "f", "theirs");
