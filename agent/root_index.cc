@@ -78,7 +78,7 @@ bool IndexCovers(const OpenSession& open) {
   MetadataSelection selection = open.selection;
   selection.explicit_owner = false;
   selection.explicit_privileged_xattrs = false;
-  return selection == MetadataSelection() && !open.checksum && !open.one_file_system && open.filters.empty() && open.operands.empty();
+  return selection == MetadataSelection() && !open.checksum && !open.one_file_system && !open.follow_links.any() && !open.keep_directory_links && open.filters.empty() && open.operands.empty();
 }
 
 RootIndexes::RootIndexes(const Roots& roots, const RootIndexOptions& defaults) {

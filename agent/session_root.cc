@@ -187,7 +187,15 @@ absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& conte
   return WithContext(found.status(), FullPath(*root, place.path));
 }
 
-std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionRoot& root, size_t shards) {
+absl::StatusOr<FollowBase> FollowBaseOf(const AgentContext& context, const OpenSession& open, const SessionRoot& root) {
+  // An agent that a command started for its user reads what the user may read.
+  if (context.host_paths) return FollowBase{.directory = root.directory};
+  US_ASSIGN_OR_RETURN(const Root* const named, context.roots->FindForRole(open.root, Role::kSource));
+  return FollowBase{.directory = named->directory, .prefix = open.path.text(), .beneath = true};
+}
+
+std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionRoot& root, size_t shards,
+                                         const std::optional<FollowBase>& links) {
   if (open.operands.empty() || root.directory == nullptr) return nullptr;
   std::vector<ViewMember> members;
   members.reserve(open.operands.size());
@@ -202,6 +210,10 @@ std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionR
   TreeViewOptions options;
   options.mirror = open.role == Role::kDestination;
   if (options.mirror || !open.root.empty()) options.root = root.directory;
+  if (links) {
+    options.follow = open.follow_links;
+    options.root_base = *links;
+  }
   options.open_bases = DescriptorBudget::OfProcess(shards).cached_directories;
   return std::make_shared<const TreeView>(std::move(members), std::move(options));
 }

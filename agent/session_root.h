@@ -35,8 +35,14 @@ absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& conte
 // The same of one that is written to: its root has to be writable.
 absl::StatusOr<DirectoryPtr> OpenWritablePlace(Driver* driver, const AgentContext& context, const TreePlace& place);
 
-// The view that a session's operands make of its tree (SourceOperand in proto/messages.h); null for a session without any.
-std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionRoot& root, size_t shards);
+// From where a source session's links are followed: by an agent that a command started for itself wherever they lead, by any other never out of
+// the named root.
+absl::StatusOr<FollowBase> FollowBaseOf(const AgentContext& context, const OpenSession& open, const SessionRoot& root);
+
+// The view that a session's operands make of its tree (SourceOperand in proto/messages.h); null for a session without any. `links`: where its
+// links are followed, if they are.
+std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionRoot& root, size_t shards,
+                                         const std::optional<FollowBase>& links = std::nullopt);
 // Ids of the directories that are in `view` with all below them, at most kMaxTreeRoots.
 std::vector<FileId> TreeRootsOf(Driver* driver, const TreeView& view);
 

@@ -1,5 +1,7 @@
 #include "agent/source_session.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -13,7 +15,9 @@
 #include "engine/fs/atomic_file.h"
 #include "engine/fs/descriptor_budget.h"
 #include "engine/fs/file.h"
+#include "engine/fs/link_follower.h"
 #include "engine/fs/metadata.h"
+#include "engine/fs/syscalls.h"
 #include "engine/ring/runtime.h"
 #include "engine/transfer/source_server.h"
 #include "proto/data_stream.h"
@@ -70,7 +74,15 @@ Task<void> SourceSession::Open() {
     co_return;
   }
   opened.index_seed = IndexSeedFor(context_.indexes, open_);
-  view_ = MakeView(open_, root_, context_.runtime->size());
+  if (open_.follow_links.any()) {
+    absl::StatusOr<FollowBase> links = FollowBaseOf(context_, open_, root_);
+    if (!links.ok()) {
+      outbox_->Fail(ErrorKind::kSelection, "source: " + std::string(ToStd(links.status().message())));
+      co_return;
+    }
+    links_ = *std::move(links);
+  }
+  view_ = MakeView(open_, root_, context_.runtime->size(), links_);
   if (view_ != nullptr) {
     // The top of what operands make is no directory of this host.
     opened.root = Entry();
@@ -88,6 +100,11 @@ Task<void> SourceSession::Open() {
   outbox_->Push(std::move(opened));
 }
 
+std::optional<ScanLinks> SourceSession::links() const {
+  if (!links_) return std::nullopt;
+  return ScanLinks{.which = open_.follow_links, .base = *links_};
+}
+
 SourceReaderOptions SourceSession::ReaderOptions() const {
   SourceReaderOptions options;
   options.digest_seed = DigestSeedOf(open_.token);
@@ -100,6 +117,7 @@ SourceReaderOptions SourceSession::ReaderOptions() const {
   options.background = open_.background;
   options.page_cache = &page_cache_;
   options.view = view_;
+  options.links = links_;
   options.direct_io = &direct_io_;
   if (throttle_ != nullptr) options.piece_bytes = std::min<size_t>(options.piece_bytes, throttle_->unit_bytes());
   return options;
@@ -161,27 +179,52 @@ absl::Status SourceSession::Remove(const ActionBatch& batch) {
   return absl::OkStatus();
 }
 
-// Of the places where the view may have it the one with the action's object.
-absl::StatusOr<DirectoryPtr> SourceSession::FindInView(Driver* driver, const Action& action, std::string* name) {
+// Where the action's object is: in a view, of the places where it may be the one that has it.
+absl::StatusOr<SourceSession::Located> SourceSession::Find(Driver* driver, DirectoryCache* directories, const Action& action) {
+  if (view_ == nullptr) {
+    Located located{.name = std::string(action.path.name())};
+    US_ASSIGN_OR_RETURN(located.directory, directories->Get(action.path.Parent()));
+    if (links_) located.links = links_->Below(action.path.text());
+    return located;
+  }
   for (const TreeView::Place& place : view_->PlacesOf(action.path)) {
-    absl::StatusOr<DirectoryPtr> parent = view_->OpenParent(driver, place, name);
+    Located located;
+    absl::StatusOr<DirectoryPtr> parent = view_->OpenParent(driver, place, &located.name);
+    if (!parent.ok()) continue;
+    located.directory = *std::move(parent);
+    if (view_->follow().any()) {
+      US_ASSIGN_OR_RETURN(located.links, view_->FollowBaseOf(driver, place));
+    }
     struct statx stat {};
     Entry found;
-    if (!parent.ok() || !StatAt(driver, (*parent)->fd(), name->c_str(), &stat).ok()) continue;
-    if (EntryFromStatx(stat, false, &found) && found.id == action.wanted.id) return parent;
+    const absl::Status looked = located.links ? StatThroughLink(driver, located.place(), &stat)
+                                              : StatAt(driver, located.directory->fd(), located.name.c_str(), &stat);
+    if (looked.ok() && EntryFromStatx(stat, false, &found) && found.id == action.wanted.id) return located;
   }
   return ErrnoStatus(ENOENT, "find");
 }
 
+// A link that stands for the object goes in its place; what it leads to stays.
+absl::Status SourceSession::RemoveLocated(Driver* driver, const Located& located, const Entry& wanted) {
+  struct statx stat {};
+  const int dirfd = located.directory->fd();
+  const char* const name = located.name.c_str();
+  const bool link = located.links && wanted.type != FileType::kSymlink && StatAt(driver, dirfd, name, &stat).ok() && S_ISLNK(stat.stx_mode);
+  if (!link) return RemoveObject(driver, dirfd, name, wanted);
+  const absl::Status pinned = PinFollowed(driver, located.place(), &stat).status();
+  // Gone already, by another name.
+  if (absl::IsNotFound(pinned)) return absl::OkStatus();
+  US_RETURN_IF_ERROR(pinned);
+  if (CompareIdentity(IdentityOf(wanted), stat) != IdentityMatch::kSame) return MakeStatus(absl::StatusCode::kAborted, "was replaced since it was planned");
+  return sys::SysStatus(sys::Unlinkat(driver, dirfd, name, 0), "unlink");
+}
+
 Task<void> SourceSession::RemoveAll(const ActionBatch* batch, ApplyProgress* progress) {
   Driver* driver = Shard::Current()->driver();
-  DirectoryCache directories(driver, root_.directory);
+  DirectoryCache directories(driver, root_.directory, nullptr, DirectoryCache::kDefaultCapacity, links_);
   for (const Action& action : batch->actions) {
-    std::string name(action.path.name());
-    absl::StatusOr<DirectoryPtr> parent =
-        view_ != nullptr ? FindInView(driver, action, &name) : directories.Get(action.path.Parent());
-    absl::Status removed = parent.status();
-    if (parent.ok()) removed = RemoveObject(driver, (*parent)->fd(), name.c_str(), action.wanted);
+    const absl::StatusOr<Located> located = Find(driver, &directories, action);
+    const absl::Status removed = located.ok() ? RemoveLocated(driver, *located, action.wanted) : located.status();
     if (removed.ok()) continue;
     Problem problem;
     problem.kind = IsConflict(removed) ? ProblemKind::kChanged : ProblemKind::kFailed;

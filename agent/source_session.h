@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "agent/bench_runner.h"
@@ -16,8 +17,10 @@
 #include "agent/session_table.h"
 #include "engine/coro/cancel.h"
 #include "engine/coro/scope.h"
+#include "engine/fs/link_follower.h"
 #include "engine/transfer/reply_compressor.h"
 #include "engine/transfer/throttle.h"
+#include "engine/tree/directory_listing.h"
 
 namespace uringsync {
 
@@ -33,6 +36,9 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   const DirectoryPtr& root() const { return root_.directory; }
   // Null: the session's tree is the root's.
   const std::shared_ptr<const TreeView>& view() const { return view_; }
+
+  // Links of the tree that are followed; nullopt: none. To be read after the opening, without a view.
+  std::optional<ScanLinks> links() const;
 
   // ConnectData: opens data connections to a destination that accepts, and serves them.
   absl::Status Connect(const ConnectData& where);
@@ -51,7 +57,15 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
  private:
   Task<void> Open();
   Task<void> RemoveAll(const ActionBatch* batch, ApplyProgress* progress);
-  absl::StatusOr<DirectoryPtr> FindInView(Driver* driver, const Action& action, std::string* name);
+  // An object of the source.
+  struct Located {
+    DirectoryPtr directory;
+    std::string name;
+    std::optional<FollowBase> links;  // of the object
+    LinkPlace place() const { return {directory->fd(), name.c_str(), *links}; }
+  };
+  absl::StatusOr<Located> Find(Driver* driver, DirectoryCache* directories, const Action& action);
+  absl::Status RemoveLocated(Driver* driver, const Located& located, const Entry& wanted);
   SourceReaderOptions ReaderOptions() const;
   Task<void> DialLoop(std::string host, uint16_t port);
   // Any thread, also after Stop.
@@ -63,6 +77,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   SessionRoot root_;
   ScanFilter filter_;
   std::shared_ptr<const TreeView> view_;
+  std::optional<FollowBase> links_;
   // Of all connections and readers of the session; null where nobody asked for it.
   std::unique_ptr<SharedCompression> compression_;
   std::unique_ptr<Throttle> throttle_;

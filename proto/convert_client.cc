@@ -56,6 +56,21 @@ absl::Status CheckFilters(const std::vector<std::string>& filters) {
   return CheckBound({"OpenSession", "filters"}, bytes, kMaxFilterBytes, "bytes");
 }
 
+// Bits of OpenSession.follow_links.
+constexpr uint32_t kFollowAll = 1;
+constexpr uint32_t kFollowUnsafe = 2;
+constexpr uint32_t kFollowDirectories = 4;
+
+uint32_t EncodeFollowing(const LinkFollowing& following) {
+  return (following.all ? kFollowAll : 0) | (following.unsafe ? kFollowUnsafe : 0) | (following.directories ? kFollowDirectories : 0);
+}
+
+absl::StatusOr<LinkFollowing> DecodeFollowing(uint32_t bits) {
+  if (bits > (kFollowAll | kFollowUnsafe | kFollowDirectories))
+    return Bad({"OpenSession", "follow_links"}, kNoRow, "unknown bits " + std::to_string(bits));
+  return LinkFollowing{(bits & kFollowAll) != 0, (bits & kFollowUnsafe) != 0, (bits & kFollowDirectories) != 0};
+}
+
 absl::Status EncodeFilters(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_delete_excluded(open.delete_excluded);
   wire->set_nul_separated_filters(open.nul_separated_filters);
@@ -93,6 +108,8 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_direct_io(static_cast<v1::DirectIo>(open.direct_io));
   US_RETURN_IF_ERROR(CheckBound({"OpenSession", "basis_directories"}, open.basis_directories.size(), kMaxBasisDirectories, "directories"));
   for (const TreePlace& place : open.basis_directories) EncodePlace(place, wire->add_basis_directories());
+  wire->set_follow_links(EncodeFollowing(open.follow_links));
+  wire->set_keep_directory_links(open.keep_directory_links);
   wire->set_in_place(open.in_place);
   if (open.staging != StagingSettings()) EncodeStaging(open.staging, wire->mutable_staging());
   wire->set_remove_sources(open.remove_sources);
@@ -295,6 +312,8 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   US_RETURN_IF_ERROR(CheckFilters(open.filters));
   open.delete_excluded = wire.delete_excluded();
   open.nul_separated_filters = wire.nul_separated_filters();
+  US_ASSIGN_OR_RETURN(open.follow_links, DecodeFollowing(wire.follow_links()));
+  open.keep_directory_links = wire.keep_directory_links();
   open.in_place = wire.in_place();
   if (wire.has_staging()) {
     US_ASSIGN_OR_RETURN(open.staging, DecodeStaging(wire.staging()));

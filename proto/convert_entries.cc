@@ -49,6 +49,7 @@ void EncodeRareAttributes(const Entry& entry, size_t row, v1::EntryTable* table)
   if (entry.unsettled) table->add_unsettled_rows(row_number);
   if (entry.pruned) table->add_pruned_rows(row_number);
   if (entry.implied) table->add_implied_rows(row_number);
+  if (entry.directory_link) table->add_directory_link_rows(row_number);
   if (entry.protection == Protection::kAlways) table->add_protected_rows(row_number);
   if (entry.protection == Protection::kUnlessParentGoes) table->add_perishable_rows(row_number);
 }
@@ -201,6 +202,11 @@ absl::Status DecodeErrors(const v1::EntryTable& table, std::span<Entry* const> e
   for (const uint32_t row : table.implied_rows()) {
     if (entries[row]->type != FileType::kDirectory) return Bad({where, "implied_rows"}, row, "is no directory");
     entries[row]->implied = true;
+  }
+  US_RETURN_IF_ERROR(CheckRows(table.directory_link_rows(), entries.size(), {where, "directory_link_rows"}));
+  for (const uint32_t row : table.directory_link_rows()) {
+    if (entries[row]->type != FileType::kSymlink) return Bad({where, "directory_link_rows"}, row, "is no symlink");
+    entries[row]->directory_link = true;
   }
   return DecodeProtection(table, entries, where);
 }

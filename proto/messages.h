@@ -13,6 +13,7 @@
 
 #include "absl/status/status.h"
 #include "engine/base/entry.h"
+#include "engine/base/link_rules.h"
 #include "engine/base/rel_path.h"
 #include "engine/base/time_range.h"
 #include "engine/delta/decision.h"
@@ -64,6 +65,9 @@ constexpr std::string_view kStagingFeature = "staging";
 constexpr std::string_view kBackupFeature = "backups";
 // Of HelloReply: the agent answers NameQuery, and tells its name_domain.
 constexpr std::string_view kNamesFeature = "id-names";
+
+// Of HelloReply: a source follows links, a destination keeps those that lead to directories (follow_links, keep_directory_links).
+constexpr std::string_view kLinksFeature = "links";
 
 // Of Hello and HelloReply: filters of OpenSession, Entry::protection, DirectoryBatch::holds_excluded.
 constexpr std::string_view kFiltersFeature = "filters";
@@ -208,6 +212,10 @@ struct OpenSession {
   // Source, whose root has to be writable: takes ActionBatches of the delete phase, one at a time, and answers each with one
   // ApplyProgress. Needs kRemoveSourcesFeature.
   bool remove_sources = false;
+  // Links that a source takes for what they lead to: below a named root never out of it. Needs kLinksFeature.
+  LinkFollowing follow_links;
+  // Destination: a symlink to a directory below the session's directory stays where the source has a directory. Needs kLinksFeature.
+  bool keep_directory_links = false;
   bool in_place = false;  // destination: a file that is there is written over instead of replaced; needs kInPlaceFeature
   StagingSettings staging;  // destination; needs kStagingFeature
 };
@@ -457,6 +465,8 @@ struct ManifestEnd {
 // One object that did not reach the asked state. The run goes on; exit 23 (24 when all are kVanished).
 enum class ProblemKind : uint8_t { kFailed = 1, kVanished, kChanged, kConflict, kIntegrity, kNoSpace };
 enum class Side : uint8_t { kSource = 1, kDestination, kCoordinator };
+// What failed where a followed symlink leads nowhere.
+constexpr char kFollowOperation[] = "follow";
 struct Problem {
   ProblemKind kind = ProblemKind::kFailed;
   Side side = Side::kDestination;

@@ -16,6 +16,7 @@
 #include "coordinator/link/local_path.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/base/link_rules.h"
 #include "engine/fs/host_path.h"
 
 namespace uringsync {
@@ -54,6 +55,12 @@ class Preparation {
   // Leaves local sources out that are missing, and directories that -r would be needed for, and tells of them.
   void LookAtSources();
   absl::StatusOr<std::vector<SourceOperand>> MakeOperands();
+  struct Looked {
+    PathKind kind = PathKind::kMissing;
+    int error = 0;  // errno, ENOENT too
+  };
+  // What the run takes the local object at `path` for; `contents`: what is in it is meant.
+  Looked LookAtSource(const std::string& path, bool contents) const;
   bool IsSingleObject(const std::vector<SourceOperand>& operands) const;
   absl::Status ChooseLocalDestination(std::vector<SourceOperand>* operands);
   // In rsync's words: a line of its own, or the receiver's.
@@ -93,12 +100,21 @@ absl::Status Preparation::SplitOperands() {
   return absl::OkStatus();
 }
 
+Preparation::Looked Preparation::LookAtSource(const std::string& path, bool contents) const {
+  const PathInfo found = LookAtPath(path);
+  if (found.error != 0) return {found.kind, found.error};
+  const bool followed = contents || settings_.copy_links || (settings_.copy_dirlinks && found.target == PathKind::kDirectory);
+  if (found.kind != PathKind::kSymlink || !followed) return {found.kind, found.kind == PathKind::kMissing ? ENOENT : 0};
+  std::error_code error;
+  if (found.target == PathKind::kMissing) static_cast<void>(std::filesystem::status(path, error));
+  const bool lost = found.target == PathKind::kMissing;
+  return {found.target, !lost ? 0 : error ? error.value() : ENOENT};
+}
+
 void Preparation::LookAtSources() {
   const auto leave_out = [this](const std::string& argument) {
     const bool contents = NamesContents(argument);
-    const PathInfo found = LookAtPath(argument);
-    const PathKind kind = contents ? found.target : found.kind;
-    const int error = found.error != 0 ? found.error : kind == PathKind::kMissing ? ENOENT : 0;
+    const auto [kind, error] = LookAtSource(argument, contents);
     if (error != 0) {
       if (error == ENOENT && settings_.ignore_missing_args) return true;
       console_->Error("ursync: [sender] link_stat \"" + PrintableText(Absolute(argument), {}) + "\" failed: " + std::strerror(error) + " (" +
@@ -132,7 +148,12 @@ bool Preparation::IsSingleObject(const std::vector<SourceOperand>& operands) con
   if (operands.size() != 1 || operands.front().at.is_root() || !operands.front().at.Parent().is_root()) return false;
   const SourceOperand& only = operands.front();
   const std::string above = only.base.empty() || only.base.back() == '/' ? only.base : only.base + "/";
-  const PathKind kind = LookAtPath(above + only.from.text()).kind;
+  PathKind kind = LookAtSource(above + only.from.text(), false).kind;
+  if (kind == PathKind::kSymlink && settings_.copy_unsafe_links) {
+    std::error_code error;
+    const std::string target = std::filesystem::read_symlink(above + only.from.text(), error).string();
+    if (!error && IsUnsafeLink(target, 0)) kind = LookAtPath(above + only.from.text()).target;
+  }
   return kind != PathKind::kDirectory && kind != PathKind::kMissing;
 }
 

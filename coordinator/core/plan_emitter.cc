@@ -110,6 +110,17 @@ absl::Status PlanEmitter::OperandProblem(int error, const RelPath& path, const c
   return sink_->OnProblem(std::move(problem));
 }
 
+absl::Status PlanEmitter::LinkProblem(const RelPath& path) {
+  ++counters_.problems;
+  uringsync::Problem problem;
+  problem.side = Side::kSource;
+  problem.path = path;
+  problem.operation = kFollowOperation;
+  problem.error = ENOENT;
+  problem.detail = "the symlink leads nowhere";
+  return sink_->OnProblem(std::move(problem));
+}
+
 absl::Status PlanEmitter::LookProblem(Side side, int error, const RelPath& path, const char* operation) {
   // Only the reading of attributes knows this error: of stat(2) and getdents(2) it is no answer.
   if (error != E2BIG) return Problem(side, error, path, operation);

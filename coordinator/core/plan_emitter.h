@@ -41,6 +41,8 @@ class PlanEmitter {
   // An object that its agent could not look at, or list: `error` comes without the call that failed.
   // An operand of the source that could not be looked at, however that came: what was asked for by name did not get there.
   absl::Status OperandProblem(int error, const RelPath& path, const char* operation);
+  // A symlink of the source that is to be followed and leads nowhere.
+  absl::Status LinkProblem(const RelPath& path);
   absl::Status LookProblem(Side side, int error, const RelPath& path, const char* operation);
   absl::Status Skip(SkipReason reason, const RelPath& path, FileType type);
   // An object that is no directory and needs nothing; `tell`: the sink is to hear of it.

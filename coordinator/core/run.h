@@ -26,6 +26,7 @@
 #include "coordinator/core/observer.h"
 #include "coordinator/core/planner.h"
 #include "coordinator/core/rewritten_manifest.h"
+#include "engine/base/link_rules.h"
 #include "engine/coro/cancel.h"
 #include "proto/transport.h"
 
@@ -79,6 +80,8 @@ struct SyncRequest {
   MetadataSelection selection;
   bool checksum = false;  // kVerify always compares by digest
   bool one_file_system = false;
+  LinkFollowing follow_links;         // of the source
+  bool keep_directory_links = false;  // of the destination
   bool sparse = true;
   bool create_root = true;
   bool wait_for_lock = false;

@@ -42,6 +42,8 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   if (role == Role::kDestination) open.in_place = request.in_place;
   if (role == Role::kDestination) open.staging = request.staging;
   if (role == Role::kDestination && request.backup) open.backup = BackupSettings{request.backup->suffix, request.backup->directory};
+  if (role == Role::kSource) open.follow_links = request.follow_links;
+  if (role == Role::kDestination) open.keep_directory_links = request.keep_directory_links;
   open.operands = role == Role::kSource ? request.operands : CoveredParts(request.operands, request.delete_extraneous);
   if (role == Role::kSource) {
     open.remove_sources = RemovesSources(request);

@@ -1,11 +1,11 @@
 // What TreeMerge decides for one name.
 #include <utility>
 
-#include "coordinator/core/link_safety.h"
 #include "coordinator/core/tree_merge.h"
 
 #include <cerrno>
 #include "engine/base/errno_status.h"
+#include "engine/base/link_rules.h"
 
 namespace uringsync {
 namespace {
@@ -150,6 +150,10 @@ absl::Status TreeMerge::ReportPruned(const RelPath& path) {
 }
 
 absl::Status TreeMerge::ReportUnseen(const Entry& source) {
+  // What vanished is in no manifest: this one is followed and leads nowhere.
+  if (source.type == FileType::kSymlink && source.error == ENOENT) {
+    return emitter_.LinkProblem(PathOf(source));
+  }
   if (!source_.partial()) return emitter_.LookProblem(Side::kSource, source.error, PathOf(source), "stat");
   // As with rsync: what is not there is no doubt about the rest, what cannot be looked at is one.
   if (source.error != ENOENT) in_doubt_ = true;

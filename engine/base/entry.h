@@ -122,6 +122,8 @@ struct Entry {
   // A directory that only leads to what is in the transfer and is not in it itself: where it is missing it is made plainly, and
   // where it is there nothing of it changes.
   bool implied = false;
+  // A symlink of a destination that leads to a directory which is to be kept (--keep-dirlinks): its listing comes, too.
+  bool directory_link = false;
   Protection protection = Protection::kNone;  // manifest of a destination with filter rules
   // The modification time lies within a tick of the clock before the object was looked at, or after it: a further change may
   // have left size and time as they are.

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "engine/base/escape.h"
+#include "engine/fs/link_follower.h"
 #include "engine/fs/syscalls.h"
 
 namespace uringsync {
@@ -19,28 +20,6 @@ constexpr size_t kMaxChunkBytes = 4000;
 constexpr int kMaxResolveAttempts = 64;
 constexpr size_t kGetdentsBytes = size_t{32} << 10;
 
-int OpenRetrying(Driver* driver, int dirfd, const char* path, uint64_t flags, uint64_t resolve) {
-  int fd = -EAGAIN;
-  for (int attempt = 0; fd == -EAGAIN && attempt < kMaxResolveAttempts; ++attempt) {
-    fd = sys::Openat2(driver, dirfd, path, {.flags = flags | O_CLOEXEC | O_DIRECTORY, .mode = 0, .resolve = resolve});
-  }
-  return fd;
-}
-
-absl::StatusOr<DirectoryPtr> OpenAs(Driver* driver, int dirfd, const char* path, DirectoryAccess access,
-                                    uint64_t resolve) {
-  int fd = -EACCES;
-  if (access != DirectoryAccess::kPath) {
-    // Listing a directory must not move the access time that the session may be asked to keep; EPERM: it is somebody else's.
-    fd = OpenRetrying(driver, dirfd, path, O_RDONLY | O_NOATIME, resolve);
-    if (fd == -EPERM) fd = OpenRetrying(driver, dirfd, path, O_RDONLY, resolve);
-  }
-  const bool readable = fd >= 0;
-  if (fd == -EACCES && access != DirectoryAccess::kRead) fd = OpenRetrying(driver, dirfd, path, O_PATH, resolve);
-  if (fd < 0) return ErrnoStatus(-fd, "open directory");
-  return std::make_shared<const Directory>(UniqueFd(fd), readable);
-}
-
 // End of the chunk of `text` that starts at `begin`: the whole rest, or as many components as fit.
 size_t ChunkEnd(const std::string& text, size_t begin) {
   if (text.size() - begin <= kMaxChunkBytes) return text.size();
@@ -49,8 +28,36 @@ size_t ChunkEnd(const std::string& text, size_t begin) {
 
 }  // namespace
 
+int OpenResolving(Driver* driver, int dirfd, const char* path, uint64_t flags, uint64_t resolve) {
+  int fd = -EAGAIN;
+  for (int attempt = 0; fd == -EAGAIN && attempt < kMaxResolveAttempts; ++attempt) {
+    fd = sys::Openat2(driver, dirfd, path, {.flags = flags | O_CLOEXEC, .mode = 0, .resolve = resolve});
+  }
+  return fd;
+}
+
+absl::StatusOr<DirectoryPtr> OpenDirectoryAt(Driver* driver, int dirfd, const char* path, DirectoryAccess access, uint64_t resolve) {
+  int fd = -EACCES;
+  if (access != DirectoryAccess::kPath) {
+    // Listing a directory must not move the access time that the session may be asked to keep; EPERM: it is somebody else's.
+    fd = OpenResolving(driver, dirfd, path, O_DIRECTORY | O_RDONLY | O_NOATIME, resolve);
+    if (fd == -EPERM) fd = OpenResolving(driver, dirfd, path, O_DIRECTORY | O_RDONLY, resolve);
+  }
+  const bool readable = fd >= 0;
+  if (fd == -EACCES && access != DirectoryAccess::kRead) fd = OpenResolving(driver, dirfd, path, O_DIRECTORY | O_PATH, resolve);
+  if (fd < 0) return ErrnoStatus(-fd, "open directory");
+  return std::make_shared<const Directory>(UniqueFd(fd), readable);
+}
+
+FollowBase FollowBase::Below(std::string_view path) const {
+  FollowBase below = *this;
+  if (!below.prefix.empty() && !path.empty()) below.prefix += '/';
+  below.prefix += path;
+  return below;
+}
+
 absl::StatusOr<DirectoryPtr> OpenRoot(Driver* driver, const std::string& path, DirectoryAccess access) {
-  absl::StatusOr<DirectoryPtr> root = OpenAs(driver, AT_FDCWD, path.c_str(), access, 0);
+  absl::StatusOr<DirectoryPtr> root = OpenDirectoryAt(driver, AT_FDCWD, path.c_str(), access, 0);
   if (!root.ok()) return WithContext(root.status(), EscapeName(path));
   return root;
 }
@@ -58,15 +65,15 @@ absl::StatusOr<DirectoryPtr> OpenRoot(Driver* driver, const std::string& path, D
 absl::StatusOr<DirectoryPtr> OpenBeneath(Driver* driver, const Directory& root, const RelPath& path,
                                          DirectoryAccess access) {
   const std::string& text = path.text();
-  if (text.empty()) return OpenAs(driver, root.fd(), ".", access, sys::kBeneath);
+  if (text.empty()) return OpenDirectoryAt(driver, root.fd(), ".", access, sys::kBeneath);
   UniqueFd base;
   size_t begin = 0;
   while (true) {
     const size_t end = ChunkEnd(text, begin);
     const int dirfd = base.valid() ? base.get() : root.fd();
-    if (end == text.size()) return OpenAs(driver, dirfd, text.c_str() + begin, access, sys::kBeneath);
+    if (end == text.size()) return OpenDirectoryAt(driver, dirfd, text.c_str() + begin, access, sys::kBeneath);
     const std::string chunk = text.substr(begin, end - begin);
-    const int fd = OpenRetrying(driver, dirfd, chunk.c_str(), O_PATH, sys::kBeneath);
+    const int fd = OpenResolving(driver, dirfd, chunk.c_str(), O_DIRECTORY | O_PATH, sys::kBeneath);
     if (fd < 0) return ErrnoStatus(-fd, "open directory");
     base.Reset(fd);
     begin = end + 1;
@@ -75,7 +82,7 @@ absl::StatusOr<DirectoryPtr> OpenBeneath(Driver* driver, const Directory& root, 
 
 absl::StatusOr<DirectoryPtr> OpenChild(Driver* driver, const Directory& parent, const std::string& name,
                                        DirectoryAccess access) {
-  return OpenAs(driver, parent.fd(), name.c_str(), access, sys::kBeneath);
+  return OpenDirectoryAt(driver, parent.fd(), name.c_str(), access, sys::kBeneath);
 }
 
 DirectoryReader::DirectoryReader(Driver* driver, int fd) : driver_(driver), fd_(fd), buffer_(kGetdentsBytes) {}
@@ -107,12 +114,14 @@ int DirectoryReader::Next(DirectoryItem* item) {
   }
 }
 
-DirectoryCache::DirectoryCache(Driver* driver, DirectoryPtr root, std::atomic<uint64_t>* epoch, size_t capacity)
+DirectoryCache::DirectoryCache(Driver* driver, DirectoryPtr root, std::atomic<uint64_t>* epoch, size_t capacity,
+                               std::optional<FollowBase> links)
     : driver_(driver),
       root_(std::move(root)),
       epoch_(epoch),
       seen_epoch_(epoch != nullptr ? epoch->load() : 0),
-      capacity_(std::max<size_t>(capacity, 1)) {}
+      capacity_(std::max<size_t>(capacity, 1)),
+      links_(std::move(links)) {}
 
 absl::StatusOr<DirectoryPtr> DirectoryCache::Get(const RelPath& path) {
   if (path.is_root()) return root_;
@@ -127,6 +136,9 @@ absl::StatusOr<DirectoryPtr> DirectoryCache::Get(const RelPath& path) {
     return found->second->directory;
   }
   absl::StatusOr<DirectoryPtr> opened = OpenBeneath(driver_, *root_, path);
+  if (!opened.ok() && links_ && IsLinkInTheWay(opened.status())) {
+    opened = OpenFollowedDirectory(driver_, links_->Below(path.text()), DirectoryAccess::kReadIfPermitted);
+  }
   if (!opened.ok()) return opened;
   if (slots_.size() >= capacity_) {
     index_.erase(slots_.back().path);

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -51,12 +52,28 @@ class Directory {
 };
 using DirectoryPtr = std::shared_ptr<const Directory>;
 
+// Where paths begin whose links are followed (link_follower.h).
+struct FollowBase {
+  DirectoryPtr directory;
+  std::string prefix;    // names joined by '/', in front of every path; "" for none
+  bool beneath = false;  // no link leads out of `directory`
+  // The base of what lies below `path`.
+  FollowBase Below(std::string_view path) const;
+  // From `directory` on.
+  const char* path() const { return prefix.empty() ? "." : prefix.c_str(); }
+};
+
 // O_RDONLY comes with O_NOATIME where that is permitted (the owner's and privileged processes).
 enum class DirectoryAccess : uint8_t {
   kPath,            // O_PATH: needs no permission on the directory itself
   kRead,            // O_RDONLY, or PermissionDenied
   kReadIfPermitted  // O_RDONLY, else O_PATH where reading is not permitted
 };
+
+// openat2 of `path` below `dirfd` with O_CLOEXEC, again while a rename elsewhere disturbs it. The descriptor or -errno.
+int OpenResolving(Driver* driver, int dirfd, const char* path, uint64_t flags, uint64_t resolve);
+// The directory at `path` below `dirfd`, resolved as the RESOLVE_ bits say.
+absl::StatusOr<DirectoryPtr> OpenDirectoryAt(Driver* driver, int dirfd, const char* path, DirectoryAccess access, uint64_t resolve);
 
 // The operator's own path: links in it are followed. NotFound, FailedPrecondition (ENOTDIR), PermissionDenied.
 absl::StatusOr<DirectoryPtr> OpenRoot(Driver* driver, const std::string& path,
@@ -109,9 +126,10 @@ class DirectoryReader {
 class DirectoryCache {
  public:
   static constexpr size_t kDefaultCapacity = 64;  // descriptors held
-  // `epoch` may be shared by the caches of several shards and must outlive them; null: this cache is alone.
+  // `epoch` may be shared by the caches of several shards and must outlive them; null: this cache is alone. With `links`, which is the
+  // root seen by them, symlinks to directories are followed.
   DirectoryCache(Driver* driver, DirectoryPtr root, std::atomic<uint64_t>* epoch = nullptr,
-                 size_t capacity = kDefaultCapacity);
+                 size_t capacity = kDefaultCapacity, std::optional<FollowBase> links = std::nullopt);
   // The directory `path` below the root, from the cache or opened now (errors as OpenBeneath; not cached).
   absl::StatusOr<DirectoryPtr> Get(const RelPath& path);
   // Forgets `path` and everything below it.
@@ -132,6 +150,7 @@ class DirectoryCache {
   std::atomic<uint64_t>* epoch_;
   uint64_t seen_epoch_ = 0;
   const size_t capacity_;
+  const std::optional<FollowBase> links_;
   std::list<Slot> slots_;  // most recently used first
   std::unordered_map<std::string_view, std::list<Slot>::iterator> index_;  // keys lie in the slots
 };

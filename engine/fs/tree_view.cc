@@ -161,7 +161,26 @@ absl::StatusOr<DirectoryPtr> TreeView::OpenPlace(Driver* driver, const Place& pl
   RelPath below = member.name.empty() ? RelPath() : RelPath().Child(member.name);
   if (!place.rest.is_root()) below = below.is_root() ? place.rest : *RelPath::Parse(below.text() + "/" + place.rest.text());
   // Also for the base itself: the caller gets a description with a position of its own.
-  return OpenBeneath(driver, *base, below, access);
+  absl::StatusOr<DirectoryPtr> opened = OpenBeneath(driver, *base, below, access);
+  if (opened.ok() || !options_.follow.any() || !IsLinkInTheWay(opened.status())) return opened;
+  US_ASSIGN_OR_RETURN(const FollowBase follow, FollowBaseOf(driver, place));
+  return OpenFollowedDirectory(driver, follow, access);
+}
+
+absl::StatusOr<FollowBase> TreeView::FollowBaseOf(Driver* driver, const Place& place) const {
+  const Member& member = members_[place.member];
+  US_ASSIGN_OR_RETURN(const FollowBase base, FollowBaseOf(driver, member.base));
+  return base.Below(member.name).Below(place.rest.text());
+}
+
+absl::StatusOr<FollowBase> TreeView::FollowBaseOf(Driver* driver, uint32_t number) const {
+  if (options_.root == nullptr) {
+    FollowBase base;
+    US_ASSIGN_OR_RETURN(base.directory, OpenBase(driver, number));
+    return base;
+  }
+  std::lock_guard lock(mutex_);
+  return options_.root_base.Below(bases_[number].path);
 }
 
 std::string TreeView::NameOf(size_t member) const {

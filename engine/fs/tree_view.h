@@ -4,7 +4,7 @@
 // lies between the top and a member's path and is no member itself is a directory that only leads there.
 //
 // Confinement: a base is opened once, as its path says (host paths: links in it are followed; below a root: none). What lies below an
-// object is resolved beneath it, following nothing. Of many bases only some stay open; one that is opened again must be the same directory.
+// object is resolved beneath it, following nothing but with `follow`. Of many bases only some stay open; one that is opened again must be the same directory.
 //
 // Memory: some 120 bytes a member and its names. Thread rule: any thread; calls take the driver of their shard.
 // Use:  auto view = std::make_shared<const TreeView>(std::move(members), TreeViewOptions{});
@@ -19,8 +19,10 @@
 
 #include "absl/status/statusor.h"
 #include "engine/base/entry.h"
+#include "engine/base/link_rules.h"
 #include "engine/base/rel_path.h"
 #include "engine/fs/directory.h"
+#include "engine/fs/link_follower.h"
 
 namespace uringsync {
 
@@ -42,6 +44,9 @@ struct TreeViewOptions {
   // the way are looked at, too, and nothing is wrong where something is missing.
   bool mirror = false;
   size_t open_bases = 64;   // kept open
+  // Links below members that are followed. With a `root`, `root_base` is that directory, and the border, as they see it.
+  LinkFollowing follow;
+  FollowBase root_base;
 };
 
 class TreeView {
@@ -72,6 +77,11 @@ class TreeView {
   absl::StatusOr<DirectoryPtr> OpenParent(Driver* driver, const Place& place, std::string* name) const;
   // The place itself as a directory. Errors as OpenBeneath; ESTALE where a base is another directory by now.
   absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const Place& place, DirectoryAccess access) const;
+  // From where what a link at the place, or on the way to it, leads to is found, in a view that follows links.
+  absl::StatusOr<FollowBase> FollowBaseOf(Driver* driver, const Place& place) const;
+  // The same for a base: what is in the directory.
+  absl::StatusOr<FollowBase> FollowBaseOf(Driver* driver, uint32_t base) const;
+  const LinkFollowing& follow() const { return options_.follow; }
   absl::StatusOr<DirectoryPtr> OpenBase(Driver* driver, uint32_t base) const;
   // How messages call the member's object: the path as the user gave it.
   std::string NameOf(size_t member) const;

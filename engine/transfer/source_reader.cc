@@ -1,5 +1,7 @@
 #include "engine/transfer/source_reader.h"
 
+#include <sys/stat.h>
+
 #include <fcntl.h>
 
 #include <algorithm>
@@ -56,7 +58,7 @@ bool MayHaveHoles(const struct statx& stat) {
 SourceReader::SourceReader(Driver* driver, BufferPool* buffers, DirectoryPtr root, SourceReaderOptions options)
     : driver_(driver),
       buffers_(buffers),
-      directories_(driver, std::move(root), nullptr, options.directories),
+      directories_(driver, std::move(root), nullptr, options.directories, options.links),
       xattrs_(driver),
       options_(std::move(options)) {}
 
@@ -67,7 +69,9 @@ void SourceReader::Forget(const std::string& path) {
 absl::StatusOr<SourceReader::Located> SourceReader::Locate(const FileRequest& request) {
   if (options_.view != nullptr) return LocateInView(request);
   US_ASSIGN_OR_RETURN(DirectoryPtr parent, directories_.Get(request.path.Parent()));
-  return Located{std::move(parent), std::string(request.path.name())};
+  Located located{std::move(parent), std::string(request.path.name()), std::nullopt};
+  if (options_.links) located.links = options_.links->Below(request.path.text());
+  return located;
 }
 
 absl::StatusOr<DirectoryPtr> SourceReader::ParentInView(const TreeView::Place& place, std::string* name) {
@@ -93,10 +97,15 @@ absl::StatusOr<SourceReader::Located> SourceReader::LocateInView(const FileReque
       continue;
     }
     located.directory = *std::move(parent);
+    if (options_.view->follow().any()) {
+      US_ASSIGN_OR_RETURN(located.links, options_.view->FollowBaseOf(driver_, place));
+    }
     if (places.size() == 1) return located;
     struct statx stat {};
     Entry entry;
-    const bool there = StatAt(driver_, located.directory->fd(), located.name.c_str(), &stat).ok() && EntryFromStatx(stat, false, &entry);
+    const absl::Status looked = located.links ? StatThroughLink(driver_, located.place(), &stat)
+                                              : StatAt(driver_, located.directory->fd(), located.name.c_str(), &stat);
+    const bool there = looked.ok() && EntryFromStatx(stat, false, &entry);
     if (there && entry.id == request.file) return located;
     if (there && !first.ok()) first = std::move(located);
   }
@@ -121,6 +130,12 @@ bool SourceReader::CheckIdentity(Work* work) {
   return false;
 }
 
+absl::StatusOr<SourceFile> SourceReader::OpenLocated(const Located& located) {
+  absl::StatusOr<SourceFile> opened = OpenSourceFile(driver_, located.directory->fd(), located.name.c_str());
+  if (opened.ok() || !located.links || StatusErrno(opened.status()) != ELOOP) return opened;
+  return OpenFollowedFile(driver_, located.place());
+}
+
 bool SourceReader::OpenFor(Work* work) {
   const FileRequest& request = *work->request;
   const std::string& path = request.path.text();
@@ -139,8 +154,7 @@ bool SourceReader::OpenFor(Work* work) {
     Forget(path);
   }
   absl::StatusOr<Located> located = Locate(request);
-  absl::StatusOr<SourceFile> opened =
-      located.ok() ? OpenSourceFile(driver_, located->directory->fd(), located->name.c_str()) : located.status();
+  absl::StatusOr<SourceFile> opened = located.ok() ? OpenLocated(*located) : located.status();
   if (!opened.ok()) {
     int error = StatusErrno(opened.status());
     // A directory that was renamed and made anew is found again by a fresh look.
@@ -180,6 +194,14 @@ Task<bool> SourceReader::Patiently(Work* work, bool (SourceReader::*step)(Work*)
   co_return done;
 }
 
+absl::Status SourceReader::LookAt(const Located& located, Work* work, UniqueFd* referent) {
+  US_RETURN_IF_ERROR(StatAt(driver_, located.directory->fd(), located.name.c_str(), &work->before));
+  const bool follows = located.links && S_ISLNK(work->before.stx_mode) && work->request->type != FileType::kSymlink;
+  if (!follows) return absl::OkStatus();
+  US_ASSIGN_OR_RETURN(*referent, PinFollowed(driver_, located.place(), &work->before));
+  return absl::OkStatus();
+}
+
 // The attributes of an object of any type, by name where it is no open file.
 bool SourceReader::ReadAttributes(Work* work) {
   const FileRequest& request = *work->request;
@@ -191,14 +213,16 @@ bool SourceReader::ReadAttributes(Work* work) {
     list = xattrs_.Read(ObjectHandle::At(directories_.root()->fd(), "."), options_.selection);
   } else {
     absl::StatusOr<Located> located = Locate(request);
-    absl::Status found =
-        located.ok() ? StatAt(driver_, located->directory->fd(), located->name.c_str(), &work->before) : located.status();
+    UniqueFd referent;
+    const absl::Status found = located.ok() ? LookAt(*located, work, &referent) : located.status();
     if (!found.ok()) {
       EndWithError(&work->next, found, "stat");
       return false;
     }
     if (!CheckIdentity(work)) return false;
-    list = xattrs_.Read(ObjectHandle::At(located->directory->fd(), located->name.c_str()), options_.selection);
+    const ObjectHandle object = referent.valid() ? ObjectHandle::Pinned(referent.get())
+                                                 : ObjectHandle::At(located->directory->fd(), located->name.c_str());
+    list = xattrs_.Read(object, options_.selection);
   }
   if (!list.ok()) {
     EndWithError(&work->next, list.status(), "getxattr");

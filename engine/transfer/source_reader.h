@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -22,6 +23,7 @@
 #include "engine/fs/direct_io.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/file.h"
+#include "engine/fs/link_follower.h"
 #include "engine/fs/page_cache.h"
 #include "engine/fs/tree_view.h"
 #include "engine/fs/xattrs.h"
@@ -52,6 +54,8 @@ struct SourceReaderOptions {
   DirectIo* direct_io = nullptr;
   // Not null: paths of requests are the view's; `root` is not asked.
   std::shared_ptr<const TreeView> view;
+  // Requests may be about what a symlink leads to. Without a view: where the root is for that.
+  std::optional<FollowBase> links;
   bool background = false;  // reads with the idle class of I/O
   bool generated = false;  // nothing is opened: contents are made up, to measure the way (generated_content.h)
 };
@@ -97,6 +101,8 @@ class SourceReader {
   struct Located {
     DirectoryPtr directory;
     std::string name;
+    std::optional<FollowBase> links;  // of the object, where what it leads to may be asked for
+    LinkPlace place() const { return {directory->fd(), name.c_str(), *links}; }
   };
   // In a view the place whose object is the one asked for, else the first one that is there.
   absl::StatusOr<Located> Locate(const FileRequest& request);
@@ -110,6 +116,9 @@ class SourceReader {
   // Fill work->file and ->before, or work->next with the item that ends the request; false then.
   bool OpenFor(Work* work);
   bool ReadAttributes(Work* work);
+  // Fills work->before; a link that stands for what it leads to is pinned in `referent`.
+  absl::Status LookAt(const Located& located, Work* work, UniqueFd* referent);
+  absl::StatusOr<SourceFile> OpenLocated(const Located& located);
   bool CheckIdentity(Work* work);
   // Marks work->next as the last item; turns it into kChanged when the file moved since `before`. True when all is
   // well.

@@ -9,12 +9,24 @@
 namespace uringsync {
 namespace {
 
-Task<void> AddOne(Shard* shard, int dirfd, Entry* entry, CancelToken cancel) {
-  absl::StatusOr<SourceFile> file = OpenSourceFile(shard->driver(), dirfd, entry->name.c_str());
+// The directory whose entries are digested.
+struct Place {
+  int dirfd;
+  const FollowBase* links;
+};
+
+absl::StatusOr<SourceFile> Open(Driver* driver, const Place& place, const std::string& name) {
+  absl::StatusOr<SourceFile> file = OpenSourceFile(driver, place.dirfd, name.c_str());
+  if (file.ok() || place.links == nullptr || !IsLinkInTheWay(file.status())) return file;
+  return OpenFollowedFile(driver, {place.dirfd, name.c_str(), place.links->Below(name)});
+}
+
+Task<void> AddOne(Shard* shard, Place place, Entry* entry, CancelToken cancel) {
+  absl::StatusOr<SourceFile> file = Open(shard->driver(), place, entry->name);
   for (int tries = 1; IsOutOfDescriptors(StatusErrno(file.status())) && tries <= kMaxDescriptorTries; ++tries) {
     if (cancel.cancelled()) co_return;
     co_await AwaitDescriptor(shard->driver());
-    file = OpenSourceFile(shard->driver(), dirfd, entry->name.c_str());
+    file = Open(shard->driver(), place, entry->name);
   }
   if (!file.ok()) co_return;
   if (CompareIdentity(IdentityOf(*entry), file->stat) != IdentityMatch::kSame) co_return;
@@ -29,20 +41,20 @@ Task<void> AddOne(Shard* shard, int dirfd, Entry* entry, CancelToken cancel) {
 }
 
 // Takes entries one by one off the shared cursor; all workers run on one shard.
-Task<void> Worker(Shard* shard, int dirfd, std::vector<Entry>* entries, size_t* next, CancelToken cancel) {
+Task<void> Worker(Shard* shard, Place place, std::vector<Entry>* entries, size_t* next, CancelToken cancel) {
   while (*next < entries->size() && !cancel.cancelled()) {
     Entry& entry = (*entries)[(*next)++];
     if (entry.type != FileType::kRegular || entry.error != 0) continue;
-    co_await AddOne(shard, dirfd, &entry, cancel);
+    co_await AddOne(shard, place, &entry, cancel);
   }
 }
 
 }  // namespace
 
-Task<void> AddContentDigests(Shard* shard, int dirfd, std::vector<Entry>* entries, CancelToken cancel) {
+Task<void> AddContentDigests(Shard* shard, int dirfd, std::vector<Entry>* entries, CancelToken cancel, const FollowBase* links) {
   size_t next = 0;
   Scope scope;
-  for (size_t i = 0; i < kHashFanOut; ++i) scope.Spawn(Worker(shard, dirfd, entries, &next, cancel));
+  for (size_t i = 0; i < kHashFanOut; ++i) scope.Spawn(Worker(shard, Place{dirfd, links}, entries, &next, cancel));
   co_await scope.Join();
 }
 

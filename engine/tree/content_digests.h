@@ -8,6 +8,7 @@
 #include "engine/base/entry.h"
 #include "engine/coro/cancel.h"
 #include "engine/coro/task.h"
+#include "engine/fs/link_follower.h"
 #include "engine/ring/runtime.h"
 
 namespace uringsync {
@@ -18,6 +19,7 @@ constexpr size_t kHashFanOut = 4;
 // Sets content_digest of every regular file in `entries` whose contents can be read and are still those that the entry describes; a
 // file that may not be read, vanished or changed stays without a digest, which equals nothing. A read error (EIO) is
 // Entry::error. `dirfd` and `entries` must stay until the task has ended.
-Task<void> AddContentDigests(Shard* shard, int dirfd, std::vector<Entry>* entries, CancelToken cancel);
+// `links`, where it is not null, is the directory's place: entries may then be of what links in it lead to.
+Task<void> AddContentDigests(Shard* shard, int dirfd, std::vector<Entry>* entries, CancelToken cancel, const FollowBase* links = nullptr);
 
 }  // namespace uringsync

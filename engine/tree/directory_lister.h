@@ -38,6 +38,8 @@ class DirectoryLister {
   // Reads all names and the directory's own entry. An error carries errno where the directory cannot be read; `self` is filled as far
   // as it is known. `directory` must stay until the last Next.
   absl::Status Begin(const Directory& directory, Entry* self);
+  // Before Begin: of the directory that comes.
+  void FollowLinks(std::optional<ScanLinks> links) { reader_.FollowLinks(std::move(links)); }
   // Replaces `entries` by up to `limit` further ones, in the order of their names; false (and none) after the last.
   absl::StatusOr<bool> Next(size_t limit, std::vector<Entry>* entries);
   // Of the directory begun last: it holds temporaries (which are not shown).

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -139,10 +140,56 @@ bool EntryReader::Read(int dirfd, const char* name, size_t name_length, uint8_t 
     const int error = ReadTarget(dirfd, name, entry);
     if (error == ENOENT) return false;
     entry->error = error;
+    if (links_ && error == 0 && Follow(dirfd, name, entry)) return true;
   }
   if (!(entry->mtime < settled_before_)) entry->unsettled = Unsettled(*entry);
   if (file_system_has_xattrs_ || entry->id.device != device_) ReadAttributes(ObjectHandle::At(dirfd, name), entry);
   return entry->error != ENOENT;
+}
+
+bool EntryReader::Follows(const Entry& link) const {
+  const LinkFollowing& which = links_->which;
+  return which.all || (which.unsafe && IsUnsafeLink(link.symlink_target, links_->depth));
+}
+
+bool EntryReader::Follow(int dirfd, const char* name, Entry* entry) {
+  const bool must = Follows(*entry);
+  if (!must && !links_->which.directories) return false;
+  struct statx stat;
+  const absl::StatusOr<UniqueFd> pinned = PinFollowed(xattrs_.driver(), {dirfd, name, links_->base.Below(name)}, &stat);
+  Entry referent;
+  const bool known = pinned.ok() && EntryFromStatx(stat, selection_.atime, &referent);
+  if (!must && (!known || referent.type != FileType::kDirectory)) return false;
+  if (!known) {
+    entry->error = pinned.ok() ? EINVAL : StatusErrno(pinned.status());
+    return true;
+  }
+  if (links_->stay_links) {
+    entry->directory_link = true;
+    return false;
+  }
+  referent.name = std::move(entry->name);
+  *entry = std::move(referent);
+  if (!(entry->mtime < settled_before_)) entry->unsettled = Unsettled(*entry);
+  ReadAttributes(ObjectHandle::Pinned(pinned->get()), entry);
+  return true;
+}
+
+std::optional<bool> EntryReader::IsDirectory(int dirfd, const char* name, uint8_t type) {
+  const bool may_be_followed = links_ && !links_->stay_links && (type == DT_LNK || type == DT_UNKNOWN);
+  if (type != DT_UNKNOWN && !may_be_followed) return type == DT_DIR;
+  struct statx found;
+  if (sys::Statx(xattrs_.driver(), dirfd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) != 0) return false;
+  if (!S_ISLNK(found.stx_mode) || !may_be_followed) return S_ISDIR(found.stx_mode);
+  Entry link;
+  link.name = name;
+  link.type = FileType::kSymlink;
+  if (ReadTarget(dirfd, name, &link) != 0) return false;
+  const bool must = Follows(link);
+  if (!must && !links_->which.directories) return false;
+  const absl::Status pinned = PinFollowed(xattrs_.driver(), {dirfd, name, links_->base.Below(name)}, &found).status();
+  if (pinned.ok()) return S_ISDIR(found.stx_mode);
+  return must ? std::nullopt : std::optional(false);
 }
 
 // A file system stamps times from a clock that moves in ticks, and some keep whole (FAT: even) seconds only.

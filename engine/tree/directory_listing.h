@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,8 +15,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/base/entry.h"
+#include "engine/base/link_rules.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/external_sorter.h"
+#include "engine/fs/link_follower.h"
 #include "engine/fs/xattrs.h"
 #include "engine/ring/driver.h"
 
@@ -68,6 +71,17 @@ class SortedNames {
   uint64_t count_ = 0;
 };
 
+// The symlinks of a directory that are followed, and where it is.
+struct ScanLinks {
+  LinkFollowing which;
+  FollowBase base;        // of paths below the directory
+  size_t depth = 0;       // components of the directory's path in the transfer: what is unsafe depends on it
+  // A destination's: a link to a directory stays one in the manifest, with Entry::directory_link, and its listing comes too.
+  bool stay_links = false;
+  // Of the directory at `path`.
+  ScanLinks Below(const RelPath& path) const { return {which, base.Below(path.text()), depth + path.depth(), stay_links}; }
+};
+
 // Looks at objects: statx, link target, digests of attributes.
 class EntryReader {
  public:
@@ -76,6 +90,11 @@ class EntryReader {
 
   // Fills `entry` (name included). False: the object vanished. Other failures are entry->error, with the type that getdents told.
   bool Read(int dirfd, const char* name, size_t name_length, uint8_t type, Entry* entry);
+  // For what is read from now on; nullopt: links stay links.
+  void FollowLinks(std::optional<ScanLinks> links) { links_ = std::move(links); }
+  // Whether the rules of names take the object for a directory: it is one, or a link that is followed to one. nullopt: nobody can tell, for
+  // it would be followed and leads nowhere. `type`: DT_*.
+  std::optional<bool> IsDirectory(int dirfd, const char* name, uint8_t type);
   // The directory behind `fd` (which may be O_PATH) as its own entry, and its statx. The objects read next are taken to lie in it:
   // where its file system keeps no attributes they are not asked for any.
   void ReadDirectory(const Directory& directory, struct statx* stat, Entry* entry);
@@ -84,10 +103,14 @@ class EntryReader {
   int ReadTarget(int dirfd, const char* name, Entry* entry);
   void ReadAttributes(ObjectHandle object, Entry* entry);
   bool Unsettled(const Entry& entry) const;
+  // Puts what a symlink leads to in its place, or the error of that, where it is to be followed; false: it stays.
+  bool Follow(int dirfd, const char* name, Entry* entry);
+  bool Follows(const Entry& link) const;
 
   XattrAccess xattrs_;
   const MetadataSelection& selection_;
   const bool reads_xattrs_;
+  std::optional<ScanLinks> links_;
   bool file_system_has_xattrs_ = true;
   uint64_t device_ = 0;  // of the directory
   // The clock when the directory was opened, less a tick, and less the coarsest tick of a file system.

@@ -17,8 +17,12 @@ absl::Status ManifestScanner::Impl::Open(Job* job, EntryReader* reader, struct s
   Driver* driver = job->shard->driver();
   job->self.name = job->node->path->name();
   job->self.type = FileType::kDirectory;
-  US_ASSIGN_OR_RETURN(job->directory,
-                      directories_.Open(driver, job->node->path, DirectoryAccess::kReadIfPermitted));
+  absl::StatusOr<DirectoryPtr> opened = OpenNode(driver, job->node->path);
+  // Nothing is known of it, not even its mode.
+  if (!opened.ok()) job->self.error = StatusErrno(opened.status());
+  US_RETURN_IF_ERROR(opened.status());
+  job->directory = *std::move(opened);
+  if (options_.links) reader->FollowLinks(options_.links->Below(job->node->path->path()));
   reader->ReadDirectory(*job->directory, stat, &job->self);
   if (job->node->path->depth() == 0) root_device_.store(job->self.id.device);
   if (!job->directory->readable()) return ErrnoStatus(EACCES, "open directory");
@@ -26,6 +30,13 @@ absl::Status ManifestScanner::Impl::Open(Job* job, EntryReader* reader, struct s
   // Somebody mounted here since the parent was listed.
   if (options_.one_file_system && job->self.id.device != root_device_.load()) return ErrnoStatus(EXDEV, "open directory");
   return options_.filter.rules != nullptr ? EnterFilter(job) : absl::OkStatus();
+}
+
+absl::StatusOr<DirectoryPtr> ManifestScanner::Impl::OpenNode(Driver* driver, const PathNodePtr& node) {
+  constexpr DirectoryAccess kAccess = DirectoryAccess::kReadIfPermitted;
+  absl::StatusOr<DirectoryPtr> opened = directories_.Open(driver, node, kAccess);
+  if (opened.ok() || !options_.links || !IsLinkInTheWay(opened.status())) return opened;
+  return OpenFollowedDirectory(driver, options_.links->base.Below(node->path().text()), kAccess);
 }
 
 absl::Status ManifestScanner::Impl::EnterFilter(Job* job) {
@@ -40,16 +51,11 @@ absl::Status ManifestScanner::Impl::EnterFilter(Job* job) {
   return absl::OkStatus();
 }
 
-bool ManifestScanner::Impl::LeftOut(Job* job, const DirectoryItem& item) {
+bool ManifestScanner::Impl::LeftOut(Job* job, EntryReader* reader, const DirectoryItem& item) {
   if (!job->filter) return false;
-  bool directory = item.type == DT_DIR;
-  if (item.type == DT_UNKNOWN) {
-    struct statx found;
-    const std::string name(item.name);
-    directory = sys::Statx(job->shard->driver(), job->directory->fd(), name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
-                S_ISDIR(found.stx_mode);
-  }
-  return job->filter->LeavesOut(item.name, directory);
+  const std::optional<bool> directory = reader->IsDirectory(job->directory->fd(), item.name.data(), item.type);
+  if (directory) return job->filter->LeavesOut(item.name, *directory);
+  return job->filter->LeavesOut(item.name, false) || job->filter->LeavesOut(item.name, true);
 }
 
 bool ManifestScanner::Impl::Hidden(Job* job, const DirectoryItem& item, const struct statx& stat,
@@ -70,9 +76,9 @@ bool ManifestScanner::Impl::Hidden(Job* job, const DirectoryItem& item, const st
   return directory && IsMountRoot(driver, job->directory->fd(), stat);
 }
 
-absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, DirectoryReader* reader, const struct statx& stat,
-                                                              SortedNames* names) {
+absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, Tools* tools, const struct statx& stat, SortedNames* names) {
   Driver* driver = job->shard->driver();
+  DirectoryReader* const reader = &tools->names;
   reader->Restart(job->directory->fd());
   DirectoryItem item;
   std::vector<std::string> strays;  // removed after the reading: a file system may skip entries otherwise
@@ -80,7 +86,7 @@ absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, DirectoryReader*
     const int more = reader->Next(&item);
     if (more < 0) return ErrnoStatus(-more, "getdents");
     if (more == 0) break;
-    if (Hidden(job, item, stat, &strays) || LeftOut(job, item)) continue;
+    if (Hidden(job, item, stat, &strays) || LeftOut(job, &tools->entries, item)) continue;
     // The spool's failure is the scan's, not this directory's.
     const absl::Status added = names->Add(item.name, item.type);
     if (!added.ok()) {
@@ -120,7 +126,7 @@ DirectoryBatch ManifestScanner::Impl::MakeBatch(Job* job) const {
 
 // Remembers a subdirectory that is to be scanned, or says in the entry why it is not.
 absl::Status ManifestScanner::Impl::NoteChild(Job* job, Entry* entry) {
-  if (entry->type != FileType::kDirectory || entry->error != 0) return absl::OkStatus();
+  if ((entry->type != FileType::kDirectory && !entry->directory_link) || entry->error != 0) return absl::OkStatus();
   if (options_.one_file_system && entry->id.device != root_device_.load()) {
     entry->not_entered = true;
     return absl::OkStatus();
@@ -153,7 +159,10 @@ Task<void> ManifestScanner::Impl::ReadChunk(Job* job, Tools* tools, std::vector<
       co_await Yield{};
     }
   }
-  if (options_.checksum) co_await AddContentDigests(job->shard, job->directory->fd(), entries, options_.cancel);
+  if (!options_.checksum) co_return;
+  std::optional<FollowBase> links;
+  if (options_.links) links = options_.links->base.Below(job->node->path->path().text());
+  co_await AddContentDigests(job->shard, job->directory->fd(), entries, options_.cancel, links ? &*links : nullptr);
 }
 
 // Hands a batch over: at once for the head (waiting for room), with the rest of the directory otherwise.
@@ -221,7 +230,7 @@ Task<void> ManifestScanner::Impl::ScanNodeOn(Job* job, Tools* tools) {
     co_return;
   }
   SortedNames names(job->shard->driver(), options_.spool_directory, options_.names_in_memory);
-  const absl::StatusOr<bool> read = ReadNames(job, &tools->names, stat, &names);
+  const absl::StatusOr<bool> read = ReadNames(job, tools, stat, &names);
   if (!read.ok()) {
     // Names of a listing that broke off are not shown: half a directory looks like deletions.
     FinishFailed(job, StatusErrno(read.status()) != 0 ? StatusErrno(read.status()) : EIO);

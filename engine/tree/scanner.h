@@ -3,6 +3,7 @@
 // Batches come depth-first, a directory before its subdirectories, siblings by name bytes (the order of DirectoryBatch). A huge
 // directory comes in several consecutive batches.
 //
+// Links that are followed show as what they lead to: so a tree with a loop ends where the kernel says ELOOP, which is after 40 links.
 // What shows: everything but temporaries of ours (IsStateName), the directory lost+found at a mount root, and what the filter leaves out. Errors: an object
 // that cannot be looked at has Entry::error; a directory that cannot be listed has DirectoryBatch::error, and its batch still
 // comes; its entries are then empty. No batch comes of a directory whose entry has an error or not_entered. Only a fault of the scan itself (no disk for its spool, cancelled) ends it.
@@ -27,6 +28,7 @@
 #include "engine/coro/task.h"
 #include "engine/fs/directory.h"
 #include "engine/ring/runtime.h"
+#include "engine/tree/directory_listing.h"
 #include "engine/tree/scan_filter.h"
 
 namespace uringsync {
@@ -38,6 +40,8 @@ struct ScanOptions {
   // Destination: remove temporaries whose session is not this one (the caller holds the subtree lock).
   std::optional<uint64_t> remove_strays_but;
   ScanFilter filter;
+  // Links that are followed; `base` and `depth` are those of the scan's root.
+  std::optional<ScanLinks> links;
   CancelToken cancel;
   std::string spool_directory;      // of the names of huge directories; empty: $TMPDIR, else /tmp
   size_t shards = 0;                // that scan; 0: all

@@ -145,10 +145,11 @@ class ManifestScanner::Impl {
   Task<void> Loop(Shard* shard);
   Task<void> ScanNodeOn(Job* job, Tools* tools);
   absl::Status Open(Job* job, EntryReader* reader, struct statx* stat);
+  absl::StatusOr<DirectoryPtr> OpenNode(Driver* driver, const PathNodePtr& node);
   // False: the directory is too large to be read ahead and was put back.
-  absl::StatusOr<bool> ReadNames(Job* job, DirectoryReader* reader, const struct statx& stat, SortedNames* names);
+  absl::StatusOr<bool> ReadNames(Job* job, Tools* tools, const struct statx& stat, SortedNames* names);
   absl::Status EnterFilter(Job* job);
-  bool LeftOut(Job* job, const DirectoryItem& item);
+  bool LeftOut(Job* job, EntryReader* reader, const DirectoryItem& item);
   bool Hidden(Job* job, const DirectoryItem& item, const struct statx& stat, std::vector<std::string>* strays);
   Task<void> ReadChunk(Job* job, Tools* tools, std::vector<Entry>* entries);
   absl::Status NoteChild(Job* job, Entry* entry);

@@ -150,8 +150,15 @@ absl::Status ViewScanner::Begin(Child child, RelPath path, const FilterScopePtr&
   ScanOptions options = options_;
   options.filter.path = nested_at_.text();
   options.filter.scope = scope;
+  US_ASSIGN_OR_RETURN(options.links, LinksOf(child.layers[0].place, nested_at_.depth()));
   nested_ = ManifestScanner::Start(runtime_, *std::move(directory), std::move(options));
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<ScanLinks>> ViewScanner::LinksOf(const TreeView::Place& place, size_t depth) const {
+  if (!view_->follow().any()) return std::nullopt;
+  US_ASSIGN_OR_RETURN(FollowBase base, view_->FollowBaseOf(Shard::Current()->driver(), place));
+  return ScanLinks{.which = view_->follow(), .base = std::move(base), .depth = depth, .stay_links = view_->mirror()};
 }
 
 void ViewScanner::EnterFilter() {
@@ -211,6 +218,8 @@ absl::Status ViewScanner::BeginListing(Child child, RelPath path, const FilterSc
           driver, DirectoryListerOptions{.selection = options_.selection,
                                          .remove_strays_but = std::nullopt,
                                          .spool_directory = options_.spool_directory});
+      US_ASSIGN_OR_RETURN(reading.links, LinksOf(reading.layer.place, listing_->path.depth()));
+      reading.lister->FollowLinks(reading.links);
       begun = reading.lister->Begin(*reading.directory, &reading.self);
     }
     // Only the whole run can stop for a full disk; a directory that cannot be read stops nobody.
@@ -270,6 +279,12 @@ void ViewScanner::LookAt(size_t number, Group* group) {
   }
   if (looked.ok() && !member.name.empty()) {
     found.entry = Entry();
+    if (view_->follow().any()) {
+      absl::StatusOr<FollowBase> base = view_->FollowBaseOf(driver, member.base);
+      if (base.ok()) found.links = *base;
+      reader_.FollowLinks(base.ok() ? std::optional(ScanLinks{view_->follow(), *std::move(base), member.at.Parent().depth(), view_->mirror()})
+                                    : std::nullopt);
+    }
     if (!reader_.Read(base_->fd(), member.name.c_str(), member.name.size(), 0, &found.entry)) looked = ErrnoStatus(ENOENT, "stat");
     if (looked.ok() && found.entry.error != 0) looked = ErrnoStatus(found.entry.error, "stat");
   }
@@ -311,6 +326,7 @@ absl::Status ViewScanner::TakeEntries(const std::string& name, Group* group) {
     found.layer.place.rest = reading.layer.place.rest.Child(name);
     found.directory = reading.directory;
     found.source_name = name;
+    if (reading.links) found.links = reading.links->base;
     group->found.push_back(std::move(found));
     US_RETURN_IF_ERROR(Fill(&reading).status());
   }
@@ -342,7 +358,7 @@ bool ViewScanner::Decide(Group* group, Entry* entry, Undigested* digest) {
   Found& first = group->found.front();
   *entry = std::move(first.entry);
   if (entry->type != FileType::kDirectory) {
-    *digest = {0, first.directory, first.source_name};
+    *digest = {0, first.directory, first.source_name, first.links};
     return true;
   }
   if (entry->error != 0) return true;
@@ -419,7 +435,8 @@ Task<void> ViewScanner::Digest(DirectoryBatch* batch) {
       files.push_back(batch->entries[undigested_[end].row]);
       files.back().name = undigested_[end].source_name;
     }
-    co_await AddContentDigests(Shard::Current(), directory->fd(), &files, options_.cancel);
+    const std::optional<FollowBase> links = undigested_[begin].links;
+    co_await AddContentDigests(Shard::Current(), directory->fd(), &files, options_.cancel, links ? &*links : nullptr);
     for (size_t i = begin; i < end; ++i) {
       Entry& entry = batch->entries[undigested_[i].row];
       entry.content_digest = files[i - begin].content_digest;

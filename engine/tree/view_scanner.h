@@ -57,6 +57,7 @@ class ViewScanner final : public ManifestProducer {
     Layer layer;
     DirectoryPtr directory;
     std::unique_ptr<DirectoryLister> lister;
+    std::optional<ScanLinks> links;
     Entry self;
     std::vector<Entry> chunk;
     size_t position = 0;
@@ -81,6 +82,7 @@ class ViewScanner final : public ManifestProducer {
     bool appears = false;
     DirectoryPtr directory;   // that holds it, and its name there
     std::string source_name;
+    std::optional<FollowBase> links;  // of the directory
   };
   // All that was found of one name, and the members below it.
   struct Group {
@@ -96,6 +98,7 @@ class ViewScanner final : public ManifestProducer {
     size_t row = 0;
     DirectoryPtr directory;
     std::string source_name;
+    std::optional<FollowBase> links;
   };
 
   absl::StatusOr<bool> Advance();
@@ -111,6 +114,8 @@ class ViewScanner final : public ManifestProducer {
   std::string NextName() const;
   void TakeMembers(const std::string& name, Group* group);
   void LookAt(size_t member, Group* group);
+  // Links below `place`, or nullopt where none are followed; `depth`: of its path in the view.
+  absl::StatusOr<std::optional<ScanLinks>> LinksOf(const TreeView::Place& place, size_t depth) const;
   absl::Status TakeEntries(const std::string& name, Group* group);
   // False: nothing of it is in the view.
   bool Decide(Group* group, Entry* entry, Undigested* digest);

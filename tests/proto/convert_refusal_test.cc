@@ -155,6 +155,7 @@ TEST(ConvertRefusalTest, AttributesOfAManifest) {
        {"error 0", [](M m) { ENTRIES->add_error_rows(0); ENTRIES->add_errors(0); }, "0 is no errno"},
        {"error 4096", [](M m) { ENTRIES->add_error_rows(0); ENTRIES->add_errors(4096); }, "4096 is no errno"},
        {"not entered", [](M m) { ENTRIES->add_not_entered_rows(0); }, "is no directory"},
+       {"directory link", [](M m) { ENTRIES->add_directory_link_rows(0); }, "is no symlink"},
        {"batch error", [](M m) { m->mutable_directory_batch()->set_error(70000); }, "DirectoryBatch.error"},
        {"no self", [](M m) { m->mutable_directory_batch()->clear_self(); }, "DirectoryBatch.self: missing"},
        {"self is a file", [](M m) { m->mutable_directory_batch()->mutable_self()->set_modes(0, 0100644); }, "where a directory belongs"}});
@@ -278,6 +279,7 @@ TEST(ConvertRefusalTest, OpenSession) {
        {"root bytes", [](M m) { OPEN->set_root("a\nb"); }, "control bytes in \"a\\012b\""},
        {"root length", [](M m) { OPEN->set_root(std::string(256, 'a')); }, "OpenSession.root"},
        {"path", [](M m) { OPEN->set_path("../x"); }, "OpenSession.path"},
+       {"links to follow", [](M m) { OPEN->set_follow_links(8); }, "OpenSession.follow_links: unknown bits 8"},
        {"selection", [](M m) { OPEN->clear_selection(); }, "OpenSession.selection: missing"},
        {"xattr name", [](M m) { AddName(OPEN->mutable_selection()->mutable_extra_xattrs(), ""); }, "selection.extra_xattrs[0]"},
        {"xattr names", [](M m) { for (int i = 0; i < 257; ++i) AddName(OPEN->mutable_selection()->mutable_extra_xattrs(), "a"); },

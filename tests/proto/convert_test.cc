@@ -63,6 +63,7 @@ void ExpectSame(const Entry& a, const Entry& b) {
   EXPECT_EQ(a.error, b.error);
   EXPECT_EQ(a.not_entered, b.not_entered);
   EXPECT_EQ(a.implied, b.implied);
+  EXPECT_EQ(a.directory_link, b.directory_link);
   EXPECT_EQ(a.protection, b.protection);
 }
 
@@ -134,7 +135,8 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   open.bytes_per_second = UINT64_MAX;
   open.jobs = 3;
   open.background = true;
-  open.in_place = open.remove_sources = true;
+  open.in_place = open.remove_sources = open.keep_directory_links = true;
+  open.follow_links = {.all = false, .unsafe = true, .directories = true};
   open.backup = BackupSettings{".old", TreePlace{"data", *RelPath::Parse("old/today")}};
   open.staging = {.keep_partial = true, .partial_directory = *RelPath::Parse(".partial/here"), .partial_climb = 2,
                   .append = AppendMode::kVerify, .temporaries = TreePlace{"", RelPath(), "/var/tmp"}, .delay_updates = true,
@@ -154,7 +156,8 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   EXPECT_EQ(decoded.basis_directories, open.basis_directories);
   EXPECT_EQ(decoded.backup, open.backup);
   EXPECT_EQ(decoded.staging, open.staging);
-  EXPECT_TRUE(decoded.in_place && decoded.remove_sources);
+  EXPECT_TRUE(decoded.in_place && decoded.remove_sources && decoded.keep_directory_links);
+  EXPECT_EQ(decoded.follow_links, open.follow_links);
   EXPECT_EQ(decoded.route.kind, open.route.kind);
   EXPECT_EQ(decoded.route.host, open.route.host);
   EXPECT_EQ(decoded.route.port, open.route.port);

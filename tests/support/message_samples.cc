@@ -62,6 +62,7 @@ Entry MessageSamples::EntryOfType(std::string name, FileType type) {
   entry.unsettled = Number(8) == 0;
   entry.pruned = type == FileType::kDirectory && Number(8) == 0;
   entry.protection = static_cast<Protection>(Number(3));
+  entry.directory_link = type == FileType::kSymlink && Number(8) == 0;
   entry.implied = type == FileType::kDirectory && Number(8) == 0;
   return entry;
 }
@@ -179,6 +180,8 @@ OpenSession MessageSamples::AnyOpenSession() {
     open.host_path = "../" + Name() + "/";
     for (SourceOperand& operand : open.operands) operand.base = "/srv//" + operand.base;
   }
+  open.follow_links = {.all = Coin(), .unsafe = Coin(), .directories = Coin()};
+  open.keep_directory_links = Coin();
   open.in_place = Coin();
   open.remove_sources = Coin();
   if (Coin()) open.backup = BackupSettings{"~", std::nullopt};

@@ -34,7 +34,7 @@ std::string OperationText(const Problem& problem) {
   if (problem.side == Side::kSource && (operation == "open" || operation == "openat" || operation == "openat2")) {
     return "send_files failed to open";
   }
-  if (operation == "opendir" || operation == "getdents64" || operation == "getdents") return "opendir";
+  if (operation == "list" || operation == "opendir" || operation == "getdents64" || operation == "getdents") return "opendir";
   if (operation == "stat" || operation == "statx" || operation == "fstatat") return "link_stat";
   if (operation == "readlink" || operation == "readlinkat") return "readlink_stat";
   return operation.empty() ? "copy" : operation;
@@ -44,6 +44,7 @@ std::string OperationText(const Problem& problem) {
 
 std::string ProblemText(const Problem& problem, std::string_view path) {
   if (problem.kind == ProblemKind::kVanished) return "file has vanished: \"" + std::string(path) + "\"";
+  if (problem.operation == kFollowOperation && problem.error == ENOENT) return "symlink has no referent: \"" + std::string(path) + "\"";
   const char* who = problem.side == Side::kSource        ? "[sender] "
                     : problem.side == Side::kDestination ? "[Receiver] "
                                                          : "";

@@ -43,6 +43,9 @@ struct Settings {
   bool inc_recursive = true;
   int one_file_system = 0;  // 2: mount points are left out themselves
   bool links = false;
+  bool copy_links = false;
+  bool copy_unsafe_links = false;
+  bool copy_dirlinks = false;
   bool devices = false;
   bool specials = false;
   bool checksum = false;

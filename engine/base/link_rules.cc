@@ -1,6 +1,4 @@
-#include "coordinator/core/link_safety.h"
-
-#include <cstdint>
+#include "engine/base/link_rules.h"
 
 namespace uringsync {
 

@@ -1,4 +1,4 @@
-#include "coordinator/core/link_safety.h"
+#include "engine/base/link_rules.h"
 
 #include <gtest/gtest.h>
 
