@@ -62,6 +62,14 @@ NameReply AnswerNames(const NameQuery& query) {
   return reply;
 }
 
+std::string HomeDirectory(const std::string& user) {
+  passwd entry{};
+  std::vector<char> buffer;
+  const bool found = user.empty() ? Find(&entry, &buffer, [](auto... rest) { return ::getpwuid_r(::geteuid(), rest...); })
+                                  : Find(&entry, &buffer, [&user](auto... rest) { return ::getpwnam_r(user.c_str(), rest...); });
+  return found && entry.pw_dir != nullptr ? entry.pw_dir : "";
+}
+
 std::string NameDomain() {
   std::ifstream boot("/proc/sys/kernel/random/boot_id");
   std::string text;

@@ -13,6 +13,9 @@ namespace uringsync {
 // Answers in the order of the query. What the name service cannot tell, for whatever reason, has no name or id.
 NameReply AnswerNames(const NameQuery& query);
 
+// Of `user`, or with "" of this process's own; empty where the name service knows none.
+std::string HomeDirectory(const std::string& user);
+
 // The same for all processes that ask the same name service: a digest of the kernel's boot, of the namespaces of mounts and users
 // and of the root directory. Empty when that cannot be told.
 std::string NameDomain();

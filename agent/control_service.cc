@@ -71,7 +71,9 @@ struct ControlServer::State {
 grpc::Status ControlServer::State::Serve(AgentStream* stream, const ControlPeer& peer) {
   absl::StatusOr<std::unique_ptr<SessionGate::Pass>> pass = SessionGate::Pass::Enter(&gate, stream);
   if (!pass.ok()) {
-    LogEvent(LogLevel::kWarn, "session refused", {{"who", peer.Describe()}, {"reason", std::string(pass.status().message())}});
+    // Nobody waits for what comes when the agent is on its way out.
+    const LogLevel level = absl::IsUnavailable(pass.status()) ? LogLevel::kInfo : LogLevel::kWarn;
+    LogEvent(level, "session refused", {{"who", peer.Describe()}, {"reason", std::string(pass.status().message())}});
     return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, std::string(pass.status().message()));
   }
   LogEvent(LogLevel::kDebug, "stream opened", {{"who", peer.Describe()}, {"address", peer.address}});

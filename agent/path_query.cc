@@ -6,10 +6,13 @@
 #include <string>
 #include <utility>
 
+#include "agent/path_expansion.h"
 #include "agent/roots.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
 #include "engine/coro/scope.h"
 #include "engine/fs/directory.h"
+#include "engine/fs/file.h"
 #include "engine/fs/host_path.h"
 #include "engine/fs/metadata.h"
 #include "engine/fs/syscalls.h"
@@ -57,6 +60,32 @@ PathInfo LookAtHostPath(Driver* driver, const std::string& path) {
   return info;
 }
 
+// As the working directory is called here; empty where that cannot be told.
+std::string WorkingDirectory(Driver* driver) {
+  std::string path(kMaxHostPathBytes, '\0');
+  const long n = sys::Readlinkat(driver, AT_FDCWD, "/proc/self/cwd", path.data(), path.size());
+  path.resize(n > 0 ? static_cast<size_t>(n) : 0);
+  return path;
+}
+
+// A piece of the file that holds a list of names.
+Task<absl::Status> ReadList(Driver* driver, const PathQuery query, PathReply* reply) {
+  const std::string what = "failed to open files-from file " + EscapeName(query.list_file);
+  // A pipe's end would be waited for.
+  const int opened = sys::Openat(driver, AT_FDCWD, query.list_file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  if (opened < 0) co_return ErrnoStatus(-opened, what);
+  const UniqueFd fd(opened);
+  struct statx stat {};
+  US_CO_RETURN_IF_ERROR(StatDescriptor(driver, fd.get(), &stat));
+  if (KindOf(stat) != PathKind::kFile) co_return absl::FailedPreconditionError(what + ": it is no regular file");
+  reply->list.resize(kMaxListBytes);
+  const absl::StatusOr<size_t> n = co_await ReadAtFull(driver, fd.get(), reply->list.data(), reply->list.size(), query.list_offset);
+  US_CO_RETURN_IF_ERROR(n.status());
+  reply->list.resize(*n);
+  reply->list_ends = *n < kMaxListBytes;
+  co_return absl::OkStatus();
+}
+
 PathInfo LookBelow(Driver* driver, const Directory& root, const RelPath& path) {
   PathInfo info;
   const absl::StatusOr<DirectoryPtr> parent = OpenBeneath(driver, root, path.Parent(), DirectoryAccess::kPath);
@@ -87,7 +116,13 @@ Task<absl::StatusOr<PathReply>> AnswerPathQuery(const AgentContext* context, Pat
     US_CO_ASSIGN_OR_RETURN(root, context->roots->Find(query.root));
   }
   PathReply reply;
-  for (const std::string& path : query.paths) {
+  if (root == nullptr) reply.directory = WorkingDirectory(driver);
+  if (query.expand) {
+    for (const std::string& pattern : query.paths) US_CO_RETURN_IF_ERROR(ExpandWildcards(driver, pattern, &reply.names));
+    for (std::string& name : reply.names) name = name.empty() ? "." : name;
+  }
+  if (!query.list_file.empty()) US_CO_RETURN_IF_ERROR(co_await ReadList(driver, query, &reply));
+  for (const std::string& path : query.expand ? reply.names : query.paths) {
     if (root == nullptr) {
       reply.paths.push_back(LookAtHostPath(driver, path));
     } else {

@@ -27,7 +27,7 @@ struct ShellSpec {
   int output = -1;           // its standard input
   std::vector<int> control;  // sockets, one for each control stream, which is opened when something comes; at most kMaxShellControls
 };
-constexpr size_t kMaxShellControls = 2 + kMaxBasisDirectories;
+constexpr size_t kMaxShellControls = 3 + kMaxBasisDirectories;  // questions, the two sessions of a run within one host, bases
 // "INPUT:OUTPUT:CONTROL[:CONTROL...]", numbers above 2. InvalidArgument shows the form.
 absl::StatusOr<ShellSpec> ParseShellSpec(std::string_view text);
 

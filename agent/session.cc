@@ -37,6 +37,7 @@ const std::vector<std::string>& Features() {
                                                     std::string(kBasisFeature),
                                                     std::string(kFiltersFeature),
                                                     std::string(kBackupFeature),
+                                                    std::string(kHostPlacesFeature),
                                                     std::string(kInPlaceFeature),
                                                     std::string(kRemoveSourcesFeature),
                                                     std::string(kStagingFeature),

@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "agent/path_expansion.h"
 #include "agent/path_query.h"
 #include "engine/base/errno_status.h"
 #include "engine/coro/scope.h"
@@ -60,6 +61,9 @@ Task<void> AnswerInto(const AgentContext* context, PathQuery query, absl::Status
 
 absl::Status Answer(const AgentContext& context, AgentStream* stream, PathQuery query) {
   absl::StatusOr<PathReply> reply;
+  if (query.expand && query.root.empty() && context.host_paths) {
+    for (std::string& path : query.paths) ExpandTilde(&path);
+  }
   BlockOn(&context.runtime->Next(), AnswerInto(&context, std::move(query), &reply));
   if (!reply.ok()) return Refuse(stream, ErrorKind::kSelection, reply.status());
   return stream->Send(*std::move(reply));

@@ -30,7 +30,7 @@ struct SessionRoot {
 // exists; in a dry run it stays missing.
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open);
 
-// The directory of a session that is only read, below a named root of this agent.
+// A directory beside the session's own, only read: below a named root of this agent, or by a host path where that is allowed.
 absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& context, const TreePlace& place);
 // The same of one that is written to: its root has to be writable.
 absl::StatusOr<DirectoryPtr> OpenWritablePlace(Driver* driver, const AgentContext& context, const TreePlace& place);

@@ -20,7 +20,7 @@
 
 namespace uringsync {
 
-// Control streams served at once: the two of a run within one host, one for each basis directory, and some for a peer that is left.
+// Control streams served at once: questions, the two of a run within one host, one for each basis directory, and some for a peer that is left.
 constexpr size_t kMaxShellSessions = 32;
 
 // Says the mux's greeting on standard output and reads the peer's from standard input; both are replaced by descriptors that nothing

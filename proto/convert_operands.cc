@@ -128,6 +128,9 @@ absl::Status EncodePathQuery(const PathQuery& query, v1::PathQuery* wire) {
   const Where where{"PathQuery", "paths"};
   wire->set_root(query.root);
   US_RETURN_IF_ERROR(EncodeList(where, query.paths, kMaxPathQuery, kMaxHostPathBytes, wire->mutable_paths()));
+  wire->set_expand(query.expand);
+  wire->set_list_file(query.list_file);
+  wire->set_list_offset(query.list_offset);
   return CheckBound(where, wire->paths().text().size(), kMaxOperandBytesPerMessage / 2, "bytes of paths");
 }
 
@@ -140,12 +143,20 @@ absl::StatusOr<PathQuery> DecodePathQuery(const v1::PathQuery& wire) {
     US_RETURN_IF_ERROR(query.root.empty() ? DecodeHostPath(where, row, query.paths[row]).status()
                                           : ParsePath(where, row, query.paths[row]).status());
   }
+  query.expand = wire.expand();
+  US_ASSIGN_OR_RETURN(query.list_file, DecodeHostPath({"PathQuery", "list_file"}, kNoRow, wire.list_file()));
+  query.list_offset = wire.list_offset();
+  if (!query.root.empty() && (query.expand || !query.list_file.empty())) return Bad(where, kNoRow, "patterns and lists are of host paths");
   return query;
 }
 
 absl::Status EncodePathReply(const PathReply& reply, v1::PathReply* wire) {
   const size_t rows = reply.paths.size();
-  US_RETURN_IF_ERROR(CheckBound({"PathReply", "kinds"}, rows, kMaxPathQuery, "paths"));
+  US_RETURN_IF_ERROR(CheckBound({"PathReply", "kinds"}, rows, kMaxPathReply, "paths"));
+  US_RETURN_IF_ERROR(EncodeList({"PathReply", "names"}, reply.names, kMaxPathReply, kMaxHostPathBytes, wire->mutable_names()));
+  wire->set_directory(reply.directory);
+  wire->set_list(reply.list);
+  wire->set_list_ends(reply.list_ends);
   for (size_t row = 0; row < rows; ++row) {
     wire->add_kinds(static_cast<uint32_t>(reply.paths[row].kind));
     if (reply.paths[row].has_parent) wire->add_parent_rows(static_cast<uint32_t>(row));
@@ -159,7 +170,7 @@ absl::Status EncodePathReply(const PathReply& reply, v1::PathReply* wire) {
 
 absl::StatusOr<PathReply> DecodePathReply(const v1::PathReply& wire) {
   const size_t rows = static_cast<size_t>(wire.kinds_size());
-  US_RETURN_IF_ERROR(CheckBound({"PathReply", "kinds"}, rows, kMaxPathQuery, "paths"));
+  US_RETURN_IF_ERROR(CheckBound({"PathReply", "kinds"}, rows, kMaxPathReply, "paths"));
   Column<uint32_t> targets;
   Column<uint32_t> errors;
   Column<uint64_t> devices;
@@ -181,6 +192,17 @@ absl::StatusOr<PathReply> DecodePathReply(const v1::PathReply& wire) {
     info.id = FileId{devices[row], inodes[row]};
   }
   for (const uint32_t row : wire.parent_rows()) reply.paths[row].has_parent = true;
+  const Where names{"PathReply", "names"};
+  US_ASSIGN_OR_RETURN(reply.names, DecodeList(names, wire.names(), kMaxPathReply, kMaxHostPathBytes, /*labels=*/false));
+  if (!reply.names.empty() && reply.names.size() != rows) return Bad(names, kNoRow, "not one for each path");
+  for (size_t row = 0; row < reply.names.size(); ++row) {
+    if (reply.names[row].empty()) return Bad(names, row, "empty");
+    US_RETURN_IF_ERROR(DecodeHostPath(names, row, reply.names[row]).status());
+  }
+  US_ASSIGN_OR_RETURN(reply.directory, DecodeHostPath({"PathReply", "directory"}, kNoRow, wire.directory()));
+  US_RETURN_IF_ERROR(CheckBound({"PathReply", "list"}, wire.list().size(), kMaxListBytes, "bytes"));
+  reply.list = wire.list();
+  reply.list_ends = wire.list_ends();
   return reply;
 }
 

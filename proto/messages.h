@@ -61,6 +61,8 @@ constexpr std::string_view kRemoveSourcesFeature = "remove-sources";
 constexpr std::string_view kInPlaceFeature = "in-place";
 // Of HelloReply: the agent knows StagingSettings.
 constexpr std::string_view kStagingFeature = "staging";
+// Of HelloReply: PathQuery::expand and list_file; host paths in TreePlaces.
+constexpr std::string_view kHostPlacesFeature = "host-places";
 // Of HelloReply: the agent keeps backups.
 constexpr std::string_view kBackupFeature = "backups";
 // Of HelloReply: the agent answers NameQuery, and tells its name_domain.
@@ -229,8 +231,13 @@ struct OperandBatch {
 // What is at these paths, in this order? Before OpenSession. With an empty `root` host paths, as in OpenSession; else paths below
 // that root.
 struct PathQuery {
-  std::string root;
-  std::vector<std::string> paths;
+  std::string root = {};
+  std::vector<std::string> paths = {};
+  // The rest is for host paths and needs kHostPlacesFeature. Paths are patterns: "~" or "~USER" in front is a home directory; "*", "?" and "[...]"
+  // stand for what is there, with the names of each pattern sorted by bytes, and for themselves behind a '\' and where nothing matches.
+  bool expand = false;
+  std::string list_file = {};  // not empty: its bytes from list_offset on are asked for
+  uint64_t list_offset = 0;
 };
 constexpr size_t kMaxPathQuery = 4096;
 
@@ -391,8 +398,16 @@ struct PathInfo {
   friend bool operator==(const PathInfo&, const PathInfo&) = default;
 };
 struct PathReply {
-  std::vector<PathInfo> paths;  // of the query, in its order
+  std::vector<PathInfo> paths;     // of the query, in its order; where it has patterns, of what each stands for
+  std::vector<std::string> names;  // with patterns: the path of each row; else empty
+  std::string directory;           // where relative host paths begin, absolute; empty: not told
+  std::string list;                // bytes of list_file
+  bool list_ends = false;          // nothing comes after them
 };
+// Of one PathReply.
+constexpr size_t kMaxPathReply = 16384;
+constexpr size_t kMaxPathReplyBytes = size_t{2} << 20;  // of names
+constexpr size_t kMaxListBytes = size_t{1} << 20;
 
 // Answers to a NameQuery, in its order.
 struct NameReply {

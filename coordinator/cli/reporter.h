@@ -32,8 +32,9 @@ struct ReportFacts {
   std::string destination_path;
   std::string source_absolute;
   std::string destination_absolute;
-  std::string working_directory;
+  std::string working_directory;  // of the source's host, where that is known
   bool source_is_local = true;
+  bool source_by_path = true;  // operands begin with paths of the source's host
   bool destination_is_local = true;
   MetadataSelection selection;
   std::vector<SourceOperand> operands;  // of ursync; empty: the whole source

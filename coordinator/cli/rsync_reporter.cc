@@ -155,7 +155,7 @@ std::string RsyncReporter::SourcePath(const RelPath& path, const std::string& ro
     if (found != operand_at_.end()) {
       const SourceOperand& operand = facts_.operands[found->second];
       const std::string rest = above == path ? "" : path.text().substr(above.is_root() ? 0 : above.text().size() + 1);
-      return Joined(Joined(Joined(facts_.source_is_local ? "" : root, WithoutSlashes(operand.base)), operand.from.text()), rest);
+      return Joined(Joined(Joined(facts_.source_by_path ? "" : root, WithoutSlashes(operand.base)), operand.from.text()), rest);
     }
     if (above.is_root()) break;
   }
@@ -168,7 +168,10 @@ ItemFacts RsyncReporter::FactsOfItem(const Action& action, const Differences& di
   facts.code = ItemCode(action, differences, rules_);
   facts.name = ItemName(deletes ? action.path : ShownPath(action.path), action.wanted.type);
   facts.arrow = ItemArrow(action);
-  facts.long_name = deletes ? action.path.text() : SourcePath(action.path, facts_.source_path);
+  // As rsync: the receiver of a remote shell knows no more than the name in the transfer.
+  facts.long_name = deletes                                              ? action.path.text()
+                    : facts_.source_by_path && !facts_.source_is_local ? ShownPath(action.path).text()
+                                                                        : SourcePath(action.path, facts_.source_path);
   while (!facts.long_name.empty() && facts.long_name.front() == '/') facts.long_name.erase(0, 1);
   facts.operation = deletes ? kDeleted : facts_.source_is_local ? kSend : kReceive;
   if (action.wanted.content_digest) facts.digest = action.wanted.content_digest->Hex();
@@ -265,7 +268,7 @@ void RsyncReporter::OnProblem(const Problem& problem) {
   if (problem.side == Side::kDestination) path = Joined(WithoutSlashes(facts_.destination_absolute), path);
   if (problem.side == Side::kSource) {
     path = SourcePath(problem.path, facts_.source_absolute);
-    if (facts_.source_is_local && !path.starts_with('/')) path = Joined(facts_.working_directory, path);
+    if (facts_.source_by_path && !path.starts_with('/')) path = Joined(facts_.working_directory, path);
   }
   // rsync tells that as a message and as an error.
   const bool full = problem.operation == "rmdir" && problem.error == ENOTEMPTY;

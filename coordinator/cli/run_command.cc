@@ -4,7 +4,9 @@
 #include <chrono>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -29,12 +31,15 @@ constexpr std::chrono::milliseconds kSilentAgentGrace{500};
 
 // What messages call the path of an operand: as it is typed, without the host.
 std::string OperandPath(const Endpoint& endpoint) {
-  if (endpoint.is_local()) return endpoint.local().path;
-  return endpoint.is_shell() ? endpoint.shell().path : endpoint.Display();
+  if (endpoint.is_shell()) return endpoint.shell().path;
+  return endpoint.is_local() ? endpoint.local().path : endpoint.Display();
 }
 
-std::string AbsolutePath(const Endpoint& endpoint) {
+std::string AbsolutePath(const Endpoint& endpoint, const std::string& far_directory) {
   std::error_code error;
+  if (endpoint.is_shell() && !far_directory.empty()) {
+    return (std::filesystem::path(far_directory) / endpoint.shell().path).lexically_normal().string();
+  }
   if (!endpoint.is_local()) return endpoint.Display();
   const std::filesystem::path path = std::filesystem::absolute(endpoint.local().path, error).lexically_normal();
   return error ? endpoint.local().path : path.string();
@@ -42,6 +47,7 @@ std::string AbsolutePath(const Endpoint& endpoint) {
 
 // Some basis directory is there, as far as that can be seen from here.
 bool HasBasis(const RunOptions& options) {
+  if (options.has_basis) return *options.has_basis;
   const std::filesystem::path below = options.destination.is_local() ? options.destination.local().path : "";
   return std::any_of(options.basis_directories.begin(), options.basis_directories.end(), [&](const std::string& directory) {
     std::error_code error;
@@ -54,13 +60,14 @@ ReportFacts FactsOf(const RunOptions& options, const Program& program) {
   // rsync calls what comes from another host by its name in the transfer.
   if (options.source.is_local()) facts.source_path = OperandPath(options.source);
   facts.destination_path = OperandPath(options.destination);
-  facts.source_absolute = AbsolutePath(options.source);
-  facts.destination_absolute = AbsolutePath(options.destination);
+  facts.source_absolute = AbsolutePath(options.source, options.source_directory);
+  facts.destination_absolute = AbsolutePath(options.destination, options.destination_directory);
   facts.source_is_local = options.source.is_local();
+  facts.source_by_path = !options.source.is_agent();
   facts.destination_is_local = options.destination.is_local();
   facts.selection = options.request.selection;
   std::error_code unknown;
-  facts.working_directory = std::filesystem::current_path(unknown).string();
+  facts.working_directory = options.source.is_shell() ? options.source_directory : std::filesystem::current_path(unknown).string();
   facts.operands = options.request.operands;
   facts.utf8 = program.utf8;
   facts.has_basis = HasBasis(options);
@@ -76,7 +83,34 @@ ReportFacts FactsOf(const RunOptions& options, const Program& program) {
   return facts;
 }
 
-LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, RunReporter* reporter) {
+// The reporter of a run, which is made when it is known what the run is about. What its agents and shells have to say before is told at once.
+class LateReporter {
+ public:
+  explicit LateReporter(const Program& program) : program_(program) {}
+  RunReporter& Start(const RunOptions& options) {
+    std::unique_ptr<RunReporter> made = MakeReporter(FactsOf(options, program_), program_.console);
+    made->Start();
+    std::lock_guard lock(mutex_);
+    reporter_ = std::move(made);
+    return *reporter_;
+  }
+  // Any thread.
+  void Warn(std::string_view line) {
+    std::lock_guard lock(mutex_);
+    if (reporter_ != nullptr) {
+      reporter_->Warn(line);
+    } else {
+      program_.console->Error(std::string(line));
+    }
+  }
+
+ private:
+  const Program& program_;
+  std::mutex mutex_;
+  std::unique_ptr<RunReporter> reporter_;
+};
+
+LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, LateReporter* reporter) {
   LinkOptions link;
   const bool lists = options.output.rsync && options.output.rsync->list_only;
   link.writes = options.request.mode != SyncMode::kVerify && !lists;
@@ -84,8 +118,8 @@ LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, Run
   link.tls = options.tls;
   if (options.connect_timeout) link.connect_timeout = *options.connect_timeout;
   link.find_agent = [&program] { return FindAgentProgram(program.agent_override, program.self, program.search_path); };
-  link.operands = !options.request.operands.empty();
-  link.make_path = options.make_path;
+  link.operands = options.names_operands;
+  link.host_destination = options.host_destination;
   link.basis_directories = options.basis_directories;
   link.backup_directory = options.backup_directory;
   link.partial_directory = options.staging.partial_directory;
@@ -107,18 +141,25 @@ std::string DescribeError(const SyncOutcome& outcome, Links* links) {
 
 }  // namespace
 
-int RunCommand(RunOptions options, const Program& program) {
+int RunCommand(RunOptions options, const Program& program, const SettleRun& settle) {
   auto cancellation = std::make_shared<Cancellation>();
   Interrupts interrupts;
   interrupts.Watch([cancellation](int signal, int count) { cancellation->OnSignal(signal, count); });
-  std::unique_ptr<RunReporter> reporter = MakeReporter(FactsOf(options, program), program.console);
+  LateReporter late(program);
   if (options.output.rsync && options.output.rsync->outbuf != 0) program.console->SetBuffer(options.output.rsync->outbuf);
-  reporter->Start();
+  RunReporter* reporter = settle ? nullptr : &late.Start(options);
 
   SyncOutcome outcome;
   std::string error;
   absl::StatusOr<std::unique_ptr<Links>> links =
-      Links::Open(options.source, options.destination, LinkOptionsOf(options, program, reporter.get()));
+      Links::Open(options.source, options.destination, LinkOptionsOf(options, program, &late));
+  if (links.ok() && settle) {
+    if (const std::optional<OperandsEnd> end = settle(**links, options)) {
+      (*links)->Close(kAgentGrace);
+      return TellEnd(*end, program.console);
+    }
+  }
+  if (reporter == nullptr) reporter = &late.Start(options);
   absl::Status ready = links.ok() ? (*links)->Prepare(&options.request) : links.status();
   if (ready.ok()) {
     if (options.stop_at) {

@@ -3,12 +3,13 @@
 
 #include "coordinator/cli/options.h"
 #include "coordinator/cli/program.h"
+#include "coordinator/cli/ursync_operands.h"
 
 namespace uringsync {
 
 // Runs to the end and returns the exit code. The first SIGINT or SIGTERM ends the run in good order (temporaries
 // removed, exit 20), the next one ends the program at once. On the main thread, before any other thread of the program
-// was started.
-int RunCommand(RunOptions options, const Program& program);
+// was started. `settle`, if there is one, comes between the links and the run.
+int RunCommand(RunOptions options, const Program& program, const SettleRun& settle = {});
 
 }  // namespace uringsync

@@ -12,7 +12,6 @@
 #include "coordinator/cli/console.h"
 #include "coordinator/cli/fallback.h"
 #include "coordinator/cli/rsync/help.h"
-#include "coordinator/cli/rsync/messages.h"
 #include "coordinator/cli/rsync/option_effects.h"
 #include "coordinator/cli/rsync/parse.h"
 #include "coordinator/cli/rsync/run_options.h"
@@ -30,16 +29,12 @@ int Text(const std::string& text, const Program& program) {
   return program.console->Flush() ? 0 : static_cast<int>(ExitCode::kFileIo);
 }
 
-// "ursync: <text>" and the last line that says why the program ends.
-int Refuse(const std::string& text, int code, const Program& program) {
-  if (!text.empty()) program.console->Error("ursync: " + text);
-  program.console->Error(ExitLine("ursync", code));
-  return code;
-}
-
 bool NamesDaemon(std::string_view operand) {
   if (operand.substr(0, 8) == "rsync://") return true;
-  const size_t colon = operand.find(':');
+  // An IPv6 address in brackets has ':' of its own.
+  const size_t close = operand.find("]:");
+  const size_t host = operand.find('@') < close ? operand.find('@') + 1 : 0;
+  const size_t colon = operand.find(':', host < operand.size() && operand[host] == '[' && close < operand.find('/') ? close : 0);
   return colon != std::string_view::npos && colon < operand.find('/') && operand.substr(colon, 2) == "::";
 }
 
@@ -66,12 +61,12 @@ int UrsyncCommand(int argc, const char* const* argv, const Program& program) {
   if (auto* settings = std::get_if<Settings>(&parsed)) {
     if (settings->operands.empty()) {
       program.console->Error(HelpText(Command::kUrsync));
-      return Refuse("SRC is missing", static_cast<int>(ExitCode::kUsage), program);
+      return TellEnd({static_cast<int>(ExitCode::kUsage), "SRC is missing"}, program.console);
     }
-    std::variant<RunOptions, OperandsEnd> run = PrepareRun(std::move(*settings), program.console);
-    if (auto* options = std::get_if<RunOptions>(&run)) return RunCommand(std::move(*options), program);
+    std::variant<PreparedRun, OperandsEnd> run = PrepareRun(std::move(*settings), program.console);
+    if (auto* prepared = std::get_if<PreparedRun>(&run)) return RunCommand(std::move(prepared->run), program, prepared->settle);
     const OperandsEnd& end = std::get<OperandsEnd>(run);
-    if (!end.unsupported) return end.exit_code == 0 ? Text("", program) : Refuse(end.text, end.exit_code, program);
+    if (!end.unsupported) return TellEnd(end, program.console);
     parsed = GrammarError{end.text, end.exit_code, true};
   }
   const GrammarError& error = std::get<GrammarError>(parsed);
@@ -80,7 +75,7 @@ int UrsyncCommand(int argc, const char* const* argv, const Program& program) {
     const int failure = RunInstead(program.fallback, argc, argv, program);
     program.console->Error("ursync: " + EscapeName(program.fallback) + ": " + std::strerror(failure));
   }
-  return Refuse(error.text, error.exit_code, program);
+  return TellEnd({error.exit_code, error.text}, program.console);
 }
 
 }  // namespace uringsync

@@ -4,14 +4,18 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <memory>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "coordinator/cli/rsync/file_list.h"
 #include "coordinator/cli/rsync/item.h"
+#include "coordinator/cli/rsync/messages.h"
 #include "coordinator/core/operands.h"
 #include "coordinator/link/destination_path.h"
+#include "coordinator/link/host_places.h"
 #include "coordinator/link/link_error.h"
 #include "coordinator/link/local_path.h"
 #include "engine/base/errno_status.h"
@@ -28,58 +32,74 @@ constexpr char kNowhere[] = "/.uringsync-nowhere";
 OperandsEnd End(const absl::Status& status) {
   const bool plain = status.code() == absl::StatusCode::kInvalidArgument && LinkErrorKind(status) != ErrorKind::kUsage;
   const absl::Status told = plain ? LinkError(ErrorKind::kUsage, ToStd(status.message())) : status;
-  return {static_cast<int>(ExitCodeForSessionError(LinkErrorKind(told))), std::string(ToStd(told.message())), false};
+  return {static_cast<int>(LinkExitCode(told)), std::string(ToStd(told.message())), false};
 }
 
-std::string WorkingDirectory() {
-  std::error_code error;
-  return std::filesystem::current_path(error).string();
+std::string Absolute(const std::string& path, const std::string& working_directory) {
+  return (std::filesystem::path(working_directory) / path).lexically_normal().string();
 }
 
-std::string Absolute(const std::string& path) {
-  std::error_code error;
-  const std::filesystem::path absolute = std::filesystem::absolute(path, error).lexically_normal();
-  return error ? path : absolute.string();
-}
+std::string_view FarPart(std::string_view file) { return file.substr(file.find(':') + 1); }
 
 class Preparation {
  public:
   Preparation(Settings settings, Console* console) : settings_(std::move(settings)), console_(console) {}
-  std::variant<RunOptions, OperandsEnd> Run();
+  // `settles`: the run is for Settle to finish.
+  std::variant<RunOptions, OperandsEnd> Run(bool* settles);
+  std::optional<OperandsEnd> Settle(Links* links, RunOptions* run);
 
  private:
   bool Relative() const { return settings_.relative.value_or(settings_.files_from.has_value()); }
   // One directory's contents with all that is below: the whole session, as other commands have it.
   bool IsWhole() const;
+  OperandsEnd Nothing() const { return {sources_missing_ ? static_cast<int>(ExitCode::kPartial) : 0, "", false}; }
   absl::Status SplitOperands();
-  // Leaves local sources out that are missing, and directories that -r would be needed for, and tells of them.
-  void LookAtSources();
-  absl::StatusOr<std::vector<SourceOperand>> MakeOperands();
+  absl::Status TakeFarPaths();
+  // A list of names on another host is one of the run's.
+  absl::Status CheckList();
+  // nullopt: what it is about may be asked of a running agent.
+  std::optional<OperandsEnd> RefuseForAgents(const Endpoint& destination) const;
+  absl::StatusOr<PathReply> Look(Side side, const PathQuery& query) const;
+  // Leaves sources out that are missing, and directories that -r would be needed for, and tells of them.
+  absl::Status LookAtSources();
   struct Looked {
     PathKind kind = PathKind::kMissing;
     int error = 0;  // errno, ENOENT too
   };
-  // What the run takes the local object at `path` for; `contents`: what is in it is meant.
-  Looked LookAtSource(const std::string& path, bool contents) const;
+  // What the run takes the object at `path` of the source's host for; `contents`: what is in it is meant.
+  Looked Judge(const std::string& path, const PathInfo& found, bool contents) const;
+  absl::StatusOr<bool> IsLeftOut(const std::string& argument, const PathInfo& found);
   // Tells that a source cannot be looked at, unless it may be missing. `below`: the part of it that rsync looks for in a directory; where
   // that is missing, too, nothing is deleted.
-  void TellMissing(const std::string& path, int error, const std::string& below);
-  // The name of a list as it is to be taken: without a '/' behind what is no directory. nullopt: it is missing, and was told.
-  std::optional<std::string> LookAtListed(const std::string& name);
-  bool IsSingleObject(const std::vector<SourceOperand>& operands) const;
-  absl::Status ChooseLocalDestination(std::vector<SourceOperand>* operands);
+  absl::Status TellMissing(const std::string& path, int error, const std::string& below);
+  absl::StatusOr<std::vector<std::string>> ReadNames() const;
+  // The names of a list as they are to be taken: without a '/' behind what is no directory, and without what is missing, which is told.
+  absl::StatusOr<std::vector<std::string>> LookAtListed(const std::vector<std::string>& names);
+  // None: the whole directory (IsWhole), or nothing is left.
+  absl::StatusOr<std::vector<SourceOperand>> MakeOperands();
+  absl::StatusOr<bool> IsSingleObject(const std::vector<SourceOperand>& operands) const;
+  absl::Status ChooseDirectory(std::vector<SourceOperand>* operands);
+  // Some basis directory of the destination is there.
+  absl::StatusOr<bool> HasBasis() const;
   // In rsync's words: a line of its own, or the receiver's.
   OperandsEnd EndOfDestination(const absl::Status& status) const;
   absl::StatusOr<RunOptions> Assemble(std::vector<SourceOperand> operands);
 
   Settings settings_;
   Console* const console_;
+  Links* links_ = nullptr;  // none: everything is on this host
+  std::string software_;
   std::vector<std::string> sources_;
-  std::string destination_;
+  std::string destination_;  // the path, where the endpoint has one
   Endpoint source_;
+  Endpoint to_;
+  std::string source_directory_;
+  std::string destination_directory_;
+  bool far_list_ = false;
   bool sources_missing_ = false;
   bool sources_doubtful_ = false;  // what could not be looked at may be there
   bool make_path_ = false;
+  bool destination_is_there_ = true;
 };
 
 bool Preparation::IsWhole() const {
@@ -98,53 +118,144 @@ absl::Status Preparation::SplitOperands() {
   if (settings_.files_from && sources_.size() > 1) {
     return LinkError(ErrorKind::kUsage, "--files-from takes one source argument");
   }
+  if (settings_.list_only) destination_ = kNowhere;
   US_ASSIGN_OR_RETURN(source_, ParseEndpoint(sources_.front()));
+  US_ASSIGN_OR_RETURN(to_, ParseEndpoint(destination_));
+  if (to_.is_shell()) destination_ = to_.shell().path;
+  if (source_.is_shell()) return TakeFarPaths();
   for (const std::string& source : sources_) {
     US_ASSIGN_OR_RETURN(const Endpoint endpoint, ParseEndpoint(source));
+    if (source_.is_local() && endpoint.is_shell()) return LinkError(ErrorKind::kUsage, "Unexpected remote arg: " + EscapeName(source));
     if (endpoint.is_local() != source_.is_local()) return LinkError(ErrorKind::kUsage, "All source args must come from the same machine.");
   }
   return absl::OkStatus();
 }
 
-Preparation::Looked Preparation::LookAtSource(const std::string& path, bool contents) const {
-  const PathInfo found = LookAtPath(path);
+absl::Status Preparation::TakeFarPaths() {
+  const ShellEndpoint& first = source_.shell();
+  for (std::string& source : sources_) {
+    std::string path = source.substr(std::min<size_t>(source.size(), 1));
+    if (!source.starts_with(':')) {
+      US_ASSIGN_OR_RETURN(const Endpoint endpoint, ParseEndpoint(source));
+      if (endpoint.is_local()) {
+        return LinkError(ErrorKind::kUsage, "Unexpected local arg: " + EscapeName(source) +
+                                                "\nIf arg is a remote file/dir, prefix it with a colon (:).");
+      }
+      const bool same = endpoint.is_shell() && endpoint.shell().user == first.user && endpoint.shell().host == first.host;
+      if (!same) return LinkError(ErrorKind::kUsage, "All source args must come from the same machine.");
+      path = endpoint.shell().path;
+    }
+    source = path.empty() ? "." : path;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Preparation::CheckList() {
+  const std::string list = settings_.files_from.value_or("");
+  const size_t colon = list.find(':');
+  if (colon == std::string::npos || colon > list.find('/')) return absl::OkStatus();
+  if (!source_.is_shell() && !to_.is_shell()) {
+    return LinkError(ErrorKind::kUsage, "--files-from cannot be remote when the transfer is local");
+  }
+  const ShellEndpoint& host = source_.is_shell() ? source_.shell() : to_.shell();
+  const std::string login = (host.user.empty() ? "" : host.user + "@") + host.host;
+  if (colon > 0 && list.substr(0, colon) != login && list.substr(0, colon) != host.Login()) {
+    return LinkError(ErrorKind::kUsage, "--files-from hostname is not the same as the transfer hostname");
+  }
+  far_list_ = true;
+  return absl::OkStatus();
+}
+
+std::optional<OperandsEnd> Preparation::RefuseForAgents(const Endpoint& destination) const {
+  const auto refuse = [](const char* text) { return OperandsEnd{static_cast<int>(ExitCode::kUsage), text, true}; };
+  if (source_.is_agent() &&
+      (sources_.size() > 1 || Relative() || settings_.files_from || !(settings_.recursive || settings_.list_only))) {
+    return refuse("a source of a running agent is one directory, with -r: more than that is not supported: this version cannot do it");
+  }
+  if (destination.is_agent() && settings_.mkpath) {
+    return refuse("--mkpath is not supported where DST is of a running agent: this version cannot do it");
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<PathReply> Preparation::Look(Side side, const PathQuery& query) const {
+  if (links_ != nullptr) return links_->Look(side, query, software_);
+  PathReply reply;
+  for (const std::string& path : query.paths) reply.paths.push_back(LookAtPath(path));
+  std::error_code error;
+  reply.directory = std::filesystem::current_path(error).string();
+  return reply;
+}
+
+Preparation::Looked Preparation::Judge(const std::string& path, const PathInfo& found, bool contents) const {
   if (found.error != 0) return {found.kind, found.error};
   const bool followed = contents || settings_.copy_links || (settings_.copy_dirlinks && found.target == PathKind::kDirectory);
   if (found.kind != PathKind::kSymlink || !followed) return {found.kind, found.kind == PathKind::kMissing ? ENOENT : 0};
   std::error_code error;
-  if (found.target == PathKind::kMissing) static_cast<void>(std::filesystem::status(path, error));
   const bool lost = found.target == PathKind::kMissing;
+  if (lost && source_.is_local()) static_cast<void>(std::filesystem::status(path, error));
   return {found.target, !lost ? 0 : error ? error.value() : ENOENT};
 }
 
-void Preparation::TellMissing(const std::string& path, int error, const std::string& below) {
-  if (error == ENOENT && settings_.ignore_missing_args) return;
-  console_->Error("ursync: [sender] link_stat \"" + PrintableText(Absolute(path), {}) + "\" failed: " + std::strerror(error) + " (" +
-                  std::to_string(error) + ")");
+absl::Status Preparation::TellMissing(const std::string& path, int error, const std::string& below) {
+  if (error == ENOENT && settings_.ignore_missing_args) return absl::OkStatus();
+  console_->Error("ursync: [sender] link_stat \"" + PrintableText(Absolute(path, source_directory_), {}) + "\" failed: " + std::strerror(error) +
+                  " (" + std::to_string(error) + ")");
   sources_missing_ = true;
   const std::string above = path.substr(0, path.size() - below.size());
-  if (error != ENOENT || below.empty() || (!above.empty() && LookAtPath(above).target != PathKind::kDirectory)) sources_doubtful_ = true;
+  sources_doubtful_ = sources_doubtful_ || error != ENOENT || below.empty();
+  if (sources_doubtful_ || above.empty()) return absl::OkStatus();
+  US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kSource, {.paths = {above}}));
+  sources_doubtful_ = reply.paths.front().target != PathKind::kDirectory;
+  return absl::OkStatus();
 }
 
-void Preparation::LookAtSources() {
-  const auto leave_out = [this](const std::string& argument) {
-    const bool contents = NamesContents(argument);
-    const auto [kind, error] = LookAtSource(argument, contents);
-    if (error != 0) {
-      const std::string below = contents ? std::string() : Relative() ? argument : NameOfHostPath(argument);
-      TellMissing(argument, error, below);
-      return true;
-    }
-    if (kind != PathKind::kDirectory || settings_.recursive || settings_.dirs || settings_.list_only) return false;
-    std::string name = Relative() ? argument : contents ? "." : NameOfHostPath(argument);
-    while (name.size() > 1 && name.ends_with('/')) name.pop_back();
-    if (!settings_.quiet) console_->Line("skipping directory " + PrintableText(name, {}));
+absl::StatusOr<bool> Preparation::IsLeftOut(const std::string& argument, const PathInfo& found) {
+  const bool contents = NamesContents(argument);
+  const auto [kind, error] = Judge(argument, found, contents);
+  if (error != 0) {
+    const std::string below = contents ? std::string() : Relative() ? argument : NameOfHostPath(argument);
+    US_RETURN_IF_ERROR(TellMissing(argument, error, below));
     return true;
-  };
-  sources_.erase(std::remove_if(sources_.begin(), sources_.end(), leave_out), sources_.end());
+  }
+  if (kind != PathKind::kDirectory || settings_.recursive || settings_.dirs || settings_.list_only) return false;
+  std::string name = Relative() ? argument : contents ? "." : NameOfHostPath(argument);
+  while (name.size() > 1 && name.ends_with('/')) name.pop_back();
+  if (!settings_.quiet) console_->Line("skipping directory " + PrintableText(name, {}));
+  return true;
+}
+
+absl::Status Preparation::LookAtSources() {
+  const bool far = source_.is_shell();
+  std::vector<std::string> kept;
+  for (size_t first = 0; first < sources_.size(); first += kMaxPathQuery) {
+    const size_t end = std::min(sources_.size(), first + kMaxPathQuery);
+    const PathQuery query{.paths = {sources_.begin() + static_cast<long>(first), sources_.begin() + static_cast<long>(end)}, .expand = far};
+    US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kSource, query));
+    source_directory_ = reply.directory;
+    const std::vector<std::string>& names = far ? reply.names : query.paths;
+    for (size_t i = 0; i < names.size(); ++i) {
+      // The names of a list are looked at one by one (LookAtListed).
+      bool left_out = false;
+      if (!settings_.files_from) {
+        US_ASSIGN_OR_RETURN(left_out, IsLeftOut(names[i], reply.paths[i]));
+      }
+      if (!left_out) kept.push_back(names[i]);
+    }
+  }
+  sources_ = std::move(kept);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> Preparation::ReadNames() const {
+  if (!far_list_) return ReadFileList(*settings_.files_from, settings_.from0);
+  const Side side = source_.is_shell() ? Side::kSource : Side::kDestination;
+  US_ASSIGN_OR_RETURN(const std::string list, links_->ReadList(side, std::string(FarPart(*settings_.files_from)), software_));
+  return SplitFileList(list, *settings_.files_from, settings_.from0);
 }
 
 absl::StatusOr<std::vector<SourceOperand>> Preparation::MakeOperands() {
+  if (sources_.empty() || IsWhole()) return std::vector<SourceOperand>();
   OperandList operands({.relative = Relative(),
                         .implied_directories = settings_.implied_dirs,
                         .recursive = settings_.recursive,
@@ -153,53 +264,86 @@ absl::StatusOr<std::vector<SourceOperand>> Preparation::MakeOperands() {
     for (const std::string& argument : sources_) US_RETURN_IF_ERROR(operands.Add(argument));
     return operands.Take();
   }
-  US_ASSIGN_OR_RETURN(const std::vector<std::string> names, ReadFileList(*settings_.files_from, settings_.from0));
-  for (const std::string& name : names) {
-    const std::optional<std::string> found = LookAtListed(name);
-    if (found) US_RETURN_IF_ERROR(operands.AddListed(sources_.front(), *found));
-  }
+  US_ASSIGN_OR_RETURN(const std::vector<std::string> names, ReadNames());
+  US_ASSIGN_OR_RETURN(const std::vector<std::string> found, LookAtListed(names));
+  for (const std::string& name : found) US_RETURN_IF_ERROR(operands.AddListed(sources_.front(), name));
   return operands.Take();
 }
 
-std::optional<std::string> Preparation::LookAtListed(const std::string& name) {
-  if (!source_.is_local() || name.find("..") != std::string::npos) return name;
+absl::StatusOr<std::vector<std::string>> Preparation::LookAtListed(const std::vector<std::string>& names) {
   const std::string above = sources_.front().ends_with('/') ? sources_.front() : sources_.front() + "/";
-  std::string itself = name;
-  while (itself.size() > 1 && itself.back() == '/') itself.pop_back();
-  const PathInfo found = LookAtPath(above + itself);
-  if (found.error == 0 && found.kind != PathKind::kMissing) return found.target == PathKind::kDirectory ? name : itself;
-  if (found.error != 0 && found.error != ENOENT && found.error != ENOTDIR) return name;
-  // No directory on its way is in the transfer for its sake.
-  TellMissing(above + itself, found.error != 0 ? found.error : ENOENT, Relative() ? itself : NameOfHostPath(itself));
-  return std::nullopt;
+  std::vector<std::string> kept;
+  for (size_t first = 0; first < names.size(); first += kMaxPathQuery) {
+    const size_t end = std::min(names.size(), first + kMaxPathQuery);
+    PathQuery query;
+    for (size_t i = first; i < end; ++i) {
+      std::string itself = names[i];
+      while (itself.size() > 1 && itself.back() == '/') itself.pop_back();
+      query.paths.push_back(above + itself);
+    }
+    US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kSource, query));
+    source_directory_ = reply.directory;
+    for (size_t i = first; i < end; ++i) {
+      const PathInfo& found = reply.paths[i - first];
+      const std::string itself = query.paths[i - first].substr(above.size());
+      const bool missing = found.error == ENOENT || found.error == ENOTDIR || (found.error == 0 && found.kind == PathKind::kMissing);
+      if (names[i].find("..") != std::string::npos || (found.error != 0 && !missing)) {
+        // For the run to look at.
+        kept.push_back(names[i]);
+      } else if (missing) {
+        // No directory on its way is in the transfer for its sake.
+        US_RETURN_IF_ERROR(TellMissing(above + itself, found.error != 0 ? found.error : ENOENT, Relative() ? itself : NameOfHostPath(itself)));
+      } else {
+        kept.push_back(found.target == PathKind::kDirectory ? names[i] : itself);
+      }
+    }
+  }
+  return kept;
 }
 
-bool Preparation::IsSingleObject(const std::vector<SourceOperand>& operands) const {
+absl::StatusOr<bool> Preparation::IsSingleObject(const std::vector<SourceOperand>& operands) const {
   if (operands.size() != 1 || operands.front().at.is_root() || !operands.front().at.Parent().is_root()) return false;
   const SourceOperand& only = operands.front();
   const std::string above = only.base.empty() || only.base.back() == '/' ? only.base : only.base + "/";
-  PathKind kind = LookAtSource(above + only.from.text(), false).kind;
-  if (kind == PathKind::kSymlink && settings_.copy_unsafe_links) {
+  const std::string path = above + only.from.text();
+  US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kSource, {.paths = {path}}));
+  PathKind kind = Judge(path, reply.paths.front(), false).kind;
+  if (kind == PathKind::kSymlink && settings_.copy_unsafe_links && source_.is_local()) {
     std::error_code error;
-    const std::string target = std::filesystem::read_symlink(above + only.from.text(), error).string();
-    if (!error && IsUnsafeLink(target, 0)) kind = LookAtPath(above + only.from.text()).target;
+    const std::string target = std::filesystem::read_symlink(path, error).string();
+    if (!error && IsUnsafeLink(target, 0)) kind = reply.paths.front().target;
   }
   return kind != PathKind::kDirectory && kind != PathKind::kMissing;
 }
 
-absl::Status Preparation::ChooseLocalDestination(std::vector<SourceOperand>* operands) {
-  const bool single = IsSingleObject(*operands);
+absl::Status Preparation::ChooseDirectory(std::vector<SourceOperand>* operands) {
+  US_ASSIGN_OR_RETURN(const bool single, IsSingleObject(*operands));
+  const bool far = to_.is_shell();
+  US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kDestination, {.paths = {destination_}, .expand = far}));
+  if (reply.paths.size() != 1) return LinkError(ErrorKind::kUsage, "DST stands for several paths: " + EscapeName(destination_));
+  if (far) destination_ = reply.names.front();
+  destination_directory_ = reply.directory;
   US_ASSIGN_OR_RETURN(const DestinationChoice choice, ChooseDestination({.path = destination_,
-                                                                         .found = LookAtPath(destination_),
+                                                                         .found = reply.paths.front(),
                                                                          .several = !single,
                                                                          .single_object = single,
                                                                          // A dry run goes on without what is missing.
                                                                          .make_path = settings_.mkpath || settings_.dry_run,
-                                                                         .working_directory = WorkingDirectory()}));
+                                                                         .working_directory = reply.directory}));
   destination_ = choice.directory.empty() ? "." : choice.directory;
   make_path_ = choice.make_path;
+  destination_is_there_ = !choice.create;
   if (!choice.new_name.empty()) operands->front().at = RelPath().Child(choice.new_name);
+  if (to_.is_local()) to_ = Endpoint{LocalEndpoint{destination_}};
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Preparation::HasBasis() const {
+  if (settings_.basis_directories.empty()) return false;
+  PathQuery query;
+  for (const std::string& directory : settings_.basis_directories) query.paths.push_back(PathBeside(destination_, destination_is_there_, directory));
+  US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kDestination, query));
+  return std::any_of(reply.paths.begin(), reply.paths.end(), [](const PathInfo& path) { return path.target == PathKind::kDirectory; });
 }
 
 OperandsEnd Preparation::EndOfDestination(const absl::Status& status) const {
@@ -207,14 +351,13 @@ OperandsEnd Preparation::EndOfDestination(const absl::Status& status) const {
   if (end.text.starts_with("ERROR")) {
     console_->Error(end.text);
     end.text.clear();
-  } else {
+  } else if (LinkErrorKind(status) == ErrorKind::kSelection || LinkErrorKind(status) == ErrorKind::kFileIo) {
     end.text = "[Receiver] " + end.text;
   }
   return end;
 }
 
 absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> operands) {
-  US_ASSIGN_OR_RETURN(const Endpoint destination, ParseEndpoint(destination_));
   Settings settings = settings_;
   if (settings.list_only) {
     settings.dry_run = settings.links = settings.devices = settings.specials = true;
@@ -226,13 +369,12 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
     settings.basis_option.clear();
     settings.basis_directories.clear();
   }
-  US_ASSIGN_OR_RETURN(RunOptions run, ToRunOptions(settings, source_, destination));
-  if (make_path_ && !run.basis_directories.empty()) {
-    return LinkError(ErrorKind::kUsage, "--mkpath that has directories to make does not go together with --" + settings.basis_option);
-  }
-  run.request.make_path = run.make_path = make_path_;
+  US_ASSIGN_OR_RETURN(RunOptions run, ToRunOptions(settings, source_, to_));
+  run.host_destination = make_path_ || (source_.is_shell() && !settings.list_only);
+  run.request.make_path = make_path_;
   run.sources_missing = sources_missing_;
   run.request.rules.sources_missing = sources_doubtful_;
+  run.names_operands = far_list_ || !operands.empty();
   run.request.operands = std::move(operands);
   if (run.output.rsync) {
     run.output.rsync->list_only = settings.list_only;
@@ -241,49 +383,91 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
   return run;
 }
 
-std::variant<RunOptions, OperandsEnd> Preparation::Run() {
+std::variant<RunOptions, OperandsEnd> Preparation::Run(bool* settles) {
   if (const absl::Status status = SplitOperands(); !status.ok()) return End(status);
   if (const absl::Status status = CheckCombinations(settings_); !status.ok()) return End(status);
+  if (const absl::Status status = CheckList(); !status.ok()) return End(status);
+  *settles = source_.is_shell() || to_.is_shell();
   const bool local = source_.is_local();
-  if (local && !settings_.files_from) LookAtSources();
-  const OperandsEnd nothing{sources_missing_ ? static_cast<int>(ExitCode::kPartial) : 0, "", false};
-  if (sources_.empty()) return nothing;
-  std::vector<SourceOperand> operands;
-  if (!local && (sources_.size() > 1 || Relative() || settings_.files_from || !(settings_.recursive || settings_.list_only))) {
-    return OperandsEnd{static_cast<int>(ExitCode::kUsage),
-                       "a source of another host is one directory, with -r: more than that is not supported: this version cannot do it", true};
+  if (local && !settings_.files_from) {
+    if (const absl::Status status = LookAtSources(); !status.ok()) return End(status);
   }
-  if (local && !IsWhole()) {
+  if (sources_.empty()) return Nothing();
+  if (std::optional<OperandsEnd> refused = RefuseForAgents(to_)) return *std::move(refused);
+  std::vector<SourceOperand> operands;
+  if (local && !far_list_) {
     absl::StatusOr<std::vector<SourceOperand>> made = MakeOperands();
     if (!made.ok()) return End(made.status());
-    if (made->empty()) return nothing;
+    if (made->empty() && !IsWhole()) return Nothing();
     operands = *std::move(made);
-    source_ = Endpoint{LocalEndpoint{"."}};
-  } else if (local) {
-    source_ = Endpoint{LocalEndpoint{sources_.front()}};
   }
-  if (settings_.list_only) destination_ = kNowhere;
-  const absl::StatusOr<Endpoint> destination = ParseEndpoint(destination_);
-  if (!destination.ok()) return End(destination.status());
-  if (destination->is_local() && !settings_.list_only) {
-    if (const absl::Status status = ChooseLocalDestination(&operands); !status.ok()) return EndOfDestination(status);
-  } else if (settings_.mkpath && !destination->is_local()) {
-    return OperandsEnd{static_cast<int>(ExitCode::kUsage), "--mkpath is not supported where DST is on another host: this version cannot do it", true};
+  if (local) source_ = Endpoint{LocalEndpoint{far_list_ || !operands.empty() ? "." : sources_.front()}};
+  if (to_.is_local() && !*settles && !settings_.list_only) {
+    if (const absl::Status status = ChooseDirectory(&operands); !status.ok()) return EndOfDestination(status);
   }
-  const bool names_directory = destination_.ends_with('/') || destination_.ends_with(':');
-  if (!destination->is_local() && !names_directory && IsSingleObject(operands)) {
-    return OperandsEnd{static_cast<int>(ExitCode::kUsage),
-                       "another name for a single file is not supported where DST is on another host; of a directory write \"DST/\"", true};
+  if (to_.is_agent() && !destination_.ends_with('/')) {
+    const absl::StatusOr<bool> single = IsSingleObject(operands);
+    if (single.ok() && *single) {
+      return OperandsEnd{static_cast<int>(ExitCode::kUsage),
+                         "another name for a single file is not supported where DST is of a running agent; of a directory write \"DST/\"", true};
+    }
   }
   absl::StatusOr<RunOptions> run = Assemble(std::move(operands));
   if (!run.ok()) return End(run.status());
   return *std::move(run);
 }
 
+std::optional<OperandsEnd> Preparation::Settle(Links* links, RunOptions* run) {
+  links_ = links;
+  software_ = run->request.software;
+  if (source_.is_shell()) {
+    if (const absl::Status status = LookAtSources(); !status.ok()) return End(status);
+    if (sources_.empty()) return Nothing();
+  }
+  std::vector<SourceOperand> operands = std::move(run->request.operands);
+  if (source_.is_shell() || far_list_) {
+    absl::StatusOr<std::vector<SourceOperand>> made = MakeOperands();
+    if (!made.ok()) return End(made.status());
+    if (made->empty() && !IsWhole()) return Nothing();
+    operands = *std::move(made);
+  }
+  if (source_.is_shell()) links->SetHostPath(Side::kSource, operands.empty() ? sources_.front() : "");
+  if (!settings_.list_only) {
+    if (const absl::Status status = ChooseDirectory(&operands); !status.ok()) return EndOfDestination(status);
+    links->SetHostPath(Side::kDestination, destination_);
+    const absl::StatusOr<bool> basis = HasBasis();
+    if (!basis.ok()) return EndOfDestination(basis.status());
+    run->has_basis = *basis;
+    run->request.make_path = make_path_;
+    if (to_.is_local()) run->destination = to_;
+    if (auto* shell = std::get_if<ShellEndpoint>(&run->destination.where)) shell->path = destination_;
+  }
+  if (auto* shell = std::get_if<ShellEndpoint>(&run->source.where)) shell->path = sources_.front();
+  run->source_directory = source_directory_;
+  run->destination_directory = destination_directory_;
+  run->sources_missing = sources_missing_;
+  run->request.rules.sources_missing = sources_doubtful_;
+  run->request.operands = std::move(operands);
+  return std::nullopt;
+}
+
 }  // namespace
 
-std::variant<RunOptions, OperandsEnd> PrepareRun(Settings settings, Console* console) {
-  return Preparation(std::move(settings), console).Run();
+int TellEnd(const OperandsEnd& end, Console* console) {
+  if (end.exit_code == 0) return console->Flush() ? 0 : static_cast<int>(ExitCode::kFileIo);
+  if (!end.text.empty()) console->Error("ursync: " + end.text);
+  console->Error(ExitLine("ursync", end.exit_code));
+  return end.exit_code;
+}
+
+std::variant<PreparedRun, OperandsEnd> PrepareRun(Settings settings, Console* console) {
+  auto preparation = std::make_shared<Preparation>(std::move(settings), console);
+  bool settles = false;
+  std::variant<RunOptions, OperandsEnd> made = preparation->Run(&settles);
+  if (auto* end = std::get_if<OperandsEnd>(&made)) return *std::move(end);
+  PreparedRun prepared{std::get<RunOptions>(std::move(made)), {}};
+  if (settles) prepared.settle = [preparation](Links& links, RunOptions& run) { return preparation->Settle(&links, &run); };
+  return prepared;
 }
 
 }  // namespace uringsync

@@ -1,11 +1,19 @@
 // ursync's operands: from SRC... DST, or SRC alone, to the run they stand for, by rsync's rules of trailing slashes.
+//
+// What is on this host is looked at here; what a remote shell leads to is asked when the shells of the run have greeted.
+//
+// Thread rule: one thread. Use:
+//   std::variant<PreparedRun, OperandsEnd> prepared = PrepareRun(std::move(settings), console);
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 
 #include "coordinator/cli/console.h"
 #include "coordinator/cli/rsync/run_options.h"
+#include "coordinator/link/links.h"
 
 namespace uringsync {
 
@@ -16,7 +24,18 @@ struct OperandsEnd {
   bool unsupported = false;  // the real rsync may do it
 };
 
+// Looks at the operands of other hosts over open links, before Links::Prepare, and fills in what they stand for. nullopt: go on.
+using SettleRun = std::function<std::optional<OperandsEnd>(Links& links, RunOptions& run)>;
+
+// Says why there is nothing to run: "ursync: <text>", and the last line of a failure. Returns the exit code.
+int TellEnd(const OperandsEnd& end, Console* console);
+
+struct PreparedRun {
+  RunOptions run;
+  SettleRun settle;  // empty: there is nothing to ask
+};
+
 // Looks at local paths, and tells on `console` what rsync tells of them.
-std::variant<RunOptions, OperandsEnd> PrepareRun(Settings settings, Console* console);
+std::variant<PreparedRun, OperandsEnd> PrepareRun(Settings settings, Console* console);
 
 }  // namespace uringsync

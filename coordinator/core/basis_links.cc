@@ -34,6 +34,8 @@ absl::Status BasisLinks::Open(const SyncRequest& request, const OpenSession& ope
     one.root = basis.place.root;
     one.path = basis.place.path;
     one.host_path = basis.place.host_path;
+    // One that is missing with its parents is as missing.
+    one.make_path = one.root.empty();
     US_ASSIGN_OR_RETURN(const SessionOpened opened, OpenOne(request, one));
     if (opened.exists) {
       existing_.push_back(sessions_.back()->link.get());

@@ -1,5 +1,6 @@
 #include "coordinator/core/needed_features.h"
 
+#include <algorithm>
 #include <string_view>
 
 #include "coordinator/core/session_request.h"
@@ -14,6 +15,12 @@ struct Need {
   std::string_view words;
 };
 
+bool HasHostPlace(const SyncRequest& request) {
+  const auto by_host_path = [](const TreePlace& place) { return place.root.empty(); };
+  if (request.backup && request.backup->directory && by_host_path(*request.backup->directory)) return true;
+  return std::any_of(request.basis.begin(), request.basis.end(), [&](const BasisDirectory& basis) { return by_host_path(basis.place); });
+}
+
 bool OmitsOrRounds(const MetadataSelection& selection) {
   return !selection.directory_times || !selection.link_times || selection.executability ||
          selection.modify_window_s.has_value();
@@ -27,8 +34,9 @@ std::vector<std::string> CoordinatorFeatures() {
        {std::string_view(kAliveFeature), std::string_view(kFoldFeature), std::string_view(kIndexFeature),
         std::string_view(kCompressionFeature), std::string_view(kLimitsFeature), std::string_view(kDeltaFeature),
         std::string_view(kDirectIoFeature), std::string_view(kBasisFeature), std::string_view(kFiltersFeature),
-        std::string_view(kBackupFeature), std::string_view(kInPlaceFeature), std::string_view(kRemoveSourcesFeature), std::string_view(kStagingFeature),
-        std::string_view(kMetadataRulesFeature), std::string_view(kNamesFeature), std::string_view(kLinksFeature), std::string_view(kOperandsFeature)}) {
+        std::string_view(kBackupFeature), std::string_view(kHostPlacesFeature), std::string_view(kInPlaceFeature),
+        std::string_view(kRemoveSourcesFeature), std::string_view(kStagingFeature), std::string_view(kMetadataRulesFeature),
+        std::string_view(kNamesFeature), std::string_view(kLinksFeature), std::string_view(kOperandsFeature)}) {
     features.emplace_back(feature);
   }
   return features;
@@ -45,6 +53,7 @@ std::string MissingFeature(const SyncRequest& request, Side side, const std::vec
       {UsesOperands(request), kOperandsFeature, "single sources and lists of names"},
       {limited, kLimitsFeature, "limits of rate, jobs or priority"},
       {!source && !request.basis.empty(), kBasisFeature, "basis directories"},
+      {!source && HasHostPlace(request), kHostPlacesFeature, "basis and backup directories of its host"},
       {!source && request.in_place, kInPlaceFeature, "writing in place"},
       {!source && request.staging != StagingSettings(), kStagingFeature, "partial files, appending and the like"},
       {!source && request.backup.has_value(), kBackupFeature, "backups"},

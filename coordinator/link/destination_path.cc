@@ -2,14 +2,11 @@
 
 #include <cerrno>
 #include <cstring>
-#include <utility>
-#include <variant>
 
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/fs/host_path.h"
-#include "proto/handshake.h"
 
 namespace uringsync {
 namespace {
@@ -52,27 +49,6 @@ absl::StatusOr<DestinationChoice> ChooseDestination(const DestinationQuestion& q
   if (parent_missing) return Failed(ErrorKind::kSelection, "change_dir#3", Shown(question, choice.directory), ENOENT);
   if (const absl::Status valid = ValidateName(choice.new_name); !valid.ok()) return LinkError(ErrorKind::kSelection, ToStd(valid.message()));
   return choice;
-}
-
-absl::StatusOr<PathReply> QueryPaths(ClientStream* stream, const PathQuery& query, const std::string& software) {
-  Hello hello;
-  hello.software = software;
-  hello.features = {std::string(kOperandsFeature)};
-  absl::StatusOr<HelloReply> greeted = ClientHandshake(stream, hello);
-  if (!greeted.ok()) return AsLinkError(greeted.status(), "agent");
-  if (!HasFeature(greeted->features, kOperandsFeature)) {
-    return LinkError(ErrorKind::kVersion, "the agent is too old for single sources and lists of names; update it");
-  }
-  if (absl::Status sent = stream->Send(query); !sent.ok()) return AsLinkError(sent, "agent");
-  absl::StatusOr<AgentMessage> answer = stream->Receive();
-  if (!answer.ok()) return AsLinkError(answer.status(), "agent");
-  if (const auto* error = std::get_if<SessionError>(&*answer)) return LinkError(error->kind, EscapeName(error->message));
-  auto* reply = std::get_if<PathReply>(&*answer);
-  if (reply == nullptr || reply->paths.size() != query.paths.size()) {
-    return LinkError(ErrorKind::kProtocol, "the agent answers something else than it was asked");
-  }
-  static_cast<void>(stream->Send(CloseSession{}));
-  return *std::move(reply);
 }
 
 }  // namespace uringsync

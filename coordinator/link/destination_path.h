@@ -1,7 +1,7 @@
 // What the destination argument of several sources, or of one, stands for: rsync's rules (rsync(1), "COPYING TO A DIFFERENT NAME").
 //
 // Pure; any thread. Use:
-//   US_ASSIGN_OR_RETURN(PathReply reply, QueryPaths(stream, {.paths = {"dst"}}, software));
+//   US_ASSIGN_OR_RETURN(PathReply reply, questions->Ask({.paths = {"dst"}}));
 //   US_ASSIGN_OR_RETURN(DestinationChoice choice, ChooseDestination({.path = "dst", .found = reply.paths[0], .single_object = true}));
 #pragma once
 
@@ -9,7 +9,6 @@
 
 #include "absl/status/statusor.h"
 #include "proto/messages.h"
-#include "proto/transport.h"
 
 namespace uringsync {
 
@@ -32,9 +31,5 @@ struct DestinationChoice {
 // LinkError with rsync's words and the kind of its exit code: kSelection (3) where several things would go to one that is no directory or the
 // directory of a new name is missing, kFileIo (11) where a directory cannot be made.
 absl::StatusOr<DestinationChoice> ChooseDestination(const DestinationQuestion& question);
-
-// Asks the agent at the other end of `stream`, which nobody has used, what is at the paths of `query`; the stream can serve nothing else
-// afterwards. LinkError(kVersion) for an agent that does not know the question, else of the kind that the agent names.
-absl::StatusOr<PathReply> QueryPaths(ClientStream* stream, const PathQuery& query, const std::string& software);
 
 }  // namespace uringsync

@@ -39,13 +39,13 @@ constexpr std::chrono::milliseconds kGrace{5000};
 }  // namespace
 
 absl::Status Links::ResolveBases(const std::vector<std::string>& directories) {
-  if (!directories.empty() && targets_.destination.root.empty())
-    return LinkError(ErrorKind::kUsage, "basis directories need a destination whose parent directory is there");
   const LinkTarget& destination = targets_.destination;
   for (const std::string& directory : directories) {
     Basis basis;
     basis.shown = directory;
-    if (destination.endpoint.is_local()) {
+    if (destination.root.empty()) {
+      // Found when it is settled where the destination is.
+    } else if (destination.endpoint.is_local()) {
       US_ASSIGN_OR_RETURN(LocalBasis local, ResolveLocalBasis(destination.local, directory));
       // A missing name is as missing as what would be below it.
       const std::string_view missing = local.path.text();
@@ -66,6 +66,7 @@ absl::Status Links::ResolveBackup(const std::string& directory) {
   const LinkTarget& destination = targets_.destination;
   Basis& backup = backup_.emplace();
   backup.shown = directory;
+  if (destination.root.empty()) return absl::OkStatus();
   std::string here = destination.path.text();
   std::string there;
   if (destination.endpoint.is_local()) {
@@ -95,22 +96,20 @@ absl::StatusOr<TreePlace> Links::PlaceAtDestination(const std::string& directory
   }
   if (directory.starts_with('/')) return TreePlace{.host_path = directory};
   // The agent has the working directory of this program, or of the shell that started it.
-  std::string base = destination.endpoint.is_shell() ? destination.endpoint.shell().path
-                     : destination.root.empty()      ? destination.host_path
-                                                     : destination.local.Canonical();
+  const std::string base = destination.root.empty() ? destination.host_path : destination.local.Canonical();
   return TreePlace{.host_path = (base.empty() ? "." : base) + "/" + directory};
 }
 
-absl::Status Links::ResolveStaging(const LinkOptions& options) {
-  if (!options.temporary_directory.empty()) {
-    US_ASSIGN_OR_RETURN(temporaries_, PlaceAtDestination(options.temporary_directory));
+absl::Status Links::ResolveStaging() {
+  if (!temporary_directory_.empty()) {
+    US_ASSIGN_OR_RETURN(temporaries_, PlaceAtDestination(temporary_directory_));
   }
-  if (options.partial_directory.empty()) return absl::OkStatus();
-  US_ASSIGN_OR_RETURN(TreePlace place, PlaceAtDestination(options.partial_directory));
+  if (partial_directory_.empty()) return absl::OkStatus();
+  US_ASSIGN_OR_RETURN(TreePlace place, PlaceAtDestination(partial_directory_));
   // It need not be there: what is above it does.
   if (place.root.empty()) {
     const std::string name = NameOfHostPath(place.host_path);
-    if (!ValidateName(name).ok()) return LinkError(ErrorKind::kUsage, "no directory for parts of files: " + EscapeName(options.partial_directory));
+    if (!ValidateName(name).ok()) return LinkError(ErrorKind::kUsage, "no directory for parts of files: " + EscapeName(partial_directory_));
     place.path = RelPath().Child(name);
     place.host_path = ParentOfHostPath(place.host_path);
   }
@@ -136,7 +135,7 @@ absl::Status Links::StartShells(const LinkOptions& options) {
     shell.side = side;
     // The basis directories are sessions of their own at the destination's agent.
     const bool is_destination = side == Side::kDestination || one_agent;
-    const size_t controls = (one_agent ? 2 : 1) + (is_destination ? bases_.size() : 0);
+    const size_t controls = 1 + (one_agent ? 2 : 1) + (is_destination ? bases_.size() : 0);  // the first for questions
     for (size_t i = 0; i < controls; ++i) {
       int pair[2];
       if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) {
@@ -215,10 +214,8 @@ absl::Status Links::StartPrivateAgent(LinkOptions* options) {
 }
 
 absl::StatusOr<Links::Opened> Links::OpenLink(const LinkTarget& target, Side side, const LinkOptions& options) {
-  if (Shell* const shell = ShellOf(side)) {
-    US_ASSIGN_OR_RETURN(std::unique_ptr<ClientStream> stream, OpenShellStream(shell, target.endpoint));
-    return Opened{nullptr, std::move(stream)};
-  }
+  // Its streams are opened one after the other, when they are used: the first word on one starts the channel.
+  if (ShellOf(side) != nullptr) return Opened();
   ChannelSpec spec;
   spec.connect_timeout = options.connect_timeout;
   if (target.endpoint.is_local()) {
@@ -250,14 +247,11 @@ absl::Status Links::Connect(const LinkOptions& options) {
   if (beside.joinable()) beside.join();
   US_RETURN_IF_ERROR(source.status());
   US_RETURN_IF_ERROR(destination.status());
-  if (one_agent && targets_.source.endpoint.is_shell()) {
-    destination = OpenLink(targets_.destination, Side::kDestination, options);
-  } else if (one_agent) {
+  if (one_agent && !targets_.source.endpoint.is_shell()) {
     absl::StatusOr<std::unique_ptr<ClientStream>> second = source->channel->OpenStream();
     if (!second.ok()) return AsLinkError(second.status(), Name(Side::kDestination));
     destination->stream = *std::move(second);
   }
-  source_channel_ = source->channel.get();
   destination_channel_ = one_agent ? source->channel.get() : destination->channel.get();
   for (Opened* opened : {&*source, &*destination}) {
     if (opened->channel != nullptr) channels_.push_back(std::move(opened->channel));
@@ -280,7 +274,8 @@ absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const
   US_ASSIGN_OR_RETURN(links->targets_, ResolveTargets(source, destination, options));
   US_RETURN_IF_ERROR(links->ResolveBases(options.basis_directories));
   US_RETURN_IF_ERROR(links->ResolveBackup(options.backup_directory));
-  US_RETURN_IF_ERROR(links->ResolveStaging(options));
+  links->partial_directory_ = options.partial_directory;
+  links->temporary_directory_ = options.temporary_directory;
   US_RETURN_IF_ERROR(links->StartShells(options));
   if (!source.is_agent() || !destination.is_agent()) US_RETURN_IF_ERROR(links->StartPrivateAgent(&options));
   US_RETURN_IF_ERROR(links->GreetShells());
@@ -299,19 +294,14 @@ void Links::Close(std::chrono::milliseconds grace) {
   source_.reset();
   destination_.reset();
   channels_.clear();  // ends a private agent: its socket closes
-  for (Shell& shell : shells_) shell.near.clear();
+  for (Shell& shell : shells_) {
+    shell.questions.reset();
+    shell.asked.reset();
+    shell.near.clear();
+  }
   // The private agent says goodbye to the far ones, whose shells end then.
   if (agent_) agent_->Stop(grace);
   for (Shell& shell : shells_) shell.process->Stop(grace);
-}
-
-absl::StatusOr<PathReply> Links::Ask(Side side, const PathQuery& query, const std::string& software) {
-  ControlChannel* const channel = side == Side::kSource ? source_channel_ : destination_channel_;
-  absl::StatusOr<std::unique_ptr<ClientStream>> stream = channel->OpenStream();
-  if (!stream.ok()) return AsLinkError(stream.status(), Name(side));
-  absl::StatusOr<PathReply> reply = QueryPaths(stream->get(), query, software);
-  (*stream)->Close();
-  return reply;
 }
 
 std::string Links::Name(Side side) const {

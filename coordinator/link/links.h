@@ -26,6 +26,7 @@
 #include "coordinator/link/destination_path.h"
 #include "coordinator/link/endpoint.h"
 #include "coordinator/link/local_path.h"
+#include "coordinator/link/path_questions.h"
 #include "coordinator/link/private_agent.h"
 #include "coordinator/link/remote_shell.h"
 #include "coordinator/link/shell_command.h"
@@ -48,8 +49,9 @@ struct LinkOptions {
   // The source is what the request's operands name: a local one is not looked at here, and their bases are paths of this host; of a running
   // agent they lie below the endpoint's path. Whether the destination lies inside one of them is seen when both sessions are open.
   bool operands = false;
-  // The destination's directory may be missing with directories above it, which are made (SyncRequest::make_path). Not with basis directories.
-  bool make_path = false;
+  // A local destination is a path that its agent opens: directories above it may be missing (SyncRequest::make_path), and it may still be
+  // settled (Links::SetHostPath).
+  bool host_destination = false;
   // rsync's --compare-dest, --copy-dest, --link-dest, as written: relative to the destination, or absolute where that is local.
   std::vector<std::string> basis_directories;
   std::string backup_directory;  // likewise; empty: none
@@ -72,6 +74,7 @@ struct LinkTarget {
   std::string root;    // of the agent; "": a path of its host
   RelPath path;
   std::string host_path;  // with an empty `root`
+  bool settled = false;   // host_path as its agent takes it: no '~' in front that means anything
 };
 
 // Resolves both endpoints and checks them against each other. LinkError(kSelection): what ResolveSource and
@@ -108,10 +111,15 @@ class Links {
   void Close(std::chrono::milliseconds grace);
   ClientStream& source() { return *source_; }
   ClientStream& destination() { return *destination_; }
-  // Asks the agent of a side what is at paths, on a stream of its own. Errors as QueryPaths.
-  absl::StatusOr<PathReply> Ask(Side side, const PathQuery& query, const std::string& software);
+  // What is at paths of a side's host, before Prepare: of this one, or asked over the remote shell. Errors as PathQuestions::Ask, with the side
+  // named. Patterns and lists are asked of remote shells only.
+  absl::StatusOr<PathReply> Look(Side side, const PathQuery& query, const std::string& software);
+  // A file of names on the host of a side that a remote shell serves. As PathQuestions::ReadList.
+  absl::StatusOr<std::string> ReadList(Side side, const std::string& file, const std::string& software);
+  // Where a side that is a path of its host is in the end; before Prepare.
+  void SetHostPath(Side side, std::string path);
   // Fills both targets (with fresh ids and a token), create_root, choose_route, basis and open_destination_stream; only the last one
-  // needs this object to live on.
+  // needs this object to live on. Over a remote shell it may ask (Look's errors), and the streams are there from now on.
   absl::Status Prepare(SyncRequest* request);
   // "source /srv/data", "destination agent://backup/pool": how messages name a side. Escaped.
   std::string Name(Side side) const;
@@ -123,7 +131,7 @@ class Links {
  private:
   Links() = default;
   absl::Status ResolveBackup(const std::string& directory);
-  absl::Status ResolveStaging(const LinkOptions& options);
+  absl::Status ResolveStaging();
   // A directory of the destination's host, seen from the destination.
   absl::StatusOr<TreePlace> PlaceAtDestination(const std::string& directory) const;
   absl::Status ResolveBases(const std::vector<std::string>& directories);
@@ -145,11 +153,20 @@ class Links {
     std::unique_ptr<RemoteShell> process;
     std::vector<UniqueFd> near;  // our ends of its control streams that are not in use
     std::vector<UniqueFd> far;   // the private agent's
+    std::unique_ptr<ClientStream> asked;
+    std::unique_ptr<PathQuestions> questions;  // on `asked`
   };
   // The one that serves `side`; null where none does.
   Shell* ShellOf(Side side);
   absl::StatusOr<std::unique_ptr<ClientStream>> OpenShellStream(Shell* shell, const Endpoint& endpoint);
   absl::StatusOr<std::unique_ptr<ClientStream>> OpenDestinationStream();
+  absl::Status OpenShellStreams();
+  absl::StatusOr<PathQuestions*> QuestionsOf(Side side, const std::string& software);
+  LinkTarget& TargetOf(Side side) { return side == Side::kSource ? targets_.source : targets_.destination; }
+  absl::Status ExpandHomes(const std::string& software);
+  // Finds the basis directories and the backup directory of a destination that is a path of its host.
+  absl::Status PlaceBesideDestination(const std::string& software);
+  absl::Status PlaceBackup(bool is_there, const std::string& working_directory, const std::string& software);
 
   LinkTargets targets_;
   struct Basis {
@@ -160,11 +177,12 @@ class Links {
   std::vector<Basis> bases_;
   std::optional<Basis> backup_;
   std::optional<TreePlace> partial_place_;
+  std::string partial_directory_;    // as written
+  std::string temporary_directory_;  // likewise
   std::optional<TreePlace> temporaries_;
   std::optional<RelPath> backup_inside_;  // where it is in the destination, if it is there
   ControlChannel* destination_channel_ = nullptr;  // of channels_
   std::vector<Shell> shells_;
-  ControlChannel* source_channel_ = nullptr;       // of channels_
   std::unique_ptr<PrivateAgent> agent_;
   std::vector<std::unique_ptr<ControlChannel>> channels_;
   std::unique_ptr<ClientStream> source_;

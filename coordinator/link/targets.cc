@@ -1,13 +1,11 @@
 #include <sys/random.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
 #include "coordinator/link/link_error.h"
 #include "coordinator/link/links.h"
 #include "engine/base/errno_status.h"
-#include "proto/control_peer.h"
 
 namespace uringsync {
 namespace {
@@ -40,22 +38,6 @@ Overlap AgentOverlap(const AgentEndpoint& source, const AgentEndpoint& destinati
   if (destination.path.IsWithin(source.path)) return Overlap::kDestinationInsideSource;
   if (source.path.IsWithin(destination.path)) return Overlap::kSourceInsideDestination;
   return Overlap::kNone;
-}
-
-// The far agent serves its whole host under one name, and where its shell begins under another.
-absl::Status SetShellTarget(LinkTarget* target) {
-  std::string_view rest = target->endpoint.shell().path;
-  target->root = std::string(!rest.empty() && rest.front() == '/' ? kFarHostRoot : kFarHomeRoot);
-  while (!rest.empty()) {
-    const std::string_view name = rest.substr(0, rest.find('/'));
-    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-    if (name.empty() || name == ".") continue;
-    if (absl::Status valid = ValidateName(name); !valid.ok()) {
-      return LinkError(ErrorKind::kUsage, target->endpoint.Display() + ": " + std::string(ToStd(valid.message())));
-    }
-    target->path = target->path.Child(name);
-  }
-  return absl::OkStatus();
 }
 
 template <size_t N>
@@ -91,12 +73,12 @@ absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoin
     targets.source.root = std::string(kPrivateSourceRoot);
     targets.source.path = targets.source.local.path;
   } else if (source.is_shell()) {
-    US_RETURN_IF_ERROR(SetShellTarget(&targets.source));
+    targets.source.host_path = source.shell().path;
   } else {
     targets.source.root = source.agent().root;
     targets.source.path = source.agent().path;
   }
-  if (destination.is_local() && options.make_path) {
+  if (destination.is_local() && options.host_destination) {
     targets.destination.host_path = destination.local().path;
     targets.destination.local.create_root = true;
   } else if (destination.is_local()) {
@@ -104,13 +86,13 @@ absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoin
     targets.destination.root = std::string(kPrivateDestinationRoot);
     targets.destination.path = targets.destination.local.path;
   } else if (destination.is_shell()) {
-    US_RETURN_IF_ERROR(SetShellTarget(&targets.destination));
+    targets.destination.host_path = destination.shell().path;
   } else {
     targets.destination.root = destination.agent().root;
     targets.destination.path = destination.agent().path;
   }
   // What operands name, and what is still to be made, is compared by the run itself.
-  if (options.operands || (destination.is_local() && options.make_path)) return targets;
+  if (options.operands || (destination.is_local() && options.host_destination)) return targets;
   Overlap overlap = Overlap::kNone;
   if (source.is_local() && destination.is_local()) {
     overlap = FindOverlap(targets.source.local, targets.destination.local);
@@ -162,6 +144,10 @@ absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& 
 }
 
 absl::Status Links::Prepare(SyncRequest* request) {
+  US_RETURN_IF_ERROR(ExpandHomes(request->software));
+  if (targets_.destination.root.empty()) US_RETURN_IF_ERROR(PlaceBesideDestination(request->software));
+  US_RETURN_IF_ERROR(ResolveStaging());
+  US_RETURN_IF_ERROR(OpenShellStreams());
   const LinkTarget& from = targets_.source;
   const LinkTarget& to = targets_.destination;
   request->source.root = from.root;
@@ -170,7 +156,7 @@ absl::Status Links::Prepare(SyncRequest* request) {
   request->destination.path = to.path;
   request->source.host_path = from.host_path;
   request->destination.host_path = to.host_path;
-  request->create_root = to.endpoint.is_local() ? to.local.create_root : !to.path.is_root();
+  request->create_root = to.endpoint.is_local() ? to.local.create_root : to.root.empty() || !to.path.is_root();
   US_RETURN_IF_ERROR(FillRandom(&request->source.session));
   US_RETURN_IF_ERROR(FillRandom(&request->destination.session));
   // One secret for both, and between two agents one id too: whichever side accepts data connections looks up what the

@@ -19,6 +19,7 @@
 #include "coordinator/core/run.h"
 #include "coordinator/link/destination_path.h"
 #include "coordinator/link/link_error.h"
+#include "coordinator/link/path_questions.h"
 #include "engine/base/errno_status.h"
 #include "tests/support/run_on.h"
 #include "tests/support/status_matchers.h"
@@ -125,7 +126,8 @@ class OperandsRunTest : public testing::TestWithParam<IoBackend> {
   }
   absl::StatusOr<PathInfo> Ask(const std::string& path) {
     Link link(context_);
-    US_ASSIGN_OR_RETURN(PathReply reply, QueryPaths(link.client.get(), {.root = "", .paths = {path}}, "test"));
+    US_ASSIGN_OR_RETURN(const auto questions, PathQuestions::Open(link.client.get(), "test"));
+    US_ASSIGN_OR_RETURN(PathReply reply, questions->Ask({.paths = {path}}));
     return reply.paths[0];
   }
 

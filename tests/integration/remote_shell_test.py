@@ -20,6 +20,8 @@ printf '%%s\\n' "$*" >> %(log)s
 while [ "$1" = -l ]; do shift 2; done
 shift
 cd %(home)s || exit 9
+HOME=%(home)s
+export HOME
 PATH=%(path)s
 export PATH
 exec sh -c "echo \\$\\$ >> %(pids)s; exec $*"
@@ -48,7 +50,7 @@ class Trees(harness.Case):
         self.assertSame(treecmp.compare(treecmp.snapshot(src), treecmp.snapshot(dst)))
 
 
-class RemoteShell(Trees):
+class ShellCase(Trees):
     def setUp(self):
         super().setUp()
         self.src, self.dst, self.home = self.path("src"), self.path("dst"), self.path("home")
@@ -87,6 +89,8 @@ class RemoteShell(Trees):
     def shell_sync(self, *arguments, **options):
         return self.cli("sync", "-e", self.rsh, *arguments, **options)
 
+
+class RemoteShell(ShellCase):
     def test_push_pull_and_nothing_more_to_do(self):
         self.small_tree(self.src)
         for backend in harness.BACKENDS:
@@ -277,6 +281,128 @@ class RemoteShell(Trees):
                                stderr=subprocess.PIPE, timeout=60)
         self.assertNotEqual(0, wrong.returncode)
         self.assertEqual(b"uringsync-mux/1\n", wrong.stdout)
+
+
+class UrsyncOperands(ShellCase):
+    """rsync's grammar of operands, on both ends of a remote shell."""
+
+    def setUp(self):
+        super().setUp()
+        self.work = self.path("work")
+        for name in ("a/f1", "a/f2.txt", "a/sub/g", "b/f3.txt", "single", ".hidden", "odd *x/q", "na\nme"):
+            self.write(os.path.join(self.home, name), name.encode())
+        for name in ("src/p", "src/sub/q", "one", "two"):
+            self.write(os.path.join(self.work, name), name.encode())
+        os.symlink("a", os.path.join(self.home, "la"))
+
+    def ursync(self, *arguments, code=0, **options):
+        return self.cli("-e", self.rsh, *arguments, code=code, cwd=self.work, program=harness.URSYNC, **options)
+
+    def found(self, root):
+        return sorted(os.path.relpath(os.path.join(directory, name), root)
+                      for directory, _, names in os.walk(root) for name in names)
+
+    def pulled(self, *arguments, code=0, target="dst/"):
+        shutil.rmtree(os.path.join(self.work, "dst"), ignore_errors=True)
+        result = self.ursync(*arguments, target, code=code)
+        return self.found(os.path.join(self.work, "dst")), result
+
+    def test_several_sources_patterns_and_home_directories(self):
+        for arguments, expected in (
+                (["-a", "host:a", ":b"], ["a/f1", "a/f2.txt", "a/sub/g", "b/f3.txt"]),
+                (["-a", "host:a/", "host:b/."], ["f1", "f2.txt", "f3.txt", "sub/g"]),
+                (["-a", "host:a/*.txt", ":[b]/*"], ["f2.txt", "f3.txt"]),
+                (["-a", "host:odd *", ":na*", ":~/single"], ["na\nme", "odd *x/q", "single"]),
+                (["-aR", "host:./a/./sub", ":b/f3.txt"], ["b/f3.txt", "sub/g"]),
+                (["-a", "host:la/"], ["f1", "f2.txt", "sub/g"]),
+                (["-d", "host:a/"], ["f1", "f2.txt"]),
+                (["-a", "host:a/../b"], ["b/f3.txt"])):
+            with self.subTest(arguments=arguments):
+                self.assertEqual(expected, self.pulled(*arguments)[0])
+
+    def test_a_missing_source_is_told_with_its_place(self):
+        found, result = self.pulled("-a", "host:nope", ":single", code=harness.PARTIAL)
+        self.assertEqual(["single"], found)
+        self.assertIn('link_stat "%s" failed: No such file or directory (2)' % os.path.join(self.home, "nope"), result.stderr)
+        found, result = self.pulled("-a", "host:nope", code=harness.PARTIAL)
+        self.assertEqual([], found)
+        self.assertNotIn("session refused", result.stderr)
+
+    def test_single_files_get_another_name_on_either_side(self):
+        self.ursync("-a", "host:single", "renamed")
+        self.ursync("-a", "one", "host:there")
+        self.ursync("-a", "one", "host:a")
+        self.ursync("-a", "--mkpath", "one", "host:new/way/there")
+        self.assertTrue(os.path.isfile(os.path.join(self.work, "renamed")))
+        for name in ("there", "a/one", "new/way/there"):
+            with open(os.path.join(self.home, name), "rb") as file:
+                self.assertEqual(b"one", file.read())
+
+    def test_a_destination_that_cannot_be_says_so_in_rsync_s_words(self):
+        for arguments, code, words in (
+                (["-a", "one", "host:no/x"], 3, 'change_dir#3 "%s" failed: No such file or directory (2)' % os.path.join(self.home, "no")),
+                (["-a", "src/", "host:no/x"], 11, 'mkdir "%s" failed: No such file or directory (2)' % os.path.join(self.home, "no/x")),
+                (["-a", "one", "two", "host:single"], 3, "destination must be a directory"),
+                (["-a", "host:a", "one"], 3, "destination must be a directory"),
+                (["-a", "host:a", "b", "dst"], 1, "Unexpected local arg: b"),
+                (["-a", "host:a", "guest:b", "dst"], 1, "All source args must come from the same machine"),
+                (["-a", "one", "host:b", "dst"], 1, "Unexpected remote arg: host:b"),
+                (["-a", "--files-from=guest:list", "host:", "dst"], 1, "--files-from hostname is not the same"),
+                (["-a", "--files-from=:list", ".", "dst"], 1, "--files-from cannot be remote"),
+                (["-a", "--files-from=:no-list", "host:", "dst"], 1, "failed to open files-from file no-list")):
+            with self.subTest(arguments=arguments):
+                result = self.ursync(*arguments, code=code)
+                self.assertIn(words, result.stderr)
+        self.assertFalse(os.path.exists(os.path.join(self.home, "no")))
+
+    def test_lists_of_names_on_either_side(self):
+        self.write(os.path.join(self.home, "list"), b"a/f1\n# no name\nb/f3.txt\n")
+        self.write(os.path.join(self.work, "list0"), b"single\0na\nme\0")
+        self.write(os.path.join(self.home, "push"), b"src/p\none\n")
+        self.assertEqual(["a/f1", "b/f3.txt"], self.pulled("-a", "--files-from=:list", "host:")[0])
+        self.assertEqual(["na\nme", "single"], self.pulled("-a", "-0", "--files-from=list0", "host:.")[0])
+        self.ursync("-a", "--files-from=host:push", ".", "host:pushed")
+        self.assertEqual(["one", "src/p"], self.found(os.path.join(self.home, "pushed")))
+        # Longer than one answer.
+        names = ["n%06d" % i for i in range(200000)]
+        self.write(os.path.join(self.home, "long"), "\n".join(["a/f1"] + names).encode())
+        found, _ = self.pulled("-a", "--ignore-missing-args", "-q", "--files-from=:long", "host:", code=None)
+        self.assertEqual(["a/f1"], found)
+
+    def test_a_source_alone_is_listed(self):
+        listed = self.ursync("host:a/").stdout
+        self.assertEqual([".", "f1", "f2.txt", "sub"], sorted(line.split(None, 4)[4] for line in listed.splitlines()))
+        self.assertIn("single", self.ursync("host:sing*").stdout)
+
+    def test_destinations_through_links_and_home_directories(self):
+        self.ursync("-a", "--delete", "src/", "host:la/../a/../la/")
+        self.assertEqual(["p", "sub/q"], self.found(os.path.join(self.home, "a")))
+        self.ursync("-a", "src/", "host:~/b")
+        self.assertEqual(["f3.txt", "p", "sub/q"], self.found(os.path.join(self.home, "b")))
+
+    def test_basis_and_backup_directories_over_there(self):
+        self.ursync("-a", "src/", "host:day1")
+        self.ursync("-a", "--link-dest=../day1", "src/", "host:day2")
+        self.assertEqual(os.stat(os.path.join(self.home, "day1/p")).st_ino, os.stat(os.path.join(self.home, "day2/p")).st_ino)
+        self.ursync("-a", "--compare-dest=" + os.path.join(self.home, "day1"), "src/", "host:day3")
+        self.assertEqual([], self.found(os.path.join(self.home, "day3")))
+        self.write(os.path.join(self.work, "src/p"), b"newer contents")
+        self.ursync("-a", "-b", "--backup-dir=kept/today", "--delete", "src/", "host:day2")
+        self.ursync("-a", "-b", "--backup-dir=../kept", "src/", "host:day1")
+        for name in ("day2/kept/today/p", "kept/p"):
+            with open(os.path.join(self.home, name), "rb") as file:
+                self.assertEqual(b"src/p", file.read(), name)
+
+    def test_between_two_hosts(self):
+        self.ursync("-a", "a-host:a", ":single", "b-host:copied/")
+        self.assertEqual(["a/f1", "a/f2.txt", "a/sub/g", "single"], self.found(os.path.join(self.home, "copied")))
+        self.ursync("-a", "host:single", "host:renamed")
+        self.assertTrue(os.path.isfile(os.path.join(self.home, "renamed")))
+
+    def test_ipv6_addresses_are_told_to_the_shell_without_brackets(self):
+        self.ursync("-a", "one", "me@[::1]:there")
+        with open(self.path("log")) as log:
+            self.assertTrue(log.readline().startswith("-l me ::1 uringsync-agent --stdio"))
 
 
 class Sshd(Trees):

@@ -171,6 +171,22 @@ TEST(OperandsConvertTest, QuestionsAboutPathsKeepTheirBytesAndTheirOrder) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at most 4096")));
 }
 
+TEST(OperandsConvertTest, PatternsAndListsAreOfHostPathsOnly) {
+  const PathQuery query{.root = "", .paths = {"~/a*"}, .expand = true, .list_file = "li\xffst", .list_offset = 7};
+  const absl::StatusOr<ClientMessage> passed = Passed(query);
+  ASSERT_OK(passed);
+  const auto& decoded = std::get<PathQuery>(*passed);
+  EXPECT_TRUE(decoded.expand);
+  EXPECT_EQ(decoded.list_file, query.list_file);
+  EXPECT_EQ(decoded.list_offset, 7u);
+  EXPECT_THAT(Passed(PathQuery{.root = "data", .paths = {"a"}, .expand = true}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("of host paths")));
+  EXPECT_THAT(Passed(PathQuery{.root = "data", .list_file = "a"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("of host paths")));
+  EXPECT_THAT(Passed(PathQuery{.list_file = std::string("a\0b", 3)}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("contains NUL")));
+}
+
 TEST(OperandsConvertTest, AnswersAboutPathsKeepEveryField) {
   MessageSamples samples(3);
   for (int i = 0; i < 50; ++i) {
@@ -179,7 +195,12 @@ TEST(OperandsConvertTest, AnswersAboutPathsKeepEveryField) {
     ASSERT_OK(EncodeMessage(AgentMessage(reply), &wire));
     const absl::StatusOr<AgentMessage> decoded = DecodeMessage(wire);
     ASSERT_OK(decoded);
-    EXPECT_EQ(std::get<PathReply>(*decoded).paths, reply.paths);
+    const auto& same = std::get<PathReply>(*decoded);
+    EXPECT_EQ(same.paths, reply.paths);
+    EXPECT_EQ(same.names, reply.names);
+    EXPECT_EQ(same.directory, reply.directory);
+    EXPECT_EQ(same.list, reply.list);
+    EXPECT_EQ(same.list_ends, reply.list_ends);
   }
 }
 
@@ -196,6 +217,25 @@ TEST(OperandsConvertTest, DamagedAnswersAboutPathsAreRefused) {
   EXPECT_THAT(decoded([](v1::PathReply* r) { r->set_targets(0, 4); }), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no end")));
   EXPECT_THAT(decoded([](v1::PathReply* r) { r->add_errors(5000); }), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no errno")));
   EXPECT_THAT(decoded([](v1::PathReply* r) { r->add_parent_rows(1); }), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("row 1 of 1")));
+  const auto name = [](std::string_view text) {
+    return [text](v1::PathReply* r) {
+      r->mutable_names()->set_text(std::string(text));
+      r->mutable_names()->add_lengths(static_cast<uint32_t>(text.size()));
+    };
+  };
+  EXPECT_OK(decoded(name("a\n")));
+  EXPECT_THAT(decoded(name("")), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("PathReply.names")));
+  EXPECT_THAT(decoded(name(std::string_view("a\0", 2))), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("contains NUL")));
+  EXPECT_THAT(decoded([&](v1::PathReply* r) {
+                name("a")(r);
+                r->mutable_names()->mutable_text()->append("b");
+                r->mutable_names()->add_lengths(1);
+              }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not one for each path")));
+  EXPECT_THAT(decoded([](v1::PathReply* r) { r->set_directory(std::string(kMaxHostPathBytes + 1, 'x')); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at most 4096")));
+  EXPECT_THAT(decoded([](v1::PathReply* r) { r->set_list(std::string(kMaxListBytes + 1, 'x')); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("PathReply.list")));
 }
 
 }  // namespace

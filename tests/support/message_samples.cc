@@ -219,6 +219,12 @@ PathReply MessageSamples::AnyPathReply() {
     reply.paths.push_back({.kind = static_cast<PathKind>(1 + Number(5)), .target = kTargets[Number(4)], .has_parent = Coin(),
                            .error = static_cast<int>(Number(133)), .id = {Number(3), random_()}});
   }
+  if (Coin()) {
+    for (size_t row = 0; row < reply.paths.size(); ++row) reply.names.push_back(Name());
+  }
+  if (Coin()) reply.directory = "/home/" + Name();
+  if (Coin()) reply.list = Name();
+  reply.list_ends = Coin();
   return reply;
 }
 
@@ -271,7 +277,13 @@ ClientMessage MessageSamples::AnyClientMessage() {
   switch (Number(12)) {
     case 11: return AnyNameQuery();
     case 10: return OperandBatch{.operands = Operands(Number(40)), .last = Coin()};
-    case 9: return PathQuery{.root = Coin() ? "" : "data", .paths = {Name(), "a", ""}};
+    case 9: {
+      PathQuery query{.root = Coin() ? "" : "data", .paths = {Name(), "a", ""}};
+      query.expand = query.root.empty() && Coin();
+      if (query.root.empty() && Coin()) query.list_file = Name();
+      query.list_offset = Number(1 << 20);
+      return query;
+    }
     case 8:
       return RunBench{.step = static_cast<BenchStep>(1 + Number(6)), .milliseconds = static_cast<uint32_t>(1 + Number(5000)),
                       .max_bytes = kMinBenchBytes + Number(1 << 20)};

@@ -14,10 +14,11 @@ constexpr char kUrsyncUsage[] =
     "ursync copies files and trees as rsync does, with rsync's options and defaults.\n\n"
     "Usage: ursync [OPTION]... SRC [SRC]... DEST\n"
     "  or   ursync [OPTION]... SRC          lists it\n\n"
-    "SRC and DEST are paths of this host or agent://HOST[:PORT]/ROOT[/PATH], a directory of a running uringsync-agent.\n";
+    "SRC and DEST are paths of this host, [USER@]HOST:PATH over a remote shell (further sources of that host: :PATH), or\n"
+    "agent://HOST[:PORT]/ROOT[/PATH], a directory of a running uringsync-agent.\n";
 constexpr char kEndpoints[] =
-    "\nAn endpoint is a directory of this host or agent://HOST[:PORT]/ROOT[/PATH], a directory below a named\n"
-    "root of a running uringsync-agent. DST becomes equal to SRC: the tree below SRC goes below DST, with or\n"
+    "\nAn endpoint is a directory of this host, [USER@]HOST:PATH over a remote shell, or\n"
+    "agent://HOST[:PORT]/ROOT[/PATH], a directory below a named root of a running uringsync-agent. DST becomes equal to SRC: the tree below SRC goes below DST, with or\n"
     "without a trailing '/'.\n";
 constexpr char kExitCodes[] =
     "\nExit codes: 0 all as asked, 1 usage, 2 protocol version, 3 wrong source or destination, 11 file I/O or locked,\n"

@@ -57,7 +57,12 @@ struct RunOptions {
   std::optional<std::chrono::milliseconds> connect_timeout;
   std::optional<std::time_t> stop_at;
   std::vector<std::string> basis_directories;  // of --link-dest and its kin, as written
-  bool make_path = false;        // what is missing above the destination's directory is made
+  bool names_operands = false;   // the source is what request.operands name, now or when they are settled
+  bool host_destination = false;  // LinkOptions::host_destination
+  // Where relative paths of remote shells begin, as their agents tell it; empty: not known.
+  std::string source_directory;
+  std::string destination_directory;
+  std::optional<bool> has_basis;  // some basis directory is there; unset: not looked at
   bool sources_missing = false;  // of several sources some were not there: the run is no full success
   StagingPlaces staging;
   std::string backup_directory;                // --backup-dir, as written; empty: none

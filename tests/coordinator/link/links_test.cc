@@ -111,7 +111,7 @@ TEST_F(LinksTest, OperandsLeaveTheSourceToTheAgentAsItWasTyped) {
 
 TEST_F(LinksTest, ADestinationThatIsToBeMadeWithItsParentsIsAPathOfTheHost) {
   LinkOptions options;
-  options.make_path = true;
+  options.host_destination = true;
   ASSERT_OK_AND_ASSIGN(LinkTargets targets, ResolveTargets(At(dir_ / "src"), At(dir_ / "no/such/way"), options));
   EXPECT_EQ(targets.destination.root, "");
   EXPECT_EQ(targets.destination.host_path, dir_ / "no/such/way");
