@@ -10,6 +10,7 @@
 
 #include "coordinator/cli/rsync/file_list.h"
 #include "coordinator/cli/rsync/item.h"
+#include "coordinator/cli/rsync/plan_settings.h"
 #include "coordinator/core/operands.h"
 #include "coordinator/link/destination_path.h"
 #include "coordinator/link/link_error.h"
@@ -198,6 +199,7 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
   run.request.make_path = run.make_path = make_path_;
   run.sources_missing = sources_missing_;
   run.request.operands = std::move(operands);
+  US_RETURN_IF_ERROR(DescribePlan(settings, source_.is_local() ? source_.local().path : sources_.front(), destination_, &run));
   if (run.output.rsync) {
     run.output.rsync->list_only = settings.list_only;
     run.output.rsync->list_targets = settings_.links;
