@@ -60,6 +60,7 @@ struct ApplyOptions {
   std::optional<BackupTarget> backup;
   bool in_place = false;
   StagingTarget staging;
+  bool as_planned = false;
 
   bool sync() const { return durability == Durability::kBatch && !volatile_file_system; }
   ReceiveOptions ForReceive() const {
@@ -74,7 +75,8 @@ struct ApplyOptions {
             .delta = delta,
             .reflink = reflink,
             .direct_io = direct_io,
-            .on_direct_refused = on_direct_refused};
+            .on_direct_refused = on_direct_refused,
+            .as_planned = as_planned};
   }
 };
 

@@ -249,6 +249,7 @@ void DestinationSession::MakeEngine() {
   options.backup = backup_;
   options.in_place = open_.in_place;
   options.staging = staging_;
+  options.as_planned = open_.as_planned;
   std::vector<ContentSource*> sources;
   const size_t shards = std::min(sources_.size(), SessionShards(open_, context_.runtime->size()));
   for (size_t i = 0; i < shards; ++i) sources.push_back(sources_[i].get());

@@ -7,6 +7,7 @@
 
 #include "agent/account_names.h"
 #include "agent/destination_session.h"
+#include "agent/entry_query.h"
 #include "agent/manifest_sender.h"
 #include "agent/opening_watch.h"
 #include "agent/root_index.h"
@@ -44,7 +45,8 @@ const std::vector<std::string>& Features() {
                                                     std::string(kMetadataRulesFeature),
                                                     std::string(kNamesFeature),
                                                     std::string(kLinksFeature),
-                                                    std::string(kOperandsFeature)};
+                                                    std::string(kOperandsFeature),
+                                                    std::string(kEntryLooksFeature)};
   return features;
 }
 
@@ -105,6 +107,7 @@ class StreamSession {
       outbox_.Push(AnswerNames(*query));
       return absl::OkStatus();
     }
+    if (auto* query = std::get_if<EntryQuery>(&message)) return Look(std::move(*query));
     if (const auto* verdicts = std::get_if<ListingVerdicts>(&message); verdicts != nullptr && manifest_ != nullptr)
       return manifest_->Judge(*verdicts);
     if (auto* credit = std::get_if<ManifestCredit>(&message)) {
@@ -139,6 +142,21 @@ class StreamSession {
       return absl::OkStatus();
     }
     outbox_.Push(index->Answer(open_.path, query));
+    return absl::OkStatus();
+  }
+
+  // On the session's own thread, one query at a time, as names.
+  absl::Status Look(EntryQuery query) {
+    EntryLookOptions look;
+    look.root = source_ != nullptr ? source_->root() : destination_->root();
+    // Of a destination's view every path is the path below the root.
+    if (source_ != nullptr) look.view = source_->view();
+    look.selection = open_.selection;
+    look.checksum = open_.checksum;
+    look.cancel = looks_.token();
+    EntryReply reply;
+    BlockOn(&context_.runtime->shard(0), AnswerEntryQuery(std::move(look), std::move(query), &reply));
+    outbox_.Push(std::move(reply));
     return absl::OkStatus();
   }
 
@@ -181,6 +199,7 @@ class StreamSession {
   std::unique_ptr<ManifestSender> manifest_;
   uint32_t early_credit_ = 0;
   bool measuring_ = false;
+  CancelSource looks_;
 };
 
 }  // namespace

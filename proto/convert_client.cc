@@ -3,6 +3,7 @@
 #include "proto/convert.h"
 #include "proto/convert_bench.h"
 #include "proto/convert_fields.h"
+#include "proto/convert_looks.h"
 #include "proto/convert_names.h"
 #include "proto/convert_operands.h"
 #include "proto/convert_places.h"
@@ -112,6 +113,7 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_keep_directory_links(open.keep_directory_links);
   wire->set_in_place(open.in_place);
   if (open.staging != StagingSettings()) EncodeStaging(open.staging, wire->mutable_staging());
+  wire->set_as_planned(open.as_planned);
   wire->set_remove_sources(open.remove_sources);
   if (open.backup) EncodeBackup(*open.backup, wire->mutable_backup());
   wire->set_host_path(open.host_path);
@@ -167,6 +169,7 @@ struct Encoder {
   }
   absl::Status operator()(const PathQuery& value) { return EncodePathQuery(value, wire->mutable_path_query()); }
   absl::Status operator()(const NameQuery& value) { return EncodeNameQuery(value, wire->mutable_name_query()); }
+  absl::Status operator()(const EntryQuery& value) { return EncodeEntryQuery(value, wire->mutable_entry_query()); }
   absl::Status operator()(const RunBench& value) {
     EncodeRunBench(value, wire->mutable_run_bench());
     return absl::OkStatus();
@@ -318,6 +321,7 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   if (wire.has_staging()) {
     US_ASSIGN_OR_RETURN(open.staging, DecodeStaging(wire.staging()));
   }
+  open.as_planned = wire.as_planned();
   open.remove_sources = wire.remove_sources();
   if (wire.has_backup()) {
     US_ASSIGN_OR_RETURN(open.backup, DecodeBackup(wire.backup()));
@@ -430,6 +434,10 @@ absl::StatusOr<ClientMessage> DecodeMessage(const v1::ClientMessage& wire) {
     }
     case v1::ClientMessage::kNameQuery: {
       US_ASSIGN_OR_RETURN(NameQuery query, DecodeNameQuery(wire.name_query()));
+      return query;
+    }
+    case v1::ClientMessage::kEntryQuery: {
+      US_ASSIGN_OR_RETURN(EntryQuery query, DecodeEntryQuery(wire.entry_query()));
       return query;
     }
     case v1::ClientMessage::kFinishApply: return FinishApply{};

@@ -74,6 +74,9 @@ constexpr std::string_view kLinksFeature = "links";
 // Of Hello and HelloReply: filters of OpenSession, Entry::protection, DirectoryBatch::holds_excluded.
 constexpr std::string_view kFiltersFeature = "filters";
 
+// Of HelloReply: the agent answers EntryQuery, and knows as_planned of OpenSession.
+constexpr std::string_view kEntryLooksFeature = "entry-looks";
+
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
 using SessionToken = std::array<uint8_t, 32>;
@@ -220,6 +223,9 @@ struct OpenSession {
   bool keep_directory_links = false;
   bool in_place = false;  // destination: a file that is there is written over instead of replaced; needs kInPlaceFeature
   StagingSettings staging;  // destination; needs kStagingFeature
+  // Destination: a source file that is no more as its action says is a problem at once, instead of being taken as it is by then. Needs
+  // kEntryLooksFeature.
+  bool as_planned = false;
 };
 
 // Further operands, right after the OpenSession that announced them.
@@ -250,6 +256,13 @@ struct NameQuery {
 };
 constexpr size_t kMaxNameQuery = 4096;  // of each kind
 constexpr size_t kMaxAccountNameBytes = 256;
+
+// What is at these paths of the session's tree now, as its manifest would tell it? In an open session; needs kEntryLooksFeature. Rules
+// of the session hide nothing from it. Their bytes count for kMaxPathBytesPerMessage (wire_size.h).
+struct EntryQuery {
+  std::vector<RelPath> paths;
+};
+constexpr size_t kMaxEntryQuery = 1024;
 
 // Source: open data connections to a destination that accepts.
 struct ConnectData {
@@ -338,7 +351,7 @@ struct FinishApply {};
 struct CloseSession {};
 
 using ClientMessage = std::variant<Hello, OpenSession, ConnectData, StartManifest, ManifestCredit, ActionBatch, FinishApply,
-                                   CloseSession, ListingVerdicts, TreeQuery, RunBench, OperandBatch, PathQuery, NameQuery>;
+                                   CloseSession, ListingVerdicts, TreeQuery, RunBench, OperandBatch, PathQuery, NameQuery, EntryQuery>;
 
 // ---- agent → coordinator ------------------------------------------------------------------------------------------------
 
@@ -415,6 +428,18 @@ struct NameReply {
   std::vector<std::string> group_names;
   std::vector<std::optional<uint32_t>> user_ids;  // of `users`; nullopt: no such name
   std::vector<std::optional<uint32_t>> group_ids;
+};
+
+// One path of an EntryQuery.
+struct EntryFinding {
+  // Nothing there: nullopt, and in `error` the errno of a way that leads nowhere (ENOTDIR, ELOOP, EACCES, ...), 0 where the name or the
+  // directory above is just missing.
+  std::optional<Entry> entry;  // its name is the path's
+  int error = 0;
+};
+// Answers to the first paths of an EntryQuery, at least one; the rest is to be asked for again.
+struct EntryReply {
+  std::vector<EntryFinding> findings;
 };
 
 // Objects below a directory, itself not counted.
@@ -530,6 +555,6 @@ struct Notice {
 };
 
 using AgentMessage = std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress,
-                                  ApplyDone, TreeReply, FoldedGroup, BenchReport, Notice, PathReply, NameReply>;
+                                  ApplyDone, TreeReply, FoldedGroup, BenchReport, Notice, PathReply, NameReply, EntryReply>;
 
 }  // namespace uringsync

@@ -4,6 +4,7 @@
 #include <utility>
 #include <variant>
 
+#include "coordinator/cli/apply_command.h"
 #include "coordinator/cli/bench_command.h"
 #include "coordinator/cli/certs_command.h"
 #include "coordinator/cli/console.h"
@@ -22,6 +23,9 @@ int RunApp(int argc, const char* const* argv, const Program& program) {
   }
   if (auto* run = std::get_if<RunOptions>(&*line)) return RunCommand(std::move(*run), program);
   if (auto* bench = std::get_if<BenchOptions>(&*line)) return BenchCommand(std::move(*bench), program);
+  if (auto* plan = std::get_if<PlanFileOptions>(&*line)) {
+    return plan->settings.command == Command::kApply ? ApplyCommand(*plan, program) : ShowPlanCommand(*plan, program);
+  }
   if (auto* certs = std::get_if<CertsOptions>(&*line)) return CertsCommand(*certs, program.console);
   if (auto* doctor = std::get_if<DoctorOptions>(&*line)) return DoctorCommand(*doctor, program.console);
   program.console->Text(std::get<TextAnswer>(*line).text);

@@ -161,7 +161,7 @@ void JsonReporter::Start() {
   Json event = Event("start");
   event["format"] = 1;
   event["version"] = std::string(SoftwareVersion());
-  event["command"] = std::string(ModeName(facts_.mode));
+  event["command"] = std::string(facts_.output.applies ? "apply" : ModeName(facts_.mode));
   event["source"] = facts_.source;
   event["destination"] = facts_.destination;
   if (facts_.mode == SyncMode::kSync) event["durability"] = std::string(DurabilityName(facts_.durability));

@@ -49,6 +49,7 @@ struct App {
   DoctorOptions doctor;
   CLI::App* sync_command = nullptr;
   CLI::App* plan_command = nullptr;
+  CLI::App* apply_command = nullptr;
   CLI::App* verify_command = nullptr;
   CLI::App* bench_command = nullptr;
   CLI::App* certs_command = nullptr;
@@ -57,10 +58,11 @@ struct App {
   bool version = false;
 };
 
-// sync, plan and verify are here for their names: what stands behind those is read by the option table (rsync/parse.h).
+// sync, plan, apply and verify are here for their names: what stands behind those is read by the option table (rsync/parse.h).
 void AddRunCommands(App* app) {
   app->sync_command = app->root.add_subcommand("sync", "Make DST equal to SRC");
   app->plan_command = app->root.add_subcommand("plan", "Show what a sync would do, one line an object; change nothing");
+  app->apply_command = app->root.add_subcommand("apply", "Carry out a plan that plan --plan-out wrote, as far as nothing changed since");
   app->verify_command =
       app->root.add_subcommand("verify", "Compare two trees by content and metadata; list what differs");
 
@@ -119,7 +121,7 @@ std::unique_ptr<App> MakeApp() {
   AddOtherCommands(app.get());
   // Unknown options are collected and answered with the nearest known one.
   for (CLI::App* command : {static_cast<CLI::App*>(&app->root), app->sync_command, app->plan_command,
-                            app->verify_command, app->bench_command, app->certs_command, app->certs_init,
+                            app->apply_command, app->verify_command, app->bench_command, app->certs_command, app->certs_init,
                             app->doctor_command}) {
     command->allow_extras();
     command->formatter(std::make_shared<HelpFormatter>());
@@ -146,6 +148,7 @@ const CLI::App* Chosen(const CLI::App* app) {
 std::optional<Command> RunKind(std::string_view command) {
   if (command == "sync") return Command::kSync;
   if (command == "plan") return Command::kPlan;
+  if (command == "apply") return Command::kApply;
   if (command == "verify") return Command::kVerify;
   return std::nullopt;
 }
@@ -205,7 +208,22 @@ absl::StatusOr<CommandLine> Collect(App* app) {
   if (app->certs_init->parsed()) return app->certs;
   if (app->doctor_command->parsed()) return app->doctor;
   return Usage(chosen, chosen == app->certs_command ? "certs needs a command: init"
-                                                    : "a command is missing: sync, plan, verify, bench, certs, doctor");
+                                                    : "a command is missing: sync, plan, apply, verify, bench, certs, doctor");
+}
+
+// `usage` makes a usage error.
+template <typename Usage>
+absl::StatusOr<CommandLine> ToPlanFileOptions(const Settings& settings, const Usage& usage) {
+  PlanFileOptions options{.settings = settings, .file = settings.show};
+  if (settings.command == Command::kApply) {
+    if (settings.operands.empty()) return usage("FILE is missing");
+    if (settings.operands.size() > 1) return usage("unexpected argument '" + EscapeName(settings.operands[1]) + "'");
+    options.file = settings.operands.front();
+    return options;
+  }
+  if (!settings.operands.empty()) return usage("--show takes no SRC and DST: they stand in the plan");
+  options.settings.dry_run = true;
+  return options;
 }
 
 // `argv` begins with the command.
@@ -218,6 +236,7 @@ absl::StatusOr<CommandLine> ParseRun(Command command, int argc, const char* cons
   const Settings& settings = std::get<Settings>(parsed);
   if (settings.help) return TextAnswer{HelpText(command)};
   if (settings.info_help) return TextAnswer{InfoLevels::Help()};
+  if (command == Command::kApply || !settings.show.empty()) return ToPlanFileOptions(settings, usage);
   absl::StatusOr<RunOptions> run = ToRunOptions(settings);
   if (!run.ok()) return usage(ToStd(run.status().message()));
   return *std::move(run);

@@ -33,12 +33,18 @@ struct DoctorOptions {
   bool json = false;
 };
 
+// apply, and plan --show.
+struct PlanFileOptions {
+  Settings settings;  // how it runs and what is told
+  std::string file;
+};
+
 // --help, --version: print and succeed.
 struct TextAnswer {
   std::string text;
 };
 
-using CommandLine = std::variant<RunOptions, BenchOptions, CertsOptions, DoctorOptions, TextAnswer>;
+using CommandLine = std::variant<RunOptions, BenchOptions, CertsOptions, DoctorOptions, PlanFileOptions, TextAnswer>;
 
 // LinkError(kUsage) with a text that says what is wrong, the nearest known word for an unknown one, and where help is.
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);

@@ -15,6 +15,8 @@
 #include "coordinator/cli/cancellation.h"
 #include "coordinator/cli/console.h"
 #include "coordinator/cli/interrupts.h"
+#include "coordinator/cli/json_reporter.h"
+#include "coordinator/cli/plan_file.h"
 #include "coordinator/cli/reporter.h"
 #include "coordinator/core/run.h"
 #include "coordinator/link/link_error.h"
@@ -53,34 +55,6 @@ bool HasBasis(const RunOptions& options) {
     std::error_code error;
     return !options.destination.is_local() || std::filesystem::is_directory((below / directory).lexically_normal(), error);
   });
-}
-
-ReportFacts FactsOf(const RunOptions& options, const Program& program) {
-  ReportFacts facts;
-  // rsync calls what comes from another host by its name in the transfer.
-  if (options.source.is_local()) facts.source_path = OperandPath(options.source);
-  facts.destination_path = OperandPath(options.destination);
-  facts.source_absolute = AbsolutePath(options.source, options.source_directory);
-  facts.destination_absolute = AbsolutePath(options.destination, options.destination_directory);
-  facts.source_is_local = options.source.is_local();
-  facts.source_by_path = !options.source.is_agent();
-  facts.destination_is_local = options.destination.is_local();
-  facts.selection = options.request.selection;
-  std::error_code unknown;
-  facts.working_directory = options.source.is_shell() ? options.source_directory : std::filesystem::current_path(unknown).string();
-  facts.operands = options.request.operands;
-  facts.utf8 = program.utf8;
-  facts.has_basis = HasBasis(options);
-  facts.mode = options.request.mode;
-  facts.output = options.output;
-  facts.source = options.source.Display();
-  facts.destination = options.destination.Display();
-  facts.durability = options.request.durability;
-  facts.acls_only = options.request.selection.acls && !options.request.selection.xattrs;
-  facts.now = &std::chrono::steady_clock::now;
-  facts.wall_clock = &std::chrono::system_clock::now;
-  facts.start = facts.now();
-  return facts;
 }
 
 // The reporter of a run, which is made when it is known what the run is about. What its agents and shells have to say before is told at once.
@@ -139,7 +113,54 @@ std::string DescribeError(const SyncOutcome& outcome, Links* links) {
   return links->Explain(*outcome.error_side, outcome.error, outcome.exit_code == ExitCode::kProtocol);
 }
 
+// Where the run is to write its plan down.
+absl::StatusOr<std::unique_ptr<PlanFileWriter>> OpenPlan(RunOptions* options) {
+  if (!options->plan_output) return std::unique_ptr<PlanFileWriter>();
+  PlanOutput& output = *options->plan_output;
+  output.header.made = FormatTime(std::chrono::system_clock::now());
+  US_ASSIGN_OR_RETURN(std::unique_ptr<PlanFileWriter> writer, PlanFileWriter::Create(output.file, output.header, output.operands));
+  options->request.record = [plan = writer.get()](const PlannedAction& planned) { return plan->Add(planned); };
+  return writer;
+}
+
+// Puts a plan that is whole in its place. What went wrong, ready to print; empty: nothing.
+std::string ClosePlan(PlanFileWriter* plan, SyncOutcome* outcome) {
+  if (plan == nullptr || !outcome->complete) return {};
+  const absl::Status written = plan->Commit(outcome->plan);
+  if (written.ok()) return {};
+  outcome->exit_code = ExitCode::kFileIo;
+  return std::string(ToStd(written.message()));
+}
+
 }  // namespace
+
+ReportFacts FactsOf(const RunOptions& options, const Program& program) {
+  ReportFacts facts;
+  // rsync calls what comes from another host by its name in the transfer.
+  if (options.source.is_local()) facts.source_path = OperandPath(options.source);
+  facts.destination_path = OperandPath(options.destination);
+  facts.source_absolute = AbsolutePath(options.source, options.source_directory);
+  facts.destination_absolute = AbsolutePath(options.destination, options.destination_directory);
+  facts.source_is_local = options.source.is_local();
+  facts.source_by_path = !options.source.is_agent();
+  facts.destination_is_local = options.destination.is_local();
+  facts.selection = options.request.selection;
+  std::error_code unknown;
+  facts.working_directory = options.source.is_shell() ? options.source_directory : std::filesystem::current_path(unknown).string();
+  facts.operands = options.request.operands;
+  facts.utf8 = program.utf8;
+  facts.has_basis = HasBasis(options);
+  facts.mode = options.request.mode;
+  facts.output = options.output;
+  facts.source = options.source.Display();
+  facts.destination = options.destination.Display();
+  facts.durability = options.request.durability;
+  facts.acls_only = options.request.selection.acls && !options.request.selection.xattrs;
+  facts.now = &std::chrono::steady_clock::now;
+  facts.wall_clock = &std::chrono::system_clock::now;
+  facts.start = facts.now();
+  return facts;
+}
 
 int RunCommand(RunOptions options, const Program& program, const SettleRun& settle) {
   auto cancellation = std::make_shared<Cancellation>();
@@ -160,7 +181,13 @@ int RunCommand(RunOptions options, const Program& program, const SettleRun& sett
     }
   }
   if (reporter == nullptr) reporter = &late.Start(options);
-  absl::Status ready = links.ok() ? (*links)->Prepare(&options.request) : links.status();
+  absl::Status ready = links.status();
+  absl::StatusOr<std::unique_ptr<PlanFileWriter>> plan(nullptr);
+  if (ready.ok()) {
+    plan = OpenPlan(&options);
+    ready = plan.status();
+  }
+  if (ready.ok()) ready = (*links)->Prepare(&options.request);
   if (ready.ok()) {
     if (options.stop_at) {
       const absl::Duration left = absl::FromTimeT(*options.stop_at) - absl::Now();
@@ -170,6 +197,7 @@ int RunCommand(RunOptions options, const Program& program, const SettleRun& sett
     cancellation->running = true;
     outcome = RunSync(options.request, (*links)->source(), (*links)->destination(), *reporter);
     error = DescribeError(outcome, links->get());
+    if (error.empty()) error = ClosePlan(plan->get(), &outcome);
     // The agent removes what a broken-off run left before it ends; its last warnings come before the summary.
     (*links)->Close(outcome.exit_code == ExitCode::kTimeout ? kSilentAgentGrace : kAgentGrace);
   } else {

@@ -1,8 +1,9 @@
-// The commands sync, plan and verify: links, run, report.
+// The commands sync, plan, verify and apply: links, run, report.
 #pragma once
 
 #include "coordinator/cli/options.h"
 #include "coordinator/cli/program.h"
+#include "coordinator/cli/reporter.h"
 #include "coordinator/cli/ursync_operands.h"
 
 namespace uringsync {
@@ -11,5 +12,8 @@ namespace uringsync {
 // removed, exit 20), the next one ends the program at once. On the main thread, before any other thread of the program
 // was started. `settle`, if there is one, comes between the links and the run.
 int RunCommand(RunOptions options, const Program& program, const SettleRun& settle = {});
+
+// What a reporter of this run has to know.
+ReportFacts FactsOf(const RunOptions& options, const Program& program);
 
 }  // namespace uringsync

@@ -13,6 +13,7 @@
 #include "coordinator/cli/rsync/file_list.h"
 #include "coordinator/cli/rsync/item.h"
 #include "coordinator/cli/rsync/messages.h"
+#include "coordinator/cli/rsync/plan_settings.h"
 #include "coordinator/core/operands.h"
 #include "coordinator/link/destination_path.h"
 #include "coordinator/link/host_places.h"
@@ -376,6 +377,7 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
   run.request.rules.sources_missing = sources_doubtful_;
   run.names_operands = far_list_ || !operands.empty();
   run.request.operands = std::move(operands);
+  US_RETURN_IF_ERROR(DescribePlan(settings, source_.is_local() ? source_.local().path : sources_.front(), destination_, &run));
   if (run.output.rsync) {
     run.output.rsync->list_only = settings.list_only;
     run.output.rsync->list_targets = settings_.links;
@@ -448,7 +450,9 @@ std::optional<OperandsEnd> Preparation::Settle(Links* links, RunOptions* run) {
   run->sources_missing = sources_missing_;
   run->request.rules.sources_missing = sources_doubtful_;
   run->request.operands = std::move(operands);
-  return std::nullopt;
+  // Now that it is known what it is about.
+  const absl::Status described = DescribePlan(settings_, source_.is_local() ? source_.local().path : sources_.front(), destination_, run);
+  return described.ok() ? std::nullopt : std::optional(End(described));
 }
 
 }  // namespace

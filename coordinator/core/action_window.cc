@@ -137,6 +137,13 @@ absl::Status ActionWindow::OnDone(ApplyDone done) {
   return absl::OkStatus();
 }
 
+absl::Status ActionWindow::Drain() {
+  US_RETURN_IF_ERROR(Flush());
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return stopped_ || under_way_.empty(); });
+  return stopped_ ? absl::CancelledError("the run has ended") : absl::OkStatus();
+}
+
 absl::StatusOr<ApplyDone> ActionWindow::Finish() {
   US_RETURN_IF_ERROR(Flush());
   {

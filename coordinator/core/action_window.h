@@ -47,6 +47,8 @@ class ActionWindow {
   absl::Status Add(PlannedAction planned);
   // Sends what is queued.
   absl::Status Flush();
+  // Flush, and wait until everything that was sent has come back.
+  absl::Status Drain();
   // Flush, FinishApply, and wait for ApplyDone.
   absl::StatusOr<ApplyDone> Finish();
 

@@ -218,6 +218,10 @@ absl::StatusOr<NameReply> AgentLink::AskNames(const NameQuery& query) {
   return AwaitReply<NameReply>("names");
 }
 
+absl::StatusOr<EntryReply> AgentLink::AwaitEntries() {
+  return AwaitReply<EntryReply>("what is there");
+}
+
 absl::Status AgentLink::StartManifest(const uringsync::StartManifest& start) {
   {
     std::lock_guard lock(mutex_);

@@ -63,6 +63,8 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   absl::StatusOr<TreeReply> AwaitTree();
   // Asks, also while the manifest comes, and waits for the answer.
   absl::StatusOr<NameReply> AskNames(const NameQuery& query);
+  // The answer to an EntryQuery that was sent; to be asked again for the paths that it leaves out.
+  absl::StatusOr<EntryReply> AwaitEntries();
   // Asks for the manifest, to be read by Next, or with `start.fold` by Take.
   absl::Status StartManifest(const uringsync::StartManifest& start);
   // ManifestStream. `before_waiting` is called when the next batch is not there yet.

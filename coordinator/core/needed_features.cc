@@ -36,7 +36,8 @@ std::vector<std::string> CoordinatorFeatures() {
         std::string_view(kDirectIoFeature), std::string_view(kBasisFeature), std::string_view(kFiltersFeature),
         std::string_view(kBackupFeature), std::string_view(kHostPlacesFeature), std::string_view(kInPlaceFeature),
         std::string_view(kRemoveSourcesFeature), std::string_view(kStagingFeature), std::string_view(kMetadataRulesFeature),
-        std::string_view(kNamesFeature), std::string_view(kLinksFeature), std::string_view(kOperandsFeature)}) {
+        std::string_view(kNamesFeature), std::string_view(kLinksFeature), std::string_view(kOperandsFeature),
+        std::string_view(kEntryLooksFeature)}) {
     features.emplace_back(feature);
   }
   return features;
@@ -59,6 +60,7 @@ std::string MissingFeature(const SyncRequest& request, Side side, const std::vec
       {!source && request.backup.has_value(), kBackupFeature, "backups"},
       {source ? request.follow_links.any() : request.keep_directory_links, kLinksFeature, "following symlinks"},
       {source && RemovesSources(request), kRemoveSourcesFeature, "removing sources"},
+      {request.plan != nullptr, kEntryLooksFeature, "applying a plan"},
   };
   for (const Need& need : needs) {
     if (need.needed && !HasFeature(features, need.feature)) return std::string(need.words);

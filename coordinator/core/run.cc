@@ -10,10 +10,12 @@
 #include "coordinator/core/agent_link.h"
 #include "coordinator/core/basis_links.h"
 #include "coordinator/core/basis_trees.h"
+#include "coordinator/core/entry_looks.h"
 #include "coordinator/core/folded_manifests.h"
 #include "coordinator/core/index_descent.h"
 #include "coordinator/core/needed_features.h"
 #include "coordinator/core/overlap.h"
+#include "coordinator/core/plan_applier.h"
 #include "coordinator/core/run_events.h"
 #include "coordinator/core/session_request.h"
 #include "coordinator/core/source_removals.h"
@@ -71,6 +73,7 @@ class Run final : public PlanSink {
   absl::Status OpenBases();
   absl::Status OpenSessions();
   absl::Status PlanAndApply();
+  absl::Status ApplyPlan(SourceView* view, Driver* driver);
   bool BothHave(std::string_view feature) const {
     return HasFeature(source_hello_.features, feature) && HasFeature(destination_hello_.features, feature);
   }
@@ -111,7 +114,7 @@ class Run final : public PlanSink {
   bool source_asked_ = false;
   SessionOpened source_opened_;
   SessionOpened destination_opened_;
-  Planner* planner_ = nullptr;
+  const PlanCounters* planned_ = nullptr;  // of what plans now
   PlanCounters plan_counters_;
   ProblemTally plan_problems_;
   ActionsEvent listed_;
@@ -323,6 +326,7 @@ absl::Status Run::PlanAndApply() {
                   [this](const NameQuery& query) { return source_.AskNames(query); },
                   [this](const NameQuery& query) { return destination_.AskNames(query); });
   US_RETURN_IF_ERROR(PrepareView(&view));
+  if (request_.plan != nullptr) return ApplyPlan(&view, driver.driver.get());
   const std::optional<FoldRules> fold = ChooseFolding(view);
   US_ASSIGN_OR_RETURN(IndexDifference difference, CompareIndexes(fold.has_value()));
   if (difference.usable && difference.directories.empty()) return NothingToDo(difference.equal);
@@ -331,7 +335,7 @@ absl::Status Run::PlanAndApply() {
   PlanOptions plan_options = MakePlanOptions(request_, destination_opened_);
   plan_options.pruned = difference.equal;
   Planner planner(std::move(plan_options), driver.driver.get(), request_.spool_directory);
-  planner_ = &planner;
+  planned_ = &planner.counters();
   removals_.Begin(driver.driver.get(), request_.spool_directory);
   // While a manifest is waited for, what is planned already should be on its way.
   const auto before_waiting = [this] {
@@ -353,9 +357,39 @@ absl::Status Run::PlanAndApply() {
            : planner.Run(view.Over(source_, driver.driver.get()),
                          exists ? static_cast<ManifestStream&>(destination_) : nothing, *this);
   PublishCounters(false);
-  planner_ = nullptr;
+  planned_ = nullptr;
   bases_.Stop();
   US_RETURN_IF_ERROR(planned);
+  return Conclude();
+}
+
+// Carries out what was planned before.
+absl::Status Run::ApplyPlan(SourceView* view, Driver* driver) {
+  removals_.Begin(driver, request_.spool_directory);
+  FoundEntries found;
+  ManifestStream& seen = view->Over(found, driver);
+  PlanApplier::Hooks hooks;
+  hooks.look = [&](std::vector<RelPath> source, std::vector<RelPath> destination) -> absl::StatusOr<std::pair<PlanApplier::Findings, PlanApplier::Findings>> {
+    PublishCounters(true);
+    US_RETURN_IF_ERROR(request_.mode == SyncMode::kSync ? window_.Flush() : Listed(true));
+    US_ASSIGN_OR_RETURN(auto findings, LookAtBoth(source_, std::move(source), destination_, std::move(destination)));
+    US_RETURN_IF_ERROR(found.PassThrough(seen, &findings.first));
+    return findings;
+  };
+  hooks.drain = [this] { return window_.Drain(); };
+  PlanApplier::Options options;
+  options.policy = MakePlanOptions(request_, destination_opened_).policy;
+  options.policy.size_only = options.policy.ignore_times = false;
+  options.dry_run = request_.mode != SyncMode::kSync;
+  options.tell_done = RemovesSources(request_);
+  options.bases = bases_.places().size();
+  PlanApplier applier(std::move(options), std::move(hooks));
+  planned_ = &applier.counters();
+  const absl::Status applied = applier.Run(*request_.plan, *this);
+  PublishCounters(false);
+  planned_ = nullptr;
+  bases_.Stop();
+  US_RETURN_IF_ERROR(applied);
   return Conclude();
 }
 
@@ -409,7 +443,7 @@ absl::Status Run::RemoveSources() {
 }
 
 void Run::PublishCounters(bool discovering) {
-  plan_counters_ = planner_->counters();
+  plan_counters_ = *planned_;
   discovering_ = discovering && discovering_;
   events_.SetPlan(plan_counters_, discovering_);
 }
@@ -419,6 +453,7 @@ absl::Status Run::OnAction(PlannedAction planned) {
   if (planned.phase != Phase::kCreate) discovering_ = false;
   if (planned.action.id % 64 == 0) PublishCounters(true);
   if (!planned.differences.empty()) ++differing_;
+  if (request_.record) US_RETURN_IF_ERROR(request_.record(planned));
   const bool removable = planned.action.wanted.type != FileType::kDirectory && planned.action.kind != ActionKind::kDelete;
   if (RemovesSources(request_) && removable) {
     US_RETURN_IF_ERROR(removals_.Add(planned.action.id, planned.action.path, planned.action.wanted));

@@ -32,6 +32,8 @@
 
 namespace uringsync {
 
+class PlannedActions;
+
 enum class SyncMode : uint8_t {
   kSync = 1,
   kPlan,    // what a sync would do; no lock, nothing written
@@ -140,6 +142,12 @@ struct SyncRequest {
   std::vector<BasisDirectory> basis;
   // A further control stream to the destination's agent.
   std::function<absl::StatusOr<std::unique_ptr<ClientStream>>()> open_destination_stream;
+
+  // Each action of the plan as it is made, on a thread of the run; what it fails with ends the run.
+  std::function<absl::Status(const PlannedAction&)> record;
+  // Set: these actions are carried out, or with kPlan listed, as far as everything is still what they were planned with; nothing is
+  // scanned. Rules that choose objects have no meaning then. Outlives the run.
+  PlannedActions* plan = nullptr;
 
   std::string software;                                     // of this program, for the hellos
   std::string spool_directory;                              // of the planner; $TMPDIR, else /tmp, when empty

@@ -41,6 +41,7 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   if (role == Role::kDestination) open.reflink = request.reflink;
   if (role == Role::kDestination) open.in_place = request.in_place;
   if (role == Role::kDestination) open.staging = request.staging;
+  if (role == Role::kDestination) open.as_planned = request.plan != nullptr;
   if (role == Role::kDestination && request.backup) open.backup = BackupSettings{request.backup->suffix, request.backup->directory};
   if (role == Role::kSource) open.follow_links = request.follow_links;
   if (role == Role::kDestination) open.keep_directory_links = request.keep_directory_links;

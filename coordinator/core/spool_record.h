@@ -58,6 +58,8 @@ class RecordReader {
   std::optional<ActionBasis> GetBasis();
   // False once anything was missing or malformed; what was read since is without meaning.
   bool ok() const { return ok_; }
+  // What was not read.
+  std::string_view rest() const { return rest_; }
 
  private:
   FileTime GetTime();

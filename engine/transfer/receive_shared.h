@@ -38,6 +38,7 @@ struct ReceiveOptions {
   // it.
   DirectIoMode direct_io = DirectIoMode::kOff;
   DirectIo::OnRefused on_direct_refused;
+  bool as_planned = false;  // a source file that changed is a failure at once, not taken as it is by then
   // Contents of large files leave the page cache once they are on disk; only with `sync`.
   bool drop_behind = true;
   std::optional<DeltaMode> delta_mode;  // instead of what samples say; for tests

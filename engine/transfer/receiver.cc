@@ -318,7 +318,7 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
     }
     if (!filled.failure.has_value()) break;
     bool again = filled.failure->kind == FailureKind::kChanged && filled.current.has_value() &&
-                 tries < kMaxContentTries && !shared_->stopped();
+                 tries < kMaxContentTries && !shared_->stopped() && !shared_->options().as_planned;
     if (!again) {
       file->arrived_bytes = filled.arrived_bytes;
       co_return filled.failure;

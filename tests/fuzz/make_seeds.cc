@@ -4,6 +4,7 @@
 #include <fstream>
 #include <string>
 
+#include "coordinator/core/plan_document.h"
 #include "proto/convert.h"
 #include "tests/support/message_samples.h"
 #include "uringsync/v1/agent.pb.h"
@@ -24,6 +25,30 @@ void Write(const std::filesystem::path& directory, int number, const Value& valu
   std::ofstream(directory / ("seed" + std::to_string(number)), std::ios::binary) << bytes;
 }
 
+// See fuzz_plan_document.cc: a whole document behind "0", single records behind "1".
+void WritePlans(const std::filesystem::path& directory) {
+  constexpr size_t kHeadBytes = 4;
+  constexpr size_t kTailBytes = 16;
+  MessageSamples samples(2);
+  PlanEncoder encoder({.software = "uringsync", .made = "now", .program = "sync", .source = "/a", .destination = "/b", .options = {"-a"}});
+  std::vector<PlannedAction> planned;
+  for (Action& action : samples.Actions(4).actions) {
+    action.id = planned.size() + 1;
+    planned.push_back({Phase::kCreate, std::move(action), Differences::FromMask(2)});
+  }
+  const std::string begin = encoder.Begin();
+  const std::vector<std::string> records = {encoder.Operands(samples.Operands(3)).value(), encoder.Actions(Phase::kCreate, planned).value(),
+                                            encoder.End({})};
+  std::filesystem::create_directories(directory);
+  std::string whole = "0" + begin;
+  for (const std::string& record : records) {
+    whole += record;
+    const std::string inside = record.substr(0, 1) + record.substr(1 + kHeadBytes, record.size() - 1 - kHeadBytes - kTailBytes);
+    std::ofstream(directory / (std::string("record_") + record.front()), std::ios::binary) << "1" << inside;
+  }
+  std::ofstream(directory / "whole", std::ios::binary) << whole;
+}
+
 void WriteAll(const std::filesystem::path& directory) {
   MessageSamples samples(1);
   for (int i = 0; i < kSeeds; ++i) {
@@ -32,6 +57,7 @@ void WriteAll(const std::filesystem::path& directory) {
   }
   Write<v1::ClientMessage>(directory / "fuzz_client_message", kSeeds, ClientMessage(samples.Actions(12)));
   Write<v1::AgentMessage>(directory / "fuzz_agent_message", kSeeds, AgentMessage(samples.Batch(12)));
+  WritePlans(directory / "fuzz_plan_document");
 }
 
 }  // namespace

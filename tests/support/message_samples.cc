@@ -183,6 +183,7 @@ OpenSession MessageSamples::AnyOpenSession() {
   open.follow_links = {.all = Coin(), .unsafe = Coin(), .directories = Coin()};
   open.keep_directory_links = Coin();
   open.in_place = Coin();
+  open.as_planned = Coin();
   open.remove_sources = Coin();
   if (Coin()) open.backup = BackupSettings{"~", std::nullopt};
   if (open.backup && Coin()) open.backup = BackupSettings{Coin() ? "" : ".old", TreePlace{"data", Path(3)}};
@@ -248,6 +249,25 @@ NameReply MessageSamples::AnyNameReply() {
   return reply;
 }
 
+EntryQuery MessageSamples::AnyEntryQuery() {
+  EntryQuery query{.paths = {RelPath()}};
+  for (uint64_t rows = Number(20); rows > 0; --rows) query.paths.push_back(Path(4));
+  return query;
+}
+
+EntryReply MessageSamples::AnyEntryReply() {
+  EntryReply reply;
+  for (uint64_t rows = 1 + Number(20); rows > 0; --rows) {
+    EntryFinding& finding = reply.findings.emplace_back();
+    if (Coin()) {
+      finding.entry = AnyEntry("");
+    } else {
+      finding.error = static_cast<int>(Number(133));
+    }
+  }
+  return reply;
+}
+
 ClientMessage MessageSamples::AnyManifestRequest() {
   switch (Number(4)) {
     case 0: return ListingVerdicts{.through = 20, .expand = {1 + Number(5), 7 + Number(14)}, .stop_folding = Coin()};
@@ -274,7 +294,8 @@ TreeReply MessageSamples::AnyTreeReply() {
 }
 
 ClientMessage MessageSamples::AnyClientMessage() {
-  switch (Number(12)) {
+  switch (Number(13)) {
+    case 12: return AnyEntryQuery();
     case 11: return AnyNameQuery();
     case 10: return OperandBatch{.operands = Operands(Number(40)), .last = Coin()};
     case 9: {
@@ -299,7 +320,8 @@ ClientMessage MessageSamples::AnyClientMessage() {
 }
 
 AgentMessage MessageSamples::AnyAgentMessage() {
-  switch (Number(13)) {
+  switch (Number(14)) {
+    case 13: return AnyEntryReply();
     case 12: return AnyNameReply();
     case 11: return AnyPathReply();
     case 10: return Notice{Text(80)};

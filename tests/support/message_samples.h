@@ -27,6 +27,8 @@ class MessageSamples {
   PathReply AnyPathReply();
   NameQuery AnyNameQuery();
   NameReply AnyNameReply();
+  EntryQuery AnyEntryQuery();
+  EntryReply AnyEntryReply();
   ClientMessage AnyClientMessage();
   AgentMessage AnyAgentMessage();
   uint64_t Number(uint64_t bound) { return bound == 0 ? 0 : std::uniform_int_distribution<uint64_t>(0, bound - 1)(random_); }

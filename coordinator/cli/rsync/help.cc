@@ -33,6 +33,8 @@ std::string Usage(Command command) {
       return "Show what a sync would do, one line an object; change nothing\n\nUsage: uringsync plan [OPTION]... SRC DST\n";
     case Command::kVerify:
       return "Compare two trees by content and metadata; list what differs\n\nUsage: uringsync verify [OPTION]... SRC DST\n";
+    case Command::kApply:
+      return "Carry out the plan of a file that --plan-out wrote\n\nUsage: uringsync apply [OPTION]... FILE\n";
   }
   return {};
 }
@@ -59,6 +61,11 @@ std::string Footer(Command command) {
              kExitCodes;
     case Command::kVerify:
       return std::string(kEndpoints) + "\nBoth sides read every byte. Exit 0: equal. Exit 23: something differs, and is listed.\n" +
+             kExitCodes;
+    case Command::kApply:
+      return std::string("\nWhat is copied, and how, stands in the plan; the options here say how the run goes on and what it tells.\n"
+                         "Each object of the plan, at SRC and at DST, has to be what it was when the plan was made. One that is not is\n"
+                         "told and left alone (exit 23); what is done already is passed over. -n: look, change nothing.\n") +
              kExitCodes;
   }
   return {};

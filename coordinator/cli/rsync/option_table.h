@@ -23,9 +23,11 @@ constexpr uint8_t kForUrsync = 1;
 constexpr uint8_t kForSync = 2;
 constexpr uint8_t kForPlan = 4;
 constexpr uint8_t kForVerify = 8;
+constexpr uint8_t kForApply = 16;
 constexpr uint8_t kForUringsync = kForSync | kForPlan;
 constexpr uint8_t kForRuns = kForUrsync | kForUringsync;
 constexpr uint8_t kForAll = kForRuns | kForVerify;
+constexpr uint8_t kForCarrying = kForAll | kForApply;  // how it runs and what is told, whatever is done
 
 struct OptionRow {
   const char* name = nullptr;      // without dashes; nullptr: there is only the letter

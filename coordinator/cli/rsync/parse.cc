@@ -80,7 +80,11 @@ std::optional<GrammarError> Act(const Spelling& spelling, const std::string& val
   // Switching off what is never on is what rsync's users do to be sure.
   if (row.refused != nullptr && spelling.on) return GrammarError{name + " is not supported: " + row.refused, row.refusal_code, true};
   const absl::Status status = (spelling.on ? row.on : row.off)(*settings, value);
-  if (status.ok()) return std::nullopt;
+  if (status.ok()) {
+    const bool has_value = spelling.on && row.argument != nullptr;
+    settings->words.push_back(name + (!has_value ? "" : spelling.name.empty() ? value : "=" + value));
+    return std::nullopt;
+  }
   const bool unsupported = status.code() == absl::StatusCode::kUnimplemented;
   return GrammarError{name + "=" + EscapeName(value) + (unsupported ? " is not supported: " : ": ") + std::string(ToStd(status.message())),
                       unsupported ? 4 : 1, unsupported};

@@ -14,6 +14,7 @@
 #include "coordinator/cli/rsync/info_levels.h"
 #include "coordinator/cli/rsync/settings.h"
 #include "coordinator/cli/rsync/staging_settings.h"
+#include "coordinator/core/plan_document.h"
 #include "coordinator/core/run.h"
 #include "coordinator/link/endpoint.h"
 #include "coordinator/link/shell_command.h"
@@ -44,9 +45,17 @@ struct OutputOptions {
   bool stats = false;
   std::optional<bool> progress;         // unset: when standard error is a terminal
   std::optional<RsyncTelling> rsync;    // unset: in our own words
+  bool applies = false;                 // a plan that was made before
 };
 
-// sync, plan, verify, ursync.
+// A plan that is written instead of being carried out.
+struct PlanOutput {
+  std::string file;
+  PlanHeader header;  // without the time
+  std::vector<SourceOperand> operands;
+};
+
+// sync, plan, verify, ursync, apply.
 struct RunOptions {
   Endpoint source;
   Endpoint destination;
@@ -69,6 +78,7 @@ struct RunOptions {
   // For the private agent: --io-backend and --jobs as given.
   std::vector<std::string> agent_arguments;
   OutputOptions output;
+  std::optional<PlanOutput> plan_output;
 };
 
 // LinkError(kUsage) for operands that cannot be read, for options that contradict each other, and for options that have no effect on

@@ -9,6 +9,8 @@ Settings Settings::For(Command command) {
     settings.durability = "none";
     return settings;
   }
+  // The plan says what is kept.
+  if (command == Command::kApply) return settings;
   settings.durability = "batch";
   for (bool Settings::* member :
        {&Settings::recursive, &Settings::links, &Settings::devices, &Settings::specials, &Settings::perms, &Settings::owner,

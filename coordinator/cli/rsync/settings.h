@@ -16,7 +16,7 @@
 namespace uringsync {
 
 // Who is asked. Bits, so that a row of the table can be for several.
-enum class Command : uint8_t { kUrsync = 1, kSync = 2, kPlan = 4, kVerify = 8 };
+enum class Command : uint8_t { kUrsync = 1, kSync = 2, kPlan = 4, kVerify = 8, kApply = 16 };
 
 // A filter option as given.
 struct FilterOption {
@@ -31,6 +31,8 @@ struct Settings {
   Command command = Command::kUrsync;
   // SRC... DST, or SRC alone.
   std::vector<std::string> operands;
+  // The options that were given, as words of a command line: "--name" or "--name=value".
+  std::vector<std::string> words;
 
   // What is looked at.
   bool recursive = false;
@@ -96,6 +98,8 @@ struct Settings {
 
   // What is changed.
   bool dry_run = false;
+  std::string plan_out;  // with dry_run; empty: no plan is written
+  std::string show;      // a plan is shown, nothing else; empty: none
   bool delete_extraneous = false;
   int delete_whens = 0;  // how many --delete-WHEN were given
   bool delete_before = false;

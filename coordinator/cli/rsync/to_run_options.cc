@@ -5,6 +5,7 @@
 #include "absl/time/time.h"
 #include "coordinator/cli/rsync/filter_settings.h"
 #include "coordinator/cli/rsync/out_format.h"
+#include "coordinator/cli/rsync/plan_settings.h"
 #include "coordinator/cli/rsync/rule_settings.h"
 #include "coordinator/cli/rsync/run_options.h"
 #include "coordinator/cli/rsync/staging_settings.h"
@@ -229,7 +230,9 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings) {
   if (settings.operands.size() > 2) return Usage("unexpected argument '" + EscapeName(settings.operands[2]) + "'");
   US_ASSIGN_OR_RETURN(const Endpoint source, ParseEndpoint(settings.operands.front()));
   US_ASSIGN_OR_RETURN(const Endpoint destination, ParseEndpoint(settings.operands.back()));
-  return ToRunOptions(settings, source, destination);
+  US_ASSIGN_OR_RETURN(RunOptions run, ToRunOptions(settings, source, destination));
+  US_RETURN_IF_ERROR(DescribePlan(settings, settings.operands.front(), settings.operands.back(), &run));
+  return run;
 }
 
 absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings, const Endpoint& source, const Endpoint& destination) {

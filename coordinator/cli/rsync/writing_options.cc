@@ -41,9 +41,20 @@ absl::Status AddBasis(Settings& settings, const std::string& value) {
   return absl::OkStatus();
 }
 
+absl::Status PlanOut(Settings& settings, const std::string& value) {
+  if (value.empty()) return absl::InvalidArgumentError("a file name belongs there");
+  settings.plan_out = value;
+  settings.dry_run = true;
+  return absl::OkStatus();
+}
+
 constexpr OptionRow kRows[] = {
-    {.name = "dry-run", .letter = 'n', .programs = kForUrsync | kForSync, .on = Set<&S::dry_run, true>,
+    {.name = "dry-run", .letter = 'n', .programs = kForUrsync | kForSync | kForApply, .on = Set<&S::dry_run, true>,
      .help = "Change nothing, show what would be done"},
+    {.name = "plan-out", .argument = "FILE", .on = PlanOut,
+     .help = "Change nothing; write down in FILE what would be done, for 'uringsync apply FILE'"},
+    {.name = "show", .argument = "FILE", .programs = kForPlan, .on = Store<&S::show>,
+     .help = "Show the plan of a file of --plan-out, nothing else; without SRC and DST"},
     {.name = "delete", .on = Set<&S::delete_extraneous, true>, .help = "Remove from DST what SRC does not have"},
     {.name = "delete-during", .aliases = "del", .on = DeleteSometime, .help = "--delete; nothing is removed before all is there"},
     {.name = "delete-delay", .on = DeleteSometime, .help = "--delete, after all is there"},
@@ -82,13 +93,13 @@ constexpr OptionRow kRows[] = {
      .off = Set<&S::whole_file, false>,
      .help = "Send changed files whole; by default only what differs, where that is faster (--no-whole-file: always)"},
     {.name = "block-size", .letter = 'B', .argument = "SIZE", .on = Already},
-    {.name = "fsync", .programs = kForUrsync | kForSync,
+    {.name = "fsync", .programs = kForUrsync | kForSync | kForApply,
      .on = +[](Settings& settings, const std::string&) {
        settings.durability = "batch";
        return absl::OkStatus();
      },
      .help = "The same as --durability=batch"},
-    {.name = "durability", .argument = "none|batch", .programs = kForUrsync | kForSync,
+    {.name = "durability", .argument = "none|batch", .programs = kForUrsync | kForSync | kForApply,
      .on = OneOf<&S::durability, "none|batch">,
      .help = "batch: every file is on disk before its name shows it; none: the kernel writes when it likes"},
     {.name = "reflink", .argument = "auto|always|never", .programs = kForUrsync | kForSync,
@@ -97,7 +108,7 @@ constexpr OptionRow kRows[] = {
     {.name = "direct-io", .argument = "auto|on|off", .programs = kForUrsync | kForSync,
      .on = OneOf<&S::direct_io, "auto|on|off">,
      .help = "Large files past the page cache where the file system can (on); auto (default) is off: it did not pay"},
-    {.name = "wait", .programs = kForUrsync | kForSync, .on = Set<&S::wait, true>,
+    {.name = "wait", .programs = kForUrsync | kForSync | kForApply, .on = Set<&S::wait, true>,
      .help = "Wait for another run into the same DST instead of giving up"},
     {.name = "write-batch", .argument = "FILE", .refused = kBatch},
     {.name = "only-write-batch", .argument = "FILE", .refused = kBatch},
