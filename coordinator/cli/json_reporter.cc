@@ -64,6 +64,7 @@ const char* SkipReasonName(SkipReason reason) {
     case SkipReason::kUnsafeLink: return "unsafe_link";
     case SkipReason::kNotShorter: return "not_shorter";
     case SkipReason::kDeleteLimit: return "delete_limit";
+    case SkipReason::kSparedByErrors: return "spared_by_errors";
   }
   return "unknown";
 }

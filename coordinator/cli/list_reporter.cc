@@ -1,10 +1,10 @@
 #include "coordinator/cli/list_reporter.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "coordinator/cli/rsync/messages.h"
 #include "coordinator/cli/rsync/numbers.h"
+#include "coordinator/cli/rsync/totals.h"
 
 namespace uringsync {
 namespace {
@@ -42,10 +42,10 @@ std::string ListReporter::Line(const Entry& entry, std::string_view name) const 
   return PrintableText(line, print_);
 }
 
-void ListReporter::ShowOpened(const HelloReply&, const SessionOpened& source, const HelloReply&, const SessionOpened&) {
-  const auto at_top = [](const SourceOperand& operand) { return operand.at.is_root(); };
-  const bool has_root = facts_.operands.empty() || std::any_of(facts_.operands.begin(), facts_.operands.end(), at_top);
-  if (source.exists && has_root) console_->Line(Line(source.root, "."));
+void ListReporter::ShowOpened(const HelloReply&, const SessionOpened&, const HelloReply&, const SessionOpened&) {
+  if (const std::string& line = telling_.list_line; !line.empty()) {
+    console_->Line(facts_.source_is_local ? line : "receiving" + line.substr(line.find(' ')));
+  }
 }
 
 void ListReporter::Enter(const RelPath& directory) {
@@ -61,7 +61,8 @@ void ListReporter::Enter(const RelPath& directory) {
 }
 
 void ListReporter::ShowAction(const Action& action, const Differences& differences, ActionOutcome) {
-  if (differences.empty() || action.path.is_root()) return;
+  if (differences.empty()) return;
+  if (action.path.is_root()) return console_->Line(Line(action.wanted, "."));
   const RelPath directory = action.path.Parent();
   if (facts_.operands.empty() && !telling_.recursive && !directory.is_root()) return;
   if (directory != current_) Enter(directory);
@@ -80,6 +81,13 @@ void ListReporter::OnProblem(const Problem& problem) {
 void ListReporter::Finish(const SyncOutcome& outcome, const std::string& error) {
   for (const std::deque<Waiting>* lines : {&found_, &waiting_}) {
     for (const Waiting& waiting : *lines) console_->Line(waiting.line);
+  }
+  if (outcome.complete && telling_.info.of(Info::kStats) > 0) {
+    RsyncTotals totals;
+    totals.total_bytes = outcome.plan.source_bytes + outcome.plan.source_symlink_bytes;
+    totals.duration = facts_.now() - facts_.start;
+    console_->Line("");
+    for (const std::string& line : ClosingLines(totals, telling_.human)) console_->Line(line);
   }
   if (!error.empty()) console_->Error("ursync: " + error);
   if (const std::string line = ExitLine("ursync", static_cast<int>(outcome.exit_code)); !line.empty()) console_->Error(line);

@@ -17,6 +17,7 @@ namespace {
 constexpr char kSend[] = "send";
 constexpr char kReceive[] = "recv";
 constexpr char kDeleted[] = "del.";
+constexpr char kDone[] = "done";
 
 std::string WithoutSlashes(std::string_view path) {
   while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
@@ -57,12 +58,17 @@ void RsyncReporter::Start() {
     TellError("ursync: failed to open log-file " + telling_.log_file + ": " + std::strerror(errno) + " (" + std::to_string(errno) + ")");
     TellError("Ignoring \"log file\" setting.");
   }
-  Log("building file list");
+  Log(facts_.source_is_local ? "building file list" : "receiving file list");
 }
 
 void RsyncReporter::Tell(std::string_view line) {
   if (facts_.output.quiet) return;
   console_->Line(PrintableText(line, print_));
+}
+
+void RsyncReporter::TellMessage(std::string_view line) {
+  Tell(line);
+  if (!line.empty()) Log(line);
 }
 
 void RsyncReporter::TellError(std::string_view line) {
@@ -84,13 +90,10 @@ void RsyncReporter::ShowWarning(std::string_view text) {
 
 void RsyncReporter::ShowOpened(const HelloReply&, const SessionOpened& source, const HelloReply&,
                                const SessionOpened& destination) {
-  if (const std::string& line = telling_.list_line; !line.empty()) {
-    const size_t verb = line.find(' ');
-    Tell(facts_.source_is_local ? line : "receiving" + line.substr(verb));
-  }
+  TellListing();
   root_is_new_ = destination.created || !destination.exists;
   if (!root_is_new_) return;
-  if (Told(Info::kName) > 0 || format_.itemizes()) Tell("created directory " + WithoutSlashes(facts_.destination_path));
+  if (Told(Info::kName) > 0 || format_.itemizes()) TellMessage("created directory " + WithoutSlashes(facts_.destination_path));
   // Beside a basis directory, which has it too, the root is nothing new.
   const auto at_top = [](const SourceOperand& operand) { return operand.at.is_root() && !operand.implied; };
   const bool has_root = facts_.operands.empty() || std::any_of(facts_.operands.begin(), facts_.operands.end(), at_top);
@@ -103,11 +106,22 @@ void RsyncReporter::ShowOpened(const HelloReply&, const SessionOpened& source, c
   totals_.created.Add(FileType::kDirectory);
 }
 
+void RsyncReporter::TellListing() {
+  const std::string& line = telling_.list_line;
+  if (line.empty()) return;
+  const std::string shown = facts_.source_is_local ? line : "receiving" + line.substr(line.find(' '));
+  const size_t done = shown.find(kDone);
+  if (done == std::string::npos) return Tell(shown);
+  // Per-file progress breaks the line for the count of what is found.
+  Tell(Told(Info::kProgress) > 0 ? shown.substr(0, done) : shown);
+  if (Told(Info::kProgress) == 0) Log(kDone);
+}
+
 void RsyncReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType type) {
   if (facts_.output.quiet) return;
   const std::string quoted = "\"" + path.text() + "\"";
   const auto tell = [this](Info info, const std::string& line) {
-    if (Told(info) > 0) Tell(line);
+    if (Told(info) > 0) TellMessage(line);
   };
   switch (reason) {
     case SkipReason::kSymlinkOff:
@@ -120,8 +134,9 @@ void RsyncReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType
     case SkipReason::kNewer: return tell(Info::kSkip, path.text() + " is newer");
     case SkipReason::kTooLarge: return tell(Info::kSkip, path.text() + " is over max-size");
     case SkipReason::kTooSmall: return tell(Info::kSkip, path.text() + " is under min-size");
-    case SkipReason::kUnsafeLink: return tell(Info::kName, "ignoring unsafe symlink " + quoted);
-    case SkipReason::kNotEmpty: return Tell("cannot delete non-empty directory: " + path.text());
+    case SkipReason::kUnsafeLink: return tell(Info::kSymlinkSafety, "ignoring unsafe symlink " + quoted);
+    case SkipReason::kSparedByErrors: return TellMessage("IO error encountered -- skipping file deletion");
+    case SkipReason::kNotEmpty: return TellMessage("cannot delete non-empty directory: " + path.text());
     case SkipReason::kDeleteLimit:
     case SkipReason::kNotShorter:
     case SkipReason::kBelowProblem:
@@ -153,18 +168,20 @@ ItemFacts RsyncReporter::FactsOfItem(const Action& action, const Differences& di
   facts.code = ItemCode(action, differences, rules_);
   facts.name = ItemName(deletes ? action.path : ShownPath(action.path), action.wanted.type);
   facts.arrow = ItemArrow(action);
-  facts.long_name = deletes ? Joined(WithoutSlashes(facts_.destination_path), action.path.text()) : SourcePath(action.path, facts_.source_path);
+  facts.long_name = deletes ? action.path.text() : SourcePath(action.path, facts_.source_path);
   while (!facts.long_name.empty() && facts.long_name.front() == '/') facts.long_name.erase(0, 1);
   facts.operation = deletes ? kDeleted : facts_.source_is_local ? kSend : kReceive;
   if (action.wanted.content_digest) facts.digest = action.wanted.content_digest->Hex();
-  facts.size = action.wanted.size_bytes;
-  facts.moved = action.kind == ActionKind::kPutFile && !telling_.dry_run ? action.wanted.size_bytes : 0;
-  facts.uid = action.wanted.uid;
-  facts.gid = action.wanted.gid;
-  facts.mode = action.wanted.mode;
-  facts.mtime = static_cast<std::time_t>(action.wanted.mtime.seconds);
+  if (facts_.selection.group) facts.gid = 0;
   facts.now = std::chrono::system_clock::to_time_t(facts_.wall_clock());
   facts.pid = ::getpid();
+  if (deletes) return facts;  // rsync knows no more of what goes
+  facts.size = action.wanted.size_bytes;
+  facts.moved = action.kind == ActionKind::kPutFile && !telling_.dry_run ? action.wanted.size_bytes : 0;
+  if (facts_.selection.owner) facts.uid = action.wanted.uid;
+  if (facts_.selection.group) facts.gid = action.wanted.gid;
+  facts.mode = action.wanted.mode;
+  facts.mtime = static_cast<std::time_t>(action.wanted.mtime.seconds);
   return facts;
 }
 
@@ -178,7 +195,9 @@ void RsyncReporter::TellItem(const Action& action, const Differences& difference
     return deletes && !format.tells_operation() ? "deleting " + facts.name : format.Fill(facts);
   };
   if (told) Tell(line(format_));
-  if (log_ != nullptr && !(deletes && telling_.dry_run) && (deletes || format_.itemizes() || NamedWithoutLetters(action))) Log(line(log_format_));
+  // Of a dry run rsync logs neither what would go nor what would move.
+  const bool moves = action.kind == ActionKind::kPutFile && !action.basis;
+  if (log_ != nullptr && !((deletes || moves) && telling_.dry_run) && (deletes || format_.itemizes() || NamedWithoutLetters(action))) Log(line(log_format_));
 }
 
 void RsyncReporter::CountItem(const Action& action, const Differences& differences) {
@@ -195,11 +214,12 @@ void RsyncReporter::CountItem(const Action& action, const Differences& differenc
 
 void RsyncReporter::ShowAction(const Action& action, const Differences& differences, ActionOutcome outcome) {
   if (outcome == ActionOutcome::kSkipped && Told(Info::kNonRegular) > 0) {
-    Tell("skipping non-regular file \"" + action.path.text() + "\"");
+    TellMessage("skipping non-regular file \"" + action.path.text() + "\"");
   }
   if (outcome != ActionOutcome::kDone && outcome != ActionOutcome::kPlanned) return;
   if (differences.empty()) return;  // housekeeping: the last touch of a directory
   if (action.path.is_root() && root_is_new_) return;  // told when it was made
+  if (action.kind == ActionKind::kDelete && differences.Has(Attribute::kType)) return;  // what comes in its place is told
   CountItem(action, differences);
   TellItem(action, differences);
   if (Told(Info::kProgress) != 1 || action.kind != ActionKind::kPutFile) return;
@@ -248,8 +268,9 @@ void RsyncReporter::OnProblem(const Problem& problem) {
     if (facts_.source_is_local && !path.starts_with('/')) path = Joined(facts_.working_directory, path);
   }
   // rsync tells that as a message and as an error.
-  if (problem.kind == ProblemKind::kConflict && problem.operation == "replace") {
-    Tell("cannot delete non-empty directory: " + problem.path.text());
+  const bool full = problem.operation == "rmdir" && problem.error == ENOTEMPTY;
+  if (full || (problem.kind == ProblemKind::kConflict && problem.operation == "replace")) {
+    TellMessage("cannot delete non-empty directory: " + problem.path.text());
   }
   TellError(ProblemText(problem, path));
 }
@@ -282,11 +303,11 @@ void RsyncReporter::Finish(const SyncOutcome& outcome, const std::string& error)
   const RsyncTotals totals = Totals(outcome);
   if (began && Told(Info::kStats) > 1) {
     Tell("");
-    for (const std::string& line : StatsLines(totals, telling_.human)) Tell(line);
+    for (const std::string& line : StatsLines(totals, telling_.human)) TellMessage(line);
   }
   if (began && Told(Info::kStats) > 0) {
     Tell("");
-    for (const std::string& line : ClosingLines(totals, telling_.human)) Tell(line);
+    for (const std::string& line : ClosingLines(totals, telling_.human)) TellMessage(line);
   }
   if (outcome.complete) Log(LogLine(totals));
   if (!error.empty()) TellError("ursync: " + error);

@@ -39,7 +39,11 @@ class RsyncReporter final : public RunReporter {
   // Lines of standard output and of the log; raw bytes.
   void Tell(std::string_view line);
   void Log(std::string_view line);
+  // On both.
+  void TellMessage(std::string_view line);
   void TellError(std::string_view line);
+  // That the list is made.
+  void TellListing();
   void TellItem(const Action& action, const Differences& differences);
   // The name that is told: the source's, also where the one object of the run is called otherwise at the destination.
   RelPath ShownPath(const RelPath& path) const;

@@ -29,8 +29,10 @@ namespace {
 constexpr std::chrono::milliseconds kAgentGrace{5000};
 constexpr std::chrono::milliseconds kSilentAgentGrace{500};
 
+// What messages call the path of an operand: as it is typed, without the host.
 std::string OperandPath(const Endpoint& endpoint) {
-  return endpoint.is_local() ? endpoint.local().path : endpoint.Display();
+  if (endpoint.is_local()) return endpoint.local().path;
+  return endpoint.is_shell() ? endpoint.shell().path : endpoint.Display();
 }
 
 std::string AbsolutePath(const Endpoint& endpoint) {
@@ -101,7 +103,8 @@ std::string ClosePlan(PlanFileWriter* plan, SyncOutcome* outcome) {
 
 ReportFacts FactsOf(const RunOptions& options, const Program& program) {
   ReportFacts facts;
-  facts.source_path = OperandPath(options.source);
+  // rsync calls what comes from another host by its name in the transfer.
+  if (options.source.is_local()) facts.source_path = OperandPath(options.source);
   facts.destination_path = OperandPath(options.destination);
   facts.source_absolute = AbsolutePath(options.source);
   facts.destination_absolute = AbsolutePath(options.destination);

@@ -62,6 +62,11 @@ class Preparation {
   };
   // What the run takes the local object at `path` for; `contents`: what is in it is meant.
   Looked LookAtSource(const std::string& path, bool contents) const;
+  // Tells that a source cannot be looked at, unless it may be missing. `below`: the part of it that rsync looks for in a directory; where
+  // that is missing, too, nothing is deleted.
+  void TellMissing(const std::string& path, int error, const std::string& below);
+  // The name of a list as it is to be taken: without a '/' behind what is no directory. nullopt: it is missing, and was told.
+  std::optional<std::string> LookAtListed(const std::string& name);
   bool IsSingleObject(const std::vector<SourceOperand>& operands) const;
   absl::Status ChooseLocalDestination(std::vector<SourceOperand>* operands);
   // In rsync's words: a line of its own, or the receiver's.
@@ -74,6 +79,7 @@ class Preparation {
   std::string destination_;
   Endpoint source_;
   bool sources_missing_ = false;
+  bool sources_doubtful_ = false;  // what could not be looked at may be there
   bool make_path_ = false;
 };
 
@@ -112,19 +118,27 @@ Preparation::Looked Preparation::LookAtSource(const std::string& path, bool cont
   return {found.target, !lost ? 0 : error ? error.value() : ENOENT};
 }
 
+void Preparation::TellMissing(const std::string& path, int error, const std::string& below) {
+  if (error == ENOENT && settings_.ignore_missing_args) return;
+  console_->Error("ursync: [sender] link_stat \"" + PrintableText(Absolute(path), {}) + "\" failed: " + std::strerror(error) + " (" +
+                  std::to_string(error) + ")");
+  sources_missing_ = true;
+  const std::string above = path.substr(0, path.size() - below.size());
+  if (error != ENOENT || below.empty() || (!above.empty() && LookAtPath(above).target != PathKind::kDirectory)) sources_doubtful_ = true;
+}
+
 void Preparation::LookAtSources() {
   const auto leave_out = [this](const std::string& argument) {
     const bool contents = NamesContents(argument);
     const auto [kind, error] = LookAtSource(argument, contents);
     if (error != 0) {
-      if (error == ENOENT && settings_.ignore_missing_args) return true;
-      console_->Error("ursync: [sender] link_stat \"" + PrintableText(Absolute(argument), {}) + "\" failed: " + std::strerror(error) + " (" +
-                      std::to_string(error) + ")");
-      sources_missing_ = true;
+      const std::string below = contents ? std::string() : Relative() ? argument : NameOfHostPath(argument);
+      TellMissing(argument, error, below);
       return true;
     }
     if (kind != PathKind::kDirectory || settings_.recursive || settings_.dirs || settings_.list_only) return false;
-    const std::string name = contents ? std::string(".") : Relative() ? argument : NameOfHostPath(argument);
+    std::string name = Relative() ? argument : contents ? "." : NameOfHostPath(argument);
+    while (name.size() > 1 && name.ends_with('/')) name.pop_back();
     if (!settings_.quiet) console_->Line("skipping directory " + PrintableText(name, {}));
     return true;
   };
@@ -141,8 +155,24 @@ absl::StatusOr<std::vector<SourceOperand>> Preparation::MakeOperands() {
     return operands.Take();
   }
   US_ASSIGN_OR_RETURN(const std::vector<std::string> names, ReadFileList(*settings_.files_from, settings_.from0));
-  for (const std::string& name : names) US_RETURN_IF_ERROR(operands.AddListed(sources_.front(), name));
+  for (const std::string& name : names) {
+    const std::optional<std::string> found = LookAtListed(name);
+    if (found) US_RETURN_IF_ERROR(operands.AddListed(sources_.front(), *found));
+  }
   return operands.Take();
+}
+
+std::optional<std::string> Preparation::LookAtListed(const std::string& name) {
+  if (!source_.is_local() || name.find("..") != std::string::npos) return name;
+  const std::string above = sources_.front().ends_with('/') ? sources_.front() : sources_.front() + "/";
+  std::string itself = name;
+  while (itself.size() > 1 && itself.back() == '/') itself.pop_back();
+  const PathInfo found = LookAtPath(above + itself);
+  if (found.error == 0 && found.kind != PathKind::kMissing) return found.target == PathKind::kDirectory ? name : itself;
+  if (found.error != 0 && found.error != ENOENT && found.error != ENOTDIR) return name;
+  // No directory on its way is in the transfer for its sake.
+  TellMissing(above + itself, found.error != 0 ? found.error : ENOENT, Relative() ? itself : NameOfHostPath(itself));
+  return std::nullopt;
 }
 
 bool Preparation::IsSingleObject(const std::vector<SourceOperand>& operands) const {
@@ -164,7 +194,8 @@ absl::Status Preparation::ChooseLocalDestination(std::vector<SourceOperand>* ope
                                                                          .found = LookAtPath(destination_),
                                                                          .several = !single,
                                                                          .single_object = single,
-                                                                         .make_path = settings_.mkpath,
+                                                                         // A dry run goes on without what is missing.
+                                                                         .make_path = settings_.mkpath || settings_.dry_run,
                                                                          .working_directory = WorkingDirectory()}));
   destination_ = choice.directory.empty() ? "." : choice.directory;
   make_path_ = choice.make_path;
@@ -189,6 +220,10 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
   if (settings.list_only) {
     settings.dry_run = settings.links = settings.devices = settings.specials = true;
     settings.hard_links = settings.delete_extraneous = false;
+    // What decides at a destination decides nothing.
+    settings.existing = settings.ignore_existing = settings.update = false;
+    settings.max_size.reset();
+    settings.min_size.reset();
     settings.basis_option.clear();
     settings.basis_directories.clear();
   }
@@ -198,6 +233,7 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
   }
   run.request.make_path = run.make_path = make_path_;
   run.sources_missing = sources_missing_;
+  run.request.rules.sources_missing = sources_doubtful_;
   run.request.operands = std::move(operands);
   US_RETURN_IF_ERROR(DescribePlan(settings, source_.is_local() ? source_.local().path : sources_.front(), destination_, &run));
   if (run.output.rsync) {
@@ -231,7 +267,7 @@ std::variant<RunOptions, OperandsEnd> Preparation::Run() {
   if (settings_.list_only) destination_ = kNowhere;
   const absl::StatusOr<Endpoint> destination = ParseEndpoint(destination_);
   if (!destination.ok()) return End(destination.status());
-  if (destination->is_local() && !settings_.list_only && (!operands.empty() || settings_.mkpath)) {
+  if (destination->is_local() && !settings_.list_only) {
     if (const absl::Status status = ChooseLocalDestination(&operands); !status.ok()) return EndOfDestination(status);
   } else if (settings_.mkpath && !destination->is_local()) {
     return OperandsEnd{static_cast<int>(ExitCode::kUsage), "--mkpath is not supported where DST is on another host: this version cannot do it", true};

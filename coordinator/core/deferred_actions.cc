@@ -118,6 +118,9 @@ absl::Status DeferredActions::EmitDeletes(PlanEmitter& emitter) {
   Spool::Reader records = deletes_.Backward();
   std::string record;
   std::optional<uint64_t> void_parent;
+  const bool doubtful = rules_.sources_missing || emitter.counters().unseen > 0;
+  spares_ = rules_.errors_spare_all && !rules_.ignore_errors && doubtful;
+  if (spares_ && deletable_) US_RETURN_IF_ERROR(emitter.Skip(SkipReason::kSparedByErrors, RelPath(), FileType::kDirectory));
   while (true) {
     US_ASSIGN_OR_RETURN(const bool more, records.Next(&record));
     if (!more) return absl::OkStatus();
@@ -143,12 +146,13 @@ absl::Status DeferredActions::EmitDeletes(PlanEmitter& emitter) {
 }
 
 absl::Status DeferredActions::EmitDelete(DeletePlace place, RelPath path, Entry entry, PlanEmitter& emitter) {
+  if (spares_ && (place == DeletePlace::kTop || place == DeletePlace::kNested)) return absl::OkStatus();
   if (kept_ && entry.type == FileType::kDirectory && kept_->IsWithin(path)) {
     if (in_the_way_.size() < kMaxInTheWay) in_the_way_.insert(path.text());
     kept_ = path;
     US_RETURN_IF_ERROR(emitter.Skip(SkipReason::kNotEmpty, path, entry.type));
     // Of directories that are not empty rsync counts those that are in another one.
-    const bool counted = kept_by_limit_ && place == DeletePlace::kNested;
+    const bool counted = kept_by_limit_ && (place == DeletePlace::kNested || place == DeletePlace::kInTheWay);
     return counted ? emitter.Skip(SkipReason::kDeleteLimit, path, entry.type) : absl::OkStatus();
   }
   const bool counts = place != DeletePlace::kMakesWay;
@@ -158,7 +162,7 @@ absl::Status DeferredActions::EmitDelete(DeletePlace place, RelPath path, Entry 
     return emitter.Skip(SkipReason::kDeleteLimit, path, entry.type);
   }
   if (counts) ++deleted_;
-  return emitter.Emit(Phase::kDelete, PlanEmitter::Delete(std::move(path), std::move(entry)));
+  return emitter.Emit(Phase::kDelete, PlanEmitter::Delete(std::move(path), std::move(entry), !counts));
 }
 
 absl::Status DeferredActions::EmitDirectories(PlanEmitter& emitter) {

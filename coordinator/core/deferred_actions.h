@@ -22,6 +22,7 @@ namespace uringsync {
 enum class DeletePlace : uint8_t {
   kTop = 1,   // in a directory that stays
   kNested,    // in one that goes too
+  kInTheWay,  // in one that makes way: as kNested, but not spared by errors (TransferRules::errors_spare_all)
   kMakesWay,  // a directory in whose place something else comes: counts for what is in it
 };
 
@@ -46,6 +47,8 @@ class DeferredActions {
   absl::Status VoidDeletes(uint64_t parent);
   // The directory `path`, recorded for deletion before, holds something that stays: it and what is above it stay too.
   absl::Status KeepDirectory(const RelPath& path);
+  // Some directory's listing is more than parts of it: what it lacks could be deleted.
+  void NoteDeletable() { deletable_ = true; }
 
   // Metadata of the directory with number `directory` (numbers ascend in the order of the calls, parents before
   // children). Unless `always`, it is emitted only when Touch(directory) is called.
@@ -79,6 +82,8 @@ class DeferredActions {
   // directory is recorded between it and whatever was recorded earlier.
   std::optional<RelPath> kept_;
   bool kept_by_limit_ = false;
+  bool deletable_ = false;
+  bool spares_ = false;   // errors spare what is not in the way
   uint64_t deleted_ = 0;  // that count for the limit
   // Kept directories, where something may wait for their names; bounded, beyond it the destination finds out.
   static constexpr size_t kMaxInTheWay = 4096;

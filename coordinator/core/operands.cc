@@ -79,6 +79,10 @@ absl::Status OperandList::AddPlain(std::string_view argument) {
 }
 
 absl::Status OperandList::AddRelative(std::string base, std::string_view below, std::string_view argument) {
+  if (rules_.implied_directories && (rules_.recursive || rules_.directories) && below.starts_with("./") && !Components(below).empty()) {
+    // Seen from here everything is below ".", which is in the transfer with its metadata.
+    operands_.push_back({.base = base, .from = RelPath(), .at = RelPath(), .depth = OperandDepth::kObject});
+  }
   const std::vector<std::string_view> components = Components(below);
   for (const std::string_view component : components) {
     if (component != "..") continue;
@@ -125,6 +129,7 @@ absl::Status OperandList::AddListed(std::string_view base, std::string_view name
   if (NamesContents(name) && !below.empty()) below += '/';
   std::string from(base);
   if (!before.empty()) from += (from.empty() || from.back() == '/' ? "" : "/") + before;
+  if (rules_.relative && anchor == std::string_view::npos && name.starts_with("./") && !below.empty()) below.insert(0, "./");
   if (rules_.relative) return AddRelative(std::move(from), below, below.empty() ? "." : std::string_view(below));
   if (!from.empty() && from.back() != '/') from += '/';
   return AddPlain(from + (below.empty() ? "." : below));

@@ -82,6 +82,7 @@ class PendingDirectories {
     uint64_t number = 0;      // of the directory
     bool may_delete = false;  // extraneous subdirectories go
     bool goes = false;        // the directory itself is to be deleted
+    bool makes_way = false;   // ... or one above it, for something else that has its name
   };
   static constexpr size_t kMemoryBytes = size_t{4} << 20;
 

@@ -49,10 +49,11 @@ PlannedAction PlanEmitter::SetMetadata(RelPath path, Entry source, std::optional
   return Make(ActionKind::kSetMetadata, std::move(path), std::move(source), std::move(existing), differences);
 }
 
-PlannedAction PlanEmitter::Delete(RelPath path, Entry existing) {
+PlannedAction PlanEmitter::Delete(RelPath path, Entry existing, bool makes_way) {
   // The object is told once: a delete has nothing else to say.
-  return Make(ActionKind::kDelete, std::move(path), std::move(existing), std::nullopt,
-              Differences::FromMask(static_cast<uint32_t>(Attribute::kExtraneous)));
+  Differences differences = Differences::FromMask(static_cast<uint32_t>(Attribute::kExtraneous));
+  if (makes_way) differences.Add(Attribute::kType);
+  return Make(ActionKind::kDelete, std::move(path), std::move(existing), std::nullopt, differences);
 }
 
 absl::Status PlanEmitter::Emit(Phase phase, PlannedAction planned) {
@@ -102,6 +103,7 @@ absl::Status PlanEmitter::Problem(Side side, int error, const RelPath& path, std
 absl::Status PlanEmitter::OperandProblem(int error, const RelPath& path, const char* operation) {
   ++counters_.problems;
   ++counters_.missing_operands;
+  ++counters_.unseen;
   uringsync::Problem problem;
   problem.side = Side::kSource;
   problem.path = path;
@@ -122,6 +124,8 @@ absl::Status PlanEmitter::LinkProblem(const RelPath& path) {
 }
 
 absl::Status PlanEmitter::LookProblem(Side side, int error, const RelPath& path, const char* operation) {
+  // What vanished at the source is no doubt about the rest.
+  if (side != Side::kSource || error != ENOENT) ++counters_.unseen;
   // Only the reading of attributes knows this error: of stat(2) and getdents(2) it is no answer.
   if (error != E2BIG) return Problem(side, error, path, operation);
   static_assert(kMaxXattrBytesPerObject == size_t{1} << 20 && kMaxXattrsPerObject == 4096);
@@ -146,6 +150,7 @@ absl::Status PlanEmitter::Skip(SkipReason reason, const RelPath& path, FileType 
     case SkipReason::kNotShorter: ++counters_.skipped_by_rule; break;
     case SkipReason::kDeleteLimit: ++counters_.skipped_deletes; break;
     case SkipReason::kNotEmpty:
+    case SkipReason::kSparedByErrors:
     case SkipReason::kMountPoint: break;
   }
   return sink_->OnSkipped(reason, path, type);

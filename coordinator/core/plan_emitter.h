@@ -32,7 +32,8 @@ class PlanEmitter {
   static PlannedAction Link(RelPath path, Entry source, std::optional<Entry> existing, RelPath leader,
                             Differences differences);
   static PlannedAction SetMetadata(RelPath path, Entry source, std::optional<Entry> existing, Differences differences);
-  static PlannedAction Delete(RelPath path, Entry existing);
+  // `makes_way`: something else comes in its place.
+  static PlannedAction Delete(RelPath path, Entry existing, bool makes_way = false);
 
   // Numbers, counts and emits.
   absl::Status Emit(Phase phase, PlannedAction planned);

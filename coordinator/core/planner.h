@@ -61,6 +61,11 @@ struct TransferRules {
   bool append = false;  // regular files that are no shorter at the destination, and have other contents, stay as they are
   // Deletes also where the source's listing has errors. Otherwise nothing is deleted in a directory that was not listed whole.
   bool ignore_errors = false;
+  // Unless ignore_errors: one object of either side that could not be looked at, and nothing is deleted at all (rsync).
+  bool errors_spare_all = false;
+  bool sources_missing = false;  // counts as such an object
+  // Directories whose entries are deleted first are told with the time that this moves.
+  bool tell_times_moved_by_deletes = false;
   DeleteTiming delete_timing = DeleteTiming::kAfter;
 };
 
@@ -119,6 +124,7 @@ enum class SkipReason : uint8_t {
   kUnsafeLink,   // safe_links
   kNotShorter,   // append
   kDeleteLimit,  // a deletion beyond max_delete
+  kSparedByErrors,  // all deletions, of the root's path: errors_spare_all
 };
 
 // An action as planned, with the reasons.
@@ -170,6 +176,7 @@ struct PlanCounters {
   uint64_t skipped_below_problem = 0;
   uint64_t skipped_by_rule = 0;     // kNotExisting to kUnsafeLink
   uint64_t skipped_deletes = 0;     // kDeleteLimit: not 0 means exit 25
+  uint64_t unseen = 0;            // objects and listings that could not be looked at
   uint64_t missing_operands = 0;  // operands of the source that could not be looked at
   // Objects whose source state differs in what the destination cannot set and nobody named (compare.h). The agent
   // counts the attributes that it leaves out itself; these here are the numbers to report.

@@ -56,11 +56,15 @@ absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPat
   DeletePlace place = directory.plan == DirectoryPlan::kMakeWay ? DeletePlace::kMakesWay : DeletePlace::kTop;
   if (!pending_.empty()) {
     current_.parent = pending_.top().number;
-    if (pending_.top().goes) place = DeletePlace::kNested;
+    if (pending_.top().goes) place = pending_.top().makes_way ? DeletePlace::kInTheWay : DeletePlace::kNested;
+    current_.makes_way = pending_.top().makes_way && pending_.top().goes;
   }
   pending_.PushLevel(current_.number);
   US_RETURN_IF_ERROR(EnterBoth(directory));
-  if (current_.plan == DirectoryPlan::kMakeWay) US_RETURN_IF_ERROR(MakeWay(directory));
+  if (current_.plan == DirectoryPlan::kMakeWay) {
+    US_RETURN_IF_ERROR(MakeWay(directory));
+    current_.makes_way = true;
+  }
   // Number 0: no listing takes this delete back, the proof was there before (or the source has another object of that
   // name).
   if (current_.plan == DirectoryPlan::kExtraneous) {
@@ -147,6 +151,7 @@ void TreeMerge::CountEntries(const Entry* source, const Entry* destination) {
   if (destination != nullptr) ++counters.destination_entries;
   if (source == nullptr) return;
   ++counters.source_entries;
+  if (source->implied) return;  // no object of the transfer
   switch (source->type) {
     case FileType::kRegular:
       ++counters.source_files;
@@ -184,7 +189,7 @@ absl::Status TreeMerge::Visit(Entry* source, Entry* destination) {
 }
 
 absl::Status TreeMerge::ReportListings() {
-  if (current_.has_source && current_.plan != DirectoryPlan::kLeave && current_.plan != DirectoryPlan::kKept) {
+  if (current_.has_source && (current_.plan != DirectoryPlan::kLeave || source_.self().error == 0)) {
     if (const int error = source_.listing_error(); error != 0) {
       // An operand whose contents were meant, and which is no directory.
       const bool operand = current_.path.is_root() && (error == ENOENT || error == ENOTDIR || error == ELOOP);
@@ -213,6 +218,7 @@ absl::Status TreeMerge::FinishDirectory(const PendingDirectory& directory) {
     case DirectoryPlan::kMerge:
     case DirectoryPlan::kCreate:
       may_delete = current_.has_source && ListedWhole();
+      if (current_.has_source && !source_.partial()) deferred_.NoteDeletable();
       if (!may_delete && current_.recorded_delete) US_RETURN_IF_ERROR(deferred_.VoidDeletes(current_.number));
       if (!may_delete) current_.recorded_delete = false;
       break;
@@ -221,6 +227,7 @@ absl::Status TreeMerge::FinishDirectory(const PendingDirectory& directory) {
   }
   pending_.top().may_delete = may_delete;
   pending_.top().goes = current_.plan == DirectoryPlan::kExtraneous;
+  pending_.top().makes_way = current_.makes_way;
   if (current_.recorded_delete) current_.touched = true;
   return PlanDirectoryMetadata(directory);
 }
@@ -254,8 +261,10 @@ absl::Status TreeMerge::PlanDirectoryMetadata(const PendingDirectory& directory)
     return deferred_.AddDirectory(current_.number, planned, true);
   }
   if (!existing || existing->error != 0) return absl::OkStatus();
-  const Differences differences = Compare(source, *existing, options_.policy);
+  Differences differences = Compare(source, *existing, options_.policy);
   emitter_.CountLeftOut(differences);
+  const bool moved = options_.rules.tell_times_moved_by_deletes && current_.recorded_delete;
+  if (moved && options_.policy.selection.KeepsTime(FileType::kDirectory)) differences.Add(Attribute::kMtime);
   const bool always = !differences.empty() || current_.touched;
   if (!always && !current_.maybe_touched) {
     ++emitter_.counters().unchanged;

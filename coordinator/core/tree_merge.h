@@ -48,6 +48,7 @@ class TreeMerge {
     bool touched = false;        // an entry of it changes: its times will move
     bool maybe_touched = false;  // ... if a hard link or a type change turns out to need something
     bool recorded_delete = false;
+    bool makes_way = false;  // it, or one that it is in, goes for something else
     bool kept = false;           // kExtraneous: something in it stays
     bool told_kept = false;  // kKept: the problem was told
   };

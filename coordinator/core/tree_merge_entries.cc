@@ -42,7 +42,6 @@ std::optional<SkipReason> TreeMerge::SkipReasonFor(const Entry& source, const En
 
 std::optional<SkipReason> TreeMerge::RuleAgainst(const Entry& source, const Entry* destination) const {
   const TransferRules& rules = options_.rules;
-  if (destination == nullptr && rules.existing_only) return SkipReason::kNotExisting;
   const bool both_directories = IsDirectory(&source) && IsDirectory(destination);
   if (destination != nullptr && rules.ignore_existing && !both_directories) return SkipReason::kExists;
   if (source.type == FileType::kSymlink && rules.safe_links && IsUnsafeLink(source.symlink_target, current_.path.depth())) {
@@ -130,8 +129,9 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
   if (IsDirectory(&destination)) return VisitIgnored(nullptr, &destination, DirectoryPlan::kExtraneous);
   // Its backup stays in the directory.
   if (!options_.backup_suffix.empty()) US_RETURN_IF_ERROR(KeepCurrent());
+  const DeletePlace inside = current_.makes_way ? DeletePlace::kInTheWay : DeletePlace::kNested;
   const bool nested = current_.plan == DirectoryPlan::kExtraneous;
-  return deferred_.AddDelete(current_.number, nested ? DeletePlace::kNested : DeletePlace::kTop, path, destination);
+  return deferred_.AddDelete(current_.number, nested ? inside : DeletePlace::kTop, path, destination);
 }
 
 bool TreeMerge::IsBackup(const RelPath& path) const {
@@ -166,6 +166,8 @@ absl::Status TreeMerge::VisitNew(Entry& source) {
     return VisitIgnored(&source, nullptr, DirectoryPlan::kLeave);
   }
   if (source.pruned) return ReportPruned(PathOf(source));
+  // As with rsync a name that is not to be made is not looked at further.
+  if (options_.rules.existing_only) return LeaveOutByRule(SkipReason::kNotExisting, source, nullptr);
   if (const std::optional<SkipReason> reason = SkipReasonFor(source, nullptr)) {
     return LeaveOut(*reason, source);
   }

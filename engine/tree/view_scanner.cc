@@ -408,7 +408,9 @@ Task<absl::StatusOr<DirectoryBatch>> ViewScanner::List() {
     US_CO_RETURN_IF_ERROR(TakeEntries(group.name, &group));
     Entry entry;
     Undigested digest;
-    if (Decide(&group, &entry, &digest) && !LeavesOut(&entry)) {
+    // What leads to a member was asked for with it: no rule hides it.
+    const bool leads = group.begin < group.end;
+    if (Decide(&group, &entry, &digest) && (leads || !LeavesOut(&entry))) {
       digest.row = batch.entries.size();
       if (options_.checksum && entry.type == FileType::kRegular && entry.error == 0) undigested_.push_back(std::move(digest));
       batch.entries.push_back(std::move(entry));

@@ -8,6 +8,7 @@ import collections
 import re
 
 import output
+import scenario as scenarios
 import treecmp
 
 INTENDED = []
@@ -63,7 +64,7 @@ def size_of_a_directory_in_a_listing(scenario, theirs, ours, line):
     told = _told(line)
     if re.match(r"d[-rwxsStT]{9} ", told):
         return _as_often(theirs, ours, told, lambda l: re.sub(r"^(d\S{9}) +[\d.,KMG]+ ", r"\1 ", l))
-    return "%l" in _formats(scenario) and _as_often(theirs, ours, told, lambda l: re.sub(r" *(?<![\w/])(?:4,?096|4\.10K|0)(?![\w.])", "#", l))
+    return re.search("%[0-9-]*'*l", _formats(scenario)) is not None and _as_often(theirs, ours, told, lambda l: re.sub(r" *(?<![\w/])(?:4,?096|4\.10K|0)(?![\w.])", "#", l))
 
 
 @intended
@@ -93,3 +94,49 @@ def first_of_hard_links(scenario, theirs, ours, line):
         name = re.fullmatch(r"(?:\S{11} |\S{4} )?(.*?)(?: => .*)?", text, re.S).group(1)
         return "group %r" % group_of[name] if name in group_of else text
     return bool(told) and simpler(told) != told and _as_often(theirs, ours, told, simpler)
+
+
+@intended
+def shared_inodes_are_parted(scenario, theirs, ours, line):
+    """Names that share a file at the destination and do not at the source: rsync changes all of them through one, here they are parted."""
+    shared = {path for group in treecmp.link_groups(theirs.before) if len(group) > 1 for path in group}
+    parted = {treecmp.show(path) for path in shared}
+    named = re.match(r"(?:tree|touched): (?:not hard-linked together: )?(.*?)(?:: (?:mode|owner|mtime|xattr|ctime|was) .*)?$", line, re.S)
+    if named and line.startswith(("tree: not hard-linked", "tree: ", "touched: ")):
+        return all(path in parted for path in named.group(1).split(", "))
+    item = re.match(r"[.>c<][fLDS][.a-zT+]{9}.(.*?)(?: -> .*)?$", _told(line), re.S)
+    names = {output.escaped(path.partition(b"/")[2]) for path in shared}
+    return item is not None and item.group(1) in names
+
+
+@intended
+def ids_in_acls(scenario, theirs, ours, line):
+    """--usermap, --groupmap and --chown are about owners; entries of ACLs keep their ids."""
+    mapped = scenario.names() & {"chown", "usermap", "groupmap"} or b"--chown" in b" ".join(scenario.arguments())
+    if not mapped:
+        return False
+    told = _told(line)
+    return "xattr system.posix_acl" in line or (bool(told) and _as_often(theirs, ours, told, lambda l: re.sub(r"^(.{9})a\.", r"\1..", l)))
+
+
+@intended
+def said_once(scenario, theirs, ours, line):
+    """What cannot make way is told once; rsync tries again and tells it again."""
+    told = _told(line)
+    return told.startswith("cannot delete non-empty directory: ") and told.encode("utf-8", "surrogateescape") in ours.stdout + ours.log
+
+
+@intended
+def links_of_other_users(scenario, theirs, ours, line):
+    """rsync 3.5 follows no symlink of another user in a path that it was given; here links of paths of this host are followed."""
+    return b"symlink owned by an untrusted user" in theirs.stderr and (line.startswith("exit: ") or "untrusted user" in line)
+
+
+@intended
+def modes_with_acls_at_a_remote_destination(scenario, theirs, ours, line):
+    """--no-perms behind --acls counts; rsync forgets it where the other end is told the options anew."""
+    if not {"acls", "no-perms"} <= scenario.names() or scenario.transport == scenarios.LOCAL:
+        return False
+    told = _told(line)
+    return ": mode " in line or line.startswith("touched: ") or \
+        (bool(told) and _as_often(theirs, ours, told, lambda l: re.sub(r"^(.{5})p", r"\1.", l)))

@@ -8,7 +8,7 @@ DROPPED = [re.compile(expression) for expression in (
     rb"File list (?:generation|transfer) time: ", rb"Total bytes (?:sent|received): ", rb"delta-transmission ", rb".*\r",
     rb"\s*[\d.,KMGT]+ +100% ", rb"total: matches=", rb" *$",
     # Problems have words of their own on standard error; the log repeats them.
-    rb"rsync: ", rb"rsync error: ", rb"rsync warning: ", rb"ursync: ")]
+    rb"rsync: ", rb"rsync error: ", rb"rsync warning: ", rb"ursync: ", rb"ursync error: ", rb"ursync warning: ")]
 CUT = [(re.compile(rb"(total size is [\d.,KMGT]+)  speedup is .*"), rb"\1"),
        # The end of the log's lines stands behind date, time and process.
        (re.compile(rb"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[\d+\] (?:\[\w+\] )?"), b"")]

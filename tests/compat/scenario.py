@@ -256,6 +256,8 @@ def draw(seed):
     setting.zero = "from0" in names
     units = [unit for name in chosen for unit in _units(rng, name, setting)]
     rng.shuffle(units) if rng.random() < 0.3 else None
+    # rsync reads the lists in front of it as lines: a matter of order that nobody can mean.
+    units.sort(key=lambda unit: unit.name != "from0")
     if unprivileged and generate.IS_ROOT:
         _own_by_nobody(rng, world)
     transport = random.Random("transport %d" % seed).choices([LOCAL, PUSH, PULL], [70, 15, 15])[0]

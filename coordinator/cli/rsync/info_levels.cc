@@ -30,7 +30,7 @@ constexpr Row kRows[] = {
     {Info::kRemove, "REMOVE", 0, 1, {0, 1}, nullptr},
     {Info::kSkip, "SKIP", 1, 2, {0, 1}, "What stays as it is by an option"},
     {Info::kStats, "STATS", 2, 3, {1, 1}, "Counts at the end (levels 1-2)"},
-    {Info::kSymlinkSafety, "SYMSAFE", 0, 1, {1, 1}, nullptr},
+    {Info::kSymlinkSafety, "SYMSAFE", 1, 1, {1, 1}, "Symlinks that are not safe"},
 };
 
 std::string Upper(std::string_view text) {

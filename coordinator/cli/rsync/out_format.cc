@@ -17,7 +17,7 @@ std::optional<uint64_t> NumberOf(char escape, const ItemFacts& facts) {
     case 'l': return facts.size;
     case 'b': return facts.moved;
     case 'U': return facts.uid;
-    case 'G': return facts.gid;
+    case 'G': return facts.gid ? std::optional<uint64_t>(*facts.gid) : std::nullopt;
     case 'p': return static_cast<uint64_t>(facts.pid);
     default: return std::nullopt;
   }
@@ -29,6 +29,7 @@ std::string TextOf(char escape, const ItemFacts& facts) {
     case 'n': return facts.name;
     case 'f': return facts.long_name;
     case 'L': return facts.arrow;
+    case 'G': return "DEFAULT";
     case 'o': return facts.operation;
     case 'C': return facts.digest.empty() ? std::string(kDigestColumns, ' ') : facts.digest;
     case 'M': return HumanTime(facts.mtime, '-');

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <ctime>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,7 +26,7 @@ struct ItemFacts {
   uint64_t size = 0;      // %l
   uint64_t moved = 0;     // %b
   uint32_t uid = 0;       // %U
-  uint32_t gid = 0;       // %G
+  std::optional<uint32_t> gid;  // %G; not kept: DEFAULT
   uint32_t mode = 0;      // %B
   std::time_t mtime = 0;  // %M
   std::time_t now = 0;    // %t

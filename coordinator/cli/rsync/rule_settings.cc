@@ -70,6 +70,9 @@ absl::Status ApplyRuleSettings(const Settings& settings, SyncRequest* request) {
   rules.prune_empty_directories = settings.prune_empty_dirs;
   rules.max_delete = settings.max_delete;
   rules.ignore_errors = settings.ignore_errors;
+  const bool as_rsync = settings.command == Command::kUrsync;
+  rules.errors_spare_all = as_rsync && settings.delete_extraneous;
+  rules.tell_times_moved_by_deletes = as_rsync && settings.delete_before && !settings.dry_run;
   rules.delete_timing = settings.delete_before ? DeleteTiming::kBefore : DeleteTiming::kAfter;
   request->numeric_ids = settings.numeric_ids;
   US_ASSIGN_OR_RETURN(request->owner_map, ReadRules("--usermap", settings.usermap));

@@ -57,6 +57,8 @@ struct Settings {
   bool update = false;
   bool existing = false;
   bool ignore_existing = false;
+  bool old_args = false;  // these two change nothing, but exclude each other
+  bool secluded_args = false;
   std::optional<uint64_t> max_size;
   std::optional<uint64_t> min_size;
   bool safe_links = false;

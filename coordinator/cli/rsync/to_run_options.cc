@@ -174,6 +174,7 @@ absl::Status CheckCombinations(const Settings& settings) {
   if (settings.delete_extraneous && !settings.recursive && !settings.dirs && !settings.files_from) {
     return Usage("--delete does not work without --recursive (-r) or --dirs (-d).");
   }
+  if (settings.old_args && settings.secluded_args) return Usage("--secluded-args conflicts with --old-args.");
   if (settings.json && settings.quiet) return Usage("--json excludes --quiet");
   if (settings.json && settings.stats) return Usage("--json excludes --stats");
   if (settings.command == Command::kUrsync) return absl::OkStatus();
