@@ -56,7 +56,8 @@ class Partial(harness.Case):
         return len(part)
 
     def check_next(self, options, endpoints, part):
-        summary = self.sync(*endpoints, "--json", *options).summary["apply"]
+        # The session that broke off may still be ending.
+        summary = self.sync(*endpoints, "--json", "--wait", *options).summary["apply"]
         self.assertEqual(SIZE, summary["bytes_moved"] + summary["bytes_matched"])
         self.assertLessEqual(summary["bytes_moved"], SIZE - part + MIB)
         self.assertSame(treecmp.compare(treecmp.snapshot(self.path("a/tree")), treecmp.snapshot(self.path("b/copy"))))
@@ -117,7 +118,7 @@ class Partial(harness.Case):
         ends = self.endpoints(pair)
         self.break_off(["--partial"], ends, lambda process: process.send_signal(signal.SIGINT))
         first = self.check_part("image")
-        process = self.start("sync", SLOW, "--partial", *ends)
+        process = self.start("sync", SLOW, "--wait", "--partial", *ends)
         harness.wait_until(lambda: process.poll() is not None or self.received() > 0, 60, "the second run to begin")
         process.send_signal(signal.SIGINT)
         self.finish(process, 60)
