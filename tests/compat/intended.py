@@ -93,3 +93,18 @@ def first_of_hard_links(scenario, theirs, ours, line):
         name = re.fullmatch(r"(?:\S{11} |\S{4} )?(.*?)(?: => .*)?", text, re.S).group(1)
         return "group %r" % group_of[name] if name in group_of else text
     return bool(told) and simpler(told) != told and _as_often(theirs, ours, told, simpler)
+
+
+@intended
+def append_verify_mends_at_once(scenario, theirs, ours, line):
+    """A file whose beginning is wrong is mended in the same go: no warning, and no second line for it."""
+    again = re.match(r"(?:[<>]f\S{9} |WARNING: .* failed verification)", _told(line))
+    return b"--append-verify" in scenario.arguments() and line.startswith(("output: missing", "log: missing")) and again is not None
+
+
+@intended
+def appending_behind_zeros_without_holes(scenario, theirs, ours, line):
+    """rsync 3.5 with --append and --sparse leaves zeros where it should write, behind old contents that it takes for a hole."""
+    words = scenario.arguments()
+    sparse = any(word == b"--sparse" or re.fullmatch(rb"-\w*S\w*", word) for word in words)
+    return b"--append" in words and sparse and line.endswith(": content differs")
