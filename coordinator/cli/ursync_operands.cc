@@ -82,6 +82,10 @@ bool Preparation::IsWhole() const {
 }
 
 absl::Status Preparation::SplitOperands() {
+  if (settings_.old_dirs) {
+    settings_.recursive = settings_.recursive_itself = true;
+    settings_.filters.push_back({FilterOption::Kind::kRule, "- /*/*"});
+  }
   // The names of a list are entered by -r alone.
   if (settings_.files_from && !settings_.recursive_itself) settings_.recursive = false;
   if (settings_.operands.size() == 1) settings_.list_only = true;
@@ -117,6 +121,7 @@ void Preparation::LookAtSources() {
     const bool contents = NamesContents(argument);
     const auto [kind, error] = LookAtSource(argument, contents);
     if (error != 0) {
+      if (error == ENOENT && settings_.delete_missing_args) return false;
       if (error == ENOENT && settings_.ignore_missing_args) return true;
       console_->Error("ursync: [sender] link_stat \"" + PrintableText(Absolute(argument), {}) + "\" failed: " + std::strerror(error) + " (" +
                       std::to_string(error) + ")");
@@ -198,6 +203,7 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
   }
   run.request.make_path = run.make_path = make_path_;
   run.sources_missing = sources_missing_;
+  run.request.plain_ways = Relative() && !settings.implied_dirs;
   run.request.operands = std::move(operands);
   US_RETURN_IF_ERROR(DescribePlan(settings, source_.is_local() ? source_.local().path : sources_.front(), destination_, &run));
   if (run.output.rsync) {
