@@ -1,4 +1,5 @@
 // Where ApplyWorker takes the contents of a file from, and what it writes them over.
+#include <algorithm>
 #include <utility>
 
 #include "agent/apply_worker.h"
@@ -15,6 +16,22 @@ std::shared_ptr<const DeltaBasis> ApplyWorker::OpenOldFile(const Action& action,
                    &shared_->receive.direct_io());
 }
 
+std::shared_ptr<const DeltaBasis> ApplyWorker::OpenSimilar(const Action& action, const Directory& parent) {
+  const uint32_t fuzzy = shared_->options.staging.fuzzy;
+  const DeltaPolicy policy = shared_->options.delta;
+  if (fuzzy == 0 || policy == DeltaPolicy::kOff) return nullptr;
+  Entry wanted = action.wanted;
+  wanted.name = std::string(action.path.name());
+  DirectIo* const direct_io = &shared_->receive.direct_io();
+  const RelPath directory = action.path.Parent();
+  std::shared_ptr<const DeltaBasis> basis = similar_.front().Open(parent, directory, wanted, policy, direct_io);
+  for (size_t i = 0; basis == nullptr && fuzzy > 1 && i < bases_.size(); ++i) {
+    const absl::StatusOr<DirectoryPtr> there = bases_[i]->DirectoryAt(directory);
+    if (there.ok()) basis = similar_[i + 1].Open(**there, directory, wanted, policy, direct_io);
+  }
+  return basis;
+}
+
 Task<ApplyWorker::Failure> ApplyWorker::FillStaged(const Action* action, IncomingFile* file, StagedObject* staged) {
   if (action->basis) {
     const bool filled = co_await FillFromBasis(action, file, staged);
@@ -23,6 +40,7 @@ Task<ApplyWorker::Failure> ApplyWorker::FillStaged(const Action* action, Incomin
   file->basis = OpenPart(*action, *staged->target());
   file->part_bytes = file->basis != nullptr ? file->basis->size_bytes : 0;
   if (file->basis == nullptr) file->basis = OpenOldFile(*action, *staged->target());
+  if (file->basis == nullptr && !action->existing.has_value()) file->basis = OpenSimilar(*action, *staged->target());
   Failure failure = co_await receiver_.Fill(staged, file);
   file->basis = nullptr;
   co_return failure;
@@ -85,10 +103,19 @@ Task<ApplyWorker::Failure> ApplyWorker::PutInPlace(const Action* action, Incomin
   }
   if (failure.has_value()) co_return failure;
   file->in_place = true;
+  const AppendMode append = shared_->options.staging.append;
+  if (append != AppendMode::kNone && action->existing->size_bytes < file->wanted.size_bytes) {
+    file->present_bytes = action->existing->size_bytes;
+    file->verify_present = append == AppendMode::kVerify;
+    file->in_order = true;
+  }
   publisher_.Begin();
   failure = co_await in_place_receiver_.Fill(&staged, file);
   if (failure.has_value()) {
     publisher_.Abandon();
+    // What came of the rest without a gap stays.
+    if (file->in_order)
+      static_cast<void>(TruncateTo(context_.driver, staged.fd(), std::max(file->present_bytes, file->arrived_bytes)));
     NoteRoom(*action, failure);
     co_return failure;
   }

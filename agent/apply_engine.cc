@@ -111,6 +111,7 @@ Task<void> ApplyEngine::Intake(ApplyWorker* home) {
 Task<void> ApplyEngine::EndPhase(ApplyWorker* home) {
   co_await RemoveDirectories(home);
   co_await shared_.barrier.Wait();
+  co_await home->PublishDelayed();
   if (!shared_.options.sync() || shared_.receive.stopped()) co_return;
   Scope syncs;
   for (const std::unique_ptr<ApplyWorker>& worker : workers_) syncs.SpawnOn(worker->shard(), worker->SyncTouched());

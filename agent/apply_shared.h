@@ -173,6 +173,23 @@ struct ApplyShared {
     std::unordered_set<std::string> paths_;
   };
   UnmadeDirectories unmade;
+  // Files that are whole and wait for their names (StagingSettings::delay_updates): some 400 bytes each. Any thread.
+  class DelayedFiles {
+   public:
+    void Add(Action action) {
+      std::lock_guard lock(mutex_);
+      actions_.push_back(std::move(action));
+    }
+    std::vector<Action> Take() {
+      std::lock_guard lock(mutex_);
+      return std::exchange(actions_, {});
+    }
+
+   private:
+    std::mutex mutex_;
+    std::vector<Action> actions_;
+  };
+  DelayedFiles delayed;
   std::atomic<bool> sync_incomplete{false};  // something could not be made durable
 };
 

@@ -50,6 +50,7 @@ ApplyWorker::ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* sourc
       slots_held_(&slots_, source->concurrency()) {
   for (const DirectoryPtr& directory : shared->options.basis_directories)
     bases_.push_back(std::make_unique<BasisTree>(shard, shared, directory));
+  for (size_t i = 0; i <= bases_.size(); ++i) similar_.emplace_back(shard->driver());
 }
 
 Task<void> ApplyWorker::RunLarge() {
@@ -206,6 +207,12 @@ ApplyWorker::Failure ApplyWorker::TryCreateStaged(const Action& action, bool nam
       case ActionKind::kPutSpecial: return StagedObject::CreateSpecial(context_.driver, *parent, namer, action.wanted);
       default: break;
     }
+    const DirectoryPtr& elsewhere = shared_->options.staging.temporaries;
+    if (elsewhere != nullptr) {
+      absl::StatusOr<StagedObject> file = StagedObject::CreateFile(context_.driver, elsewhere, namer);
+      if (file.ok()) file->SetTarget(*parent);
+      return file;
+    }
     if (named || action.existing.has_value() || !may_link_unnamed_)
       return StagedObject::CreateFile(context_.driver, *parent, namer);
     return StagedObject::CreateUnnamedFile(context_.driver, *parent, namer, UnnamedFor(action.wanted));
@@ -238,6 +245,10 @@ Task<void> ApplyWorker::FreeDescriptors() {
 }
 
 int ApplyWorker::RoomDescriptor(const Action& action, DirectoryPtr* parent) {
+  if (shared_->options.staging.temporaries != nullptr && action.kind == ActionKind::kPutFile) {
+    *parent = shared_->options.staging.temporaries;
+    return (*parent)->fd();
+  }
   absl::StatusOr<DirectoryPtr> opened = ParentOf(context_, action.path);
   *parent = opened.ok() ? *std::move(opened) : shared_->root;
   return (*parent)->fd();
@@ -264,6 +275,7 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
     Failure failure = co_await CreateStaged(action, named, staged);
     const bool created = !failure.has_value();
     if (created) failure = co_await FillStaged(action, file, staged);
+    if (!failure.has_value()) failure = co_await BringHome(action, file, staged);
     if (!failure.has_value()) co_return std::nullopt;
     co_await KeepPart(action, file, staged, failure->kind);
     publisher_.Abandon();
@@ -292,22 +304,25 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
   // A backup needs the old contents for itself.
   const bool in_place = shared_->options.in_place && !shared_->options.backup && !action.basis && file.replaced_mode.has_value();
   if (in_place) co_return co_await PutInPlace(&action, &file);
+  const bool delay = shared_->options.staging.delay_updates;
+  const std::optional<Entry> nothing;
   PublishResult published;
   for (int staging = 1; staging <= kMaxStagings; ++staging) {
     StagedObject staged;
     const bool again = staging > 1;
     // The second time with a name: whatever was wrong, it was not that.
-    Failure failure = co_await Stage(&action, &file, /*named=*/again || file.keeps_part, &staged);
-    if (!failure.has_value()) {
-      failure = KeepBackup(context_, action);
-      if (failure.has_value()) publisher_.Abandon();
-    }
+    Failure failure = co_await Stage(&action, &file, /*named=*/again || file.keeps_part || delay, &staged);
     if (failure.has_value()) co_return failure;
+    failure = delay ? MakeWait(action, &staged) : KeepBackup(context_, action);
+    if (failure.has_value()) {
+      publisher_.Abandon();
+      co_return failure;
+    }
     // Waiting for the batch holds up nobody.
     if (!again) *slot = SemaphoreUnits();
     large_slot = SemaphoreUnits();
     published =
-        co_await publisher_.Commit(&staged, LeafName(action.path), &action.existing, file.wanted.size_bytes, again);
+        co_await publisher_.Commit(&staged, LeafName(action.path), delay ? &nothing : &action.existing, file.wanted.size_bytes, again);
     if (!published.stage_again) break;
     shared_->receive.counters().retries.fetch_add(1, std::memory_order_relaxed);
     if (!again && file.wanted.size_bytes <= kSmallFileBytes) *slot = co_await slots_.Acquire(1);
@@ -317,7 +332,11 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
     NoteRoom(action, failure);
     co_return failure;
   }
-  if (file.part_bytes > 0 && parts_ != nullptr) parts_->Remove(action.path);
+  if (delay) {
+    shared_->delayed.Add(action);
+  } else if (file.part_bytes > 0 && parts_ != nullptr) {
+    parts_->Remove(action.path);
+  }
   shared_->files_published.fetch_add(1, std::memory_order_relaxed);
   NoteTouched(action.path.Parent());
   co_return std::nullopt;

@@ -18,6 +18,7 @@
 #include "engine/coro/scope.h"
 #include "engine/coro/semaphore.h"
 #include "agent/basis_tree.h"
+#include "agent/similar_files.h"
 #include "engine/coro/task.h"
 #include "engine/fs/descriptor_budget.h"
 #include "engine/ring/runtime.h"
@@ -47,6 +48,8 @@ class ApplyWorker {
   Task<std::optional<TransferFailure>> MakeDirectory(const Action* action);
   // Makes the directories durable in which this shard changed names or whose metadata it set.
   Task<void> SyncTouched();
+  // Gives the files that wait for each other (StagingSettings::delay_updates) their names; nothing else runs.
+  Task<void> PublishDelayed();
 
   Receiver* receiver() { return &receiver_; }
   Receiver* in_place_receiver() { return &in_place_receiver_; }
@@ -87,6 +90,8 @@ class ApplyWorker {
   Task<void> KeepPart(const Action* action, const IncomingFile* file, StagedObject* staged, FailureKind why);
   // The file that `action` replaces, where a delta against it is thinkable.
   std::shared_ptr<const DeltaBasis> OpenOldFile(const Action& action, const Directory& parent);
+  // With StagingSettings::fuzzy: another file that the new one may have been made from.
+  std::shared_ptr<const DeltaBasis> OpenSimilar(const Action& action, const Directory& parent);
   // Perform, again while the process is out of descriptors.
   Task<Failure> PerformPatiently(const Action* action, SemaphoreUnits* slot, SemaphoreUnits turn = {});
   bool MayTryAgain(int error, int tries) const;
@@ -101,7 +106,11 @@ class ApplyWorker {
   void NoteRoom(const Action& action, const Failure& failure);
   UnnamedOptions UnnamedFor(const Entry& wanted) const;
   Task<Failure> CreateStaged(const Action* action, bool named, StagedObject* staged);
+  // Copies a file that was put together on another file system than its name lies on to there.
+  Task<Failure> BringHome(const Action* action, const IncomingFile* file, StagedObject* staged);
   Failure TryCreateStaged(const Action& action, bool named, StagedObject* staged);
+  // Makes `staged` wait for the files of its phase instead of getting its name.
+  Failure MakeWait(const Action& action, StagedObject* staged);
   Failure PublishNow(const Action& action, StagedObject* staged);
   void End(const Action& action, const BatchPtr& batch, Failure failure);
   Task<void> SyncDirectory(std::string path, SemaphoreUnits slot);
@@ -116,6 +125,7 @@ class ApplyWorker {
   Receiver receiver_;
   Receiver in_place_receiver_;
   std::vector<std::unique_ptr<BasisTree>> bases_;
+  std::vector<SimilarFiles> similar_;  // of the destination, and of each of bases_
   Publisher publisher_;
   Semaphore slots_;
   HeldBack slots_held_;  // of slots_: what the way to the source has no use for

@@ -15,6 +15,7 @@
 #include "agent/roots.h"
 #include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/state_name.h"
 #include "engine/ring/runtime.h"
@@ -151,7 +152,10 @@ absl::Status DestinationSession::OpenStaging(Driver* driver) {
               .preallocate = asked.preallocate};
   if (asked.temporaries) {
     absl::StatusOr<DirectoryPtr> opened = OpenWritablePlace(driver, context_, *asked.temporaries);
-    if (!opened.ok()) return WithContext(opened.status(), "The temp-dir does not exist");
+    const std::string& shown = asked.temporaries->root.empty() ? asked.temporaries->host_path : asked.temporaries->path.text();
+    if (!opened.ok() && StatusErrno(opened.status()) == ENOENT)
+      return absl::InvalidArgumentError("The temp-dir does not exist: " + EscapeName(shown));
+    if (!opened.ok()) return WithContext(opened.status(), "the temp-dir");
     staging_.temporaries = *std::move(opened);
   }
   if (!asked.partial_place || open_.dry_run) return absl::OkStatus();

@@ -1,5 +1,6 @@
 #include "coordinator/core/action_window.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/base/errno_status.h"
@@ -92,6 +93,12 @@ void ActionWindow::Mark(uint64_t id, ActionOutcome outcome) {
   for (Batch& batch : under_way_) {
     if (id >= batch.first_id && id - batch.first_id < batch.outcomes.size())
       batch.outcomes[id - batch.first_id] = outcome;
+  }
+  // A file that waited for its name (StagingSettings::delay_updates) may fail after its batch was returned.
+  const bool returned = under_way_.empty() || id < under_way_.front().first_id;
+  if (returned && outcome == ActionOutcome::kFailed && unfinished_.size() <= kMaxUnfinished && unfinished_.insert(id).second) {
+    totals_.done -= std::min<uint64_t>(totals_.done, 1);
+    ++totals_.failed;
   }
 }
 

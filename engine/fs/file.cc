@@ -9,7 +9,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <string>
+#include <vector>
 
+#include "engine/base/errno_status.h"
+#include "engine/fs/extents.h"
 #include "engine/fs/metadata.h"
 #include "engine/fs/syscalls.h"
 
@@ -18,6 +21,8 @@ namespace {
 
 // One operation moves at most this much, below every limit of the kernel (2 GiB less a page).
 constexpr size_t kMaxTransferBytes = size_t{1} << 30;
+// What CopyData holds in memory.
+constexpr uint64_t kCopyBytes = uint64_t{1} << 20;
 
 // Filled in place: an Op must not move once it is in flight.
 void FillTransfer(Op* op, OpCode code, int fd, void* buffer, size_t length, uint64_t offset, int registered_buffer) {
@@ -108,6 +113,24 @@ Task<absl::Status> Preallocate(Driver* driver, int fd, uint64_t size_bytes) {
     case -EPERM: co_return absl::OkStatus();
     default: co_return sys::SysStatus(result, "fallocate");
   }
+}
+
+Task<absl::Status> CopyData(Driver* driver, int from, int to, uint64_t size_bytes) {
+  std::vector<std::byte> buffer(static_cast<size_t>(std::min<uint64_t>(kCopyBytes, size_bytes)));
+  ExtentIterator extents(driver, from, 0, size_bytes, size_bytes);
+  Extent extent;
+  int more = 0;
+  while ((more = extents.Next(&extent)) > 0) {
+    for (uint64_t done = 0; extent.is_data && done < extent.length;) {
+      const size_t part = static_cast<size_t>(std::min<uint64_t>(buffer.size(), extent.length - done));
+      US_CO_ASSIGN_OR_RETURN(const size_t read, co_await ReadAtFull(driver, from, buffer.data(), part, extent.offset + done));
+      if (read < part) co_return ErrnoStatus(EIO, "read");
+      US_CO_RETURN_IF_ERROR(co_await WriteAtFull(driver, to, buffer.data(), part, extent.offset + done));
+      done += part;
+    }
+  }
+  if (more < 0) co_return ErrnoStatus(-more, "lseek");
+  co_return TruncateTo(driver, to, size_bytes);
 }
 
 absl::Status TruncateTo(Driver* driver, int fd, uint64_t size_bytes) {

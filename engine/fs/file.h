@@ -36,6 +36,8 @@ void AllowInlineWrites(Driver* driver, int fd);
 Task<absl::Status> SyncFile(Driver* driver, int fd);
 // Allocates blocks for [0, size_bytes) without changing the size. A file system that cannot is no error; ENOSPC is.
 Task<absl::Status> Preallocate(Driver* driver, int fd, uint64_t size_bytes);
+// The data of `from`, `size_bytes` long, into the empty file `to`, also of another file system; holes stay holes.
+Task<absl::Status> CopyData(Driver* driver, int from, int to, uint64_t size_bytes);
 absl::Status TruncateTo(Driver* driver, int fd, uint64_t size_bytes);
 // Read-ahead and cache hints; best effort.
 void AdviseSequential(Driver* driver, int fd);

@@ -195,6 +195,7 @@ Task<void> Receiver::RangeWorker(LargeFile* large) {
 }
 
 void Receiver::MaybeAddWorker(LargeFile* large) {
+  if (large->file->in_order) return;
   // This worker takes the next range, the new one the one after it.
   if ((ranges_filling_ + 2) * large->range_bytes > source_->outstanding_bytes() || large->drained.load()) return;
   large->scope->SpawnOn(shard_, RangeWorker(large));
@@ -240,7 +241,8 @@ Task<Receiver::FillResult> Receiver::FillLarge(DataFile data, IncomingFile* file
   // Asked first, and answered while the first ranges are under way.
   const bool holey = large.size_bytes >= kMinHoleyBytes && file->wanted.allocated_bytes + kMinToldHole <= large.size_bytes;
   if (shared_->options().sparse && holey) scope.Spawn(LearnHoles(&large));
-  for (size_t worker = 0; worker < kRangeWorkersPerShard; ++worker) {
+  if (file->in_order) scope.Spawn(RangeWorker(&large));
+  for (size_t worker = 0; worker < kRangeWorkersPerShard && !file->in_order; ++worker) {
     // A shard whose connection is not there yet helps as soon as it is: the first file is asked for before all are.
     for (Receiver* peer : peers_) scope.SpawnOn(peer->shard_, peer->RangeWorker(&large));
   }
@@ -265,7 +267,7 @@ std::optional<TransferFailure> Receiver::SetMetadata(ObjectHandle object, const 
   if (request.fresh && !request.selection->mode) {
     request.unselected_mode = made.replaced_mode;
     request.creation_mask =
-        CreationMask(&xattrs_, made.parent->fd(), *request.selection, request.capabilities->umask);
+        CreationMask(&xattrs_, (made.target != nullptr ? made.target : made.parent)->fd(), *request.selection, request.capabilities->umask);
   }
   MetadataCounters skipped;
   absl::Status applied = ApplyMetadata(&xattrs_, object, request, &skipped);
@@ -297,10 +299,6 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
   UniqueFd direct;
   if (file->wanted.size_bytes > kSmallFileBytes && file->present_bytes == 0)
     direct = shared_->direct_io().Open(driver, staged->fd(), O_RDWR);
-  if (file->preallocate) {
-    absl::Status room = co_await Preallocate(driver, staged->fd(), file->wanted.size_bytes);
-    if (!room.ok()) co_return WriteFailure(StatusErrno(room), "fallocate");
-  }
   const DataFile data{staged->fd(), direct.get()};
   for (int tries = 1;; ++tries) {
     std::optional<FillResult> reused = co_await FillReusing(data, file);
@@ -331,7 +329,8 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
     absl::Status sized = TruncateTo(driver, staged->fd(), file->wanted.size_bytes);
     if (!sized.ok()) co_return WriteFailure(StatusErrno(sized), "ftruncate");
   }
-  const Made made{.parent = file->in_place ? nullptr : staged->parent().get(), .replaced_mode = file->replaced_mode};
+  const Made made{.parent = file->in_place ? nullptr : staged->parent().get(), .replaced_mode = file->replaced_mode,
+                  .target = staged->target().get()};
   co_return SetMetadata(staged->handle(), file->wanted, filled.xattrs.has_value() ? &*filled.xattrs : nullptr, made);
 }
 

@@ -62,6 +62,7 @@ struct IncomingFile {
   // So many bytes of the staged file are the beginning of the new contents already, as far as is known; less than there will be.
   uint64_t present_bytes = 0;
   bool verify_present = false;  // they are compared with the source's, and made right
+  bool in_order = false;        // at every moment what is there is the beginning of the new contents
   // A part that arrived is of use: large files come in smaller ranges.
   bool keeps_part = false;
   bool preallocate = false;  // room for it is made first
@@ -87,6 +88,7 @@ class Receiver {
   struct Made {
     const Directory* parent = nullptr;      // in which it was made just now; null: the object was there before
     std::optional<uint32_t> replaced_mode;  // as in IncomingFile
+    const Directory* target = nullptr;      // in which it gets its name; null: `parent`
   };
   // Metadata of `wanted` onto `object`; counts what may not be set. `xattrs` null: those stay.
   std::optional<TransferFailure> SetMetadata(ObjectHandle object, const Entry& wanted, const XattrList* xattrs,

@@ -149,7 +149,16 @@ Task<Receiver::FillResult> Receiver::FillBehind(DataFile data, IncomingFile* fil
 Task<std::optional<Receiver::FillResult>> Receiver::FillReusing(DataFile data, IncomingFile* file) {
   if (file->present_bytes > 0) co_return co_await FillBehind(data, file);
   std::optional<FillResult> reused = co_await FillClone(data.fd, file);
-  if (!reused.has_value() && file->basis != nullptr && file->basis->part) reused = co_await FillFromPart(data, file);
+  if (reused.has_value()) co_return reused;
+  if (file->preallocate) {
+    // A clone that is refused empties the file.
+    absl::Status room = co_await Preallocate(shard_->driver(), data.fd, file->wanted.size_bytes);
+    if (!room.ok()) {
+      reused.emplace().failure = WriteFailure(StatusErrno(room), "fallocate");
+      co_return reused;
+    }
+  }
+  if (file->basis != nullptr && file->basis->part) reused = co_await FillFromPart(data, file);
   if (!reused.has_value()) reused = co_await FillDelta(data, file);
   co_return reused;
 }

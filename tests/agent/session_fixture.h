@@ -97,6 +97,19 @@ class TestSession {
       }
     }
   }
+  // Until every batch up to this one has ended.
+  void ExpectCompleted(uint64_t sequence) {
+    while (completed < sequence) {
+      absl::StatusOr<AgentMessage> message = client_->Receive();
+      auto* progress = message.ok() ? std::get_if<ApplyProgress>(&*message) : nullptr;
+      if (progress == nullptr) {
+        ADD_FAILURE() << "no progress";
+        return;
+      }
+      completed = progress->completed_sequence;
+      for (Problem& problem : progress->problems) problems.push_back(std::move(problem));
+    }
+  }
   // Ends the stream and waits for the session. Idempotent.
   absl::Status End() {
     client_->Close();

@@ -140,3 +140,18 @@ def modes_with_acls_at_a_remote_destination(scenario, theirs, ours, line):
     told = _told(line)
     return ": mode " in line or line.startswith("touched: ") or \
         (bool(told) and _as_often(theirs, ours, told, lambda l: re.sub(r"^(.{5})p", r"\1.", l)))
+
+
+@intended
+def append_verify_mends_at_once(scenario, theirs, ours, line):
+    """A file whose beginning is wrong is mended in the same go: no warning, and no second line for it."""
+    again = re.match(r"(?:[<>]f\S{9} |WARNING: .* failed verification)", _told(line))
+    return b"--append-verify" in scenario.arguments() and line.startswith(("output: missing", "log: missing")) and again is not None
+
+
+@intended
+def appending_behind_zeros_without_holes(scenario, theirs, ours, line):
+    """rsync 3.5 with --append and --sparse leaves zeros where it should write, behind old contents that it takes for a hole."""
+    words = scenario.arguments()
+    sparse = any(word == b"--sparse" or re.fullmatch(rb"-\w*S\w*", word) for word in words)
+    return b"--append" in words and sparse and line.endswith(": content differs")

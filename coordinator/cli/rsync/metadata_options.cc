@@ -47,7 +47,7 @@ constexpr OptionRow kRows[] = {
      .help = "Modification times"},
     {.name = "atimes", .letter = 'U', .programs = kForAll, .on = Set<&S::atimes, true>, .off = Set<&S::atimes, false>,
      .help = "Access times"},
-    {.name = "open-noatime", .off = Already, .help = "Leave the source's access times alone", .refused = kLater},
+    {.name = "open-noatime", .on = Already, .off = Already, .help = "Leave the source's access times alone; they are anyway"},
     {.name = "crtimes", .letter = 'N', .off = Already,
      .refused = "Linux cannot set the time at which a file was made"},
     {.name = "omit-dir-times", .letter = 'O', .on = Set<&S::omit_dir_times, true>, .off = Set<&S::omit_dir_times, false>, .help = "Not the times of directories"},

@@ -55,6 +55,23 @@ TEST(UpdateRuleTest, AFileThatIsNewerAtTheDestinationStaysWithItsMetadata) {
   EXPECT_THAT(skipped, ElementsAre(Pair(SkipReason::kNewer, "f")));
 }
 
+TEST(AppendRuleTest, OnlyWhatIsShorterAtTheDestinationIsWritten) {
+  const PlanOptions options = Ruled({.append = true});
+  const Entry source = FileAt("f", {100, 0}, 10);
+  Skips skipped;
+  EXPECT_THAT(PlanPair(options, source, FileAt("f", {99, 0}, 9)), ElementsAre("put f"));
+  EXPECT_THAT(PlanPair(options, source, FileAt("f", {99, 0}, 10), &skipped), IsEmpty());
+  EXPECT_THAT(skipped, ElementsAre(Pair(SkipReason::kNotShorter, "f")));
+  EXPECT_THAT(PlanPair(options, source, FileAt("f", {99, 0}, 11), &skipped), IsEmpty());
+  EXPECT_THAT(skipped, ElementsAre(Pair(SkipReason::kNotShorter, "f")));
+}
+
+TEST(AppendRuleTest, MetadataOfAFileThatIsEqualFollows) {
+  Entry destination = FileAt("f", {100, 0}, 10);
+  destination.mode = 0600;
+  EXPECT_THAT(PlanPair(Ruled({.append = true}), FileAt("f", {100, 0}, 10), destination), ElementsAre("metadata f"));
+}
+
 TEST(UpdateRuleTest, AFileOfTheSameTimeIsComparedAsEver) {
   EXPECT_THAT(PlanPair(Ruled({.update = true}), FileAt("f", {100, 0}), Other(FileAt("f", {100, 0}))), ElementsAre("put f"));
   EXPECT_THAT(PlanPair(Ruled({.update = true}), FileAt("f", {100, 0}), Other(FileAt("f", {99, 0}))), ElementsAre("put f"));
