@@ -102,8 +102,10 @@ def shared_inodes_are_parted(scenario, theirs, ours, line):
     shared = {path for group in treecmp.link_groups(theirs.before) if len(group) > 1 for path in group}
     parted = {treecmp.show(path) for path in shared}
     named = re.match(r"(?:tree|touched): (?:not hard-linked together: )?(.*?)(?:: (?:mode|owner|mtime|xattr|ctime|was) .*)?$", line, re.S)
-    if named and line.startswith(("tree: not hard-linked", "tree: ", "touched: ")):
-        return all(path in parted for path in named.group(1).split(", "))
+    above = {path.rpartition("/")[0] for path in parted}
+    if named:
+        paths = named.group(1).split(", ")
+        return all(path in parted for path in paths) or (line.startswith("touched: ") and paths[0] in above)
     item = re.match(r"[.>c<][fLDS][.a-zT+]{9}.(.*?)(?: -> .*)?$", _told(line), re.S)
     names = {output.escaped(path.partition(b"/")[2]) for path in shared}
     return item is not None and item.group(1) in names

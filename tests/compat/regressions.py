@@ -7,6 +7,7 @@ prints one. `differs` names the intended difference that a case must show (inten
 import os
 
 import scenario
+import zoo
 from model import D, F, H, L, Node, seconds  # noqa: F401  (what printed cases are made of)
 
 
@@ -56,4 +57,38 @@ CASES = [
     Case("a_full_directory_in_the_way_is_told_as_a_message", {"src/full": F("a file"), "dst/full/x": F("x")}, ["-ai", "src/", "dst"]),
     Case("the_log_leaves_out_mere_metadata_as_the_output_does", {"src/a": F("a", mode=0o600), "dst/a": F("a")},
          ["-a", "--log-file=log.txt", "src/", "dst"]),
+    Case("a_list_of_missing_names_makes_no_directories_on_the_way", {"src/d/a": F("a"), "dst": D(), "names": F("d/nothing\n")},
+         ["-ai", "--files-from=names", "src/", "dst"]),
+    Case("a_slash_behind_a_file_of_a_list_is_nothing", {"src/d/a": F("a"), "dst": D(), "names": F("d/a/\n")},
+         ["-ai", "--files-from=names", "src/", "dst"]),
+    Case("a_listed_name_that_leads_with_a_dot_brings_its_directory_along",
+         {"src/a": F("a"), "src": D(mode=0o750), "dst": D(), "names": F("./a\n")}, ["-ai", "--files-from=names", "src/", "dst"]),
+    Case("no_rule_hides_what_leads_to_a_listed_name", {"src/hidden/a": F("a"), "dst": D(), "names": F("hidden/a\n")},
+         ["-ai", "--exclude=hidden", "--files-from=names", "src/", "dst"]),
+    Case("a_source_that_cannot_be_entered_spares_all_deletes", {"src/a": F("a"), "dst/extra": F("e")},
+         ["-ai", "--delete", "src/", "gone/", "dst/"]),
+    Case("a_missing_source_spares_no_delete", {"src/a": F("a"), "dst/extra": F("e")}, ["-ai", "--delete", "src/", "src/gone", "dst/"]),
+    Case("a_missing_parent_of_the_destination_is_an_error_of_file_io", {"src/a": F("a")}, ["-a", "src/", "new/er/"]),
+    Case("a_dry_run_needs_no_parent_of_the_destination", {"src/a": F("a")}, ["-an", "src/", "new/er/"]),
+    Case("an_empty_directory_that_makes_way_is_not_told", {"src/a": F("a"), "dst/a": D()}, ["-ai", "src/", "dst/"]),
+    Case("times_that_early_deletes_move_are_told", {"src/d/a": F("a"), "dst/d/a": F("a"), "dst/d/extra": F("e")},
+         ["-ai", "--delete-before", "src/", "dst/"]),
+    Case("what_is_not_to_be_made_is_not_looked_at", {"src/pipe": Node("fifo"), "src/a": F("new"), "dst/a": F("a")},
+         ["-rti", "--existing", "src/", "dst/"]),
+    Case("a_listing_has_the_lines_of_verbose_runs", {"src/a": F("a")}, ["-rv", "--list-only", "src/"]),
+    Case("a_listing_leaves_nothing_out", {"src/a": F("a" * 50), "src/b": F("b")},
+         ["-r", "--list-only", "--max-size=9", "--existing", "src/a", "src/b"]),
+    Case("groups_that_are_not_kept_are_called_default", {"src/a": F("a"), "dst": D()}, ["-rt", "--out-format=%U %G %n", "src/", "dst"]),
+    Case("of_what_is_deleted_the_name_is_told_alone", {"src/a": F("a"), "dst/gone": F("gone")},
+         ["-rt", "--delete", "--out-format=%i|%f|%l|%M", "src/", "dst"]),
+    Case("messages_go_to_the_log_too", {"src/pipe": Node("fifo"), "src/a": F("a"), "dst": D()},
+         ["-rtv", "--log-file=log.txt", "src/", "dst/"]),
+    Case("a_dry_run_logs_nothing_that_would_move", {"src/a": F("a"), "src/d/b": F("b"), "dst": D()},
+         ["-rtn", "--log-file=log.txt", "src/", "dst/"]),
+    Case("secluded_and_old_arguments_exclude_each_other", {"src/a": F("a"), "dst": D()}, ["-as", "--old-args", "src/", "dst/"]),
+    Case("a_level_of_no_compression_is_nothing", {"src/a": F("a"), "dst": D()}, ["-az", "--zc=none", "--zl=9", "src/", "dst/"]),
+    Case("names_that_share_a_file_are_parted", {"src/a": F("one", mode=0o600), "src/b": F("one"), "dst/a": F("one"), "dst/b": H("dst/a")},
+         ["-ai", "src/", "dst/"], differs="shared-inodes-are-parted"),
+    Case("ids_in_acls_stay", {"src/a": F("a", xattrs={"system.posix_acl_access": zoo.ACCESS_ACL}), "dst": D()},
+         ["-aA", "--chown=12345", "src/", "dst/"], needs=("root",), differs="ids-in-acls"),
 ]
