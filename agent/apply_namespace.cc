@@ -1,6 +1,7 @@
 #include "agent/apply_namespace.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -8,6 +9,7 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/fs/file.h"
+#include "engine/fs/link_follower.h"
 #include "engine/fs/syscalls.h"
 
 namespace uringsync {
@@ -99,9 +101,14 @@ bool MakeWritable(const NamespaceContext& context, const Directory& directory) {
   return sys::Fchmodat(context.driver, AT_FDCWD, self.c_str(), mode | kOwnerWriteSearch) >= 0;
 }
 
-absl::Status PinObject(Driver* driver, int dirfd, const char* name, const Action& action, UniqueFd* pinned) {
+absl::Status PinObject(const NamespaceContext& context, int dirfd, const Action& action, UniqueFd* pinned) {
   struct statx found{};
-  US_RETURN_IF_ERROR(Pin(driver, dirfd, name, pinned, &found));
+  const char* const name = LeafName(action.path);
+  US_RETURN_IF_ERROR(Pin(context.driver, dirfd, name, pinned, &found));
+  const std::optional<FollowBase> links = context.shared->links();
+  if (links && action.wanted.type == FileType::kDirectory && S_ISLNK(found.stx_mode)) {
+    US_ASSIGN_OR_RETURN(*pinned, PinFollowed(context.driver, {dirfd, name, links->Below(action.path.text())}, &found));
+  }
   if (action.wanted.type != FileType::kDirectory && action.existing.has_value()) {
     switch (CompareIdentity(IdentityOf(*action.existing), found)) {
       case IdentityMatch::kSame: return absl::OkStatus();

@@ -33,9 +33,9 @@ absl::StatusOr<DirectoryPtr> ParentOf(const NamespaceContext& context, const Rel
 // another shard may have made it so. False when it cannot be changed.
 bool MakeWritable(const NamespaceContext& context, const Directory& directory);
 
-// Opens `name` in `dirfd` as a descriptor that only names it, and checks on it that it is what the action was planned against: a
+// Opens the action's name in `dirfd` as a descriptor that only names it, and checks on it that it is what the action was planned against: a
 // directory's own mtime and inode may be new in this very run, any other object must have the planned identity (else Aborted).
-absl::Status PinObject(Driver* driver, int dirfd, const char* name, const Action& action, UniqueFd* pinned);
+absl::Status PinObject(const NamespaceContext& context, int dirfd, const Action& action, UniqueFd* pinned);
 // The same for a staged object: it must be of the wanted type and have no other name.
 absl::Status PinStaged(Driver* driver, const StagedObject& staged, const Entry& wanted, UniqueFd* pinned);
 

@@ -7,6 +7,7 @@
 #include <coroutine>
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -59,6 +60,8 @@ struct ApplyOptions {
   // What is replaced or deleted is kept.
   std::optional<BackupTarget> backup;
   bool in_place = false;
+  // Symlinks to directories below the root count as directories (--keep-dirlinks).
+  bool keep_directory_links = false;
   StagingTarget staging;
   bool as_planned = false;
 
@@ -136,6 +139,12 @@ struct ApplyShared {
     options.reflink = ReflinkMode::kNever;
     options.direct_io = DirectIoMode::kOff;
     return options;
+  }
+
+  // Where links to directories are followed; nullopt: nowhere.
+  std::optional<FollowBase> links() const {
+    if (!options.keep_directory_links) return std::nullopt;
+    return FollowBase{.directory = root, .beneath = true};
   }
 
   const DirectoryPtr root;

@@ -33,7 +33,7 @@ ApplyWorker::ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* sourc
     : shared_(shared),
       may_link_unnamed_(MayLinkUnnamed(shared->options.capabilities)),
       budget_(DescriptorBudget::OfProcess(shards)),
-      directories_(shard->driver(), shared->root, &shared->directory_epoch, budget_.cached_directories),
+      directories_(shard->driver(), shared->root, &shared->directory_epoch, budget_.cached_directories, shared->links()),
       backup_(shared->options.backup ? std::make_unique<BackupKeeper>(shard->driver(), &directories_, *shared->options.backup,
                                                                       shared->options.sync())
                                      : nullptr),
@@ -403,7 +403,7 @@ Task<ApplyWorker::Failure> ApplyWorker::SetMetadata(const Action& action) {
     absl::StatusOr<DirectoryPtr> opened = ParentOf(context_, action.path);
     if (!opened.ok()) co_return DestinationFailure(opened.status(), "open");
     parent = *opened;
-    absl::Status found = PinObject(context_.driver, parent->fd(), LeafName(action.path), action, &pinned);
+    absl::Status found = PinObject(context_, parent->fd(), action, &pinned);
     if (!found.ok()) co_return DestinationFailure(found, "stat");
     object = ObjectHandle::Pinned(pinned.get());
   }
@@ -429,11 +429,14 @@ void ApplyWorker::ForgetTouched(const RelPath& directory) {
 Task<void> ApplyWorker::SyncDirectory(std::string path, [[maybe_unused]] SemaphoreUnits slot) {
   absl::StatusOr<RelPath> relative = RelPath::Parse(path);
   if (!relative.ok()) co_return;
-  absl::StatusOr<DirectoryPtr> directory =
-      OpenBeneath(context_.driver, *shared_->root, *relative, DirectoryAccess::kReadIfPermitted);
+  // Past the shard's cache, which should keep what files are written into.
+  const auto open = [this, &relative] {
+    return DirectoryCache(context_.driver, shared_->root, nullptr, 1, shared_->links()).Get(*relative);
+  };
+  absl::StatusOr<DirectoryPtr> directory = open();
   for (int tries = 1; MayTryAgain(StatusErrno(directory.status()), tries); ++tries) {
     co_await FreeDescriptors();
-    directory = OpenBeneath(context_.driver, *shared_->root, *relative, DirectoryAccess::kReadIfPermitted);
+    directory = open();
   }
   // Removed since: its parent is synced too.
   if (!directory.ok() && StatusErrno(directory.status()) == ENOENT) co_return;

@@ -84,7 +84,8 @@ Task<void> DestinationSession::Open() {
     co_return;
   }
   filter_ = *std::move(filter);
-  view_ = MakeView(open_, root_, context_.runtime->size());
+  if (open_.keep_directory_links && root_.directory != nullptr) links_ = FollowBase{.directory = root_.directory, .beneath = true};
+  view_ = MakeView(open_, root_, context_.runtime->size(), links_);
   const auto whole = [](const SourceOperand& operand) { return operand.at.is_root() && operand.depth != OperandDepth::kObject; };
   shares_root_ = !open_.operands.empty() && std::none_of(open_.operands.begin(), open_.operands.end(), whole);
   SessionOpened opened;
@@ -230,6 +231,11 @@ void DestinationSession::DialSource() {
   }
 }
 
+std::optional<ScanLinks> DestinationSession::links() const {
+  if (!links_) return std::nullopt;
+  return ScanLinks{.which = {.directories = true}, .base = *links_, .stay_links = true};
+}
+
 void DestinationSession::MakeEngine() {
   ApplyOptions options;
   options.selection = open_.selection;
@@ -252,6 +258,7 @@ void DestinationSession::MakeEngine() {
   options.basis_directories = basis_directories_;
   options.backup = backup_;
   options.in_place = open_.in_place;
+  options.keep_directory_links = open_.keep_directory_links;
   options.staging = staging_;
   options.as_planned = open_.as_planned;
   std::vector<ContentSource*> sources;

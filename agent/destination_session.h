@@ -22,6 +22,7 @@
 #include "engine/coro/scope.h"
 #include "engine/fs/subtree_lock.h"
 #include "engine/transfer/remote_source.h"
+#include "engine/tree/directory_listing.h"
 
 namespace uringsync {
 
@@ -41,6 +42,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   // The part of the root's tree that is compared; null: all of it.
   const std::shared_ptr<const TreeView>& view() const { return view_; }
   // Nobody else writes anywhere in the tree.
+  // Links to directories that the manifest tells with what is there; nullopt: none. To be read after the opening, without a view.
+  std::optional<ScanLinks> links() const;
   bool owns_tree() const { return !shares_root_; }
 
   absl::Status Submit(ActionBatch batch);
@@ -89,6 +92,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   const OpenSession open_;
   SessionOutbox* const outbox_;
   SessionRoot root_;
+  std::optional<FollowBase> links_;
   std::vector<DirectoryPtr> basis_directories_;  // written before opened_
   ScanFilter filter_;
   std::optional<BackupTarget> backup_;           // likewise

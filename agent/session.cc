@@ -170,7 +170,7 @@ class StreamSession {
     // The tree is locked: temporaries of other sessions are dead.
     if (destination_ != nullptr && !open_.dry_run && destination_->owns_tree()) options.remove_strays_but = SessionTag(open_.session);
     options.filter = source_ != nullptr ? source_->filter() : destination_->filter();
-    if (source_ != nullptr) options.links = source_->links();
+    options.links = source_ != nullptr ? source_->links() : destination_->links();
     DirectoryPtr root = source_ != nullptr ? source_->root() : destination_->root();
     manifest_ = std::make_unique<ManifestSender>(context_.runtime, std::move(root), std::move(options), &outbox_);
     manifest_->UseView(source_ != nullptr ? source_->view() : destination_->view());

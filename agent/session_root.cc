@@ -211,7 +211,7 @@ std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionR
   options.mirror = open.role == Role::kDestination;
   if (options.mirror || !open.root.empty()) options.root = root.directory;
   if (links) {
-    options.follow = open.follow_links;
+    options.follow = options.mirror ? LinkFollowing{.directories = true} : open.follow_links;
     options.root_base = *links;
   }
   options.open_bases = DescriptorBudget::OfProcess(shards).cached_directories;

@@ -110,6 +110,10 @@ bool Preparation::IsWhole() const {
 }
 
 absl::Status Preparation::SplitOperands() {
+  if (settings_.old_dirs) {
+    settings_.recursive = settings_.recursive_itself = true;
+    settings_.filters.push_back({FilterOption::Kind::kRule, "- /*/*"});
+  }
   // The names of a list are entered by -r alone.
   if (settings_.files_from && !settings_.recursive_itself) settings_.recursive = false;
   if (settings_.operands.size() == 1) settings_.list_only = true;
@@ -217,6 +221,7 @@ absl::StatusOr<bool> Preparation::IsLeftOut(const std::string& argument, const P
   const bool contents = NamesContents(argument);
   const auto [kind, error] = Judge(argument, found, contents);
   if (error != 0) {
+    if (error == ENOENT && settings_.delete_missing_args) return false;
     const std::string below = contents ? std::string() : Relative() ? argument : NameOfHostPath(argument);
     US_RETURN_IF_ERROR(TellMissing(argument, error, below));
     return true;
@@ -293,6 +298,8 @@ absl::StatusOr<std::vector<std::string>> Preparation::LookAtListed(const std::ve
       if (names[i].find("..") != std::string::npos || (found.error != 0 && !missing)) {
         // For the run to look at.
         kept.push_back(names[i]);
+      } else if (missing && settings_.delete_missing_args) {
+        kept.push_back(itself);
       } else if (missing) {
         // No directory on its way is in the transfer for its sake.
         US_RETURN_IF_ERROR(TellMissing(above + itself, found.error != 0 ? found.error : ENOENT, Relative() ? itself : NameOfHostPath(itself)));
@@ -378,6 +385,7 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
   run.sources_missing = sources_missing_;
   run.request.rules.sources_missing = sources_doubtful_;
   run.names_operands = far_list_ || !operands.empty();
+  run.request.plain_ways = Relative() && !settings.implied_dirs;
   run.request.operands = std::move(operands);
   US_RETURN_IF_ERROR(DescribePlan(settings, source_.is_local() ? source_.local().path : sources_.front(), destination_, &run));
   if (run.output.rsync) {

@@ -58,7 +58,7 @@ std::string MissingFeature(const SyncRequest& request, Side side, const std::vec
       {!source && request.in_place, kInPlaceFeature, "writing in place"},
       {!source && request.staging != StagingSettings(), kStagingFeature, "partial files, appending and the like"},
       {!source && request.backup.has_value(), kBackupFeature, "backups"},
-      {source ? request.follow_links.any() : request.keep_directory_links, kLinksFeature, "following symlinks"},
+      {source ? request.follow_links.any() : KeepsDirectoryLinks(request), kLinksFeature, "following symlinks"},
       {source && RemovesSources(request), kRemoveSourcesFeature, "removing sources"},
       {request.plan != nullptr, kEntryLooksFeature, "applying a plan"},
   };

@@ -140,12 +140,13 @@ std::vector<SourceOperand> OperandList::Take() {
   return std::exchange(operands_, {});
 }
 
-std::vector<SourceOperand> CoveredParts(const std::vector<SourceOperand>& operands, bool deletes) {
+std::vector<SourceOperand> CoveredParts(const std::vector<SourceOperand>& operands, bool deletes, bool deletes_missing) {
   std::vector<SourceOperand> parts;
   for (const SourceOperand& operand : operands) {
     // The destination looks at the directories on the way anyway.
     if (operand.implied) continue;
     OperandDepth depth = operand.depth;
+    if (deletes_missing) depth = OperandDepth::kTree;
     if (deletes && depth == OperandDepth::kEntries) depth = OperandDepth::kTree;
     parts.push_back({.base = "", .from = operand.at, .at = operand.at, .depth = depth});
   }

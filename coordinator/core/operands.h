@@ -53,7 +53,7 @@ class OperandList {
 bool NamesContents(std::string_view argument);
 
 // The operands of a destination session: the parts of its tree that `operands` are compared with. With `deletes` directories that are
-// compared with all their entries are so with all below those.
-std::vector<SourceOperand> CoveredParts(const std::vector<SourceOperand>& operands, bool deletes);
+// compared with all their entries are so with all below those; with `deletes_missing` all directories, whatever is there of an operand that is missing.
+std::vector<SourceOperand> CoveredParts(const std::vector<SourceOperand>& operands, bool deletes, bool deletes_missing = false);
 
 }  // namespace uringsync

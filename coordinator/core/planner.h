@@ -46,14 +46,22 @@ enum class DeleteTiming : uint8_t {
 };
 
 // Which objects of the source are acted upon at all, and how far deletions go: rsync's switches of these names.
+// What becomes of operands that the source does not have.
+enum class MissingOperands : uint8_t {
+  kTell = 1,  // they are problems
+  kIgnore,
+  kDelete,    // they are deleted at the destination; a directory that is not empty only where deletes or force_delete allow it
+};
+
 struct TransferRules {
+  MissingOperands missing_operands = MissingOperands::kTell;
   bool update = false;           // a regular file that is newer at the destination stays as it is
   bool existing_only = false;    // nothing is created where nothing is (--existing)
   bool ignore_existing = false;  // what exists stays as it is; directories are gone through and keep their metadata in step
   // Regular files larger or smaller than these stay as they are at the destination, or missing.
   std::optional<uint64_t> max_size;
   std::optional<uint64_t> min_size;
-  bool safe_links = false;  // symlinks that may lead out of the tree (link_safety.h) stay as they are at the destination
+  bool safe_links = false;  // symlinks that may lead out of the tree (link_rules.h) stay as they are at the destination
   bool prune_empty_directories = false;  // directories of the source with nothing but directories below them do not exist
   // Deletions beyond this many are left out and told (kDeleteLimit, exit 25). What makes way for another type counts for what
   // is in it, not for itself.
@@ -90,6 +98,8 @@ struct PlanOptions {
   std::optional<RelPath> backup_directory;
   // PlanSink::OnUnchanged hears of every object but directories that needs nothing.
   bool tell_unchanged = false;
+  // A symlink of the destination to a directory stays where the source has a directory.
+  bool keep_directory_links = false;
   // What both indexes say is equal and no manifest tells: the objects below pruned directories.
   TreeTotals pruned;
   bool destination_exists = true;   // false (dry run): the whole tree is new, no destination manifest is read

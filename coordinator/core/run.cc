@@ -288,7 +288,7 @@ std::optional<FoldRules> Run::ChooseFolding(const SourceView& view) const {
   const bool whole = request_.symlinks && request_.devices && request_.specials && !request_.ignore_times &&
                      !request_.rules.safe_links && view.IsPlain();
   const bool by_content = request_.checksum || request_.mode == SyncMode::kVerify;
-  if (!request_.fold_listings || !request_.basis.empty() || RemovesSources(request_) || !whole || by_content || !BothHave(kFoldFeature) ||
+  if (!request_.fold_listings || !request_.basis.empty() || RemovesSources(request_) || KeepsDirectoryLinks(request_) || !whole || by_content || !BothHave(kFoldFeature) ||
       !destination_opened_.exists || destination_opened_.created) {
     return std::nullopt;
   }

@@ -83,7 +83,8 @@ struct SyncRequest {
   bool checksum = false;  // kVerify always compares by digest
   bool one_file_system = false;
   LinkFollowing follow_links;         // of the source
-  bool keep_directory_links = false;  // of the destination
+  bool keep_directory_links = false;  // of the destination, where the source has a directory
+  bool plain_ways = false;            // the same on the way to operands whose ways are no part of the transfer
   bool sparse = true;
   bool create_root = true;
   bool wait_for_lock = false;

@@ -12,6 +12,10 @@ bool UsesOperands(const SyncRequest& request) {
   return !request.operands.empty() || request.source.root.empty() || request.destination.root.empty() || request.make_path;
 }
 
+bool KeepsDirectoryLinks(const SyncRequest& request) {
+  return request.keep_directory_links || request.plain_ways;
+}
+
 OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   const SessionTarget& target = role == Role::kSource ? request.source : request.destination;
   OpenSession open;
@@ -44,8 +48,10 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   if (role == Role::kDestination) open.as_planned = request.plan != nullptr;
   if (role == Role::kDestination && request.backup) open.backup = BackupSettings{request.backup->suffix, request.backup->directory};
   if (role == Role::kSource) open.follow_links = request.follow_links;
-  if (role == Role::kDestination) open.keep_directory_links = request.keep_directory_links;
-  open.operands = role == Role::kSource ? request.operands : CoveredParts(request.operands, request.delete_extraneous);
+  if (role == Role::kDestination) open.keep_directory_links = KeepsDirectoryLinks(request);
+  const bool deletes_missing = request.rules.missing_operands == MissingOperands::kDelete;
+  open.operands =
+      role == Role::kSource ? request.operands : CoveredParts(request.operands, request.delete_extraneous, deletes_missing);
   if (role == Role::kSource) {
     open.remove_sources = RemovesSources(request);
     open.bytes_per_second = request.bytes_per_second;
@@ -64,6 +70,7 @@ PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& des
   options.specials = request.specials;
   options.explicit_devices = request.explicit_devices;
   options.omit_root_metadata = request.omit_root_metadata;
+  options.keep_directory_links = request.keep_directory_links;
   options.tell_unchanged = RemovesSources(request);
   if (request.backup && !request.backup->directory) options.backup_suffix = request.backup->suffix;
   if (request.backup) options.backup_directory = request.backup->inside;

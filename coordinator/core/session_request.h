@@ -17,6 +17,9 @@ bool RemovesSources(const SyncRequest& request);
 // An agent has to know operands and host paths for it.
 bool UsesOperands(const SyncRequest& request);
 
+// The destination tells what its links to directories lead to: they are to be kept, or may lie on the way to an operand.
+bool KeepsDirectoryLinks(const SyncRequest& request);
+
 // The session of the agent in `role`; compression and the route are for the caller to fill in.
 OpenSession MakeOpenSession(const SyncRequest& request, Role role);
 

@@ -53,7 +53,7 @@ absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPat
   current_.path = std::move(path);
   current_.number = ++directories_;
   current_.plan = directory.plan;
-  DeletePlace place = directory.plan == DirectoryPlan::kMakeWay ? DeletePlace::kMakesWay : DeletePlace::kTop;
+  DeletePlace place = directory.plan == DirectoryPlan::kMakeWay && directory.source_entry ? DeletePlace::kMakesWay : DeletePlace::kTop;
   if (!pending_.empty()) {
     current_.parent = pending_.top().number;
     if (pending_.top().goes) place = pending_.top().makes_way ? DeletePlace::kInTheWay : DeletePlace::kNested;
@@ -170,6 +170,7 @@ void TreeMerge::CountEntries(const Entry* source, const Entry* destination) {
 }
 
 absl::Status TreeMerge::Visit(Entry* source, Entry* destination) {
+  if (destination != nullptr && destination->directory_link) return VisitDirectoryLink(source, *destination);
   switch (current_.plan) {
     case DirectoryPlan::kMerge:
     case DirectoryPlan::kCreate:
@@ -275,7 +276,20 @@ absl::Status TreeMerge::PlanDirectoryMetadata(const PendingDirectory& directory)
       always);
 }
 
+absl::Status TreeMerge::DeleteMissing() {
+  current_.plan = DirectoryPlan::kLeave;
+  US_ASSIGN_OR_RETURN(const Entry* first, destination_.Peek());
+  if (destination_.listing_error() != 0) {
+    return emitter_.LookProblem(Side::kDestination, destination_.listing_error(), current_.path, "list");
+  }
+  const bool remove_all = options_.delete_extraneous || options_.force_delete;
+  if (first != nullptr && !remove_all) return emitter_.Skip(SkipReason::kNotEmpty, current_.path, FileType::kDirectory);
+  current_.plan = DirectoryPlan::kExtraneous;
+  return deferred_.Touch(current_.parent);
+}
+
 absl::Status TreeMerge::MakeWay(const PendingDirectory& directory) {
+  if (!directory.source_entry) return DeleteMissing();
   Entry wanted = *directory.source_entry;
   const bool remove_all = options_.delete_extraneous || options_.force_delete;
   current_.plan = DirectoryPlan::kLeave;

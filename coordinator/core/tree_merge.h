@@ -8,6 +8,7 @@
 // DeferredActions. Thread rule: one thread. Use:  TreeMerge merge(...);  US_RETURN_IF_ERROR(merge.Run());
 #pragma once
 
+#include <cerrno>
 #include <string>
 
 #include "coordinator/core/basis_trees.h"
@@ -64,6 +65,8 @@ class TreeMerge {
 
   // One name; either pointer may be null, not both. By plan of the directory:
   absl::Status Visit(Entry* source, Entry* destination);
+  // The destination has a symlink to a directory, whose listing comes too (--keep-dirlinks).
+  absl::Status VisitDirectoryLink(Entry* source, Entry& destination);
   absl::Status VisitPair(Entry& source, Entry& destination);
   absl::Status VisitNew(Entry& source);
   absl::Status VisitExtraneous(Entry& destination);
@@ -71,6 +74,13 @@ class TreeMerge {
   bool IsBackup(const RelPath& path) const;
   // Something in the current directory stays: if it was to go, it stays too.
   absl::Status KeepCurrent();
+  // An operand that is not there, and is not to be told.
+  bool IsMissing(const Entry& source) const {
+    return source.error == ENOENT && source.type != FileType::kSymlink && options_.rules.missing_operands != MissingOperands::kTell;
+  }
+  absl::Status VisitMissing(const Entry& source, Entry* destination);
+  // A directory that a missing operand is about.
+  absl::Status DeleteMissing();
   // Tells that `source` could not be looked at.
   absl::Status ReportUnseen(const Entry& source);
   // Everything that the directory holds at the source is in the manifest, or is to be taken as if it were: what is not there may be

@@ -68,6 +68,24 @@ absl::Status TreeMerge::LeaveOutByRule(SkipReason reason, const Entry& source, c
   return VisitIgnored(&source, destination, DirectoryPlan::kLeave);
 }
 
+absl::Status TreeMerge::VisitDirectoryLink(Entry* source, Entry& destination) {
+  destination.directory_link = false;
+  const bool merges = current_.plan == DirectoryPlan::kMerge && IsDirectory(source) && source->error == 0 && !source->not_entered &&
+                      (options_.keep_directory_links || source->implied);
+  if (merges) {
+    // What the directory is like is in its own batch.
+    destination.type = FileType::kDirectory;
+    destination.symlink_target.clear();
+    return Visit(source, &destination);
+  }
+  // The link is an object like any other, and what it leads to is nobody's business.
+  Entry behind = destination;
+  behind.type = FileType::kDirectory;
+  destination.error = 0;
+  US_RETURN_IF_ERROR(Visit(source, &destination));
+  return behind.error != 0 ? absl::OkStatus() : VisitIgnored(nullptr, &behind, DirectoryPlan::kLeave);
+}
+
 // Below a directory of the source whose name something else has at the destination, and keeps.
 absl::Status TreeMerge::VisitKept(const Entry& source) {
   if (!current_.told_kept) {
@@ -160,7 +178,24 @@ absl::Status TreeMerge::ReportUnseen(const Entry& source) {
   return emitter_.OperandProblem(source.error, PathOf(source), "link_stat");
 }
 
+absl::Status TreeMerge::VisitMissing(const Entry& source, Entry* destination) {
+  const bool deletes = destination != nullptr && options_.rules.missing_operands == MissingOperands::kDelete && destination->error == 0;
+  if (!deletes) return VisitIgnored(&source, destination, DirectoryPlan::kLeave);
+  current_.touched = true;
+  if (IsDirectory(destination) && !destination->not_entered) {
+    // What is in it decides, when its own batch comes.
+    PendingDirectory directory;
+    directory.name = destination->name;
+    directory.plan = DirectoryPlan::kMakeWay;
+    directory.destination = Expect::kRequired;
+    return pending_.Add(directory);
+  }
+  // Number 0: no listing takes it back, the operand itself was looked for.
+  return deferred_.AddDelete(0, DeletePlace::kTop, PathOf(*destination), *destination);
+}
+
 absl::Status TreeMerge::VisitNew(Entry& source) {
+  if (IsMissing(source)) return VisitMissing(source, nullptr);
   if (source.error != 0) {
     US_RETURN_IF_ERROR(ReportUnseen(source));
     return VisitIgnored(&source, nullptr, DirectoryPlan::kLeave);
@@ -191,6 +226,7 @@ absl::Status TreeMerge::VisitNew(Entry& source) {
 }
 
 absl::Status TreeMerge::VisitPair(Entry& source, Entry& destination) {
+  if (IsMissing(source)) return VisitMissing(source, &destination);
   if (source.error != 0) {
     US_RETURN_IF_ERROR(ReportUnseen(source));
     return VisitIgnored(&source, &destination, DirectoryPlan::kLeave);

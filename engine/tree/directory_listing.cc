@@ -159,6 +159,14 @@ bool EntryReader::Follow(int dirfd, const char* name, Entry* entry) {
   const absl::StatusOr<UniqueFd> pinned = PinFollowed(xattrs_.driver(), {dirfd, name, links_->base.Below(name)}, &stat);
   Entry referent;
   const bool known = pinned.ok() && EntryFromStatx(stat, selection_.atime, &referent);
+  if (links_->stay_links && StatusErrno(pinned.status()) == EXDEV) {
+    // Whoever wants a directory here must hear that it is one, and that nothing is written out of the tree.
+    LinkPlace anywhere{dirfd, name, links_->base};
+    anywhere.whole.beneath = false;
+    entry->directory_link = PinFollowed(xattrs_.driver(), anywhere, &stat).ok() && S_ISDIR(stat.stx_mode);
+    if (entry->directory_link) entry->error = EXDEV;
+    return entry->directory_link;
+  }
   if (!must && (!known || referent.type != FileType::kDirectory)) return false;
   if (!known) {
     entry->error = pinned.ok() ? EINVAL : StatusErrno(pinned.status());

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "engine/base/entry.h"
 #include "engine/base/rel_path.h"
 #include "engine/fs/directory.h"
 
@@ -42,6 +43,9 @@ class PathNode {
   // Filter rules in force for the entries of the directory: set by its scan, before there are nodes below it.
   const std::shared_ptr<const FilterScope>& scope() const { return scope_; }
   void set_scope(std::shared_ptr<const FilterScope> scope) { scope_ = std::move(scope); }
+  // The directory itself, set likewise, where links are followed.
+  const FileId& id() const { return id_; }
+  void set_id(const FileId& id) { id_ = id; }
   // Ancestor (or this node) at `depth` ≤ depth().
   static PathNodePtr AncestorAt(PathNodePtr node, uint32_t depth);
 
@@ -52,6 +56,7 @@ class PathNode {
   uint32_t depth_;
   size_t path_bytes_;
   std::shared_ptr<const FilterScope> scope_;
+  FileId id_;
   DirectoryPtr directory_;  // guarded by OpenDirectories
 };
 

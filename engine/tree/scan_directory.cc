@@ -27,9 +27,20 @@ absl::Status ManifestScanner::Impl::Open(Job* job, EntryReader* reader, struct s
   if (job->node->path->depth() == 0) root_device_.store(job->self.id.device);
   if (!job->directory->readable()) return ErrnoStatus(EACCES, "open directory");
   if (job->self.error != 0) return ErrnoStatus(job->self.error, "statx");
+  if (options_.links && options_.links->stay_links && LeadsBack(job)) return ErrnoStatus(ELOOP, "open directory");
   // Somebody mounted here since the parent was listed.
   if (options_.one_file_system && job->self.id.device != root_device_.load()) return ErrnoStatus(EXDEV, "open directory");
   return options_.filter.rules != nullptr ? EnterFilter(job) : absl::OkStatus();
+}
+
+// A destination's link to a directory that it lies in: nobody writes to places by way of themselves, and several such links would never end.
+bool ManifestScanner::Impl::LeadsBack(Job* job) {
+  PathNode& node = *job->node->path;
+  node.set_id(job->self.id);
+  for (const PathNode* above = node.parent().get(); above != nullptr; above = above->parent().get()) {
+    if (above->id() == node.id()) return true;
+  }
+  return false;
 }
 
 absl::StatusOr<DirectoryPtr> ManifestScanner::Impl::OpenNode(Driver* driver, const PathNodePtr& node) {

@@ -145,6 +145,7 @@ class ManifestScanner::Impl {
   Task<void> Loop(Shard* shard);
   Task<void> ScanNodeOn(Job* job, Tools* tools);
   absl::Status Open(Job* job, EntryReader* reader, struct statx* stat);
+  bool LeadsBack(Job* job);
   absl::StatusOr<DirectoryPtr> OpenNode(Driver* driver, const PathNodePtr& node);
   // False: the directory is too large to be read ahead and was put back.
   absl::StatusOr<bool> ReadNames(Job* job, Tools* tools, const struct statx& stat, SortedNames* names);

@@ -224,6 +224,11 @@ absl::Status ViewScanner::BeginListing(Child child, RelPath path, const FilterSc
     }
     // Only the whole run can stop for a full disk; a directory that cannot be read stops nobody.
     if (absl::IsResourceExhausted(begun) && StatusErrno(begun) == ENOSPC) return begun;
+    if (child.through_link) {
+      reading.self.name = listing_->self.name;
+      listing_->self = reading.self;
+      listing_->self.type = FileType::kDirectory;
+    }
     reading.ended = !begun.ok();
     if (!begun.ok() && listing_->error == 0) listing_->error = ErrorOf(begun);
     listing_->readings.push_back(std::move(reading));
@@ -286,7 +291,8 @@ void ViewScanner::LookAt(size_t number, Group* group) {
                                     : std::nullopt);
     }
     if (!reader_.Read(base_->fd(), member.name.c_str(), member.name.size(), 0, &found.entry)) looked = ErrnoStatus(ENOENT, "stat");
-    if (looked.ok() && found.entry.error != 0) looked = ErrnoStatus(found.entry.error, "stat");
+    // A link of a destination that leads out of it is there all the same.
+    if (looked.ok() && found.entry.error != 0 && !found.entry.directory_link) looked = ErrnoStatus(found.entry.error, "stat");
   }
   if (!looked.ok()) {
     if (group->error == 0 || group->implied_error) {
@@ -357,11 +363,12 @@ bool ViewScanner::Decide(Group* group, Entry* entry, Undigested* digest) {
   });
   Found& first = group->found.front();
   *entry = std::move(first.entry);
-  if (entry->type != FileType::kDirectory) {
+  if (entry->type != FileType::kDirectory && !entry->directory_link) {
     *digest = {0, first.directory, first.source_name, first.links};
     return true;
   }
   if (entry->error != 0) return true;
+  const bool leads_on = entry->directory_link;
   std::vector<Layer> layers;
   if (first.appears) layers.push_back(first.layer);
   for (size_t i = 1; i < group->found.size(); ++i) {
@@ -369,6 +376,8 @@ bool ViewScanner::Decide(Group* group, Entry* entry, Undigested* digest) {
     if (other.appears && other.entry.type == FileType::kDirectory) layers.push_back(other.layer);
   }
   AddChild(group, std::move(layers), first.appears, entry);
+  // Its listing comes in any case.
+  if (leads_on && entry->not_entered) entry->directory_link = entry->not_entered = false;
   return true;
 }
 
@@ -382,6 +391,13 @@ void ViewScanner::AddChild(Group* group, std::vector<Layer> layers, bool own_att
   Child child;
   child.name = group->name;
   child.self = *entry;
+  if (entry->directory_link) {
+    // The link was told; what comes is the directory, as it says itself where it is listed.
+    child.through_link = true;
+    child.self.type = FileType::kDirectory;
+    child.self.directory_link = false;
+    child.self.symlink_target.clear();
+  }
   child.scans_alone = own_attributes && layers.size() == 1 && layers[0].descends && group->begin == group->end;
   child.layers = std::move(layers);
   child.begin = group->begin;

@@ -42,6 +42,7 @@ class ViewScanner final : public ManifestProducer {
     std::string name;
     Entry self;
     std::vector<Layer> layers;  // by order
+    bool through_link = false;  // `self` is the link's, but for the type
     bool scans_alone = false;   // one layer, nothing else, and its attributes
     size_t begin = 0;           // members below it
     size_t end = 0;

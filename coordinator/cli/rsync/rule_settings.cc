@@ -68,6 +68,9 @@ absl::Status ApplyRuleSettings(const Settings& settings, SyncRequest* request) {
   rules.min_size = settings.min_size;
   rules.safe_links = settings.safe_links;
   rules.prune_empty_directories = settings.prune_empty_dirs;
+  rules.missing_operands = settings.delete_missing_args   ? MissingOperands::kDelete
+                           : settings.ignore_missing_args ? MissingOperands::kIgnore
+                                                          : MissingOperands::kTell;
   rules.max_delete = settings.max_delete;
   rules.ignore_errors = settings.ignore_errors;
   const bool as_rsync = settings.command == Command::kUrsync;

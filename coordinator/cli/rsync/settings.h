@@ -42,12 +42,15 @@ struct Settings {
   bool implied_dirs = true;
   std::optional<std::string> files_from;
   bool ignore_missing_args = false;
+  bool delete_missing_args = false;
+  bool old_dirs = false;
   bool inc_recursive = true;
   int one_file_system = 0;  // 2: mount points are left out themselves
   bool links = false;
   bool copy_links = false;
   bool copy_unsafe_links = false;
   bool copy_dirlinks = false;
+  bool keep_dirlinks = false;
   bool devices = false;
   bool specials = false;
   bool checksum = false;

@@ -129,6 +129,7 @@ absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest*
   request->use_index = !settings.no_index;
   request->one_file_system = settings.one_file_system > 0;
   request->follow_links = {.all = settings.copy_links, .unsafe = settings.copy_unsafe_links, .directories = settings.copy_dirlinks};
+  request->keep_directory_links = settings.keep_dirlinks;
   request->sparse = settings.sparse;
   request->wait_for_lock = settings.wait;
   request->reflink = settings.reflink == "always"  ? ReflinkMode::kAlways
