@@ -27,6 +27,8 @@
 namespace uringsync {
 namespace {
 
+// Paths that are looked at with one question, so that their bytes fit into one.
+constexpr size_t kLookedAtOnce = 256;
 // A source that is listed is compared with nothing: a plan into a name that nobody has.
 constexpr char kNowhere[] = "/.uringsync-nowhere";
 
@@ -234,8 +236,8 @@ absl::StatusOr<bool> Preparation::IsLeftOut(const std::string& argument, const P
 absl::Status Preparation::LookAtSources() {
   const bool far = source_.is_shell();
   std::vector<std::string> kept;
-  for (size_t first = 0; first < sources_.size(); first += kMaxPathQuery) {
-    const size_t end = std::min(sources_.size(), first + kMaxPathQuery);
+  for (size_t first = 0; first < sources_.size(); first += kLookedAtOnce) {
+    const size_t end = std::min(sources_.size(), first + kLookedAtOnce);
     const PathQuery query{.paths = {sources_.begin() + static_cast<long>(first), sources_.begin() + static_cast<long>(end)}, .expand = far};
     US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kSource, query));
     source_directory_ = reply.directory;
@@ -279,8 +281,8 @@ absl::StatusOr<std::vector<SourceOperand>> Preparation::MakeOperands() {
 absl::StatusOr<std::vector<std::string>> Preparation::LookAtListed(const std::vector<std::string>& names) {
   const std::string above = sources_.front().ends_with('/') ? sources_.front() : sources_.front() + "/";
   std::vector<std::string> kept;
-  for (size_t first = 0; first < names.size(); first += kMaxPathQuery) {
-    const size_t end = std::min(names.size(), first + kMaxPathQuery);
+  for (size_t first = 0; first < names.size(); first += kLookedAtOnce) {
+    const size_t end = std::min(names.size(), first + kLookedAtOnce);
     PathQuery query;
     for (size_t i = first; i < end; ++i) {
       std::string itself = names[i];
@@ -296,11 +298,13 @@ absl::StatusOr<std::vector<std::string>> Preparation::LookAtListed(const std::ve
       if (names[i].find("..") != std::string::npos || (found.error != 0 && !missing)) {
         // For the run to look at.
         kept.push_back(names[i]);
-      } else if (missing && !settings_.delete_missing_args) {
+      } else if (missing && settings_.delete_missing_args) {
+        kept.push_back(itself);
+      } else if (missing) {
         // No directory on its way is in the transfer for its sake.
         US_RETURN_IF_ERROR(TellMissing(above + itself, found.error != 0 ? found.error : ENOENT, Relative() ? itself : NameOfHostPath(itself)));
       } else {
-        kept.push_back(missing || found.target == PathKind::kDirectory ? names[i] : itself);
+        kept.push_back(found.target == PathKind::kDirectory ? names[i] : itself);
       }
     }
   }
@@ -439,6 +443,10 @@ std::optional<OperandsEnd> Preparation::Settle(Links* links, RunOptions* run) {
     if (made->empty() && !IsWhole()) return Nothing();
     operands = *std::move(made);
   }
+  // A plan was described before it was known what they are.
+  if (run->plan_output && !operands.empty() && (source_.is_shell() || far_list_)) {
+    return End(LinkError(ErrorKind::kUsage, "--plan-out over a remote shell takes one directory's contents (SRC/), with -r"));
+  }
   if (source_.is_shell()) links->SetHostPath(Side::kSource, operands.empty() ? sources_.front() : "");
   if (!settings_.list_only) {
     if (const absl::Status status = ChooseDirectory(&operands); !status.ok()) return EndOfDestination(status);
@@ -447,6 +455,7 @@ std::optional<OperandsEnd> Preparation::Settle(Links* links, RunOptions* run) {
     if (!basis.ok()) return EndOfDestination(basis.status());
     run->has_basis = *basis;
     run->request.make_path = make_path_;
+    if (run->plan_output) run->plan_output->header.make_path = make_path_;
     if (to_.is_local()) run->destination = to_;
     if (auto* shell = std::get_if<ShellEndpoint>(&run->destination.where)) shell->path = destination_;
   }
