@@ -20,6 +20,7 @@
 #include "engine/fs/metadata.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/syscalls.h"
+#include "engine/fs/volume.h"
 #include "engine/fs/xattrs.h"
 #include "proto/convert.h"
 
@@ -258,6 +259,7 @@ absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSes
   if (open.role == Role::kDestination) {
     opened->time_granularity_ns = ProbeTimeGranularity(driver, *root.directory);
     opened->time_range = ProbeTimeRange(driver, *root.directory);
+    opened->volume = LookAtVolume(driver, *root.directory, opened->file_system);
   }
   struct statx stat{};
   US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &stat), root.full_path));

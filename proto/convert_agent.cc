@@ -25,6 +25,35 @@ absl::Status Encode(const HelloReply& reply, v1::HelloReply* wire) {
   return EncodeList({"HelloReply", "features"}, reply.features, kMaxFeatures, kMaxFeatureBytes, wire->mutable_features());
 }
 
+void EncodeVolume(const VolumeFacts& volume, v1::VolumeFacts* wire) {
+  wire->set_bytes_total(volume.bytes_total);
+  wire->set_bytes_free(volume.bytes_free);
+  wire->set_files_total(volume.files_total);
+  wire->set_files_free(volume.files_free);
+  wire->set_name_bytes_max(volume.name_bytes_max);
+  wire->set_file_bytes_max(volume.file_bytes_max);
+  wire->set_read_only(volume.read_only);
+  wire->set_ignores_case(volume.ignores_case);
+  wire->set_normalises_names(volume.normalises_names);
+  wire->set_lacks_xattrs(volume.lacks_xattrs);
+  wire->set_lacks_acls(volume.lacks_acls);
+}
+
+// Any numbers can be true.
+VolumeFacts DecodeVolume(const v1::VolumeFacts& wire) {
+  return {.bytes_total = wire.bytes_total(),
+          .bytes_free = wire.bytes_free(),
+          .files_total = wire.files_total(),
+          .files_free = wire.files_free(),
+          .name_bytes_max = wire.name_bytes_max(),
+          .file_bytes_max = wire.file_bytes_max(),
+          .read_only = wire.read_only(),
+          .ignores_case = wire.ignores_case(),
+          .normalises_names = wire.normalises_names(),
+          .lacks_xattrs = wire.lacks_xattrs(),
+          .lacks_acls = wire.lacks_acls()};
+}
+
 absl::Status Encode(const SessionOpened& opened, v1::SessionOpened* wire) {
   wire->set_exists(opened.exists);
   wire->set_created(opened.created);
@@ -43,6 +72,7 @@ absl::Status Encode(const SessionOpened& opened, v1::SessionOpened* wire) {
   wire->set_time_granularity_ns(opened.time_granularity_ns);
   wire->set_time_min_seconds(opened.time_range.min_seconds);
   wire->set_time_max_seconds(opened.time_range.max_seconds);
+  if (opened.volume) EncodeVolume(*opened.volume, wire->mutable_volume());
   wire->set_index_seed(opened.index_seed);
   wire->set_name_domain(std::string(Clip(opened.name_domain, kMaxShortTextBytes)));
   wire->set_host_id(std::string(Clip(opened.host_id, kMaxShortTextBytes)));
@@ -155,6 +185,7 @@ absl::StatusOr<AgentMessage> Decode(const v1::SessionOpened& wire) {
   if (opened.time_range.min_seconds >= opened.time_range.max_seconds) {
     return Bad({"SessionOpened", "time_max_seconds"}, kNoRow, "not after time_min_seconds");
   }
+  if (wire.has_volume()) opened.volume = DecodeVolume(wire.volume());
   opened.index_seed = wire.index_seed();
   US_ASSIGN_OR_RETURN(opened.name_domain,
                       DecodeText({"SessionOpened", "name_domain"}, wire.name_domain(), kMaxShortTextBytes));

@@ -19,6 +19,7 @@
 #include "engine/delta/decision.h"
 #include "engine/fs/clone.h"
 #include "engine/fs/direct_io.h"
+#include "engine/fs/volume.h"
 #include "engine/transfer/compression_policy.h"
 #include "proto/bench_messages.h"
 
@@ -389,6 +390,7 @@ struct SessionOpened {
   std::string name_domain;
   // Source with operands: the directories that are in the transfer with all below them, the first kMaxTreeRoots.
   std::vector<FileId> tree_roots;
+  std::optional<VolumeFacts> volume;  // of the destination's file system; an older agent tells none
   // Not 0: the agent keeps a live index that can answer TreeQuery for this session.
   uint64_t index_seed = 0;
 };

@@ -31,6 +31,19 @@ absl::StatusOr<OpenedPlan> OpenPlan(const PlanFileOptions& options) {
   return plan;
 }
 
+// Goes through the plan once, and back to its beginning.
+absl::Status MeasureNeeds(OpenedPlan* plan) {
+  PlanNeeds needs;
+  while (true) {
+    US_ASSIGN_OR_RETURN(const std::optional<PlannedBatch> batch, plan->decoder->Next());
+    if (!batch) break;
+    for (const PlannedAction& planned : batch->actions) needs.Add(planned);
+  }
+  plan->run.request.needs = needs;
+  US_ASSIGN_OR_RETURN(plan->decoder, plan->file->Read());
+  return absl::OkStatus();
+}
+
 int Refuse(const absl::Status& status, const Program& program) {
   program.console->Error("uringsync: " + std::string(ToStd(status.message())));
   return static_cast<int>(LinkExitCode(status));
@@ -49,6 +62,9 @@ void ShowHeader(const PlanHeader& header, Console* console) {
 int ApplyCommand(const PlanFileOptions& options, const Program& program) {
   absl::StatusOr<OpenedPlan> plan = OpenPlan(options);
   if (!plan.ok()) return Refuse(plan.status(), program);
+  if (plan->run.request.preflight == PreflightMode::kFull) {
+    if (const absl::Status status = MeasureNeeds(&*plan); !status.ok()) return Refuse(status, program);
+  }
   plan->run.request.plan = plan->decoder.get();
   return RunCommand(std::move(plan->run), program);
 }

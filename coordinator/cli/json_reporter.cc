@@ -80,6 +80,15 @@ Json AgentFacts(const HelloReply& hello, const SessionOpened& session) {
   return out;
 }
 
+Json VolumeJson(const VolumeFacts& volume) {
+  return Json{{"bytes_total", volume.bytes_total},     {"bytes_free", volume.bytes_free},
+              {"files_total", volume.files_total},     {"files_free", volume.files_free},
+              {"name_bytes_max", volume.name_bytes_max}, {"file_bytes_max", volume.file_bytes_max},
+              {"read_only", volume.read_only},         {"ignores_case", volume.ignores_case},
+              {"normalises_names", volume.normalises_names}, {"xattrs", !volume.lacks_xattrs},
+              {"acls", !volume.lacks_acls}};
+}
+
 Json PlanCounts(const PlanCounters& plan) {
   return Json{{"source_objects", plan.source_entries}, {"source_files", plan.source_files},
               {"source_bytes", plan.source_bytes},     {"destination_objects", plan.destination_entries},
@@ -175,6 +184,7 @@ void JsonReporter::ShowOpened(const HelloReply& source, const SessionOpened& sou
   event["source"] = AgentFacts(source, source_session);
   event["destination"] = AgentFacts(destination, destination_session);
   event["destination"]["created"] = destination_session.created;
+  if (destination_session.volume) event["destination"]["volume"] = VolumeJson(*destination_session.volume);
   event["destination"]["can_chown"] = destination_session.can_chown;
   event["destination"]["can_mknod"] = destination_session.can_mknod;
   event["destination"]["can_set_capabilities"] = destination_session.can_set_capabilities;

@@ -132,6 +132,37 @@ std::string ClosePlan(PlanFileWriter* plan, SyncOutcome* outcome) {
   return std::string(ToStd(written.message()));
 }
 
+// Hears of a run and tells nobody.
+class SilentObserver final : public Observer {
+ public:
+  void OnOpened(const HelloReply&, const SessionOpened&, const HelloReply&, const SessionOpened&) override {}
+  void OnAction(const Action&, const Differences&, ActionOutcome) override {}
+  void OnProblem(const Problem&) override {}
+  void OnProgress(const SyncProgress&) override {}
+  void OnNotice(Side, std::string_view) override {}
+  void OnSkipped(SkipReason, const RelPath&, FileType) override {}
+};
+
+// Makes the whole plan once, for what it needs. What goes wrong with that goes wrong in the run itself, and is told there.
+void MeasureNeeds(RunOptions* options, const Program& program, LateReporter* reporter, CancelToken cancel) {
+  if (options->request.preflight != PreflightMode::kFull || options->request.plan != nullptr) return;
+  RunOptions look = *options;
+  look.request.mode = SyncMode::kPlan;
+  look.request.preflight = PreflightMode::kOff;
+  look.request.cancel = std::move(cancel);
+  PlanNeeds needs;
+  look.request.record = [&needs](const PlannedAction& planned) {
+    needs.Add(planned);
+    return absl::OkStatus();
+  };
+  absl::StatusOr<std::unique_ptr<Links>> links = Links::Open(look.source, look.destination, LinkOptionsOf(look, program, reporter));
+  if (!links.ok() || !(*links)->Prepare(&look.request).ok()) return;
+  SilentObserver observer;
+  const SyncOutcome outcome = RunSync(look.request, (*links)->source(), (*links)->destination(), observer);
+  (*links)->Close(kAgentGrace);
+  if (outcome.complete) options->request.needs = needs;
+}
+
 }  // namespace
 
 ReportFacts FactsOf(const RunOptions& options, const Program& program) {
@@ -181,6 +212,7 @@ int RunCommand(RunOptions options, const Program& program, const SettleRun& sett
     }
   }
   if (reporter == nullptr) reporter = &late.Start(options);
+  MeasureNeeds(&options, program, &late, cancellation->source.token());
   absl::Status ready = links.status();
   absl::StatusOr<std::unique_ptr<PlanFileWriter>> plan(nullptr);
   if (ready.ok()) {

@@ -277,8 +277,14 @@ absl::Status Run::OpenSessions() {
     events_.Fail({ExitCode::kSelection, Side::kDestination, *std::move(overlap)});
     return absl::CancelledError("source and destination overlap");
   }
+  PreflightReport preflight = CheckBeforeRun(request_, source_opened_, destination_opened_);
+  if (preflight.refusal) {
+    events_.Fail({ExitCode::kFileIo, Side::kDestination, "destination agent: " + *std::move(preflight.refusal)});
+    return absl::CancelledError("it cannot go well");
+  }
   if (choice.source_connects) US_RETURN_IF_ERROR(source_.Send(*choice.source_connects));
   events_.Push(OpenedEvent{source_hello_, source_opened_, destination_hello_, destination_opened_});
+  for (std::string& notice : preflight.notices) events_.Push(NoticeEvent{Side::kDestination, std::move(notice)});
   return absl::OkStatus();
 }
 

@@ -25,6 +25,7 @@
 #include "coordinator/core/mode_changes.h"
 #include "coordinator/core/observer.h"
 #include "coordinator/core/planner.h"
+#include "coordinator/core/preflight.h"
 #include "coordinator/core/rewritten_manifest.h"
 #include "engine/base/link_rules.h"
 #include "engine/coro/cancel.h"
@@ -143,6 +144,9 @@ struct SyncRequest {
   // A further control stream to the destination's agent.
   std::function<absl::StatusOr<std::unique_ptr<ClientStream>>()> open_destination_stream;
 
+  // What is looked at before the first byte moves; what the plan needs in all, where somebody planned before.
+  PreflightMode preflight = PreflightMode::kCheap;
+  std::optional<PlanNeeds> needs;
   // Each action of the plan as it is made, on a thread of the run; what it fails with ends the run.
   std::function<absl::Status(const PlannedAction&)> record;
   // Set: these actions are carried out, or with kPlan listed, as far as everything is still what they were planned with; nothing is

@@ -356,6 +356,11 @@ AgentMessage MessageSamples::AnyAgentMessage() {
                            .host_id = "5c2d", .ancestors = {{1, Number(99)}, {random_(), 2}}};
       if (Coin()) opened.name_domain = "5c2d";
       if (Coin()) opened.index_seed = random_();
+      if (Coin()) {
+        opened.volume = VolumeFacts{.bytes_total = random_(), .bytes_free = random_(), .files_total = random_(), .files_free = random_(),
+                                    .name_bytes_max = 255, .file_bytes_max = random_(), .read_only = Coin(), .ignores_case = Coin(),
+                                    .normalises_names = Coin(), .lacks_xattrs = Coin(), .lacks_acls = Coin()};
+      }
       if (Coin()) opened.tree_roots = {{2, random_()}, {random_(), 7}};
       if (opened.exists) opened.root = EntryOfType("", FileType::kDirectory);
       return opened;

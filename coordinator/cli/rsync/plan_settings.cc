@@ -82,6 +82,7 @@ void TakeRunning(const Settings& given, Settings* settings) {
       given, settings);
   settings->stop_minutes = given.stop_minutes;
   settings->stop_at = given.stop_at;
+  settings->preflight = given.preflight;
 }
 
 // What is told is told as the command line says.

@@ -107,6 +107,7 @@ struct Settings {
   bool ignore_errors = false;
   std::optional<uint64_t> max_delete;
   bool force = false;
+  std::optional<bool> preflight;  // unset: what is cheap
   bool mkpath = false;
   bool remove_source_files = false;
   bool inplace = false;

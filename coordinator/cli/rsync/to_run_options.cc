@@ -127,6 +127,7 @@ absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest*
   US_ASSIGN_OR_RETURN(request->selection, ToSelection(settings));
   request->checksum = settings.checksum;
   request->use_index = !settings.no_index;
+  if (settings.preflight) request->preflight = *settings.preflight ? PreflightMode::kFull : PreflightMode::kOff;
   request->one_file_system = settings.one_file_system > 0;
   request->follow_links = {.all = settings.copy_links, .unsafe = settings.copy_unsafe_links, .directories = settings.copy_dirlinks};
   request->sparse = settings.sparse;

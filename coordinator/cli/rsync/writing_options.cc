@@ -53,6 +53,8 @@ constexpr OptionRow kRows[] = {
      .help = "Change nothing, show what would be done"},
     {.name = "plan-out", .argument = "FILE", .on = PlanOut,
      .help = "Change nothing; write down in FILE what would be done, for 'uringsync apply FILE'"},
+    {.name = "preflight", .programs = kForRuns | kForApply, .on = Set<&S::preflight, true>, .off = Set<&S::preflight, false>,
+     .help = "Make the whole plan once before, and refuse a run that lacks room, inodes or fitting names (--no-preflight: look at nothing)"},
     {.name = "show", .argument = "FILE", .programs = kForPlan, .on = Store<&S::show>,
      .help = "Show the plan of a file of --plan-out, nothing else; without SRC and DST"},
     {.name = "delete", .on = Set<&S::delete_extraneous, true>, .help = "Remove from DST what SRC does not have"},
