@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "coordinator/cli/bench_flags.h"
+#include "coordinator/cli/rsync/filter_settings.h"
 #include "coordinator/cli/rsync/help.h"
 #include "coordinator/cli/rsync/parse.h"
 #include "coordinator/cli/rsync/suggest.h"
@@ -50,6 +51,7 @@ struct App {
   CLI::App* sync_command = nullptr;
   CLI::App* plan_command = nullptr;
   CLI::App* apply_command = nullptr;
+  CLI::App* explain_command = nullptr;
   CLI::App* verify_command = nullptr;
   CLI::App* bench_command = nullptr;
   CLI::App* certs_command = nullptr;
@@ -58,11 +60,12 @@ struct App {
   bool version = false;
 };
 
-// sync, plan, apply and verify are here for their names: what stands behind those is read by the option table (rsync/parse.h).
+// sync, plan, apply, explain and verify are here for their names: what stands behind those is read by the option table (rsync/parse.h).
 void AddRunCommands(App* app) {
   app->sync_command = app->root.add_subcommand("sync", "Make DST equal to SRC");
   app->plan_command = app->root.add_subcommand("plan", "Show what a sync would do, one line an object; change nothing");
   app->apply_command = app->root.add_subcommand("apply", "Carry out a plan that plan --plan-out wrote, as far as nothing changed since");
+  app->explain_command = app->root.add_subcommand("explain", "Say why paths would be copied, left out, kept or deleted, and what differs");
   app->verify_command =
       app->root.add_subcommand("verify", "Compare two trees by content and metadata; list what differs");
 
@@ -121,7 +124,7 @@ std::unique_ptr<App> MakeApp() {
   AddOtherCommands(app.get());
   // Unknown options are collected and answered with the nearest known one.
   for (CLI::App* command : {static_cast<CLI::App*>(&app->root), app->sync_command, app->plan_command,
-                            app->apply_command, app->verify_command, app->bench_command, app->certs_command, app->certs_init,
+                            app->apply_command, app->explain_command, app->verify_command, app->bench_command, app->certs_command, app->certs_init,
                             app->doctor_command}) {
     command->allow_extras();
     command->formatter(std::make_shared<HelpFormatter>());
@@ -149,6 +152,7 @@ std::optional<Command> RunKind(std::string_view command) {
   if (command == "sync") return Command::kSync;
   if (command == "plan") return Command::kPlan;
   if (command == "apply") return Command::kApply;
+  if (command == "explain") return Command::kExplain;
   if (command == "verify") return Command::kVerify;
   return std::nullopt;
 }
@@ -208,7 +212,7 @@ absl::StatusOr<CommandLine> Collect(App* app) {
   if (app->certs_init->parsed()) return app->certs;
   if (app->doctor_command->parsed()) return app->doctor;
   return Usage(chosen, chosen == app->certs_command ? "certs needs a command: init"
-                                                    : "a command is missing: sync, plan, apply, verify, bench, certs, doctor");
+                                                    : "a command is missing: sync, plan, apply, explain, verify, bench, certs, doctor");
 }
 
 // `usage` makes a usage error.
@@ -226,6 +230,41 @@ absl::StatusOr<CommandLine> ToPlanFileOptions(const Settings& settings, const Us
   return options;
 }
 
+// A path as it was asked for: below SRC, or with SRC or DST in front.
+absl::StatusOr<RelPath> AskedPath(std::string path, const std::vector<std::string>& operands) {
+  const auto without_slashes = [](std::string text) {
+    while (text.size() > 1 && text.back() == '/') text.pop_back();
+    return text;
+  };
+  path = without_slashes(path);
+  for (size_t i = 0; i < 2; ++i) {
+    const std::string above = without_slashes(operands[i]) + "/";
+    if (path + "/" == above) return RelPath();
+    if (path.starts_with(above)) return RelPath::Parse(path.substr(above.size()));
+  }
+  while (path.starts_with("./")) path.erase(0, 2);
+  return path == "." ? RelPath() : RelPath::Parse(path);
+}
+
+template <typename Usage>
+absl::StatusOr<CommandLine> ToExplainOptions(Settings settings, const Usage& usage) {
+  if (settings.operands.size() < 3) return usage("SRC, DST and at least one PATH belong there");
+  ExplainOptions options;
+  for (size_t i = 2; i < settings.operands.size(); ++i) {
+    const absl::StatusOr<RelPath> path = AskedPath(settings.operands[i], settings.operands);
+    if (!path.ok()) return usage("'" + EscapeName(settings.operands[i]) + "' is no path below SRC: " + std::string(ToStd(path.status().message())));
+    if (std::find(options.paths.begin(), options.paths.end(), *path) == options.paths.end()) options.paths.push_back(*path);
+  }
+  settings.operands.resize(2);
+  absl::StatusOr<RunOptions> run = ToRunOptions(settings);
+  if (!run.ok()) return usage(ToStd(run.status().message()));
+  options.run = *std::move(run);
+  absl::StatusOr<std::vector<ExpandedRule>> placed = ReadFiltersWithPlaces(settings);
+  if (!placed.ok()) return usage(ToStd(placed.status().message()));
+  options.run.placed_filters = *std::move(placed);
+  return options;
+}
+
 // `argv` begins with the command.
 absl::StatusOr<CommandLine> ParseRun(Command command, int argc, const char* const* argv) {
   const auto usage = [argv](std::string_view reason) {
@@ -236,6 +275,7 @@ absl::StatusOr<CommandLine> ParseRun(Command command, int argc, const char* cons
   const Settings& settings = std::get<Settings>(parsed);
   if (settings.help) return TextAnswer{HelpText(command)};
   if (settings.info_help) return TextAnswer{InfoLevels::Help()};
+  if (command == Command::kExplain) return ToExplainOptions(settings, usage);
   if (command == Command::kApply || !settings.show.empty()) return ToPlanFileOptions(settings, usage);
   absl::StatusOr<RunOptions> run = ToRunOptions(settings);
   if (!run.ok()) return usage(ToStd(run.status().message()));

@@ -39,12 +39,17 @@ struct PlanFileOptions {
   std::string file;
 };
 
+struct ExplainOptions {
+  RunOptions run;              // a plan
+  std::vector<RelPath> paths;  // that are asked for, unique
+};
+
 // --help, --version: print and succeed.
 struct TextAnswer {
   std::string text;
 };
 
-using CommandLine = std::variant<RunOptions, BenchOptions, CertsOptions, DoctorOptions, PlanFileOptions, TextAnswer>;
+using CommandLine = std::variant<RunOptions, BenchOptions, CertsOptions, DoctorOptions, PlanFileOptions, ExplainOptions, TextAnswer>;
 
 // LinkError(kUsage) with a text that says what is wrong, the nearest known word for an unknown one, and where help is.
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);

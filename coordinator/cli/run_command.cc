@@ -84,28 +84,6 @@ class LateReporter {
   std::unique_ptr<RunReporter> reporter_;
 };
 
-LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, LateReporter* reporter) {
-  LinkOptions link;
-  const bool lists = options.output.rsync && options.output.rsync->list_only;
-  link.writes = options.request.mode != SyncMode::kVerify && !lists;
-  link.deletes = options.request.delete_extraneous;
-  link.tls = options.tls;
-  if (options.connect_timeout) link.connect_timeout = *options.connect_timeout;
-  link.find_agent = [&program] { return FindAgentProgram(program.agent_override, program.self, program.search_path); };
-  link.operands = options.names_operands;
-  link.host_destination = options.host_destination;
-  link.basis_directories = options.basis_directories;
-  link.backup_directory = options.backup_directory;
-  link.partial_directory = options.staging.partial_directory;
-  link.temporary_directory = options.staging.temporary_directory;
-  link.removes_sources = options.request.remove_source_files && options.request.mode == SyncMode::kSync;
-  link.shell = options.shell;
-  link.on_shell_line = [reporter](std::string_view line) { reporter->Warn(line); };
-  link.agent_arguments = options.agent_arguments;
-  link.on_agent_warning = [reporter](std::string_view line) { reporter->Warn(line); };
-  return link;
-}
-
 // Why the run as a whole ended early, with the agent named and, for a private one that died, how.
 std::string DescribeError(const SyncOutcome& outcome, Links* links) {
   if (outcome.error.empty()) return {};
@@ -155,7 +133,7 @@ void MeasureNeeds(RunOptions* options, const Program& program, LateReporter* rep
     needs.Add(planned);
     return absl::OkStatus();
   };
-  absl::StatusOr<std::unique_ptr<Links>> links = Links::Open(look.source, look.destination, LinkOptionsOf(look, program, reporter));
+  absl::StatusOr<std::unique_ptr<Links>> links = Links::Open(look.source, look.destination, LinkOptionsOf(look, program, [reporter](std::string_view line) { reporter->Warn(line); }));
   if (!links.ok() || !(*links)->Prepare(&look.request).ok()) return;
   SilentObserver observer;
   const SyncOutcome outcome = RunSync(look.request, (*links)->source(), (*links)->destination(), observer);
@@ -164,6 +142,28 @@ void MeasureNeeds(RunOptions* options, const Program& program, LateReporter* rep
 }
 
 }  // namespace
+
+LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, std::function<void(std::string_view)> warn) {
+  LinkOptions link;
+  const bool lists = options.output.rsync && options.output.rsync->list_only;
+  link.writes = options.request.mode != SyncMode::kVerify && !lists;
+  link.deletes = options.request.delete_extraneous;
+  link.tls = options.tls;
+  if (options.connect_timeout) link.connect_timeout = *options.connect_timeout;
+  link.find_agent = [&program] { return FindAgentProgram(program.agent_override, program.self, program.search_path); };
+  link.operands = options.names_operands;
+  link.host_destination = options.host_destination;
+  link.basis_directories = options.basis_directories;
+  link.backup_directory = options.backup_directory;
+  link.partial_directory = options.staging.partial_directory;
+  link.temporary_directory = options.staging.temporary_directory;
+  link.removes_sources = options.request.remove_source_files && options.request.mode == SyncMode::kSync;
+  link.shell = options.shell;
+  link.on_shell_line = warn;
+  link.agent_arguments = options.agent_arguments;
+  link.on_agent_warning = std::move(warn);
+  return link;
+}
 
 ReportFacts FactsOf(const RunOptions& options, const Program& program) {
   ReportFacts facts;
@@ -204,7 +204,7 @@ int RunCommand(RunOptions options, const Program& program, const SettleRun& sett
   SyncOutcome outcome;
   std::string error;
   absl::StatusOr<std::unique_ptr<Links>> links =
-      Links::Open(options.source, options.destination, LinkOptionsOf(options, program, &late));
+      Links::Open(options.source, options.destination, LinkOptionsOf(options, program, [&late](std::string_view line) { late.Warn(line); }));
   if (links.ok() && settle) {
     if (const std::optional<OperandsEnd> end = settle(**links, options)) {
       (*links)->Close(kAgentGrace);
@@ -212,7 +212,7 @@ int RunCommand(RunOptions options, const Program& program, const SettleRun& sett
     }
   }
   if (reporter == nullptr) reporter = &late.Start(options);
-  MeasureNeeds(&options, program, &late, cancellation->source.token());
+  if (links.ok()) MeasureNeeds(&options, program, &late, cancellation->source.token());
   absl::Status ready = links.status();
   absl::StatusOr<std::unique_ptr<PlanFileWriter>> plan(nullptr);
   if (ready.ok()) {

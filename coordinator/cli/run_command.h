@@ -1,10 +1,14 @@
 // The commands sync, plan, verify and apply: links, run, report.
 #pragma once
 
+#include <functional>
+#include <string_view>
+
 #include "coordinator/cli/options.h"
 #include "coordinator/cli/program.h"
 #include "coordinator/cli/reporter.h"
 #include "coordinator/cli/ursync_operands.h"
+#include "coordinator/link/links.h"
 
 namespace uringsync {
 
@@ -15,5 +19,8 @@ int RunCommand(RunOptions options, const Program& program, const SettleRun& sett
 
 // What a reporter of this run has to know.
 ReportFacts FactsOf(const RunOptions& options, const Program& program);
+
+// How its agents are reached; `warn` gets lines of remote shells and of the private agent, escaped, on any thread.
+LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, std::function<void(std::string_view)> warn);
 
 }  // namespace uringsync

@@ -60,7 +60,7 @@ std::string MissingFeature(const SyncRequest& request, Side side, const std::vec
       {!source && request.backup.has_value(), kBackupFeature, "backups"},
       {source ? request.follow_links.any() : KeepsDirectoryLinks(request), kLinksFeature, "following symlinks"},
       {source && RemovesSources(request), kRemoveSourcesFeature, "removing sources"},
-      {request.plan != nullptr, kEntryLooksFeature, "applying a plan"},
+      {request.plan != nullptr || !request.look_at.empty(), kEntryLooksFeature, "looks at single objects"},
   };
   for (const Need& need : needs) {
     if (need.needed && !HasFeature(features, need.feature)) return std::string(need.words);

@@ -83,6 +83,7 @@ class Run final : public PlanSink {
   absl::Status NothingToDo(const TreeTotals& below);
   absl::Status Conclude();
   absl::Status RemoveSources();
+  absl::Status LookAtThem();
   absl::Status Listed(bool all);
   void PublishCounters(bool discovering);
 
@@ -432,10 +433,19 @@ absl::Status Run::NothingToDo(const TreeTotals& below) {
 }
 
 absl::Status Run::Conclude() {
-  if (request_.mode != SyncMode::kSync) return Listed(true);
+  if (request_.mode != SyncMode::kSync) {
+    if (!request_.look_at.empty()) US_RETURN_IF_ERROR(LookAtThem());
+    return Listed(true);
+  }
   US_ASSIGN_OR_RETURN(const ApplyDone done, window_.Finish());
   durability_ = done.durability;
   return RemovesSources(request_) ? RemoveSources() : absl::OkStatus();
+}
+
+absl::Status Run::LookAtThem() {
+  US_ASSIGN_OR_RETURN(auto findings, LookAtBoth(source_, request_.look_at, destination_, request_.look_at));
+  request_.on_looked(std::move(findings.first), std::move(findings.second));
+  return absl::OkStatus();
 }
 
 absl::Status Run::RemoveSources() {
@@ -489,7 +499,8 @@ absl::Status Run::OnSkipped(SkipReason reason, const RelPath& path, FileType typ
 }
 
 absl::Status Run::OnUnchanged(const RelPath& path, const Entry& source) {
-  return removals_.Add(0, path, source);
+  if (request_.on_unchanged) request_.on_unchanged(path);
+  return RemovesSources(request_) ? removals_.Add(0, path, source) : absl::OkStatus();
 }
 
 // ---- receiving threads

@@ -150,6 +150,10 @@ struct SyncRequest {
   std::optional<PlanNeeds> needs;
   // Each action of the plan as it is made, on a thread of the run; what it fails with ends the run.
   std::function<absl::Status(const PlannedAction&)> record;
+  // With kPlan: at the end these paths are looked at on both sides, whatever the rules say of them.
+  std::vector<RelPath> look_at;
+  std::function<void(std::vector<EntryFinding> source, std::vector<EntryFinding> destination)> on_looked;
+  std::function<void(const RelPath& path)> on_unchanged;  // with look_at: each object but directories that needs nothing
   // Set: these actions are carried out, or with kPlan listed, as far as everything is still what they were planned with; nothing is
   // scanned. Rules that choose objects have no meaning then. Outlives the run.
   PlannedActions* plan = nullptr;

@@ -71,7 +71,7 @@ PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& des
   options.explicit_devices = request.explicit_devices;
   options.omit_root_metadata = request.omit_root_metadata;
   options.keep_directory_links = request.keep_directory_links;
-  options.tell_unchanged = RemovesSources(request);
+  options.tell_unchanged = RemovesSources(request) || !request.look_at.empty();
   if (request.backup && !request.backup->directory) options.backup_suffix = request.backup->suffix;
   if (request.backup) options.backup_directory = request.backup->inside;
   options.policy.size_only = request.size_only;

@@ -1,5 +1,6 @@
 #include "engine/tree/filter_text.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/base/errno_status.h"
@@ -19,24 +20,24 @@ FilterStyle StyleOf(FilterStyle::Prefix prefix) {
 
 }  // namespace
 
-absl::Status FilterExpander::AddFilter(std::string_view rule) { return Add(rule, {}, 0, &rules_); }
+absl::Status FilterExpander::AddFilter(std::string_view rule) { return Add(rule, {}, 0, {}, &rules_); }
 
 absl::Status FilterExpander::AddExclude(std::string_view pattern) {
-  return Add(pattern, StyleOf(FilterStyle::Prefix::kOldExclude), 0, &rules_);
+  return Add(pattern, StyleOf(FilterStyle::Prefix::kOldExclude), 0, {}, &rules_);
 }
 
 absl::Status FilterExpander::AddInclude(std::string_view pattern) {
-  return Add(pattern, StyleOf(FilterStyle::Prefix::kOldInclude), 0, &rules_);
+  return Add(pattern, StyleOf(FilterStyle::Prefix::kOldInclude), 0, {}, &rules_);
 }
 
 absl::Status FilterExpander::AddExcludeFrom(const std::string& name) {
   US_ASSIGN_OR_RETURN(const std::string text, files_->Read(name));
-  return AddText(text, StyleOf(FilterStyle::Prefix::kOldExclude), 0, &rules_);
+  return AddText(text, StyleOf(FilterStyle::Prefix::kOldExclude), 0, name, &rules_);
 }
 
 absl::Status FilterExpander::AddIncludeFrom(const std::string& name) {
   US_ASSIGN_OR_RETURN(const std::string text, files_->Read(name));
-  return AddText(text, StyleOf(FilterStyle::Prefix::kOldInclude), 0, &rules_);
+  return AddText(text, StyleOf(FilterStyle::Prefix::kOldInclude), 0, name, &rules_);
 }
 
 absl::Status FilterExpander::AddPerDirectory() {
@@ -50,55 +51,70 @@ absl::Status FilterExpander::AddCvs() {
   return AddFilter("-C");
 }
 
-absl::Status FilterExpander::AddText(std::string_view text, const FilterStyle& style, int depth, std::vector<std::string>* rules) {
+std::vector<std::string> FilterExpander::Take() {
+  std::vector<std::string> rules;
+  rules.reserve(rules_.size());
+  for (ExpandedRule& rule : rules_) rules.push_back(std::move(rule.rule));
+  rules_.clear();
+  return rules;
+}
+
+absl::Status FilterExpander::AddText(std::string_view text, const FilterStyle& style, int depth, std::string_view file,
+                                     std::vector<ExpandedRule>* rules) {
+  const char separator = options_.nul_separated ? '\0' : '\n';
+  Place place{.file = file, .line = 1};
+  const char* counted = text.data();
   for (const std::string_view line : SplitFilterText(text, style, options_.nul_separated)) {
-    US_RETURN_IF_ERROR(Add(line, style, depth, rules));
+    place.line += static_cast<size_t>(std::count(counted, line.data(), separator));
+    counted = line.data();
+    US_RETURN_IF_ERROR(Add(line, style, depth, place, rules));
   }
   return absl::OkStatus();
 }
 
-absl::Status FilterExpander::Add(std::string_view line, const FilterStyle& style, int depth, std::vector<std::string>* rules) {
+absl::Status FilterExpander::Add(std::string_view text, const FilterStyle& style, int depth, Place place,
+                                 std::vector<ExpandedRule>* rules) {
   // Sides stay unsaid here: the agents know about --delete-excluded themselves.
-  US_ASSIGN_OR_RETURN(std::optional<FilterRule> rule, ParseFilterRule(line, style));
+  US_ASSIGN_OR_RETURN(std::optional<FilterRule> rule, ParseFilterRule(text, style));
   if (!rule) return absl::OkStatus();
   switch (rule->kind) {
     case Kind::kClear: rules->clear(); return absl::OkStatus();
-    case Kind::kMerge: return AddMerge(*std::move(rule), depth, rules);
+    case Kind::kMerge: return AddMerge(*std::move(rule), depth, place, rules);
     case Kind::kCvsExclude:
     case Kind::kCvsInclude: return AddCvsLists(*rule, rules);
     default: break;
   }
   if (rules->size() >= kMaxFilterRules) return MakeStatus(absl::StatusCode::kInvalidArgument, "more than 65536 filter rules");
-  rules->push_back(FormatFilterRule(*rule));
+  rules->push_back({FormatFilterRule(*rule), std::string(place.file), place.line});
   return absl::OkStatus();
 }
 
-absl::Status FilterExpander::AddMerge(FilterRule rule, int depth, std::vector<std::string>* rules) {
+absl::Status FilterExpander::AddMerge(FilterRule rule, int depth, Place place, std::vector<ExpandedRule>* rules) {
   if (depth >= kMaxMergeDepth) {
     return MakeStatus(absl::StatusCode::kInvalidArgument, "merge files are nested too deeply: " + EscapeName(rule.text));
   }
   if (rule.exclude_self) {
     FilterRule self;
     self.text = rule.text.substr(rule.text.rfind('/') + 1);
-    if (!self.text.empty()) rules->push_back(FormatFilterRule(self));
+    if (!self.text.empty()) rules->push_back({FormatFilterRule(self), std::string(place.file), place.line});
   }
   US_ASSIGN_OR_RETURN(const std::string text, files_->Read(rule.text));
-  return AddText(text, rule.style, depth + 1, rules);
+  return AddText(text, rule.style, depth + 1, rule.text, rules);
 }
 
 // A list of its own: what clears it leaves the other rules alone.
-absl::Status FilterExpander::AddCvsLists(const FilterRule& rule, std::vector<std::string>* rules) {
+absl::Status FilterExpander::AddCvsLists(const FilterRule& rule, std::vector<ExpandedRule>* rules) {
   FilterStyle style;
   style.prefix = rule.kind == Kind::kCvsInclude ? FilterStyle::Prefix::kNoneInclude : FilterStyle::Prefix::kNoneExclude;
   style.split_words = style.cvs = true;
   style.absolute = rule.absolute;
   style.sides = rule.sides;
   style.perishable = true;
-  std::vector<std::string> list;
-  for (const std::string_view pattern : CvsPatterns()) US_RETURN_IF_ERROR(Add(pattern, style, 0, &list));
+  std::vector<ExpandedRule> list;
+  for (const std::string_view pattern : CvsPatterns()) US_RETURN_IF_ERROR(Add(pattern, style, 0, {}, &list));
   style.perishable = rule.perishable;
-  US_RETURN_IF_ERROR(AddText(options_.home_cvsignore, style, 0, &list));
-  US_RETURN_IF_ERROR(AddText(options_.cvsignore, style, 0, &list));
+  US_RETURN_IF_ERROR(AddText(options_.home_cvsignore, style, 0, "~/.cvsignore", &list));
+  US_RETURN_IF_ERROR(AddText(options_.cvsignore, style, 0, "$CVSIGNORE", &list));
   rules->insert(rules->end(), list.begin(), list.end());
   return absl::OkStatus();
 }

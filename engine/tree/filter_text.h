@@ -28,6 +28,14 @@ class FilterFiles {
   virtual absl::StatusOr<std::string> Read(const std::string& name) = 0;
 };
 
+// One rule of a run and where it stands.
+struct ExpandedRule {
+  std::string rule;   // in the full syntax
+  std::string file;   // as it was named; empty: the command line, or a list that is built in
+  size_t line = 0;    // in the file, from 1
+  friend bool operator==(const ExpandedRule&, const ExpandedRule&) = default;
+};
+
 struct FilterExpanderOptions {
   bool nul_separated = false;    // --from0
   std::string home_cvsignore;    // text of ~/.cvsignore, for -C
@@ -49,17 +57,24 @@ class FilterExpander {
   absl::Status AddCvs();           // -C: belongs at the end, after all others
 
   // The rules, each for itself in the full syntax.
-  std::vector<std::string> Take() { return std::move(rules_); }
+  std::vector<std::string> Take();
+  // The same, each with the place where it stands.
+  std::vector<ExpandedRule> TakeWithPlaces() { return std::move(rules_); }
 
  private:
-  absl::Status Add(std::string_view line, const FilterStyle& style, int depth, std::vector<std::string>* rules);
-  absl::Status AddText(std::string_view text, const FilterStyle& style, int depth, std::vector<std::string>* rules);
-  absl::Status AddMerge(FilterRule rule, int depth, std::vector<std::string>* rules);
-  absl::Status AddCvsLists(const FilterRule& rule, std::vector<std::string>* rules);
+  // Where a rule stands: the file, and the line.
+  struct Place {
+    std::string_view file;
+    size_t line = 0;
+  };
+  absl::Status Add(std::string_view text, const FilterStyle& style, int depth, Place place, std::vector<ExpandedRule>* rules);
+  absl::Status AddText(std::string_view text, const FilterStyle& style, int depth, std::string_view file, std::vector<ExpandedRule>* rules);
+  absl::Status AddMerge(FilterRule rule, int depth, Place place, std::vector<ExpandedRule>* rules);
+  absl::Status AddCvsLists(const FilterRule& rule, std::vector<ExpandedRule>* rules);
 
   FilterFiles* const files_;
   const FilterExpanderOptions options_;
-  std::vector<std::string> rules_;
+  std::vector<ExpandedRule> rules_;
   int per_directory_ = 0;
 };
 

@@ -37,11 +37,12 @@ absl::StatusOr<PathFilterPtr> PathFilter::Compile(const std::vector<std::string>
   size_t bytes = 0;
   std::shared_ptr<PathFilter> filter(new PathFilter(std::move(options)));
   auto base = std::make_shared<FilterScope>();
-  Compiler compiler{filter->options_, &base->merges, nullptr, "", {}};
+  Compiler compiler{filter->options_, &base->merges, nullptr, "", {}, 0};
   for (const std::string& rule : rules) {
     bytes += rule.size();
     if (bytes > kMaxFilterBytes) return MakeStatus(absl::StatusCode::kInvalidArgument, "the filter rules have more than 2 MiB");
     US_RETURN_IF_ERROR(compiler.Add(rule, {}, 0));
+    ++compiler.rule;
   }
   filter->rules_ = std::make_shared<const List>(std::move(compiler.list));
   for (const FilterScope::Merge& merge : base->merges) filter->looks_above_ = filter->looks_above_ || merge.looks_above;
@@ -67,7 +68,7 @@ absl::StatusOr<FilterScopePtr> PathFilter::Above(MergeFiles& files) const {
       US_ASSIGN_OR_RETURN(const std::optional<std::string> text, files.Read(directory, rule->text));
       std::shared_ptr<const List> inherited = rule->no_inherit ? nullptr : scope->merges[i].list;
       if (text) {
-        Compiler compiler{options_, &scope->merges, &files, directory, {}};
+        Compiler compiler{options_, &scope->merges, &files, directory, {}, 0};
         compiler.list.inherited = std::move(inherited);
         compiler.list.lead = lead;
         const absl::Status added = compiler.AddText(*text, rule->style, 0);
@@ -89,7 +90,7 @@ absl::StatusOr<FilterScopePtr> PathFilter::Enter(const FilterScopePtr& parent, s
     if (!text && list == merge.list) continue;
     if (scope == nullptr) scope = std::make_shared<FilterScope>(*parent);
     if (text) {
-      Compiler compiler{options_, &scope->merges, &files, std::string(directory), {}};
+      Compiler compiler{options_, &scope->merges, &files, std::string(directory), {}, 0};
       compiler.list.inherited = std::move(list);
       compiler.list.skip = directory.empty() ? 0 : directory.size() + 1;
       const absl::Status added = compiler.AddText(*text, merge.rule->style, 0);
@@ -123,6 +124,22 @@ FilterVerdict PathFilter::JudgeList(const List* list, const FilterScope& scope, 
 
 FilterVerdict PathFilter::Judge(const FilterScope& scope, FilterSide side, std::string_view path, bool is_directory, bool deleting) const {
   return JudgeList(rules_.get(), scope, side, path, is_directory, deleting);
+}
+
+PathFilter::Finding PathFilter::FindRule(FilterSide side, std::string_view path, bool is_directory) const {
+  Finding finding;
+  for (const List::Item& item : rules_->items) {
+    if (!item.pattern) {
+      finding.merge_before = true;
+      continue;
+    }
+    if ((item.sides & static_cast<uint8_t>(side)) == 0) continue;
+    if (Matches(*rules_, item, path, is_directory, options_.above) == item.negated) continue;
+    finding.verdict = VerdictOf(item);
+    finding.rule = item.rule;
+    break;
+  }
+  return finding;
 }
 
 bool PathFilter::SurelyHidden(std::string_view path) const {

@@ -73,6 +73,13 @@ class PathFilter {
   // What the rules say of `path` (below the root, not empty), an entry of the directory whose scope is given. `deleting`: the directory is
   // being deleted, perishable rules do not count.
   FilterVerdict Judge(const FilterScope& scope, FilterSide side, std::string_view path, bool is_directory, bool deleting = false) const;
+  // Which rule of the run decides of `path`, as far as the run's own rules go: those of merge files are not known here.
+  struct Finding {
+    FilterVerdict verdict = FilterVerdict::kNone;
+    size_t rule = 0;             // place among the rules that Compile got; without a verdict none
+    bool merge_before = false;   // a dir-merge rule stands before it, whose files may decide first
+  };
+  Finding FindRule(FilterSide side, std::string_view path, bool is_directory) const;
   // True where a sender with these rules leaves `path` out whatever it is there and whatever its own merge files say.
   bool SurelyHidden(std::string_view path) const;
 

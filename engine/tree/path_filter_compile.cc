@@ -66,6 +66,7 @@ absl::Status PathFilter::Compiler::Add(std::string_view line, const FilterStyle&
 
 absl::Status PathFilter::Compiler::AddItem(List::Item item) {
   if (list.items.size() >= kMaxFilterRules) return Bad("more than 65536 filter rules");
+  item.rule = rule;
   list.items.push_back(std::move(item));
   return absl::OkStatus();
 }

@@ -19,6 +19,7 @@ struct PathFilter::List {
   struct Item {
     std::optional<FilterPattern> pattern;  // none: the place of a dir-merge rule
     size_t merge = 0;
+    size_t rule = 0;  // of the run's list: the place of the rule that it comes from
     uint8_t sides = 3;
     bool include = false;
     bool absolute = false;
@@ -50,6 +51,7 @@ struct PathFilter::Compiler {
   MergeFiles* files;                        // null: the list of the run
   std::string directory;                    // of `files`
   List list;
+  size_t rule = 0;  // that is being compiled, of the run's list
 
   absl::Status AddText(std::string_view text, const FilterStyle& style, int depth);
   absl::Status Add(std::string_view line, const FilterStyle& style, int depth);

@@ -18,6 +18,8 @@ class Preflight(harness.Case):
     def write(self, name, size):
         with open(os.path.join(self.src, name), "wb") as file:
             file.write(os.urandom(size))
+            file.flush()
+            os.fsync(file.fileno())  # some file systems count what is on disk only once it is
 
     def test_a_run_that_finds_no_room_does_not_begin(self):
         dst = self.tmpfs("4m", "dst")

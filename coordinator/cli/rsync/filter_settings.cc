@@ -70,7 +70,7 @@ std::string HomeCvsignore(CommandFiles* files) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<std::string>> ReadFilters(const Settings& settings) {
+absl::StatusOr<std::vector<ExpandedRule>> ReadFiltersWithPlaces(const Settings& settings) {
   CommandFiles files;
   FilterExpanderOptions options{.nul_separated = settings.from0};
   options.home_cvsignore = HomeCvsignore(&files);
@@ -78,7 +78,15 @@ absl::StatusOr<std::vector<std::string>> ReadFilters(const Settings& settings) {
   FilterExpander expander(&files, std::move(options));
   for (const FilterOption& option : settings.filters) US_RETURN_IF_ERROR(AsUsage(Add(option, &expander)));
   if (settings.cvs_exclude) US_RETURN_IF_ERROR(AsUsage(expander.AddCvs()));
-  return expander.Take();
+  return expander.TakeWithPlaces();
+}
+
+absl::StatusOr<std::vector<std::string>> ReadFilters(const Settings& settings) {
+  US_ASSIGN_OR_RETURN(std::vector<ExpandedRule> placed, ReadFiltersWithPlaces(settings));
+  std::vector<std::string> rules;
+  rules.reserve(placed.size());
+  for (ExpandedRule& rule : placed) rules.push_back(std::move(rule.rule));
+  return rules;
 }
 
 }  // namespace uringsync

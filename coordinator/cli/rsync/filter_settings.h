@@ -8,10 +8,14 @@
 
 #include "absl/status/statusor.h"
 #include "coordinator/cli/rsync/settings.h"
+#include "engine/tree/filter_text.h"
 
 namespace uringsync {
 
 // LinkError(kUsage) for a rule that is wrong, LinkError(kFileIo) for a file that cannot be read.
 absl::StatusOr<std::vector<std::string>> ReadFilters(const Settings& settings);
+
+// The same, each with the place where it stands.
+absl::StatusOr<std::vector<ExpandedRule>> ReadFiltersWithPlaces(const Settings& settings);
 
 }  // namespace uringsync

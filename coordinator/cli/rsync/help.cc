@@ -33,6 +33,9 @@ std::string Usage(Command command) {
       return "Show what a sync would do, one line an object; change nothing\n\nUsage: uringsync plan [OPTION]... SRC DST\n";
     case Command::kVerify:
       return "Compare two trees by content and metadata; list what differs\n\nUsage: uringsync verify [OPTION]... SRC DST\n";
+    case Command::kExplain:
+      return "Say why a sync would copy, leave out, keep or delete these paths, and what differs\n\n"
+             "Usage: uringsync explain [OPTION]... SRC DST PATH...\n";
     case Command::kApply:
       return "Carry out the plan of a file that --plan-out wrote\n\nUsage: uringsync apply [OPTION]... FILE\n";
   }
@@ -61,6 +64,11 @@ std::string Footer(Command command) {
              kExitCodes;
     case Command::kVerify:
       return std::string(kEndpoints) + "\nBoth sides read every byte. Exit 0: equal. Exit 23: something differs, and is listed.\n" +
+             kExitCodes;
+    case Command::kExplain:
+      return std::string(kEndpoints) +
+             "\nPATH is below SRC, or begins with SRC or DST as they are written. The options are those of the sync in question; nothing\n"
+             "is changed. Exit 23: a PATH is on neither side.\n" +
              kExitCodes;
     case Command::kApply:
       return std::string("\nWhat is copied, and how, stands in the plan; the options here say how the run goes on and what it tells.\n"

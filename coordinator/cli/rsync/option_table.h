@@ -41,7 +41,14 @@ struct OptionRow {
   const char* refused = nullptr;   // why it cannot be given; nullptr: it can
   int refusal_code = 1;            // exit code of that
 
-  bool IsFor(Command command) const { return (programs & static_cast<uint8_t>(command)) != 0; }
+  bool IsFor(Command command) const {
+    // What a plan is made with it is explained with.
+    if (command == Command::kExplain && name != nullptr && std::string_view(name) != "show" && std::string_view(name) != "plan-out") {
+      return (programs & kForPlan) != 0;
+    }
+    if (command == Command::kExplain) return name == nullptr && (programs & kForPlan) != 0;
+    return (programs & static_cast<uint8_t>(command)) != 0;
+  }
   // "--name", or "-letter" where there is no name.
   std::string Name() const;
   std::vector<std::string> Aliases() const;

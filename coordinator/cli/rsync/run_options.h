@@ -18,6 +18,7 @@
 #include "coordinator/core/run.h"
 #include "coordinator/link/endpoint.h"
 #include "coordinator/link/shell_command.h"
+#include "engine/tree/filter_text.h"
 #include "proto/grpc_control.h"
 
 namespace uringsync {
@@ -79,6 +80,7 @@ struct RunOptions {
   std::vector<std::string> agent_arguments;
   OutputOptions output;
   std::optional<PlanOutput> plan_output;
+  std::vector<ExpandedRule> placed_filters;  // of explain: request.filters, each with the place where it stands
 };
 
 // LinkError(kUsage) for operands that cannot be read, for options that contradict each other, and for options that have no effect on

@@ -16,7 +16,7 @@
 namespace uringsync {
 
 // Who is asked. Bits, so that a row of the table can be for several.
-enum class Command : uint8_t { kUrsync = 1, kSync = 2, kPlan = 4, kVerify = 8, kApply = 16 };
+enum class Command : uint8_t { kUrsync = 1, kSync = 2, kPlan = 4, kVerify = 8, kApply = 16, kExplain = 32 };
 
 // A filter option as given.
 struct FilterOption {

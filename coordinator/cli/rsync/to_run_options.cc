@@ -122,7 +122,7 @@ absl::Status ApplyBackupSettings(const Settings& settings, SyncRequest* request)
 absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest* request, StagingPlaces* places) {
   const bool verify = settings.command == Command::kVerify;
   request->mode = verify                                                            ? SyncMode::kVerify
-                  : settings.command == Command::kPlan || settings.dry_run ? SyncMode::kPlan
+                  : settings.command == Command::kPlan || settings.command == Command::kExplain || settings.dry_run ? SyncMode::kPlan
                                                                                     : SyncMode::kSync;
   US_ASSIGN_OR_RETURN(request->selection, ToSelection(settings));
   request->checksum = settings.checksum;

@@ -35,6 +35,19 @@ TEST(FilterTextTest, OptionsBecomeRulesInTheirOrder) {
   EXPECT_EQ(expander.Take(), (Rules{"- *.o", "+ x y", "- a", "+ b", "- c", "- H d", "+ e", "- f", "-! z", ": /.rsync-filter", "- .rsync-filter"}));
 }
 
+TEST(FilterTextTest, RulesKnowTheFileAndTheLineWhereTheyStand) {
+  FakeFiles files;
+  files.files["ex"] = "a\n\n# c\nb\n";
+  files.files["m"] = "- x\n\n- y";
+  FilterExpander expander(&files, {});
+  EXPECT_OK(expander.AddExclude("first"));
+  EXPECT_OK(expander.AddExcludeFrom("ex"));
+  EXPECT_OK(expander.AddFilter(". m"));
+  std::vector<std::string> told;
+  for (const ExpandedRule& rule : expander.TakeWithPlaces()) told.push_back(rule.rule + " " + rule.file + ":" + std::to_string(rule.line));
+  EXPECT_EQ(told, (Rules{"- first :0", "- a ex:1", "- b ex:4", "- x m:1", "- y m:3"}));
+}
+
 TEST(FilterTextTest, MergeFilesAreReadAndTheirModifiersKept) {
   FakeFiles files;
   files.files["m"] = "- a\n. n\n: .dir\n";

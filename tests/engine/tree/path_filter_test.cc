@@ -74,6 +74,21 @@ TEST_F(PathFilterTest, TheFirstRuleThatMatchesDecides) {
   EXPECT_TRUE(Hidden("b"));
 }
 
+TEST_F(PathFilterTest, TheRuleThatDecidesIsFoundByItsPlace) {
+  const absl::StatusOr<PathFilterPtr> filter = PathFilter::Compile({"P kept", "dir-merge,e .rules", "+ a.o", "- *.o"}, {});
+  ASSERT_OK(filter);
+  const PathFilter::Finding hidden = (*filter)->FindRule(FilterSide::kSender, "d/b.o", false);
+  EXPECT_EQ(hidden.verdict, FilterVerdict::kExclude);
+  EXPECT_EQ(hidden.rule, 3u);
+  EXPECT_TRUE(hidden.merge_before);
+  EXPECT_EQ((*filter)->FindRule(FilterSide::kSender, "a.o", false).verdict, FilterVerdict::kInclude);
+  EXPECT_EQ((*filter)->FindRule(FilterSide::kSender, ".rules", false).rule, 1u);
+  const PathFilter::Finding kept = (*filter)->FindRule(FilterSide::kReceiver, "kept", false);
+  EXPECT_EQ(kept.rule, 0u);
+  EXPECT_FALSE(kept.merge_before);
+  EXPECT_EQ((*filter)->FindRule(FilterSide::kSender, "kept", false).verdict, FilterVerdict::kNone);
+}
+
 TEST_F(PathFilterTest, SidesHideAndProtect) {
   Compile({"H h", "P p", "S both", "R both", "- both", "-p soft"});
   EXPECT_TRUE(Hidden("h"));
