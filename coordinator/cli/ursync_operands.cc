@@ -75,6 +75,7 @@ class Preparation {
   // Tells that a source cannot be looked at, unless it may be missing. `below`: the part of it that rsync looks for in a directory; where
   // that is missing, too, nothing is deleted.
   absl::Status TellMissing(const std::string& path, int error, const std::string& below);
+  void TellLookedAt(const char* operation, const std::string& path, int error);
   absl::StatusOr<std::vector<std::string>> ReadNames() const;
   // The names of a list as they are to be taken: without a '/' behind what is no directory, and without what is missing, which is told.
   absl::StatusOr<std::vector<std::string>> LookAtListed(const std::vector<std::string>& names);
@@ -206,15 +207,19 @@ Preparation::Looked Preparation::Judge(const std::string& path, const PathInfo& 
 
 absl::Status Preparation::TellMissing(const std::string& path, int error, const std::string& below) {
   if (error == ENOENT && settings_.ignore_missing_args) return absl::OkStatus();
-  console_->Error("ursync: [sender] link_stat \"" + PrintableText(Absolute(path, source_directory_), {}) + "\" failed: " + std::strerror(error) +
-                  " (" + std::to_string(error) + ")");
-  sources_missing_ = true;
+  TellLookedAt("link_stat", path, error);
   const std::string above = path.substr(0, path.size() - below.size());
   sources_doubtful_ = sources_doubtful_ || error != ENOENT || below.empty();
   if (sources_doubtful_ || above.empty()) return absl::OkStatus();
   US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kSource, {.paths = {above}}));
   sources_doubtful_ = reply.paths.front().target != PathKind::kDirectory;
   return absl::OkStatus();
+}
+
+void Preparation::TellLookedAt(const char* operation, const std::string& path, int error) {
+  console_->Error(std::string("ursync: [sender] ") + operation + " \"" + PrintableText(Absolute(path, source_directory_), {}) +
+                  "\" failed: " + std::strerror(error) + " (" + std::to_string(error) + ")");
+  sources_missing_ = true;
 }
 
 absl::StatusOr<bool> Preparation::IsLeftOut(const std::string& argument, const PathInfo& found) {
@@ -303,6 +308,10 @@ absl::StatusOr<std::vector<std::string>> Preparation::LookAtListed(const std::ve
       } else if (missing) {
         // No directory on its way is in the transfer for its sake.
         US_RETURN_IF_ERROR(TellMissing(above + itself, found.error != 0 ? found.error : ENOENT, Relative() ? itself : NameOfHostPath(itself)));
+      } else if (found.target != PathKind::kDirectory && itself != names[i] && !Relative()) {
+        // As with rsync: what is in it was asked for.
+        TellLookedAt("change_dir", above + itself, ENOTDIR);
+        sources_doubtful_ = true;
       } else {
         kept.push_back(found.target == PathKind::kDirectory ? names[i] : itself);
       }

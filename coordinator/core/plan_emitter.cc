@@ -114,6 +114,7 @@ absl::Status PlanEmitter::OperandProblem(int error, const RelPath& path, const c
 
 absl::Status PlanEmitter::LinkProblem(const RelPath& path) {
   ++counters_.problems;
+  ++counters_.unseen;
   uringsync::Problem problem;
   problem.side = Side::kSource;
   problem.path = path;

@@ -115,6 +115,3 @@ SCRIPTS = {
     "retry_until_it_works": (world(late=SITE),
         "n=0; until rsync -a src/ dst/ 2>/dev/null; do n=$((n+1)); [ $n -gt 3 ] && exit 9; mv late src; done; echo $n"),
 }
-
-# Scripts that still do something else: what is yet to be mended.
-OPEN = {"guard_against_too_many_deletions", "missing_source_is_told", "pull_over_ssh", "push_of_the_home_directory_over_ssh"}

@@ -57,8 +57,6 @@ class Everyday(harness.Case):
         if refused:
             self.skipTest(refused.group().decode().strip())
         left = intended.sort_out(case, theirs, ours, found)[0]
-        if left and name in everyday.OPEN:
-            self.skipTest("still differs: " + left[0])
         self.assertSame(left, "%s\n--- standard error\n%s" % (script, ours.stderr.decode("utf-8", "replace")))
 
     def test_there_are_enough_of_them(self):

@@ -91,4 +91,8 @@ CASES = [
          ["-ai", "src/", "dst/"], differs="shared-inodes-are-parted"),
     Case("ids_in_acls_stay", {"src/a": F("a", xattrs={"system.posix_acl_access": zoo.ACCESS_ACL}), "dst": D()},
          ["-aA", "--chown=12345", "src/", "dst/"], needs=("root",), differs="ids-in-acls"),
+    Case("a_listed_file_with_a_slash_spares_what_is_there", {"src/a": F("a"), "src/b": F("b"), "dst/c": F("c"), "lists/names": F("a/\nb\n")},
+         ["-ai", "--no-relative", "--delete", "-r", "--files-from=lists/names", "src/", "dst/"]),
+    Case("links_that_lead_nowhere_spare_what_is_there", {"src/a": F("a"), "src/gone": L("nowhere"), "dst/c": F("c")},
+         ["-aiL", "--delete", "src/", "dst/"]),
 ]
