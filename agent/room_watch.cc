@@ -27,10 +27,10 @@ Room LookAtRoom(Driver* driver, int fd) {
           .inodes = stat.f_files == 0 || stat.f_ffree > 0};
 }
 
-Task<void> Pause(Driver* driver) {
+Task<void> Pause(Driver* driver, int times = 1) {
   Op pause;
   pause.code = OpCode::kTimeout;
-  pause.timeout = RoomWatch::kPause;
+  pause.timeout = RoomWatch::kPause * times;
   co_await Await(driver, &pause);
 }
 
@@ -89,6 +89,8 @@ Task<bool> RoomWatch::Judge(Driver* driver, int fd, int error, uint64_t size_byt
     const bool waited = filling_.load() > 0 && co_await AwaitOthers(driver);
     if (waited && receive_->full() == 0 && !receive_->stopped()) co_return true;
   } else if (may_try) {
+    // What the numbers promise, the file system may give out only a little later.
+    if (tries >= kMaxTries) co_await Pause(driver, tries);
     const bool fits = co_await AwaitRoom(driver, fd, size_bytes);
     if (fits) co_return true;
   }

@@ -79,7 +79,16 @@ class NoSpace(harness.Case):
             with open(os.path.join(src, "zzzz"), "wb") as file:
                 file.write(b"the last one")
             result = self.sync(src, dst, code=harness.PARTIAL)
-            self.assertEqual(3, result.stderr.count("No space left on device"), str(result))
+            for name in ("aaa-large", "mmm-large", "zzz-large"):
+                self.assertIn(name + ": ", result.stderr)
+            # A small file may meet a volume that a large one has just filled, and give up. It is told then, and comes with the next run.
+            missing = 400 - len(os.listdir(os.path.join(dst, "small")))
+            self.assertEqual(missing, result.stderr.count("/small/f"), str(result))
+            self.assertLess(missing, 60)
+            self.assertNoTemporaries(volume)
+            for name in ("aaa-large", "mmm-large", "zzz-large"):
+                os.unlink(os.path.join(src, name))
+            self.sync(src, dst)
             self.assertEqual(["small", "zzzz"], sorted(os.listdir(dst)))
             self.assertEqual(400, len(os.listdir(os.path.join(dst, "small"))))
             self.assertNoTemporaries(volume)
