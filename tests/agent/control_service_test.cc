@@ -6,6 +6,8 @@
 
 #include <chrono>
 #include <future>
+#include <mutex>
+#include <utility>
 
 #include "engine/net/certificates.h"
 #include "proto/handshake.h"
@@ -28,13 +30,23 @@ class WaitingHandler final : public SessionHandler {
       auto message = stream->Receive();
       if (message.ok()) continue;
       cancelled = shutdown.cancelled();
-      send_after_end = stream->Send(ManifestEnd{});
+      absl::Status sent = stream->Send(ManifestEnd{});
+      std::lock_guard lock(mutex_);
+      send_after_end_ = std::move(sent);
       return message.status();
     }
   }
+  absl::Status send_after_end() const {
+    std::lock_guard lock(mutex_);
+    return send_after_end_;
+  }
   std::atomic<bool> private_peer{false};
   std::atomic<bool> cancelled{false};
-  absl::Status send_after_end;
+
+ private:
+  // gRPC's own joining of its threads cannot be seen by ThreadSanitizer.
+  mutable std::mutex mutex_;
+  absl::Status send_after_end_;
 };
 
 class ControlServerTest : public testing::Test {
@@ -75,7 +87,7 @@ TEST_F(ControlServerTest, ASessionRunsAndStopTellsItsCoordinator) {
   stream->reset();
   stopping.wait();
   EXPECT_TRUE(handler_.cancelled);
-  EXPECT_THAT(handler_.send_after_end, StatusIs(absl::StatusCode::kCancelled));
+  EXPECT_THAT(handler_.send_after_end(), StatusIs(absl::StatusCode::kCancelled));
   EXPECT_FALSE(handler_.private_peer);
 }
 
