@@ -4,20 +4,10 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/fs/host_path.h"
 
 namespace uringsync {
 namespace {
-
-std::vector<std::string_view> Components(std::string_view path) {
-  std::vector<std::string_view> components;
-  while (!path.empty()) {
-    const size_t slash = path.find('/');
-    const std::string_view component = path.substr(0, slash);
-    if (!component.empty() && component != ".") components.push_back(component);
-    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
-  }
-  return components;
-}
 
 std::string Join(const std::vector<std::string_view>& components) {
   std::string path;
@@ -79,11 +69,11 @@ absl::Status OperandList::AddPlain(std::string_view argument) {
 }
 
 absl::Status OperandList::AddRelative(std::string base, std::string_view below, std::string_view argument) {
-  if (rules_.implied_directories && (rules_.recursive || rules_.directories) && below.starts_with("./") && !Components(below).empty()) {
+  if (rules_.implied_directories && (rules_.recursive || rules_.directories) && below.starts_with("./") && !PathComponents(below).empty()) {
     // Seen from here everything is below ".", which is in the transfer with its metadata.
     operands_.push_back({.base = base, .from = RelPath(), .at = RelPath(), .depth = OperandDepth::kObject});
   }
-  const std::vector<std::string_view> components = Components(below);
+  const std::vector<std::string_view> components = PathComponents(below);
   for (const std::string_view component : components) {
     if (component != "..") continue;
     return MakeStatus(absl::StatusCode::kInvalidArgument, "found \"..\" dir in relative path: " + EscapeName(argument));
@@ -115,7 +105,7 @@ absl::Status OperandList::AddListed(std::string_view base, std::string_view name
   const size_t anchor = rules_.relative ? name.rfind("/./") : std::string_view::npos;
   const auto cleaned = [](std::string_view part) {
     std::vector<std::string_view> kept;
-    for (const std::string_view component : Components(part)) {
+    for (const std::string_view component : PathComponents(part)) {
       if (component != "..") {
         kept.push_back(component);
       } else if (!kept.empty()) {

@@ -11,21 +11,10 @@
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/fs/host_path.h"
 
 namespace uringsync {
 namespace {
-
-std::vector<std::string_view> Components(std::string_view text) {
-  std::vector<std::string_view> components;
-  while (!text.empty()) {
-    const size_t slash = text.find('/');
-    const std::string_view component = text.substr(0, slash);
-    if (!component.empty() && component != ".") components.push_back(component);
-    if (slash == std::string_view::npos) break;
-    text.remove_prefix(slash + 1);
-  }
-  return components;
-}
 
 std::string Quoted(std::string_view text) {
   return "directory \"" + EscapeName(std::string(text)) + "\"";
@@ -45,7 +34,7 @@ absl::StatusOr<RelPath> ResolveAgentBasis(const RelPath& destination, std::strin
                                                        "to the destination");
   }
   RelPath path = destination;
-  for (const std::string_view component : Components(text)) {
+  for (const std::string_view component : PathComponents(text)) {
     if (component != "..") {
       if (!ValidateName(component).ok()) return LinkError(ErrorKind::kUsage, Quoted(text) + " is no valid path");
       path = path.Child(component);
@@ -61,7 +50,7 @@ absl::StatusOr<RelPath> ResolveAgentBasis(const RelPath& destination, std::strin
 absl::StatusOr<LocalBasis> ResolveLocalBasis(const ResolvedPath& destination, std::string_view text) {
   // The destination's own path is canonical (and may not be there yet): only its part is climbed without the file system.
   std::string base = text.substr(0, 1) == "/" ? "/" : destination.Canonical();
-  std::vector<std::string_view> components = Components(text);
+  std::vector<std::string_view> components = PathComponents(text);
   size_t first = 0;
   for (; first < components.size() && components[first] == ".."; ++first) base = ParentOf(base);
   LocalBasis found{base, RelPath()};

@@ -17,17 +17,6 @@ std::string Join(const std::string& above, std::string_view below) {
   return above + (above.ends_with('/') ? "" : "/") + std::string(below);
 }
 
-std::vector<std::string_view> Components(std::string_view path) {
-  std::vector<std::string_view> components;
-  while (!path.empty()) {
-    const size_t slash = path.find('/');
-    const std::string_view component = path.substr(0, slash);
-    if (!component.empty() && component != ".") components.push_back(component);
-    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
-  }
-  return components;
-}
-
 // Absolute, without "." and "..", no '/' at the end.
 std::string Plain(const std::string& path, const std::string& working_directory) {
   const std::string absolute = path.starts_with('/') ? path : Join(working_directory, path);
@@ -48,12 +37,12 @@ std::string PathBeside(const std::string& destination, bool is_there, std::strin
 
 std::vector<std::string> WayTo(std::string_view path) {
   std::vector<std::string> way = {path.starts_with('/') ? "/" : "."};
-  for (const std::string_view component : Components(path)) way.push_back(Join(way.back(), component));
+  for (const std::string_view component : PathComponents(path)) way.push_back(Join(way.back(), component));
   return way;
 }
 
 absl::StatusOr<RelPath> RestOfWay(std::string_view path, size_t known) {
-  const std::vector<std::string_view> components = Components(path);
+  const std::vector<std::string_view> components = PathComponents(path);
   RelPath rest;
   for (size_t i = known - 1; i < components.size(); ++i) {
     if (!ValidateName(components[i]).ok()) {

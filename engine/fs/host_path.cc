@@ -3,7 +3,6 @@
 #include <fcntl.h>
 
 #include <cerrno>
-#include <vector>
 
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
@@ -28,6 +27,17 @@ std::string NameOfHostPath(std::string_view path) {
   path = WithoutTrailingSlashes(path);
   const size_t slash = path.rfind('/');
   return std::string(slash == std::string_view::npos ? path : path.substr(slash + 1));
+}
+
+std::vector<std::string_view> PathComponents(std::string_view path) {
+  std::vector<std::string_view> components;
+  while (!path.empty()) {
+    const size_t slash = path.find('/');
+    const std::string_view component = path.substr(0, slash);
+    if (!component.empty() && component != ".") components.push_back(component);
+    path = slash == std::string_view::npos ? std::string_view() : path.substr(slash + 1);
+  }
+  return components;
 }
 
 absl::Status MakeHostDirectory(Driver* driver, const std::string& path, bool parents) {

@@ -5,6 +5,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "engine/fs/directory.h"
@@ -18,6 +19,8 @@ std::string_view WithoutTrailingSlashes(std::string_view path);
 std::string ParentOfHostPath(std::string_view path);
 // The last component, without slashes behind it; may be "." or "..", empty for "/" and "".
 std::string NameOfHostPath(std::string_view path);
+// The components but for "." and empty ones; ".." stays. They borrow from `path`.
+std::vector<std::string_view> PathComponents(std::string_view path);
 
 // Makes the directory `path`, mode 0777 less the umask, where its parent is there, or with `parents` what is missing above it, too. What is a
 // directory already is fine. Errors carry errno and name the path that could not be made.

@@ -9,6 +9,7 @@
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/fs/host_path.h"
 
 namespace uringsync {
 namespace {
@@ -33,10 +34,7 @@ absl::Status CheckConflicts(const Settings& settings, bool partial_directory) {
 absl::Status SetPartialDirectory(const std::string& text, StagingSettings* staging) {
   std::vector<std::string_view> names;
   uint32_t climb = 0;
-  for (std::string_view rest = text; !rest.empty();) {
-    const std::string_view name = rest.substr(0, rest.find('/'));
-    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-    if (name.empty() || name == ".") continue;
+  for (const std::string_view name : PathComponents(text)) {
     if (name != "..") {
       if (!ValidateName(name).ok()) return Usage("--partial-dir=" + EscapeName(text) + ": no valid path");
       names.push_back(name);
