@@ -18,14 +18,9 @@ class BackupSessionTest : public SessionTest {
  protected:
   void OpenWithBackup(BackupSettings backup) {
     OpenBoth();
-    destination_ = std::make_unique<TestSession>(agent_.get());
-    ASSERT_OK(destination_->Handshake());
-    OpenSession open = OpenFor(Role::kDestination, 2, "dst");
-    open.route.kind = DataRoute::Kind::kLocal;
-    open.route.peer_session = TestSessionId(1);
+    OpenSession open = DestinationAtDst();
     open.backup = std::move(backup);
-    destination_->Send(open);
-    opened_ = destination_->Expect<SessionOpened>();
+    OpenDestination(std::move(open));
   }
   Entry SourceEntry(const std::string& name) {
     if (manifest_.empty()) manifest_ = ReadManifest(source_.get());

@@ -17,14 +17,9 @@ class BasisSessionTest : public SessionTest {
 
   void OpenWithBasis() {
     OpenBoth();
-    destination_ = std::make_unique<TestSession>(agent_.get());
-    ASSERT_OK(destination_->Handshake());
-    OpenSession open = OpenFor(Role::kDestination, 2, "dst");
-    open.route.kind = DataRoute::Kind::kLocal;
-    open.route.peer_session = TestSessionId(1);
+    OpenSession open = DestinationAtDst();
     open.basis_directories = {{"data", *RelPath::Parse("prev")}};
-    destination_->Send(open);
-    opened_ = destination_->Expect<SessionOpened>();
+    OpenDestination(std::move(open));
     for (const DirectoryBatch& batch : ReadManifest(source_.get()))
       for (const Entry& entry : batch.entries) source_entries_[batch.directory.Child(entry.name).text()] = entry;
     TestSession reader(agent_.get());

@@ -13,32 +13,10 @@ class InPlaceSessionTest : public SessionTest {
  protected:
   void OpenInPlace() {
     OpenBoth();
-    destination_ = std::make_unique<TestSession>(agent_.get());
-    ASSERT_OK(destination_->Handshake());
-    OpenSession open = OpenFor(Role::kDestination, 2, "dst");
-    open.route.kind = DataRoute::Kind::kLocal;
-    open.route.peer_session = TestSessionId(1);
+    OpenSession open = DestinationAtDst();
     open.in_place = true;
-    destination_->Send(open);
-    opened_ = destination_->Expect<SessionOpened>();
-    entries_ = ReadManifest(source_.get())[0].entries;
+    OpenDestination(std::move(open));
   }
-  Action Put(const std::string& name) {
-    for (const Entry& entry : entries_) {
-      if (entry.name != name) continue;
-      Action action = Add(ActionKind::kPutFile, name, entry);
-      if (Exists("dst/" + name)) action.existing = DestinationEntry("", name);
-      return action;
-    }
-    ADD_FAILURE() << "no " << name;
-    return {};
-  }
-  struct stat Stat(const std::string& name) {
-    struct stat found{};
-    EXPECT_EQ(::lstat((dir_ / name).c_str(), &found), 0) << name;
-    return found;
-  }
-  std::vector<Entry> entries_;
 };
 
 TEST_F(InPlaceSessionTest, TheOldFileGetsTheNewContentsSizeAndMetadata) {
@@ -52,7 +30,7 @@ TEST_F(InPlaceSessionTest, TheOldFileGetsTheNewContentsSizeAndMetadata) {
   const ino_t grows = Stat("dst/grows").st_ino;
   const ino_t shrinks = Stat("dst/shrinks").st_ino;
   OpenInPlace();
-  Submit(Phase::kCreate, {Put("grows"), Put("new"), Put("shrinks")});
+  Submit(Phase::kCreate, {PutTop("grows"), PutTop("new"), PutTop("shrinks")});
   const ApplyDone done = Finish();
   EXPECT_TRUE(destination_->problems.empty());
   EXPECT_EQ(done.counters.bytes_received, large.size() + 8);
@@ -73,7 +51,7 @@ TEST_F(InPlaceSessionTest, AHoleIsWrittenOverWhatWasThere) {
   ASSERT_EQ(::truncate((dir_ / "src/f").c_str(), 3 << 20), 0);
   WriteFile(dir_ / "dst/f", std::string(4 << 20, 'o'));
   OpenInPlace();
-  Submit(Phase::kCreate, {Put("f")});
+  Submit(Phase::kCreate, {PutTop("f")});
   Finish();
   EXPECT_TRUE(destination_->problems.empty());
   EXPECT_EQ(ReadFile(dir_ / "dst/f"), "head" + std::string((3 << 20) - 4, '\0'));
@@ -83,7 +61,7 @@ TEST_F(InPlaceSessionTest, AFileThatIsNotThePlannedOneIsNotTouched) {
   WriteFile(dir_ / "src/f", "new");
   WriteFile(dir_ / "dst/f", "old");
   OpenInPlace();
-  const Action put = Put("f");
+  const Action put = PutTop("f");
   WriteFile(dir_ / "dst/f", "changed meanwhile");
   Submit(Phase::kCreate, {put});
   Finish();
@@ -96,7 +74,7 @@ TEST_F(InPlaceSessionTest, ASourceThatIsGoneLeavesTheNameWithoutTheNewTime) {
   WriteFile(dir_ / "src/f", "new");
   WriteFile(dir_ / "dst/f", "old");
   OpenInPlace();
-  const Action put = Put("f");
+  const Action put = PutTop("f");
   ASSERT_EQ(::unlink((dir_ / "src/f").c_str()), 0);
   Submit(Phase::kCreate, {put});
   Finish();

@@ -34,14 +34,39 @@ class SessionTest : public testing::Test {
     ASSERT_OK(source_->Handshake());
     source_->Send(OpenFor(Role::kSource, 1, "src"));
     source_opened_ = source_->Expect<SessionOpened>();
-    destination_ = std::make_unique<TestSession>(agent_.get());
-    ASSERT_OK(destination_->Handshake());
-    OpenSession open = OpenFor(Role::kDestination, 2, "dst");
+    OpenSession open = DestinationAtDst();
     open.durability = durability;
+    OpenDestination(std::move(open));
+  }
+  // What OpenBoth asks of the destination, to be changed and given to OpenDestination, which puts the new session in its place.
+  static OpenSession DestinationAtDst() {
+    OpenSession open = OpenFor(Role::kDestination, 2, "dst");
     open.route.kind = DataRoute::Kind::kLocal;
     open.route.peer_session = TestSessionId(1);
-    destination_->Send(open);
+    return open;
+  }
+  void OpenDestination(OpenSession open) {
+    destination_ = std::make_unique<TestSession>(agent_.get());
+    ASSERT_OK(destination_->Handshake());
+    destination_->Send(std::move(open));
     opened_ = destination_->Expect<SessionOpened>();
+  }
+  // A file of src's top, which replaces what has its name at dst.
+  Action PutTop(const std::string& name) {
+    if (top_.empty()) top_ = ReadManifest(source_.get())[0].entries;
+    for (const Entry& entry : top_) {
+      if (entry.name != name) continue;
+      Action action = Add(ActionKind::kPutFile, name, entry);
+      if (Exists("dst/" + name)) action.existing = DestinationEntry("", name);
+      return action;
+    }
+    ADD_FAILURE() << "no " << name;
+    return {};
+  }
+  struct stat Stat(const std::string& name) {
+    struct stat found{};
+    EXPECT_EQ(::lstat((dir_ / name).c_str(), &found), 0) << name;
+    return found;
   }
 
   Action Add(ActionKind kind, const std::string& path, const Entry& wanted) {
@@ -122,6 +147,7 @@ class SessionTest : public testing::Test {
   std::unique_ptr<TestSession> destination_;
   SessionOpened source_opened_;
   SessionOpened opened_;
+  std::vector<Entry> top_;
   uint64_t last_action_ = 0;
   uint64_t last_sequence_ = 0;
 };

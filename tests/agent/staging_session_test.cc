@@ -13,31 +13,10 @@ class StagingSessionTest : public SessionTest {
  protected:
   void OpenWith(StagingSettings staging) {
     OpenBoth();
-    destination_ = std::make_unique<TestSession>(agent_.get());
-    ASSERT_OK(destination_->Handshake());
-    OpenSession open = OpenFor(Role::kDestination, 2, "dst");
-    open.route.kind = DataRoute::Kind::kLocal;
-    open.route.peer_session = TestSessionId(1);
+    OpenSession open = DestinationAtDst();
     open.in_place = staging.append != AppendMode::kNone;
     open.staging = std::move(staging);
-    destination_->Send(open);
-    opened_ = destination_->Expect<SessionOpened>();
-    entries_ = ReadManifest(source_.get())[0].entries;
-  }
-  Action Put(const std::string& name) {
-    for (const Entry& entry : entries_) {
-      if (entry.name != name) continue;
-      Action action = Add(ActionKind::kPutFile, name, entry);
-      if (Exists("dst/" + name)) action.existing = DestinationEntry("", name);
-      return action;
-    }
-    ADD_FAILURE() << "no " << name;
-    return {};
-  }
-  struct stat Stat(const std::string& name) {
-    struct stat found{};
-    EXPECT_EQ(::lstat((dir_ / name).c_str(), &found), 0) << name;
-    return found;
+    OpenDestination(std::move(open));
   }
   static std::string Pattern(size_t bytes) {
     std::string text(bytes, 0);
@@ -48,8 +27,6 @@ class StagingSessionTest : public SessionTest {
   StagingSettings Delaying() {
     return {.keep_partial = true, .partial_directory = *RelPath::Parse(".wait"), .delay_updates = true};
   }
-
-  std::vector<Entry> entries_;
 };
 
 TEST_F(StagingSessionTest, OnlyWhatIsBehindTheEndIsFetched) {
@@ -60,7 +37,7 @@ TEST_F(StagingSessionTest, OnlyWhatIsBehindTheEndIsFetched) {
   WriteFile(dir_ / "dst/small", "0123");
   const ino_t inode = Stat("dst/large").st_ino;
   OpenWith(Appending(AppendMode::kTrust));
-  Submit(Phase::kCreate, {Put("large"), Put("small")});
+  Submit(Phase::kCreate, {PutTop("large"), PutTop("small")});
   const ApplyDone done = Finish();
   EXPECT_TRUE(destination_->problems.empty());
   EXPECT_EQ(done.counters.bytes_received, (3u << 20) + 12 + 6);
@@ -78,7 +55,7 @@ TEST_F(StagingSessionTest, WhatIsThereIsTrustedUnlessItIsToBeVerified) {
   WriteFile(dir_ / "src/trusted", wanted);
   WriteFile(dir_ / "dst/trusted", wrong);
   OpenWith(Appending(AppendMode::kTrust));
-  Submit(Phase::kCreate, {Put("trusted")});
+  Submit(Phase::kCreate, {PutTop("trusted")});
   Finish();
   EXPECT_EQ(ReadFile(dir_ / "dst/trusted"), wrong + wanted.substr(wrong.size()));
 }
@@ -93,7 +70,7 @@ TEST_F(StagingSessionTest, VerifyingMendsWhatIsWrongInPlaceAndFetchesNoMore) {
   WriteFile(dir_ / "dst/small", "01x3");
   const ino_t inode = Stat("dst/large").st_ino;
   OpenWith(Appending(AppendMode::kVerify));
-  Submit(Phase::kCreate, {Put("large"), Put("small")});
+  Submit(Phase::kCreate, {PutTop("large"), PutTop("small")});
   const ApplyDone done = Finish();
   EXPECT_TRUE(destination_->problems.empty());
   EXPECT_EQ(ReadFile(dir_ / "dst/large"), wanted);
@@ -106,7 +83,7 @@ TEST_F(StagingSessionTest, AnAppendThatFailsLeavesTheBeginning) {
   WriteFile(dir_ / "src/f", Pattern(4 << 20));
   WriteFile(dir_ / "dst/f", "begin");
   OpenWith(Appending(AppendMode::kTrust));
-  const Action put = Put("f");
+  const Action put = PutTop("f");
   ASSERT_EQ(::unlink((dir_ / "src/f").c_str()), 0);
   Submit(Phase::kCreate, {put});
   Finish();
@@ -122,7 +99,7 @@ TEST_F(StagingSessionTest, FilesArePutTogetherInTheDirectoryForThat) {
   WriteFile(dir_ / "src/changed", "changed");
   WriteFile(dir_ / "dst/changed", "as it was");
   OpenWith({.temporaries = TreePlace{"data", *RelPath::Parse("staging")}});
-  Submit(Phase::kCreate, {Put("new"), Put("changed")});
+  Submit(Phase::kCreate, {PutTop("new"), PutTop("changed")});
   Finish();
   EXPECT_TRUE(destination_->problems.empty());
   EXPECT_EQ(ReadFile(dir_ / "dst/new"), large);
@@ -148,12 +125,12 @@ TEST_F(StagingSessionTest, WholeFilesWaitForTheirNamesUntilTheirPhaseEnds) {
   WriteFile(dir_ / "src/b", "new b");
   WriteFile(dir_ / "dst/a", "old a");
   OpenWith(Delaying());
-  Submit(Phase::kCreate, {Put("a")});
+  Submit(Phase::kCreate, {PutTop("a")});
   destination_->ExpectCompleted(last_sequence_);
   EXPECT_EQ(ReadFile(dir_ / "dst/a"), "old a");
   EXPECT_EQ(ReadFile(dir_ / "dst/.wait/a"), "new a");
   EXPECT_EQ(Stat("dst/.wait").st_mode & 07777, 0700u);
-  Submit(Phase::kCreate, {Put("b")});
+  Submit(Phase::kCreate, {PutTop("b")});
   Finish();
   EXPECT_TRUE(destination_->problems.empty());
   EXPECT_EQ(ReadFile(dir_ / "dst/a"), "new a");
@@ -165,7 +142,7 @@ TEST_F(StagingSessionTest, WhatChangedWhileAFileWaitedStays) {
   WriteFile(dir_ / "src/a", "new a");
   WriteFile(dir_ / "dst/a", "old a");
   OpenWith(Delaying());
-  Submit(Phase::kCreate, {Put("a")});
+  Submit(Phase::kCreate, {PutTop("a")});
   destination_->ExpectCompleted(last_sequence_);
   WriteFile(dir_ / "dst/a", "somebody else's");
   Finish();
@@ -178,7 +155,7 @@ TEST_F(StagingSessionTest, ASessionThatEndsBeforeLeavesFilesWaiting) {
   WriteFile(dir_ / "src/a", "new a");
   WriteFile(dir_ / "dst/a", "old a");
   OpenWith(Delaying());
-  Submit(Phase::kCreate, {Put("a")});
+  Submit(Phase::kCreate, {PutTop("a")});
   destination_->ExpectCompleted(last_sequence_);
   destination_.reset();
   source_.reset();
@@ -190,7 +167,7 @@ TEST_F(StagingSessionTest, RoomIsMadeForAFileBeforeItIsWritten) {
   WriteFile(dir_ / "src/f", "x");
   ASSERT_EQ(::truncate((dir_ / "src/f").c_str(), 3 << 20), 0);
   OpenWith({.preallocate = true});
-  Submit(Phase::kCreate, {Put("f")});
+  Submit(Phase::kCreate, {PutTop("f")});
   Finish();
   EXPECT_EQ(Stat("dst/f").st_size, 3 << 20);
   EXPECT_GE(Stat("dst/f").st_blocks * 512, 3 << 20);
