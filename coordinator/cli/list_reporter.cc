@@ -43,6 +43,10 @@ std::string ListReporter::Line(const Entry& entry, std::string_view name) const 
 }
 
 void ListReporter::ShowOpened(const HelloReply&, const SessionOpened&, const HelloReply&, const SessionOpened&) {
+  TellList(std::nullopt);
+}
+
+void ListReporter::TellList(std::optional<uint64_t>) {
   if (const std::string& line = telling_.list_line; !line.empty()) {
     console_->Line(facts_.source_is_local ? line : "receiving" + line.substr(line.find(' ')));
   }

@@ -18,6 +18,7 @@ class ListReporter final : public RunReporter {
   // `facts.output.rsync` is set. `name`: what the root is called, "." for the contents of a directory.
   ListReporter(ReportFacts facts, Console* console);
   void Start() override {}
+  void TellList(std::optional<uint64_t> count) override;
   void Finish(const SyncOutcome& outcome, const std::string& error) override;
   void OnProblem(const Problem& problem) override;
   void OnProgress(const SyncProgress&) override {}

@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -52,6 +53,8 @@ class RunReporter : public Observer {
 
   // Before anything is connected.
   virtual void Start() = 0;
+  // That the list of objects was made; told by OnOpened of a run that begins. `count`: how many there are, where that is known.
+  virtual void TellList(std::optional<uint64_t> /*count*/) {}
   // After the run, also after one that never began (an outcome with its exit code and nothing else). `error`: why the
   // run as a whole ended early, ready to print; empty otherwise.
   virtual void Finish(const SyncOutcome& outcome, const std::string& error) = 0;

@@ -90,13 +90,22 @@ void RsyncReporter::ShowWarning(std::string_view text) {
 
 void RsyncReporter::ShowOpened(const HelloReply&, const SessionOpened& source, const HelloReply&,
                                const SessionOpened& destination) {
-  TellListing();
+  TellList(std::nullopt);
   root_is_new_ = destination.created || !destination.exists;
   if (!root_is_new_) return;
-  if (Told(Info::kName) > 0 || format_.itemizes()) TellMessage("created directory " + WithoutSlashes(facts_.destination_path));
-  // Beside a basis directory, which has it too, the root is nothing new.
   const auto at_top = [](const SourceOperand& operand) { return operand.at.is_root() && !operand.implied; };
   const bool has_root = facts_.operands.empty() || std::any_of(facts_.operands.begin(), facts_.operands.end(), at_top);
+  const std::string made = WithoutSlashes(facts_.destination_path);
+  const bool told = format_.itemizes() || (facts_.destination_is_local ? Told(Info::kName) > 0 : telling_.far_names);
+  if (telling_.made_path > 0) {
+    const std::string many = telling_.made_path == 1 ? " directory" : " directories";
+    if (told) TellMessage("created " + std::to_string(telling_.made_path) + many + " for " + made);
+    // By the time it is compared it is there.
+    root_is_new_ = telling_.dry_run && (has_root || facts_.operands.size() > 1);
+    if (!root_is_new_) return;
+  }
+  if (told) TellMessage("created directory " + made);
+  // Beside a basis directory, which has it too, the root is nothing new.
   if (facts_.has_basis || !has_root) return;
   Action root;
   root.kind = ActionKind::kMakeDirectory;
@@ -106,15 +115,22 @@ void RsyncReporter::ShowOpened(const HelloReply&, const SessionOpened& source, c
   totals_.created.Add(FileType::kDirectory);
 }
 
-void RsyncReporter::TellListing() {
+void RsyncReporter::TellList(std::optional<uint64_t> count) {
+  TellListLine(count);
+  for (const std::string& line : telling_.left_out) TellMessage(line);
+}
+
+void RsyncReporter::TellListLine(std::optional<uint64_t> count) {
   const std::string& line = telling_.list_line;
   if (line.empty()) return;
   const std::string shown = facts_.source_is_local ? line : "receiving" + line.substr(line.find(' '));
   const size_t done = shown.find(kDone);
   if (done == std::string::npos) return Tell(shown);
-  // Per-file progress breaks the line for the count of what is found.
-  Tell(Told(Info::kProgress) > 0 ? shown.substr(0, done) : shown);
-  if (Told(Info::kProgress) == 0) Log(kDone);
+  // With per-file progress the count of what is found stands in its place.
+  const bool counts = Told(Info::kProgress) > 0;
+  const std::string found = !counts ? kDone : count ? HumanNumber(*count, 0) + " files to consider" : "";
+  Tell(shown.substr(0, done) + found);
+  if (!found.empty()) Log(found);
 }
 
 void RsyncReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType type) {

@@ -21,6 +21,7 @@ class RsyncReporter final : public RunReporter {
   // `facts.output.rsync` is set, and its formats can be read.
   RsyncReporter(ReportFacts facts, Console* console);
   void Start() override;
+  void TellList(std::optional<uint64_t> count) override;
   void Finish(const SyncOutcome& outcome, const std::string& error) override;
   void OnProblem(const Problem& problem) override;
   void OnProgress(const SyncProgress& progress) override;
@@ -42,8 +43,7 @@ class RsyncReporter final : public RunReporter {
   // On both.
   void TellMessage(std::string_view line);
   void TellError(std::string_view line);
-  // That the list is made.
-  void TellListing();
+  void TellListLine(std::optional<uint64_t> count);
   void TellItem(const Action& action, const Differences& differences);
   // The name that is told: the source's, also where the one object of the run is called otherwise at the destination.
   RelPath ShownPath(const RelPath& path) const;

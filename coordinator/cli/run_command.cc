@@ -193,6 +193,18 @@ ReportFacts FactsOf(const RunOptions& options, const Program& program) {
   return facts;
 }
 
+int EndRun(const OperandsEnd& end, const Program& program) {
+  if (!end.listed) return TellEnd(end, program.console);
+  const std::unique_ptr<RunReporter> reporter = MakeReporter(FactsOf(*end.listed, program), program.console);
+  reporter->Start();
+  SyncOutcome outcome;
+  outcome.exit_code = static_cast<ExitCode>(end.exit_code);
+  outcome.complete = outcome.exit_code == ExitCode::kOk || outcome.exit_code == ExitCode::kPartial;
+  reporter->TellList(outcome.complete ? std::optional<uint64_t>(0) : std::nullopt);
+  reporter->Finish(outcome, end.text);
+  return program.console->Flush() || end.exit_code != 0 ? end.exit_code : static_cast<int>(ExitCode::kFileIo);
+}
+
 int RunCommand(RunOptions options, const Program& program, const SettleRun& settle) {
   auto cancellation = std::make_shared<Cancellation>();
   Interrupts interrupts;
@@ -208,7 +220,7 @@ int RunCommand(RunOptions options, const Program& program, const SettleRun& sett
   if (links.ok() && settle) {
     if (const std::optional<OperandsEnd> end = settle(**links, options)) {
       (*links)->Close(kAgentGrace);
-      return TellEnd(*end, program.console);
+      return EndRun(*end, program);
     }
   }
   if (reporter == nullptr) reporter = &late.Start(options);

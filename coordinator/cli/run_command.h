@@ -17,6 +17,9 @@ namespace uringsync {
 // was started. `settle`, if there is one, comes between the links and the run.
 int RunCommand(RunOptions options, const Program& program, const SettleRun& settle = {});
 
+// Tells that there is nothing to run, and why: with what is said of its list where that was made. Returns the exit code.
+int EndRun(const OperandsEnd& end, const Program& program);
+
 // What a reporter of this run has to know.
 ReportFacts FactsOf(const RunOptions& options, const Program& program);
 

@@ -66,7 +66,7 @@ int UrsyncCommand(int argc, const char* const* argv, const Program& program) {
     std::variant<PreparedRun, OperandsEnd> run = PrepareRun(std::move(*settings), program.console);
     if (auto* prepared = std::get_if<PreparedRun>(&run)) return RunCommand(std::move(prepared->run), program, prepared->settle);
     const OperandsEnd& end = std::get<OperandsEnd>(run);
-    if (!end.unsupported) return TellEnd(end, program.console);
+    if (!end.unsupported) return EndRun(end, program);
     parsed = GrammarError{end.text, end.exit_code, true};
   }
   const GrammarError& error = std::get<GrammarError>(parsed);

@@ -55,7 +55,9 @@ class Preparation {
   bool Relative() const { return settings_.relative.value_or(settings_.files_from.has_value()); }
   // One directory's contents with all that is below: the whole session, as other commands have it.
   bool IsWhole() const;
-  OperandsEnd Nothing() const { return {sources_missing_ ? static_cast<int>(ExitCode::kPartial) : 0, "", false}; }
+  OperandsEnd Nothing() const { return Listed({sources_missing_ ? static_cast<int>(ExitCode::kPartial) : 0, "", false}); }
+  // `end` with what is said of the list that was made.
+  OperandsEnd Listed(OperandsEnd end) const;
   absl::Status SplitOperands();
   absl::Status TakeFarPaths();
   // A list of names on another host is one of the run's.
@@ -83,8 +85,12 @@ class Preparation {
   absl::StatusOr<std::vector<SourceOperand>> MakeOperands();
   absl::StatusOr<bool> IsSingleObject(const std::vector<SourceOperand>& operands) const;
   absl::Status ChooseDirectory(std::vector<SourceOperand>* operands);
+  // How many of `directory` of the destination's host and those above it are not there.
+  absl::StatusOr<size_t> CountMissing(const std::string& directory) const;
   // Some basis directory of the destination is there.
   absl::StatusOr<bool> HasBasis() const;
+  // What telling the run depends on.
+  void Describe(RunOptions* run) const;
   // In rsync's words: a line of its own, or the receiver's.
   OperandsEnd EndOfDestination(const absl::Status& status) const;
   absl::StatusOr<RunOptions> Assemble(std::vector<SourceOperand> operands);
@@ -102,7 +108,9 @@ class Preparation {
   bool far_list_ = false;
   bool sources_missing_ = false;
   bool sources_doubtful_ = false;  // what could not be looked at may be there
+  std::vector<std::string> left_out_;
   bool make_path_ = false;
+  size_t made_path_ = 0;  // directories that --mkpath makes
   bool destination_is_there_ = true;
 };
 
@@ -234,7 +242,7 @@ absl::StatusOr<bool> Preparation::IsLeftOut(const std::string& argument, const P
   if (kind != PathKind::kDirectory || settings_.recursive || settings_.dirs || settings_.list_only) return false;
   std::string name = Relative() ? argument : contents ? "." : NameOfHostPath(argument);
   while (name.size() > 1 && name.ends_with('/')) name.pop_back();
-  if (!settings_.quiet) console_->Line("skipping directory " + PrintableText(name, {}));
+  left_out_.push_back("skipping directory " + name);
   return true;
 }
 
@@ -351,10 +359,22 @@ absl::Status Preparation::ChooseDirectory(std::vector<SourceOperand>* operands) 
                                                                          .working_directory = reply.directory}));
   destination_ = choice.directory.empty() ? "." : choice.directory;
   make_path_ = choice.make_path;
+  if (settings_.mkpath && choice.create) {
+    US_ASSIGN_OR_RETURN(made_path_, CountMissing(destination_));
+  }
   destination_is_there_ = !choice.create;
   if (!choice.new_name.empty()) operands->front().at = RelPath().Child(choice.new_name);
   if (to_.is_local()) to_ = Endpoint{LocalEndpoint{destination_}};
   return absl::OkStatus();
+}
+
+absl::StatusOr<size_t> Preparation::CountMissing(const std::string& directory) const {
+  PathQuery query;
+  for (std::string path = directory; !path.empty() && path != "." && path != "/"; path = ParentOfHostPath(path)) {
+    if (NameOfHostPath(path) != ".") query.paths.push_back(path);
+  }
+  US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kDestination, query));
+  return static_cast<size_t>(std::count_if(reply.paths.begin(), reply.paths.end(), [](const PathInfo& path) { return path.target == PathKind::kMissing; }));
 }
 
 absl::StatusOr<bool> Preparation::HasBasis() const {
@@ -365,6 +385,22 @@ absl::StatusOr<bool> Preparation::HasBasis() const {
   return std::any_of(reply.paths.begin(), reply.paths.end(), [](const PathInfo& path) { return path.target == PathKind::kDirectory; });
 }
 
+OperandsEnd Preparation::Listed(OperandsEnd end) const {
+  absl::StatusOr<RunOptions> run = ToRunOptions(settings_, source_, to_);
+  if (!run.ok()) return end;
+  Describe(&*run);
+  end.listed = *std::move(run);
+  return end;
+}
+
+void Preparation::Describe(RunOptions* run) const {
+  if (!run->output.rsync) return;
+  run->output.rsync->list_only = settings_.list_only;
+  run->output.rsync->list_targets = settings_.links;
+  run->output.rsync->left_out = left_out_;
+  run->output.rsync->made_path = made_path_;
+}
+
 OperandsEnd Preparation::EndOfDestination(const absl::Status& status) const {
   OperandsEnd end = End(status);
   if (end.text.starts_with("ERROR")) {
@@ -373,7 +409,7 @@ OperandsEnd Preparation::EndOfDestination(const absl::Status& status) const {
   } else if (LinkErrorKind(status) == ErrorKind::kSelection || LinkErrorKind(status) == ErrorKind::kFileIo) {
     end.text = "[Receiver] " + end.text;
   }
-  return end;
+  return Listed(std::move(end));
 }
 
 absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> operands) {
@@ -397,10 +433,7 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
   run.request.plain_ways = Relative() && !settings.implied_dirs;
   run.request.operands = std::move(operands);
   US_RETURN_IF_ERROR(DescribePlan(settings, source_.is_local() ? source_.local().path : sources_.front(), destination_, &run));
-  if (run.output.rsync) {
-    run.output.rsync->list_only = settings.list_only;
-    run.output.rsync->list_targets = settings_.links;
-  }
+  Describe(&run);
   return run;
 }
 
@@ -474,6 +507,7 @@ std::optional<OperandsEnd> Preparation::Settle(Links* links, RunOptions* run) {
   run->sources_missing = sources_missing_;
   run->request.rules.sources_missing = sources_doubtful_;
   run->request.operands = std::move(operands);
+  Describe(run);
   // Now that it is known what it is about.
   const absl::Status described = DescribePlan(settings_, source_.is_local() ? source_.local().path : sources_.front(), destination_, run);
   return described.ok() ? std::nullopt : std::optional(End(described));

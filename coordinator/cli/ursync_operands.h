@@ -22,12 +22,15 @@ struct OperandsEnd {
   int exit_code = 0;
   std::string text;          // why; empty: it was told already
   bool unsupported = false;  // the real rsync may do it
+  // The run that there would have been: its list was made, and this came of it. Unset: it did not come to that.
+  std::optional<RunOptions> listed = {};
 };
 
 // Looks at the operands of other hosts over open links, before Links::Prepare, and fills in what they stand for. nullopt: go on.
 using SettleRun = std::function<std::optional<OperandsEnd>(Links& links, RunOptions& run)>;
 
-// Says why there is nothing to run: "ursync: <text>", and the last line of a failure. Returns the exit code.
+// Says why there is nothing to run: "ursync: <text>", and the last line of a failure. Returns the exit code. EndRun (run_command.h) tells
+// what is said of the list as well.
 int TellEnd(const OperandsEnd& end, Console* console);
 
 struct PreparedRun {

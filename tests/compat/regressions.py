@@ -95,4 +95,13 @@ CASES = [
          ["-ai", "--no-relative", "--delete", "-r", "--files-from=lists/names", "src/", "dst/"]),
     Case("links_that_lead_nowhere_spare_what_is_there", {"src/a": F("a"), "src/gone": L("nowhere"), "dst/c": F("c")},
          ["-aiL", "--delete", "src/", "dst/"]),
+    Case("deleting_after_needs_the_whole_list_first", {"src/a": F("a"), "dst": D()}, ["-av", "--delete-after", "src/", "dst/"]),
+    Case("delaying_updates_needs_the_whole_list_first", {"src/a": F("a"), "dst": D()}, ["-av", "--delay-updates", "src/", "dst/"]),
+    Case("a_run_of_nothing_is_told_with_its_size", {"src/a": F("a"), "dst": D()}, ["-pv", "--log-file=log.txt", "src/", "dst/"]),
+    Case("a_directory_that_is_skipped_is_logged", {"src/a": F("a"), "src/d": D(), "dst": D()},
+         ["-pi", "--log-file=log.txt", "src/d", "src/a", "dst/"]),
+    Case("the_list_is_told_before_the_destination_fails", {"src/a": F("a")}, ["-av", "--log-file=log.txt", "src/", "new/er/"]),
+    Case("directories_that_mkpath_makes_are_counted", {"src/a": F("a"), "src": D(mode=0o750)}, ["-ai", "--mkpath", "src/", "new/er/"]),
+    Case("progress_here_has_the_far_end_name_nothing", {"src/a": F("a")}, ["-a", "--progress", "-e", "./rsh", "src/", "host:fresh"],
+         transport=scenario.PUSH),
 ]

@@ -30,6 +30,9 @@ struct RsyncTelling {
   std::string log_file;  // empty: none
   std::string log_format;
   std::string list_line;  // what is said while lists are made; empty: nothing
+  bool far_names = false;   // the far end names what it makes: it was told to, per-file progress here does not count
+  size_t made_path = 0;     // directories that --mkpath makes
+  std::vector<std::string> left_out;  // lines about operands that are no part of the run
   int human = 1;
   bool eight_bit = false;
   bool list_only = false;

@@ -106,6 +106,7 @@ struct Settings {
   bool delete_extraneous = false;
   int delete_whens = 0;  // how many --delete-WHEN were given
   bool delete_before = false;
+  bool delete_after = false;   // --delete-after itself: nothing but the telling depends on it
   bool delete_excluded = false;
   bool ignore_errors = false;
   std::optional<uint64_t> max_delete;

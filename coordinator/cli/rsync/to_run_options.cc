@@ -201,13 +201,19 @@ absl::StatusOr<std::optional<RsyncTelling>> ToTelling(const Settings& settings) 
   }
   if (settings.stats) telling.info.Set(Info::kStats, 2);
   if (settings.quiet) telling.info.Silence();
-  for (const std::string& flags : settings.info) US_RETURN_IF_ERROR(telling.info.Apply(flags));
+  InfoLevels told_far = InfoLevels::OfVerbosity(settings.verbose);
+  for (const std::string& flags : settings.info) {
+    US_RETURN_IF_ERROR(telling.info.Apply(flags));
+    US_RETURN_IF_ERROR(told_far.Apply(flags));
+  }
+  telling.far_names = told_far.of(Info::kName) > 0;
   telling.format = settings.out_format  ? *settings.out_format
                    : settings.itemize > 0 ? kItemized
                    : telling.info.of(Info::kName) > 0 ? kNames
                                                       : "";
   // As rsync: it makes its list as a whole where something needs all of it first.
-  const bool whole_list = !settings.recursive || !settings.inc_recursive || settings.delete_before || settings.prune_empty_dirs;
+  const bool whole_list = !settings.recursive || !settings.inc_recursive || settings.delete_before || settings.delete_after ||
+                          settings.delay_updates || settings.prune_empty_dirs;
   if ((settings.recursive || settings.dirs || settings.files_from) && telling.info.of(Info::kFileList) > 0) {
     telling.list_line = whole_list ? "building file list ... done" : "sending incremental file list";
   }

@@ -20,6 +20,11 @@ absl::Status DeleteBefore(Settings& settings, const std::string& value) {
   return DeleteSometime(settings, value);
 }
 
+absl::Status DeleteAfter(Settings& settings, const std::string& value) {
+  settings.delete_after = true;
+  return DeleteSometime(settings, value);
+}
+
 // Below zero is none, as it was in rsync before 3.0.
 absl::Status MaxDelete(Settings& settings, const std::string& value) {
   int64_t number = 0;
@@ -60,7 +65,7 @@ constexpr OptionRow kRows[] = {
     {.name = "delete", .on = Set<&S::delete_extraneous, true>, .help = "Remove from DST what SRC does not have"},
     {.name = "delete-during", .aliases = "del", .on = DeleteSometime, .help = "--delete; nothing is removed before all is there"},
     {.name = "delete-delay", .on = DeleteSometime, .help = "--delete, after all is there"},
-    {.name = "delete-after", .on = DeleteSometime, .help = "--delete, after all is there"},
+    {.name = "delete-after", .on = DeleteAfter, .help = "--delete, after all is there"},
     {.name = "delete-before", .on = DeleteBefore, .help = "--delete, before anything is copied"},
     {.name = "delete-excluded", .on = SetAll<true, &S::delete_extraneous, &S::delete_excluded>,
      .help = "--delete, also what filters leave out"},
