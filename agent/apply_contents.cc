@@ -37,8 +37,9 @@ Task<ApplyWorker::Failure> ApplyWorker::FillStaged(const Action* action, Incomin
     const bool filled = co_await FillFromBasis(action, file, staged);
     if (filled) co_return std::nullopt;
   }
-  file->basis = OpenPart(*action, *staged->target());
-  file->part_bytes = file->basis != nullptr ? file->basis->size_bytes : 0;
+  if (action->origin && !shared_->options.source_is_near) file->basis = OpenOrigin(*action);
+  if (file->basis == nullptr) file->basis = OpenPart(*action, *staged->target());
+  file->part_bytes = file->basis != nullptr && !file->basis->moved ? file->basis->size_bytes : 0;
   if (file->basis == nullptr) file->basis = OpenOldFile(*action, *staged->target());
   if (file->basis == nullptr && !action->existing.has_value()) file->basis = OpenSimilar(*action, *staged->target());
   Failure failure = co_await receiver_.Fill(staged, file);

@@ -112,6 +112,7 @@ Task<void> ApplyEngine::EndPhase(ApplyWorker* home) {
   co_await RemoveDirectories(home);
   co_await shared_.barrier.Wait();
   co_await home->PublishDelayed();
+  home->DropHeld();
   if (!shared_.options.sync() || shared_.receive.stopped()) co_return;
   Scope syncs;
   for (const std::unique_ptr<ApplyWorker>& worker : workers_) syncs.SpawnOn(worker->shard(), worker->SyncTouched());
@@ -139,6 +140,7 @@ Task<void> ApplyEngine::Apply(ActionBatch batch, ApplyWorker* home) {
     co_await RunInOrder(std::move(batch.actions), state, home);
     co_return;
   }
+  home->HoldOrigins(batch.actions);
   co_await MakeDirectories(&batch.actions, state, home);
   co_await Spread(std::move(batch.actions), {state, {}}, kChunkActions);
 }
@@ -265,6 +267,7 @@ ApplyCounters ApplyEngine::Counters() const {
   counters.skipped_owner = received.skipped_owner.load() + over.skipped_owner.load();
   counters.skipped_xattrs = received.skipped_xattrs.load() + over.skipped_xattrs.load();
   counters.skipped_devices = shared_.skipped_devices.load();
+  counters.files_renamed = shared_.files_renamed.load();
   for (const ContentSource* source : sources_) counters.wire_bytes += source->wire_bytes();
   return counters;
 }

@@ -32,10 +32,6 @@ absl::Status Pin(Driver* driver, int dirfd, const char* name, UniqueFd* pinned, 
   return StatDescriptor(driver, fd, found);
 }
 
-bool SameObject(const struct statx& a, const struct statx& b) {
-  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
-}
-
 // Whether `found` is the object that the source's link group stands for, as far as it was synced: type, size, time.
 bool IsWantedTarget(const struct statx& found, const Entry& wanted, const ApplyOptions& options) {
   if (FileTypeFromMode(found.stx_mode) != wanted.type) return false;
@@ -54,6 +50,10 @@ bool IsWantedTarget(const struct statx& found, const Entry& wanted, const ApplyO
 }
 
 }  // namespace
+
+bool SameObject(const struct statx& a, const struct statx& b) {
+  return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major && a.stx_dev_minor == b.stx_dev_minor;
+}
 
 Problem MakeProblem(const Action& action, TransferFailure failure) {
   Problem problem;

@@ -6,6 +6,8 @@
 // Thread rule: the shard of `context`.
 #pragma once
 
+#include <linux/stat.h>
+
 #include <optional>
 #include <string>
 
@@ -22,6 +24,9 @@ struct NamespaceContext {
   DirectoryCache* directories;
   BackupKeeper* backup = nullptr;  // null: what is replaced or deleted is gone
 };
+
+// Whether both are of one inode.
+bool SameObject(const struct statx& a, const struct statx& b);
 
 // The failure of a step at the destination: kConflict, kNoSpace or kFailed.
 TransferFailure DestinationFailure(const absl::Status& status, std::string operation);

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -64,6 +65,8 @@ struct ApplyOptions {
   bool keep_directory_links = false;
   StagingTarget staging;
   bool as_planned = false;
+  // Contents come from this very process: copying them from the destination's own files instead would gain nothing.
+  bool source_is_near = false;
 
   bool sync() const { return durability == Durability::kBatch && !volatile_file_system; }
   ReceiveOptions ForReceive() const {
@@ -199,6 +202,40 @@ struct ApplyShared {
     std::vector<Action> actions_;
   };
   DelayedFiles delayed;
+  // Files that something else takes the place of while others are still to be made from them (ActionOrigin::Fate::kReplaced): a
+  // second name each until the action with that id has opened it. Any thread.
+  class HeldFiles {
+   public:
+    // More than these are not held: what would be made from them is sent.
+    static constexpr size_t kMaxHeld = 65536;
+    struct Name {
+      RelPath directory;
+      std::string temporary;
+    };
+    bool full() const {
+      std::lock_guard lock(mutex_);
+      return names_.size() >= kMaxHeld;
+    }
+    void Add(uint64_t action, Name name) {
+      std::lock_guard lock(mutex_);
+      names_.insert_or_assign(action, std::move(name));
+    }
+    std::optional<Name> Take(uint64_t action) {
+      std::lock_guard lock(mutex_);
+      auto node = names_.extract(action);
+      return node.empty() ? std::nullopt : std::optional(std::move(node.mapped()));
+    }
+    std::unordered_map<uint64_t, Name> TakeAll() {
+      std::lock_guard lock(mutex_);
+      return std::exchange(names_, {});
+    }
+
+   private:
+    mutable std::mutex mutex_;
+    std::unordered_map<uint64_t, Name> names_;
+  };
+  HeldFiles held;
+  std::atomic<uint64_t> files_renamed{0};
   std::atomic<bool> sync_incomplete{false};  // something could not be made durable
 };
 

@@ -272,6 +272,9 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
     if (refused != 0) co_return WriteFailure(refused, "write");
     publisher_.Begin();
     RoomWatch::Filling filling = shared_->room.Begin();
+    bool taken = tries == 1 && action->origin.has_value();
+    if (taken) taken = co_await TakeOver(action, file, staged);
+    if (taken) co_return std::nullopt;
     Failure failure = co_await CreateStaged(action, named, staged);
     const bool created = !failure.has_value();
     if (created) failure = co_await FillStaged(action, file, staged);

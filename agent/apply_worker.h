@@ -51,6 +51,11 @@ class ApplyWorker {
   // Gives the files that wait for each other (StagingSettings::delay_updates) their names; nothing else runs.
   Task<void> PublishDelayed();
 
+  // Before any of `actions` begins: gives files that these replace, and that are the origin of another one, a second name.
+  void HoldOrigins(const std::vector<Action>& actions);
+  // Removes the names of those that nobody took.
+  void DropHeld();
+
   Receiver* receiver() { return &receiver_; }
   Receiver* in_place_receiver() { return &in_place_receiver_; }
   ContentSource* source() { return receiver_.source(); }
@@ -88,6 +93,15 @@ class ApplyWorker {
   std::shared_ptr<const DeltaBasis> OpenPart(const Action& action, const Directory& parent);
   // To be called with what was staged of a file that failed because of `why`.
   Task<void> KeepPart(const Action* action, const IncomingFile* file, StagedObject* staged, FailureKind why);
+  // The file that `action` says its contents may lie in; null where it is not there as planned.
+  std::shared_ptr<DeltaBasis> OpenOrigin(const Action& action);
+  // Makes the origin of `action`, whose old name goes, the staged file, if contents prove to be the same: nothing is written. False:
+  // nothing is staged, and the file has to be made some other way.
+  Task<bool> TakeOver(const Action* action, const IncomingFile* file, StagedObject* staged);
+  // Whether nothing of the origin would be left on the new file that a fresh one would not have.
+  bool LooksFresh(const Action& action, const Directory& parent, int fd, const struct statx& now);
+  // What the planned metadata needs, on what was taken over.
+  Task<bool> CompleteTaken(const Action* action, const IncomingFile* file, StagedObject* staged);
   // The file that `action` replaces, where a delta against it is thinkable.
   std::shared_ptr<const DeltaBasis> OpenOldFile(const Action& action, const Directory& parent);
   // With StagingSettings::fuzzy: another file that the new one may have been made from.

@@ -261,6 +261,7 @@ void DestinationSession::MakeEngine() {
   options.keep_directory_links = open_.keep_directory_links;
   options.staging = staging_;
   options.as_planned = open_.as_planned;
+  options.source_is_near = open_.route.kind == DataRoute::Kind::kLocal;
   std::vector<ContentSource*> sources;
   const size_t shards = std::min(sources_.size(), SessionShards(open_, context_.runtime->size()));
   for (size_t i = 0; i < shards; ++i) sources.push_back(sources_[i].get());

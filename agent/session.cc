@@ -46,7 +46,8 @@ const std::vector<std::string>& Features() {
                                                     std::string(kNamesFeature),
                                                     std::string(kLinksFeature),
                                                     std::string(kOperandsFeature),
-                                                    std::string(kEntryLooksFeature)};
+                                                    std::string(kEntryLooksFeature),
+                                                    std::string(kOriginsFeature)};
   return features;
 }
 

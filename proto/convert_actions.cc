@@ -203,6 +203,42 @@ absl::Status DecodeBases(const v1::ActionBatch& wire, std::vector<Action>* actio
   return absl::OkStatus();
 }
 
+absl::Status DecodeOrigins(const v1::ActionBatch& wire, const std::vector<RelPath>& directories, PathBudget* budget,
+                           std::vector<Action>* actions) {
+  using Fate = ActionOrigin::Fate;
+  const Where where{kMessage, "origin_rows"};
+  US_RETURN_IF_ERROR(CheckRows(wire.origin_rows(), actions->size(), where));
+  const size_t count = static_cast<size_t>(wire.origin_rows_size());
+  US_RETURN_IF_ERROR(CheckCount({kMessage, "origin_parents"}, static_cast<size_t>(wire.origin_parents_size()), count));
+  US_RETURN_IF_ERROR(CheckCount({kMessage, "origin_fates"}, static_cast<size_t>(wire.origin_fates_size()), count));
+  StringsReader names;
+  US_RETURN_IF_ERROR(names.Init(wire.origin_names(), count, kMaxNameBytes, {kMessage, "origin_names"}));
+  std::vector<Entry*> entries;
+  entries.reserve(count);
+  for (size_t i = 0; i < count; ++i) {
+    const int at = static_cast<int>(i);
+    Action& action = (*actions)[wire.origin_rows(at)];
+    if (action.kind != ActionKind::kPutFile || action.basis) return Bad(where, i, "the action has no use for an origin");
+    const uint32_t fate = wire.origin_fates(at);
+    if (fate < static_cast<uint32_t>(Fate::kStays) || fate > static_cast<uint32_t>(Fate::kGoes)) {
+      return Bad({kMessage, "origin_fates"}, i, "unknown fate " + std::to_string(fate));
+    }
+    ActionOrigin& origin = action.origin.emplace();
+    origin.fate = static_cast<Fate>(fate);
+    US_ASSIGN_OR_RETURN(origin.path, PathOf(directories, wire.origin_parents(at), names.Next(), /*allow_root=*/false,
+                                            {kMessage, "origin_names"}, i, budget));
+    if (origin.path == action.path) return Bad({kMessage, "origin_names"}, i, "it is the action's own path");
+    origin.object.name = origin.path.name();
+    entries.push_back(&origin.object);
+  }
+  US_RETURN_IF_ERROR(DecodeEntries(wire.origin_objects(), entries, "ActionBatch.origin_objects"));
+  for (size_t i = 0; i < count; ++i) {
+    const Entry& object = *entries[i];
+    if (object.type != FileType::kRegular || object.size_bytes == 0) return Bad(where, i, "the origin is no file with contents");
+  }
+  return absl::OkStatus();
+}
+
 // Ids, kinds and paths.
 absl::Status DecodeHeads(const v1::ActionBatch& wire, const std::vector<RelPath>& directories, PathBudget* budget,
                          std::vector<Action>* actions) {
@@ -240,6 +276,7 @@ absl::Status EncodeActions(const ActionBatch& batch, v1::ActionBatch* wire) {
   std::vector<const Entry*> wanted;
   std::vector<const Entry*> existing;
   std::vector<const Entry*> bases;
+  std::vector<const Entry*> origins;
   parents.reserve(actions.size());
   wanted.reserve(actions.size());
   wire->mutable_ids()->Reserve(static_cast<int>(actions.size()));
@@ -263,6 +300,13 @@ absl::Status EncodeActions(const ActionBatch& batch, v1::ActionBatch* wire) {
       wire->add_link_parents(directories.Of(ParentText(action.link_target)));
       AddString(wire->mutable_link_names(), action.link_target.name());
     }
+    if (action.origin) {
+      wire->add_origin_rows(row_number);
+      wire->add_origin_parents(directories.Of(ParentText(action.origin->path)));
+      AddString(wire->mutable_origin_names(), action.origin->path.name());
+      wire->add_origin_fates(static_cast<uint32_t>(action.origin->fate));
+      origins.push_back(&action.origin->object);
+    }
     if (action.xattrs_differ) wire->add_xattrs_differ_rows(row_number);
   }
   WriteColumn(wire->mutable_kinds(), actions.size(), [&](size_t i) { return static_cast<uint32_t>(actions[i].kind); });
@@ -270,6 +314,7 @@ absl::Status EncodeActions(const ActionBatch& batch, v1::ActionBatch* wire) {
   EncodeEntries(wanted, wire->mutable_wanted());
   EncodeEntries(existing, wire->mutable_existing());
   if (!bases.empty()) EncodeEntries(bases, wire->mutable_basis_objects());
+  if (!origins.empty()) EncodeEntries(origins, wire->mutable_origin_objects());
   return absl::OkStatus();
 }
 
@@ -290,6 +335,7 @@ absl::StatusOr<ActionBatch> DecodeActions(const v1::ActionBatch& wire) {
   US_RETURN_IF_ERROR(DecodeEntriesOfActions(wire, &batch.actions));
   US_RETURN_IF_ERROR(DecodeBases(wire, &batch.actions));
   US_RETURN_IF_ERROR(DecodeLinks(wire, directories, &budget, &batch.actions));
+  US_RETURN_IF_ERROR(DecodeOrigins(wire, directories, &budget, &batch.actions));
   US_RETURN_IF_ERROR(CheckRows(wire.xattrs_differ_rows(), rows, {kMessage, "xattrs_differ_rows"}));
   for (const uint32_t row : wire.xattrs_differ_rows()) batch.actions[row].xattrs_differ = true;
   return batch;

@@ -83,6 +83,7 @@ void EncodeCounters(const ApplyCounters& counters, v1::ApplyCounters* wire) {
   wire->set_skipped_xattrs(counters.skipped_xattrs);
   wire->set_bytes_matched(counters.bytes_matched);
   wire->set_bytes_cloned(counters.bytes_cloned);
+  wire->set_files_renamed(counters.files_renamed);
 }
 
 ApplyCounters DecodeCounters(const v1::ApplyCounters& wire) {
@@ -96,7 +97,8 @@ ApplyCounters DecodeCounters(const v1::ApplyCounters& wire) {
           .skipped_devices = wire.skipped_devices(),
           .skipped_xattrs = wire.skipped_xattrs(),
           .bytes_matched = wire.bytes_matched(),
-          .bytes_cloned = wire.bytes_cloned()};
+          .bytes_cloned = wire.bytes_cloned(),
+          .files_renamed = wire.files_renamed()};
 }
 
 }  // namespace uringsync::convert_internal

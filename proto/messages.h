@@ -78,6 +78,9 @@ constexpr std::string_view kFiltersFeature = "filters";
 // Of HelloReply: the agent answers EntryQuery, and knows as_planned of OpenSession.
 constexpr std::string_view kEntryLooksFeature = "entry-looks";
 
+// Of HelloReply: the agent knows Action::origin.
+constexpr std::string_view kOriginsFeature = "origins";
+
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
 using SessionToken = std::array<uint8_t, 32>;
@@ -324,6 +327,19 @@ struct ActionBasis {
   Entry object;            // as planned with. Another one by then: the action goes on without it
 };
 
+// Where the contents of a file may lie at the destination already, under another name: it seems to have been moved at the source. Nothing
+// is taken for equal: digests of both ends' contents are compared before anything of it is used.
+struct ActionOrigin {
+  enum class Fate : uint8_t {
+    kStays = 1,  // copied from
+    kReplaced,   // likewise; something else takes its place in the same phase
+    kGoes        // deleted later in the plan: the object itself may become the new one
+  };
+  RelPath path;   // below the session's root
+  Entry object;   // as planned with. Another one by then: the action goes on without it
+  Fate fate = Fate::kStays;
+};
+
 struct Action {
   uint64_t id = 0;       // 1, 2, 3, ... within the session
   ActionKind kind = ActionKind::kPutFile;
@@ -334,6 +350,7 @@ struct Action {
   RelPath link_target;   // kLink without basis
   // kLink: a hard link of the basis object. kPutFile: its contents are copied, not fetched.
   std::optional<ActionBasis> basis;
+  std::optional<ActionOrigin> origin;  // kPutFile without basis, of a file with contents
   bool xattrs_differ = false;  // fetch and apply xattrs and ACLs (always fetched for new objects that have some)
 };
 
@@ -533,6 +550,7 @@ struct ApplyCounters {
   uint64_t skipped_xattrs = 0;
   uint64_t bytes_matched = 0;     // of old files, that needed no sending
   uint64_t bytes_cloned = 0;      // shared with the source's files: neither received nor written
+  uint64_t files_renamed = 0;     // that are objects which the destination had under other names: nothing of them was written
 };
 
 struct ApplyProgress {

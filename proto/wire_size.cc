@@ -25,6 +25,7 @@ size_t WireBytesBound(const Action& action) {
   size_t bytes = 32 + action.path.text().size() + action.link_target.text().size() + WireBytesBound(action.wanted);
   if (action.existing) bytes += WireBytesBound(*action.existing);
   if (action.basis) bytes += WireBytesBound(action.basis->object);
+  if (action.origin) bytes += 16 + action.origin->path.text().size() + WireBytesBound(action.origin->object);
   return bytes;
 }
 

@@ -94,11 +94,13 @@ Json PlanCounts(const PlanCounters& plan) {
               {"source_bytes", plan.source_bytes},     {"destination_objects", plan.destination_entries},
               {"unchanged", plan.unchanged},           {"told_by_digest", plan.told_by_digest},
               {"told_by_index", plan.told_by_index},   {"actions", plan.actions},
-              {"transfer_files", plan.transfer_files}, {"transfer_bytes", plan.transfer_bytes}};
+              {"transfer_files", plan.transfer_files}, {"transfer_bytes", plan.transfer_bytes},
+              {"renames", plan.renames},               {"rename_bytes", plan.rename_bytes}};
 }
 
 Json ApplyCounts(const ApplyCounters& apply) {
   return Json{{"files_published", apply.files_published},
+              {"files_renamed", apply.files_renamed},
               {"bytes_moved", apply.bytes_received},
               {"bytes_matched", apply.bytes_matched},
               {"bytes_cloned", apply.bytes_cloned},
@@ -110,6 +112,7 @@ Json ApplyCounts(const ApplyCounters& apply) {
 Json ChangeCounts(const Tally& tally) {
   return Json{{"new_files", tally.new_files},   {"new_directories", tally.new_directories},
               {"new_others", tally.new_others}, {"updated", tally.updated},
+              {"renamed", tally.renamed},
               {"metadata", tally.metadata},     {"linked", tally.linked},
               {"deleted", tally.deleted}};
 }
@@ -205,6 +208,7 @@ void JsonReporter::ShowAction(const Action& action, const Differences& differenc
   event["itemized"] = Itemize(action, differences, facts_.acls_only);
   event["differences"] = DifferenceNames(differences);
   if (action.kind == ActionKind::kPutFile) event["size"] = action.wanted.size_bytes;
+  if (action.origin) AddPath("renamed_from", action.origin->path.text(), &event);
   if (action.kind == ActionKind::kPutSymlink) AddPath("target", action.wanted.symlink_target, &event);
   if (action.kind == ActionKind::kLink) AddPath("link_to", action.link_target.text(), &event);
   Emit(event);

@@ -241,6 +241,9 @@ void RsyncReporter::ShowAction(const Action& action, const Differences& differen
   if (action.kind == ActionKind::kDelete && differences.Has(Attribute::kType)) return;  // what comes in its place is told
   CountItem(action, differences);
   TellItem(action, differences);
+  if (action.origin && Told(Info::kCopy) > 0) {
+    TellMessage("\"" + action.path.text() + "\" looks like \"" + action.origin->path.text() + "\" of the destination");
+  }
   if (Told(Info::kProgress) != 1 || action.kind != ActionKind::kPutFile) return;
   const auto now = facts_.now();
   const double seconds = std::chrono::duration<double>(now - std::exchange(last_transfer_, now)).count();

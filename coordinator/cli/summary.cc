@@ -31,6 +31,7 @@ std::string Changes(const Tally& tally) {
     if (count > 0) parts.push_back(std::to_string(count) + " " + what);
   };
   add(tally.updated, "updated");
+  add(tally.renamed, "of them known under other names");
   add(tally.metadata, "metadata only");
   add(tally.linked, "hard-linked");
   add(tally.deleted, "deleted");
@@ -142,11 +143,13 @@ std::vector<std::string> StatsTable(const RunResult& result) {
   number("new directories", tally.new_directories);
   number("new others", tally.new_others);
   number("updated", tally.updated);
+  number("known under other names", tally.renamed);
   number("metadata only", tally.metadata);
   number("hard links", tally.linked);
   number("deleted", tally.deleted);
   if (result.mode == SyncMode::kSync) {
     number("files published", apply.files_published);
+    number("files renamed, nothing written", apply.files_renamed);
     bytes("bytes moved", apply.bytes_received);
     bytes("bytes matched in old files", apply.bytes_matched);
     bytes("bytes cloned", apply.bytes_cloned);

@@ -11,7 +11,11 @@ void Tally::Add(const Action& action, const Differences& differences, ActionOutc
     case ActionKind::kMakeDirectory: ++(action.existing ? updated : new_directories); return;
     case ActionKind::kPutFile:
       ++(action.existing ? updated : new_files);
-      transfer_bytes += action.wanted.size_bytes;
+      if (action.origin) {
+        ++renamed;
+      } else {
+        transfer_bytes += action.wanted.size_bytes;
+      }
       return;
     case ActionKind::kPutSymlink:
     case ActionKind::kPutSpecial: ++(action.existing ? updated : new_others); return;

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "coordinator/core/moved_files.h"
 #include "engine/base/errno_status.h"
 
 namespace uringsync {
@@ -114,13 +115,19 @@ absl::Status DeferredActions::TellNoWay(const Action& action, PlanEmitter& emitt
                          ProblemKind::kConflict);
 }
 
-absl::Status DeferredActions::EmitDeletes(PlanEmitter& emitter) {
+bool DeferredActions::ErrorsSpare(const PlanEmitter& emitter) const {
+  const bool doubtful = rules_.sources_missing || emitter.counters().unseen > 0;
+  return rules_.errors_spare_all && !rules_.ignore_errors && doubtful;
+}
+
+absl::Status DeferredActions::WalkDeletes(const PlanEmitter& emitter, const TakeDeletion& take) {
   Spool::Reader records = deletes_.Backward();
   std::string record;
   std::optional<uint64_t> void_parent;
-  const bool doubtful = rules_.sources_missing || emitter.counters().unseen > 0;
-  spares_ = rules_.errors_spare_all && !rules_.ignore_errors && doubtful;
-  if (spares_ && deletable_) US_RETURN_IF_ERROR(emitter.Skip(SkipReason::kSparedByErrors, RelPath(), FileType::kDirectory));
+  spares_ = ErrorsSpare(emitter);
+  kept_.reset();
+  kept_by_limit_ = false;
+  deleted_ = 0;
   while (true) {
     US_ASSIGN_OR_RETURN(const bool more, records.Next(&record));
     if (!more) return absl::OkStatus();
@@ -137,32 +144,64 @@ absl::Status DeferredActions::EmitDeletes(PlanEmitter& emitter) {
     }
     const auto place = static_cast<DeletePlace>(reader.GetByte());
     const uint64_t parent = reader.GetNumber();
-    RelPath path = reader.GetPath();
-    Entry entry = reader.GetEntry();
+    Deletion deletion;
+    deletion.path = reader.GetPath();
+    deletion.entry = reader.GetEntry();
     if (!reader.ok()) return DamagedSpool();
-    if (parent == void_parent) continue;
-    US_RETURN_IF_ERROR(EmitDelete(place, std::move(path), std::move(entry), emitter));
+    deletion.fate = parent == void_parent ? Deletion::Fate::kSpared : Judge(place, deletion.path, deletion.entry);
+    US_RETURN_IF_ERROR(take(std::move(deletion)));
   }
 }
 
-absl::Status DeferredActions::EmitDelete(DeletePlace place, RelPath path, Entry entry, PlanEmitter& emitter) {
-  if (spares_ && (place == DeletePlace::kTop || place == DeletePlace::kNested)) return absl::OkStatus();
+DeferredActions::Deletion::Fate DeferredActions::Judge(DeletePlace place, const RelPath& path, const Entry& entry) {
+  using Fate = Deletion::Fate;
+  if (spares_ && (place == DeletePlace::kTop || place == DeletePlace::kNested)) return Fate::kSpared;
   if (kept_ && entry.type == FileType::kDirectory && kept_->IsWithin(path)) {
-    if (in_the_way_.size() < kMaxInTheWay) in_the_way_.insert(path.text());
     kept_ = path;
-    US_RETURN_IF_ERROR(emitter.Skip(SkipReason::kNotEmpty, path, entry.type));
     // Of directories that are not empty rsync counts those that are in another one.
     const bool counted = kept_by_limit_ && (place == DeletePlace::kNested || place == DeletePlace::kInTheWay);
-    return counted ? emitter.Skip(SkipReason::kDeleteLimit, path, entry.type) : absl::OkStatus();
+    return counted ? Fate::kNotEmptyLimit : Fate::kNotEmpty;
   }
   const bool counts = place != DeletePlace::kMakesWay;
   if (counts && rules_.max_delete && deleted_ >= *rules_.max_delete) {
     kept_ = path;
     kept_by_limit_ = true;
-    return emitter.Skip(SkipReason::kDeleteLimit, path, entry.type);
+    return Fate::kLimit;
   }
   if (counts) ++deleted_;
-  return emitter.Emit(Phase::kDelete, PlanEmitter::Delete(std::move(path), std::move(entry), !counts));
+  return counts ? Fate::kEmit : Fate::kMakesWay;
+}
+
+absl::Status DeferredActions::EmitDeletes(PlanEmitter& emitter) {
+  if (ErrorsSpare(emitter) && deletable_) US_RETURN_IF_ERROR(emitter.Skip(SkipReason::kSparedByErrors, RelPath(), FileType::kDirectory));
+  return WalkDeletes(emitter, [this, &emitter](Deletion deletion) { return EmitDelete(std::move(deletion), emitter); });
+}
+
+absl::Status DeferredActions::EmitDelete(Deletion deletion, PlanEmitter& emitter) {
+  using Fate = Deletion::Fate;
+  const FileType type = deletion.entry.type;
+  switch (deletion.fate) {
+    case Fate::kSpared: return absl::OkStatus();
+    case Fate::kLimit: return emitter.Skip(SkipReason::kDeleteLimit, deletion.path, type);
+    case Fate::kNotEmpty:
+    case Fate::kNotEmptyLimit: {
+      if (in_the_way_.size() < kMaxInTheWay) in_the_way_.insert(deletion.path.text());
+      US_RETURN_IF_ERROR(emitter.Skip(SkipReason::kNotEmpty, deletion.path, type));
+      if (deletion.fate == Fate::kNotEmpty) return absl::OkStatus();
+      return emitter.Skip(SkipReason::kDeleteLimit, deletion.path, type);
+    }
+    case Fate::kEmit:
+    case Fate::kMakesWay: break;
+  }
+  const bool makes_way = deletion.fate == Fate::kMakesWay;
+  return emitter.Emit(Phase::kDelete, PlanEmitter::Delete(std::move(deletion.path), std::move(deletion.entry), makes_way));
+}
+
+absl::Status DeferredActions::TellDoomed(const PlanEmitter& emitter, MovedFiles* moved) {
+  return WalkDeletes(emitter, [moved](Deletion deletion) {
+    const bool goes = deletion.fate == Deletion::Fate::kEmit;
+    return moved->AddCandidate(deletion.path, deletion.entry, goes ? ActionOrigin::Fate::kGoes : ActionOrigin::Fate::kStays);
+  });
 }
 
 absl::Status DeferredActions::EmitDirectories(PlanEmitter& emitter) {

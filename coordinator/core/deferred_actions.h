@@ -7,6 +7,7 @@
 // Thread rule: one thread, the owner of `driver`.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <unordered_set>
 #include <unordered_map>
@@ -25,6 +26,8 @@ enum class DeletePlace : uint8_t {
   kInTheWay,  // in one that makes way: as kNested, but not spared by errors (TransferRules::errors_spare_all)
   kMakesWay,  // a directory in whose place something else comes: counts for what is in it
 };
+
+class MovedFiles;
 
 class DeferredActions {
  public:
@@ -56,6 +59,8 @@ class DeferredActions {
   // An entry of the directory changes. Directories may be named in any order.
   absl::Status Touch(uint64_t directory);
 
+  // Tells `moved` of the files that EmitAll will delete, and of those that it leaves because of a limit or an error.
+  absl::Status TellDoomed(const PlanEmitter& emitter, MovedFiles* moved);
   // Emits everything in order. To be called once.
   absl::Status EmitAll(PlanEmitter& emitter);
 
@@ -63,8 +68,19 @@ class DeferredActions {
   absl::Status EmitSpool(const Spool& spool, Phase phase, PlanEmitter& emitter);
   // The object waits for a directory to make way that is kept: tells so.
   absl::Status TellNoWay(const Action& action, PlanEmitter& emitter);
+  // What becomes of the recorded deletes, in their order.
+  struct Deletion {
+    enum class Fate : uint8_t { kEmit = 1, kMakesWay, kSpared, kNotEmpty, kNotEmptyLimit, kLimit };
+    Fate fate = Fate::kEmit;
+    RelPath path;
+    Entry entry;
+  };
+  using TakeDeletion = std::function<absl::Status(Deletion)>;
+  bool ErrorsSpare(const PlanEmitter& emitter) const;
+  absl::Status WalkDeletes(const PlanEmitter& emitter, const TakeDeletion& take);
+  Deletion::Fate Judge(DeletePlace place, const RelPath& path, const Entry& entry);
   absl::Status EmitDeletes(PlanEmitter& emitter);
-  absl::Status EmitDelete(DeletePlace place, RelPath path, Entry entry, PlanEmitter& emitter);
+  absl::Status EmitDelete(Deletion deletion, PlanEmitter& emitter);
   absl::Status EmitDirectories(PlanEmitter& emitter);
 
   absl::Status AddTo(Spool& spool, const PlannedAction& planned);

@@ -101,6 +101,11 @@ Explanation OfAction(const SeenOfPath& seen, const PlannedAction& planned) {
   why.decision = is_new ? "copy" : "update";
   why.reason = is_new ? "DST does not have it" : "it differs at DST";
   if (planned.action.basis) why.reason += "; a basis directory has its contents";
+  if (planned.action.origin) {
+    const bool goes = planned.action.origin->fate == ActionOrigin::Fate::kGoes;
+    why.reason += "; " + EscapeName(planned.action.origin->path.text()) + " at DST looks like it, and " +
+                  (goes ? "is renamed" : "is copied from") + " where contents are equal";
+  }
   if (why.changes.size() == 1 && why.changes.front().field == "unchecked") {
     why.reason = "files are taken as changed (--ignore-times)";
     why.changes.clear();

@@ -62,6 +62,8 @@ std::string ItemizeLine(const Action& action, const Differences& differences, bo
   if (action.wanted.type == FileType::kDirectory) line += '/';
   if (action.kind == ActionKind::kLink) {
     line += " => " + EscapeName(action.link_target.text());
+  } else if (action.origin) {
+    line += "  (from " + EscapeName(action.origin->path.text()) + ")";
   } else if (action.wanted.type == FileType::kSymlink && action.kind != ActionKind::kDelete) {
     line += " -> " + EscapeName(action.wanted.symlink_target);
   }

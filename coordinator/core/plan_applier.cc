@@ -75,6 +75,7 @@ absl::Status PlanApplier::RunTogether(Phase phase, std::span<PlannedAction> acti
     if (NeedsSource(planned.action)) source_paths.push_back(planned.action.path);
     destination_paths.push_back(planned.action.path);
     if (LinksToName(planned.action)) destination_paths.push_back(planned.action.link_target);
+    if (planned.action.origin) destination_paths.push_back(planned.action.origin->path);
   }
   US_ASSIGN_OR_RETURN(const auto findings, hooks_.look(std::move(source_paths), std::move(destination_paths)));
   auto source = findings.first.begin();
@@ -84,6 +85,7 @@ absl::Status PlanApplier::RunTogether(Phase phase, std::span<PlannedAction> acti
     if (NeedsSource(planned.action)) now.source = &*source++;
     now.destination = &*destination++;
     if (LinksToName(planned.action)) now.link_target = &*destination++;
+    if (planned.action.origin) now.origin = &*destination++;
     US_RETURN_IF_ERROR(Act(phase, std::move(planned), now));
   }
   return absl::OkStatus();
@@ -107,9 +109,22 @@ absl::Status PlanApplier::Act(Phase phase, PlannedAction planned, const Now& now
   if (now.source != nullptr) action.wanted = *now.source->entry;
   if (action.kind == ActionKind::kDelete) action.wanted = *there;
   if (action.existing) action.existing = there;
+  if (action.origin) RefreshOrigin(now, &action);
   // The agent knows any other basis again by its identity.
   if (action.basis && action.basis->directory >= options_.bases) action = WithoutBasis(std::move(action));
   return emitter_.Emit(phase, std::move(planned));
+}
+
+// What it was to be made from may be another object by now: then its contents come from the source.
+void PlanApplier::RefreshOrigin(const Now& now, Action* action) {
+  const std::optional<Entry>& there = now.origin->entry;
+  const SameRules rules{.directory_times = false, .ctime_of_links = false};
+  const bool same = there && there->error == 0 && ChangedSince(action->origin->object, *there, rules, &destination_devices_).empty();
+  if (same) {
+    action->origin->object = *there;
+  } else {
+    action->origin.reset();
+  }
 }
 
 PlanApplier::Judgement PlanApplier::Judge(const Action& action, const Now& now) {

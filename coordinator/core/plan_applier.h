@@ -70,6 +70,7 @@ class PlanApplier {
     const EntryFinding* source = nullptr;       // null: the action needs nothing from there
     const EntryFinding* destination = nullptr;
     const EntryFinding* link_target = nullptr;  // of a link to another name
+    const EntryFinding* origin = nullptr;       // of an action that has one
   };
   absl::Status RunTogether(Phase phase, std::span<PlannedAction> actions);
   Judgement Judge(const Action& action, const Now& now);
@@ -77,6 +78,7 @@ class PlanApplier {
   std::optional<Judgement> JudgeSource(const Action& action, const EntryFinding& source);
   bool IsDone(const Action& action, const Now& now) const;
   bool IsLinkTarget(const Action& action, const EntryFinding& found) const;
+  void RefreshOrigin(const Now& now, Action* action);
   absl::Status Act(Phase phase, PlannedAction planned, const Now& now);
 
   const Options options_;

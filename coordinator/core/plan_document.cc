@@ -21,7 +21,7 @@ constexpr size_t kDigestBytes = 16;
 constexpr size_t kReadBytes = size_t{256} << 10;
 
 // What the end of a document tells, in this order; further ones may follow in a later version.
-constexpr std::array<uint64_t PlanCounters::*, 24> kCounters = {
+constexpr std::array<uint64_t PlanCounters::*, 26> kCounters = {
     &PlanCounters::source_entries,     &PlanCounters::source_files,       &PlanCounters::source_bytes,
     &PlanCounters::source_directories, &PlanCounters::source_symlinks,    &PlanCounters::source_devices,
     &PlanCounters::source_specials,    &PlanCounters::source_symlink_bytes, &PlanCounters::destination_entries,
@@ -29,7 +29,8 @@ constexpr std::array<uint64_t PlanCounters::*, 24> kCounters = {
     &PlanCounters::actions,            &PlanCounters::creates,            &PlanCounters::updates,
     &PlanCounters::metadata_only,      &PlanCounters::links,              &PlanCounters::from_basis,
     &PlanCounters::deletes,            &PlanCounters::transfer_files,     &PlanCounters::transfer_bytes,
-    &PlanCounters::problems,           &PlanCounters::skipped_options,    &PlanCounters::skipped_by_rule};
+    &PlanCounters::problems,           &PlanCounters::skipped_options,    &PlanCounters::skipped_by_rule,
+    &PlanCounters::renames,            &PlanCounters::rename_bytes};
 
 absl::Status Damaged(std::string_view what) {
   return absl::DataLossError("the plan is damaged: " + std::string(what));

@@ -58,7 +58,7 @@ PlannedAction PlanEmitter::Delete(RelPath path, Entry existing, bool makes_way) 
 
 absl::Status PlanEmitter::Emit(Phase phase, PlannedAction planned) {
   planned.phase = phase;
-  if (hold_ && phase == Phase::kCreate) return hold_(planned);
+  if (hold_ && phase == Phase::kCreate && (!holds_ || holds_(planned))) return hold_(planned);
   CountAction(planned);
   planned.action.id = counters_.actions;
   return sink_->OnAction(std::move(planned));
@@ -79,6 +79,9 @@ void PlanEmitter::CountAction(const PlannedAction& planned) {
       if (planned.action.basis) break;
       ++counters_.transfer_files;
       counters_.transfer_bytes += planned.action.wanted.size_bytes;
+      if (!planned.action.origin) break;
+      ++counters_.renames;
+      counters_.rename_bytes += planned.action.wanted.size_bytes;
       break;
     case ActionKind::kMakeDirectory:
     case ActionKind::kPutSymlink:

@@ -18,8 +18,12 @@ class PlanEmitter {
   // To be called before anything else; `sink` outlives the emitter's use.
   void SetSink(PlanSink* sink) { sink_ = sink; }
 
-  // Creations go to `take` instead of the sink, until ReleaseCreates().
-  void HoldCreates(std::function<absl::Status(const PlannedAction&)> take) { hold_ = std::move(take); }
+  // Creations, or those that `which` chooses, go to `take` instead of the sink, until ReleaseCreates().
+  using Chooses = std::function<bool(const PlannedAction&)>;
+  void HoldCreates(std::function<absl::Status(const PlannedAction&)> take, Chooses which = nullptr) {
+    hold_ = std::move(take);
+    holds_ = std::move(which);
+  }
   void ReleaseCreates() { hold_ = nullptr; }
 
   // Actions without an id yet. `source` and `existing` are taken over.
@@ -58,6 +62,7 @@ class PlanEmitter {
 
   PlanSink* sink_ = nullptr;
   std::function<absl::Status(const PlannedAction&)> hold_;
+  Chooses holds_;
   PlanCounters counters_;
 };
 

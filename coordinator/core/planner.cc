@@ -1,10 +1,12 @@
 #include "coordinator/core/planner.h"
 
+#include <optional>
 #include <utility>
 
 #include "coordinator/core/deferred_actions.h"
 #include "coordinator/core/link_groups.h"
 #include "coordinator/core/manifest_cursor.h"
+#include "coordinator/core/moved_files.h"
 #include "coordinator/core/plan_emitter.h"
 #include "coordinator/core/tree_merge.h"
 #include "engine/base/errno_status.h"
@@ -34,16 +36,25 @@ class Planner::Impl : public LinkPlan {
     if (options_.rules.delete_timing == DeleteTiming::kBefore) {
       emitter_.HoldCreates([&deferred](const PlannedAction& planned) { return deferred.AddCreate(planned); });
     }
+    std::optional<MovedFiles> moved;
+    if (options_.detect_renames) {
+      moved.emplace(driver_, spool_directory_, options_);
+      emitter_.HoldCreates([&moved](const PlannedAction& put) { return moved->AddPut(put); }, MovedFiles::IsPut);
+    }
     LinkGroups links(driver_, spool_directory_);
     ManifestCursor source_cursor(Side::kSource, &source);
     ManifestCursor destination_cursor(Side::kDestination, &destination);
     {
-      TreeMerge merge({options_, source_cursor, destination_cursor, emitter_, links, deferred, bases_}, driver_,
-                      spool_directory_);
+      TreeMerge merge({options_, source_cursor, destination_cursor, emitter_, links, deferred, bases_, moved ? &*moved : nullptr},
+                      driver_, spool_directory_);
       US_RETURN_IF_ERROR(merge.Run());
     }
     US_RETURN_IF_ERROR(links.Resolve(*this));
     emitter_.ReleaseCreates();
+    if (moved) {
+      US_RETURN_IF_ERROR(deferred.TellDoomed(emitter_, &*moved));
+      US_RETURN_IF_ERROR(moved->EmitAll(emitter_));
+    }
     return deferred.EmitAll(emitter_);
   }
 

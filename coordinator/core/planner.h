@@ -100,6 +100,10 @@ struct PlanOptions {
   bool tell_unchanged = false;
   // A symlink of the destination to a directory stays where the source has a directory.
   bool keep_directory_links = false;
+  // Files that are new, or have new contents, get as origin a file of the destination that seems to be theirs (moved_files.h). Deletes
+  // come after all creations then, whatever the rules say.
+  bool detect_renames = false;
+  bool in_place = false;  // files that exist are written over
   // What both indexes say is equal and no manifest tells: the objects below pruned directories.
   TreeTotals pruned;
   bool destination_exists = true;   // false (dry run): the whole tree is new, no destination manifest is read
@@ -177,8 +181,10 @@ struct PlanCounters {
   uint64_t metadata_only = 0;
   uint64_t links = 0;
   uint64_t from_basis = 0;  // objects that are linked or copied from a basis directory
+  uint64_t renames = 0;     // files whose contents seem to be at the destination under another name
+  uint64_t rename_bytes = 0;  // their sizes
   uint64_t deletes = 0;
-  uint64_t transfer_files = 0;  // regular files whose contents move
+  uint64_t transfer_files = 0;  // regular files whose contents move; renames are among them
   uint64_t transfer_bytes = 0;  // their sizes
   uint64_t problems = 0;
   uint64_t skipped_options = 0;  // kinds switched off by an option

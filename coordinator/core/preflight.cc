@@ -92,6 +92,8 @@ void PlanNeeds::Add(const PlannedAction& planned) {
     longest_path = action.path;
   }
   if (action.kind == ActionKind::kLink) return;
+  // It is there already, and gets another name. (That its contents are the right ones shows when they are compared.)
+  if (action.origin && action.origin->fate == ActionOrigin::Fate::kGoes) return;
   if (!action.existing) ++objects;
   if (action.kind != ActionKind::kPutFile) return;
   bytes += OnDisk(action.wanted);

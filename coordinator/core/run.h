@@ -133,6 +133,8 @@ struct SyncRequest {
   bool remove_source_files = false;
   // Files that are there are written over instead of replaced, but with `backup`.
   bool in_place = false;
+  // What is new at its path is looked for under other names of the destination (PlanOptions::detect_renames).
+  bool detect_renames = false;
   // How new contents come to their names. coordinator/link fills in the places (LinkOptions::partial_directory and temporary_directory).
   StagingSettings staging;
   // What is replaced or deleted is kept.

@@ -77,6 +77,11 @@ PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& des
   options.policy.size_only = request.size_only;
   options.policy.ignore_times = request.ignore_times;
   options.rules = request.rules;
+  // In a verify nothing moves.
+  options.detect_renames = request.detect_renames && request.mode != SyncMode::kVerify;
+  options.in_place = request.in_place;
+  // What goes first nothing can be made from.
+  if (options.detect_renames) options.rules.delete_timing = DeleteTiming::kAfter;
   return options;
 }
 

@@ -102,6 +102,7 @@ void RecordWriter::PutAction(const Action& action) {
   PutPath(action.link_target);
   PutByte(action.xattrs_differ ? 1 : 0);
   PutBasis(action.basis);
+  PutOrigin(action.origin);
 }
 
 void RecordWriter::PutBasis(const std::optional<ActionBasis>& basis) {
@@ -109,6 +110,13 @@ void RecordWriter::PutBasis(const std::optional<ActionBasis>& basis) {
   if (!basis) return;
   PutNumber(basis->directory);
   PutEntry(basis->object);
+}
+
+void RecordWriter::PutOrigin(const std::optional<ActionOrigin>& origin) {
+  PutByte(origin ? static_cast<uint8_t>(origin->fate) : 0);
+  if (!origin) return;
+  PutPath(origin->path);
+  PutEntry(origin->object);
 }
 
 uint8_t RecordReader::GetByte() {
@@ -228,6 +236,7 @@ Action RecordReader::GetAction() {
   action.link_target = GetPath();
   action.xattrs_differ = GetByte() != 0;
   action.basis = GetBasis();
+  action.origin = GetOrigin();
   return action;
 }
 
@@ -237,6 +246,16 @@ std::optional<ActionBasis> RecordReader::GetBasis() {
   basis.directory = static_cast<uint32_t>(GetNumber());
   basis.object = GetEntry();
   return basis;
+}
+
+std::optional<ActionOrigin> RecordReader::GetOrigin() {
+  const uint8_t fate = GetByte();
+  if (fate == 0) return std::nullopt;
+  ActionOrigin origin;
+  origin.fate = static_cast<ActionOrigin::Fate>(fate);
+  origin.path = GetPath();
+  origin.object = GetEntry();
+  return origin;
 }
 
 absl::Status DamagedSpool() {

@@ -32,6 +32,7 @@ class RecordWriter {
   void PutDifferences(const Differences& differences);
   void PutAction(const Action& action);
   void PutBasis(const std::optional<ActionBasis>& basis);
+  void PutOrigin(const std::optional<ActionOrigin>& origin);
   const std::string& bytes() const { return bytes_; }
   // Forgets everything, keeps the memory.
   void Clear() { bytes_.clear(); }
@@ -56,6 +57,7 @@ class RecordReader {
   Differences GetDifferences();
   Action GetAction();
   std::optional<ActionBasis> GetBasis();
+  std::optional<ActionOrigin> GetOrigin();
   // False once anything was missing or malformed; what was read since is without meaning.
   bool ok() const { return ok_; }
   // What was not read.

@@ -23,6 +23,7 @@ TreeMerge::TreeMerge(Parts parts, Driver* driver, const std::string& spool_direc
       links_(parts.links),
       deferred_(parts.deferred),
       bases_(parts.bases),
+      moved_(parts.moved),
       pending_(driver, spool_directory) {}
 
 absl::Status TreeMerge::Run() {

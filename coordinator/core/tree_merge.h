@@ -15,6 +15,7 @@
 #include "coordinator/core/deferred_actions.h"
 #include "coordinator/core/link_groups.h"
 #include "coordinator/core/manifest_cursor.h"
+#include "coordinator/core/moved_files.h"
 #include "coordinator/core/pending_directories.h"
 #include "coordinator/core/plan_emitter.h"
 
@@ -31,6 +32,7 @@ class TreeMerge {
     LinkGroups& links;
     DeferredActions& deferred;
     BasisTrees* bases;  // null: there are none
+    MovedFiles* moved;  // null: nothing is looked for under other names
   };
   TreeMerge(Parts parts, Driver* driver, const std::string& spool_directory);
 
@@ -118,6 +120,7 @@ class TreeMerge {
   LinkGroups& links_;
   DeferredActions& deferred_;
   BasisTrees* const bases_;
+  MovedFiles* const moved_;
   PendingDirectories pending_;
   Current current_;
   bool in_doubt_ = false;  // an operand could not be looked at: nothing is deleted any more

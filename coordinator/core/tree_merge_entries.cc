@@ -106,6 +106,10 @@ absl::Status TreeMerge::LeaveOut(SkipReason reason, const Entry& source) {
 }
 
 absl::Status TreeMerge::VisitIgnored(const Entry* source, const Entry* destination, DirectoryPlan plan) {
+  // It stays as it is.
+  if (moved_ != nullptr && source == nullptr && destination != nullptr && destination->error == 0) {
+    US_RETURN_IF_ERROR(moved_->AddCandidate(PathOf(*destination), *destination, ActionOrigin::Fate::kStays));
+  }
   const Expect in_source = ExpectationOf(source);
   const Expect in_destination = ExpectationOf(destination);
   if (in_source == Expect::kAbsent && in_destination == Expect::kAbsent) return absl::OkStatus();

@@ -131,6 +131,12 @@ ObjectHandle StagedObject::handle() const {
   return fd_.valid() ? ObjectHandle::OfFd(fd_.get()) : ObjectHandle::At(parent_->fd(), name_.c_str());
 }
 
+std::string StagedObject::Release() {
+  parent_.reset();
+  fd_.Reset();
+  return std::move(name_);
+}
+
 absl::Status StagedObject::Discard() {
   if (parent_ == nullptr) return absl::OkStatus();
   const int result = name_.empty() ? 0 : sys::Unlinkat(driver_, parent_->fd(), name_.c_str(), 0);

@@ -73,6 +73,10 @@ class StagedObject {
   // removed first (a directory cannot be renamed over). Other errors: of the rename. After OK the object owns nothing.
   // IsUnnamedRefused: staged anew, it gets a name at once.
   absl::Status Publish(const char* name, const std::optional<Entry>& existing);
+  // `fd` is open on the object, which has a name: fd() and handle() are of it from now on.
+  void Adopt(UniqueFd fd) { fd_ = std::move(fd); }
+  // The object stays under its temporary name, which is given back; this one owns nothing any more. For an object that has a name.
+  std::string Release();
   // Takes the place of `name` in `directory`, whatever that is, but for a directory; the object has a name. After OK it owns nothing.
   absl::Status MoveTo(const Directory& directory, const char* name);
   // Removes the temporary now.

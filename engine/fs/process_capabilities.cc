@@ -30,6 +30,7 @@ bool ProcessCapabilities::InGroup(uint32_t gid) const {
 ProcessCapabilities ReadProcessCapabilities() {
   ProcessCapabilities result;
   result.uid = ::geteuid();
+  result.gid = ::getegid();
   result.umask = ReadUmask(result.umask);
   __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};

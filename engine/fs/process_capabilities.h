@@ -15,6 +15,7 @@ struct ProcessCapabilities {
   bool can_set_trusted = false;       // CAP_SYS_ADMIN: trusted.* and other security.*
   bool can_override_owner = false;    // CAP_FOWNER: mode, times, ACLs of files of others
   uint32_t uid = 0;                   // effective
+  uint32_t gid = 0;                   // effective
   uint32_t umask = 022;               // what a plain creation leaves out
   std::vector<uint32_t> groups;       // effective and supplementary, sorted, unique
 

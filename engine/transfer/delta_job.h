@@ -33,6 +33,8 @@ struct DeltaBasis {
   uint64_t size_bytes = 0;
   // It is what came of the very file before: what is right lies at its own offsets.
   bool part = false;
+  // With `part`: as far as can be told without looking into it, it is all of the file, under another name. Used whatever the policy says.
+  bool moved = false;
 
   DataFile data() const { return {fd.get(), direct.get()}; }
 };

@@ -108,7 +108,8 @@ std::optional<Receiver::FillResult> Receiver::AfterDelta(DeltaResult delta, Data
 
 Task<std::optional<Receiver::FillResult>> Receiver::FillFromPart(DataFile data, IncomingFile* file) {
   const uint64_t part_bytes = file->basis->size_bytes;
-  const bool may = MayUseDelta(shared_->options().delta, file->wanted.size_bytes, part_bytes) && part_bytes <= file->wanted.size_bytes;
+  const bool moved = file->basis->moved && part_bytes == file->wanted.size_bytes;
+  const bool may = moved || (MayUseDelta(shared_->options().delta, file->wanted.size_bytes, part_bytes) && part_bytes <= file->wanted.size_bytes);
   if (!may) co_return std::nullopt;
   absl::Status usable = co_await source_->WaitUsable();
   if (!usable.ok()) {
@@ -118,7 +119,9 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillFromPart(DataFile data, 
   }
   const uint64_t end = EndOfPart(part_bytes, file->wanted.size_bytes);
   DeltaFill fill(shared_, Lanes(), FileRequest::Of(file->path, file->wanted), file->basis.get(), data, end, /*present=*/0);
-  const bool is_part = co_await fill.IsPart();
+  // A single leaf tells by itself.
+  const bool one_leaf = moved && part_bytes <= kLeafBytes;
+  const bool is_part = one_leaf || co_await fill.IsPart();
   if (!is_part && !shared_->stopped()) co_return std::nullopt;
   DeltaResult delta = co_await fill.RunPart();
   std::optional<FillResult> result = AfterDelta(std::move(delta), data, end, fill.arrived_bytes());

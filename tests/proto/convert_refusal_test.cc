@@ -177,6 +177,16 @@ TEST(ConvertRefusalTest, Actions) {
       AddName(BATCH->mutable_directories()->mutable_paths(), path);
     };
   };
+  const auto set_origin = [](uint32_t row, uint32_t parent, const char* name, uint32_t fate, uint32_t mode, uint64_t bytes) {
+    return [=](M m) {
+      BATCH->add_origin_rows(row);
+      BATCH->add_origin_parents(parent);
+      AddName(BATCH->mutable_origin_names(), name);
+      BATCH->add_origin_fates(fate);
+      BATCH->mutable_origin_objects()->add_modes(mode);
+      BATCH->mutable_origin_objects()->add_sizes(bytes);
+    };
+  };
   ExpectRefusals<v1::ClientMessage>(
       GoodActions(),
       {{"phase", [](M m) { BATCH->set_phase(v1::PHASE_UNSPECIFIED); }, "ActionBatch.phase"},
@@ -247,6 +257,20 @@ TEST(ConvertRefusalTest, Actions) {
           BATCH->mutable_basis_objects()->add_modes(0100644);
         },
         "the action is no link"},
+       {"origin rows", [](M m) { BATCH->add_origin_rows(3); }, "ActionBatch.origin_rows[0]"},
+       {"origin parents", [](M m) { BATCH->add_origin_rows(1); }, "ActionBatch.origin_parents"},
+       {"origin fates",
+        [](M m) {
+          BATCH->add_origin_rows(1);
+          BATCH->add_origin_parents(0);
+        },
+        "ActionBatch.origin_fates"},
+       {"origin of a directory", set_origin(0, 0, "x", 1, 0100644, 5), "the action has no use for an origin"},
+       {"origin fate", set_origin(1, 0, "x", 4, 0100644, 5), "unknown fate 4"},
+       {"origin parent", set_origin(1, 7, "x", 1, 0100644, 5), "directory 7 of 2"},
+       {"origin name", set_origin(1, 0, "..", 1, 0100644, 5), "ActionBatch.origin_names[0]"},
+       {"origin without contents", set_origin(1, 0, "x", 1, 0100644, 0), "the origin is no file with contents"},
+       {"origin of another type", set_origin(1, 0, "x", 1, 0010644, 5), "the origin is no file with contents"},
        {"xattr rows", [](M m) { BATCH->add_xattrs_differ_rows(3); }, "ActionBatch.xattrs_differ_rows[0]"},
        {"count", [](M m) { for (size_t i = 0; i < kMaxActionsPerBatch; ++i) BATCH->add_ids(9); }, "4099 actions, at most 4096"},
        {"directories", [](M m) { for (int i = 0; i < 9000; ++i) BATCH->mutable_directories()->add_parents(0); }, "at most 8192"}});

@@ -106,6 +106,12 @@ TEST(ConvertTest, AnActionBatchKeepsEveryFieldOfItsActions) {
       ExpectSame(a.wanted, b.wanted);
       ASSERT_EQ(a.existing.has_value(), b.existing.has_value());
       if (a.existing) ExpectSame(*a.existing, *b.existing);
+      ASSERT_EQ(a.origin.has_value(), b.origin.has_value());
+      if (a.origin) {
+        EXPECT_EQ(a.origin->path, b.origin->path);
+        EXPECT_EQ(a.origin->fate, b.origin->fate);
+        ExpectSame(a.origin->object, b.origin->object);
+      }
       ASSERT_EQ(a.basis.has_value(), b.basis.has_value());
       if (!a.basis) continue;
       EXPECT_EQ(a.basis->directory, b.basis->directory);

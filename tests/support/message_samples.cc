@@ -116,6 +116,13 @@ ActionBatch MessageSamples::Actions(size_t actions) {
       case ActionKind::kSetMetadata:
       case ActionKind::kDelete: action.wanted = AnyEntry(name); break;
     }
+    if (action.kind == ActionKind::kPutFile && Coin()) {
+      ActionOrigin& origin = action.origin.emplace();
+      origin.path = directory.Child(Name()).Child(Name());
+      origin.object = EntryOfType(std::string(origin.path.name()), FileType::kRegular);
+      origin.object.size_bytes = 1 + Number(1 << 20);
+      origin.fate = static_cast<ActionOrigin::Fate>(1 + Number(3));
+    }
     if (Coin()) action.existing = AnyEntry(name);
     action.xattrs_differ = Coin();
     batch.actions.push_back(std::move(action));

@@ -19,7 +19,7 @@ struct Row {
 
 constexpr Row kRows[] = {
     {Info::kBackup, "BACKUP", 0, 1, {0, 1}, nullptr},
-    {Info::kCopy, "COPY", 0, 1, {1, 1}, nullptr},
+    {Info::kCopy, "COPY", 1, 1, {1, 1}, "Files of DST that others are made from (--detect-renames)"},
     {Info::kDelete, "DEL", 1, 1, {1, 1}, "Deleted objects"},
     {Info::kFileList, "FLIST", 1, 2, {1, 1}, "That lists are made"},
     {Info::kMisc, "MISC", 1, 2, {1, 2}, "What the run as a whole meets with"},

@@ -121,6 +121,7 @@ struct Settings {
   std::optional<std::string> temp_dir;
   bool delay_updates = false;
   int fuzzy = 0;  // how often it was given
+  bool detect_renames = false;
   bool preallocate = false;
   bool backup = false;
   std::string backup_dir;              // as written; empty: beside what it was

@@ -70,6 +70,7 @@ absl::Status ApplyStagingSettings(const Settings& settings, SyncRequest* request
   staging.delay_updates = settings.delay_updates;
   staging.fuzzy = static_cast<uint32_t>(std::min(settings.fuzzy, 2));
   staging.preallocate = settings.preallocate;
+  request->detect_renames = settings.detect_renames;
   request->in_place = settings.inplace || staging.append != AppendMode::kNone;
   request->rules.append = staging.append != AppendMode::kNone;
   if (settings.temp_dir && settings.temp_dir->empty()) return Usage("The temp-dir does not exist: ");

@@ -96,6 +96,8 @@ constexpr OptionRow kRows[] = {
     {.name = "temp-dir", .letter = 'T', .argument = "DIR", .on = Store<&S::temp_dir>, .help = "Put new files together in DIR"},
     {.name = "fuzzy", .letter = 'y', .on = Count<&S::fuzzy>, .off = Set<&S::fuzzy, 0>,
      .help = "Use similar files for what DST lacks (twice: of basis directories too)"},
+    {.name = "detect-renames", .on = Set<&S::detect_renames, true>, .off = Set<&S::detect_renames, false>,
+     .help = "Rename or copy at DST what was only moved at SRC, instead of sending it; deletes come last"},
     {.name = "compare-dest", .argument = "DIR", .on = AddBasis<"compare-dest">, .help = "Leave out what DIR has"},
     {.name = "copy-dest", .argument = "DIR", .on = AddBasis<"copy-dest">, .help = "Copy from DIR what it has"},
     {.name = "link-dest", .argument = "DIR", .on = AddBasis<"link-dest">, .help = "Link to what DIR has"},

@@ -40,6 +40,11 @@ TEST(NeededFeaturesTest, ANeedIsOfTheSideThatDoesIt) {
   request.remove_source_files = true;
   EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "");
   EXPECT_EQ(MissingFeature(request, Side::kSource, {}), "removing sources");
+  request.detect_renames = true;
+  EXPECT_EQ(MissingFeature(request, Side::kDestination, {std::string(kDeltaFeature)}), "--detect-renames");
+  EXPECT_EQ(MissingFeature(request, Side::kSource, {std::string(kOriginsFeature), std::string(kRemoveSourcesFeature)}), "--detect-renames");
+  EXPECT_EQ(MissingFeature(request, Side::kDestination, {std::string(kOriginsFeature)}), "");
+  request.detect_renames = false;
   request.mode = SyncMode::kPlan;
   EXPECT_EQ(MissingFeature(request, Side::kSource, {}), "");
 }

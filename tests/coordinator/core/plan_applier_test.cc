@@ -226,6 +226,25 @@ TEST_F(PlanApplierTest, ABasisThatIsGoneIsDoneWithout) {
   EXPECT_FALSE(sink_.actions[0].basis.has_value());
 }
 
+TEST_F(PlanApplierTest, AnOriginIsUsedAsLongAsItIsWhatThePlanSaw) {
+  for (const char* name : {"f", "g"}) {
+    source_[name] = File(name, 1);
+    const std::string old = std::string("old-") + name;
+    destination_[old] = File(old, name[0]);
+    PlannedAction planned = PlanEmitter::Put(PathOf(name), source_[name], std::nullopt, {});
+    planned.action.origin = ActionOrigin{PathOf(old), destination_[old], ActionOrigin::Fate::kGoes};
+    Add(Phase::kCreate, planned);
+  }
+  // Mounted again meanwhile.
+  for (auto& [path, entry] : destination_) entry.id.device = 5;
+  destination_["old-g"].mtime.seconds += 1;
+  Apply();
+  ASSERT_EQ(sink_.actions.size(), 2u);
+  ASSERT_TRUE(sink_.actions[0].origin.has_value());
+  EXPECT_EQ(sink_.actions[0].origin->object.id.device, 5u);
+  EXPECT_FALSE(sink_.actions[1].origin.has_value());
+}
+
 TEST_F(PlanApplierTest, AWayThatLeadsNowhereIsAConflict) {
   PlanUpdate();
   source_["f"].error = EACCES;
