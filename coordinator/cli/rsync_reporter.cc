@@ -10,6 +10,7 @@
 
 #include "coordinator/cli/rsync/messages.h"
 #include "coordinator/cli/rsync/numbers.h"
+#include "engine/fs/host_path.h"
 
 namespace uringsync {
 namespace {
@@ -44,7 +45,7 @@ RsyncReporter::RsyncReporter(ReportFacts facts, Console* console)
     : RunReporter(std::move(facts), console),
       telling_(*facts_.output.rsync),
       print_{.eight_bit = telling_.eight_bit, .utf8 = facts_.utf8},
-      rules_{.selection = facts_.selection, .sends = facts_.source_is_local && !facts_.destination_is_local},
+      rules_{.selection = facts_.selection, .sends = facts_.source_is_local && !facts_.destination_is_local, .planned = telling_.dry_run},
       format_(Compiled(telling_.format)),
       log_format_(Compiled(telling_.log_format)),
       last_transfer_(facts_.start) {
@@ -188,7 +189,11 @@ ItemFacts RsyncReporter::FactsOfItem(const Action& action, const Differences& di
   facts.long_name = deletes                                              ? action.path.text()
                     : facts_.source_by_path && !facts_.source_is_local ? ShownPath(action.path).text()
                                                                         : SourcePath(action.path, facts_.source_path);
-  while (!facts.long_name.empty() && facts.long_name.front() == '/') facts.long_name.erase(0, 1);
+  std::string tidied;
+  for (const std::string_view component : PathComponents(facts.long_name)) tidied = Joined(std::move(tidied), std::string(component));
+  // The top of the transfer is what is in a directory.
+  const bool top = !deletes && action.path.is_root() && action.wanted.type == FileType::kDirectory;
+  facts.long_name = top ? Joined(std::move(tidied), ".") : std::move(tidied);
   facts.operation = deletes ? kDeleted : facts_.source_is_local ? kSend : kReceive;
   if (action.wanted.content_digest) facts.digest = action.wanted.content_digest->Hex();
   if (facts_.selection.group) facts.gid = 0;
@@ -239,8 +244,10 @@ void RsyncReporter::ShowAction(const Action& action, const Differences& differen
   if (differences.empty()) return;  // housekeeping: the last touch of a directory
   if (action.path.is_root() && root_is_new_) return;  // told when it was made
   if (action.kind == ActionKind::kDelete && differences.Has(Attribute::kType)) return;  // what comes in its place is told
-  CountItem(action, differences);
-  TellItem(action, differences);
+  const Differences told = ToldDifferences(action, differences, rules_);
+  if (told.empty()) return;
+  CountItem(action, told);
+  TellItem(action, told);
   if (action.origin && Told(Info::kCopy) > 0) {
     TellMessage("\"" + action.path.text() + "\" looks like \"" + action.origin->path.text() + "\" of the destination");
   }

@@ -120,4 +120,4 @@ INERT = {
 }
 MEASURED = ("compress", "whole-file", "no-whole-file", "bwlimit")
 # Options whose run still does something else: what is yet to be mended.
-OPEN = {"atimes", "keep-dirlinks", "max-delete", "mkpath", "no-implied-dirs"}
+OPEN = {"atimes", "keep-dirlinks", "max-delete", "no-implied-dirs"}

@@ -104,4 +104,9 @@ CASES = [
     Case("directories_that_mkpath_makes_are_counted", {"src/a": F("a"), "src": D(mode=0o750)}, ["-ai", "--mkpath", "src/", "new/er/"]),
     Case("progress_here_has_the_far_end_name_nothing", {"src/a": F("a")}, ["-a", "--progress", "-e", "./rsh", "src/", "host:fresh"],
          transport=scenario.PUSH),
+    Case("a_file_that_runs_as_somebody_shows_its_mode_when_its_owner_is_set",
+         {"src/a": F("a", mode=0o4755, uid=0), "dst/a": F("a", mode=0o4755, uid=12345), "src/b": F("b", mode=0o2745), "dst/b": F("b", mode=0o2745, gid=1)},
+         ["-ai", "src/", "dst/"], needs=("root",)),
+    Case("long_names_of_the_top_end_with_a_dot", {"src/a": F("a"), "src": D(mode=0o750), "dst": D()},
+         ["-ai", "--out-format=%f (%n)", "./src//./", "dst/"]),
 ]

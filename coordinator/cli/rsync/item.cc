@@ -9,6 +9,10 @@ namespace uringsync {
 namespace {
 
 constexpr size_t kCodeColumns = 11;
+constexpr uint32_t kSetuid = 04000;
+constexpr uint32_t kSetgid = 02000;
+constexpr uint32_t kGroupExecutes = 010;
+constexpr uint32_t kAllModeBits = 07777;
 
 char UpdateLetter(const Action& action, bool sends) {
   switch (action.kind) {
@@ -28,6 +32,19 @@ bool IsDigit(char c) {
 }
 
 }  // namespace
+
+Differences ToldDifferences(const Action& action, const Differences& differences, const ItemRules& rules) {
+  const bool owned = differences.Has(Attribute::kOwner) || differences.Has(Attribute::kGroup);
+  const bool again = !rules.planned && owned && action.kind == ActionKind::kSetMetadata && action.wanted.type == FileType::kRegular &&
+                     action.existing && (action.existing->mode & (kSetuid | kSetgid)) != 0;
+  if (!again) return differences;
+  const uint32_t old = action.existing->mode;
+  const uint32_t left = old & ~kSetuid & ~((old & kGroupExecutes) != 0 ? kSetgid : 0);
+  const auto bit = [](Attribute attribute) { return static_cast<uint32_t>(attribute); };
+  Differences told = Differences::FromMask(differences.mask() & ~bit(Attribute::kOwner) & ~bit(Attribute::kGroup) & ~bit(Attribute::kMode));
+  if (rules.selection.mode && ((left ^ action.wanted.mode) & kAllModeBits) != 0) told.Add(Attribute::kMode);
+  return told;
+}
 
 std::string ItemCode(const Action& action, const Differences& differences, const ItemRules& rules) {
   if (action.kind == ActionKind::kDelete) return "*deleting  ";

@@ -17,7 +17,12 @@ namespace uringsync {
 struct ItemRules {
   MetadataSelection selection;
   bool sends = false;  // the contents leave this host: '<' instead of '>'
+  bool planned = false;  // nothing is done (a dry run)
 };
+
+// What of `differences` rsync comes to tell: it looks at a file that runs as somebody again when it has set its owner or group, which takes
+// these bits away, and then finds the owner right and the mode wrong. Empty: it tells nothing.
+Differences ToldDifferences(const Action& action, const Differences& differences, const ItemRules& rules);
 
 // 11 characters: ">f.st......", "cd+++++++++", "*deleting  ".
 std::string ItemCode(const Action& action, const Differences& differences, const ItemRules& rules);

@@ -57,6 +57,22 @@ TEST(ItemTest, LettersAreRsyncs) {
   EXPECT_EQ(ItemCode(Make(ActionKind::kDelete, FileType::kRegular), Of({Attribute::kExtraneous}), all), "*deleting  ");
 }
 
+TEST(ItemTest, OfFilesThatRanAsSomebodyTheModeIsToldWhereTheOwnerIsSet) {
+  const ItemRules rules{.selection = MetadataSelection()};
+  Action action = Make(ActionKind::kSetMetadata, FileType::kRegular);
+  action.wanted.mode = 04755;
+  action.existing.emplace();
+  action.existing->mode = 0755;
+  EXPECT_EQ(ToldDifferences(action, Of({Attribute::kOwner}), rules), Of({Attribute::kOwner}));
+  action.existing->mode = 04755;
+  EXPECT_EQ(ToldDifferences(action, Of({Attribute::kOwner}), rules), Of({Attribute::kMode}));
+  EXPECT_EQ(ToldDifferences(action, Of({Attribute::kMtime}), rules), Of({Attribute::kMtime}));
+  EXPECT_EQ(ToldDifferences(action, Of({Attribute::kOwner}), {.selection = rules.selection, .planned = true}), Of({Attribute::kOwner}));
+  MetadataSelection modeless;
+  modeless.mode = false;
+  EXPECT_TRUE(ToldDifferences(action, Of({Attribute::kGroup}), {.selection = modeless}).empty());
+}
+
 TEST(ItemTest, NamesAreEscapedAsRsyncDoes) {
   EXPECT_EQ(PrintableText("a\tb c", {}), "a\tb c");
   EXPECT_EQ(PrintableText("n\n\xff", {}), "n\\#012\\#377");
