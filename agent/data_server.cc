@@ -121,6 +121,7 @@ Task<void> DataServer::State::Listen() {
   ListenOptions listen;
   listen.host = options.host;
   listen.port = options.port;
+  listen.option = options.option;
   absl::StatusOr<std::unique_ptr<Listener>> opened = co_await Listener::Listen(Shard::Current()->driver(), listen);
   started = opened.status();
   if (opened.ok()) listener = *std::move(opened);

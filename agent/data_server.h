@@ -36,6 +36,7 @@ struct DataServerOptions {
   std::shared_ptr<const TlsContext> tls;  // server side, asks for a client certificate
   std::string host;                       // address to listen on
   uint16_t port = 0;                      // 0: any free one
+  std::string option = "--data-listen";   // that sets the address, for messages
   // Connections that have not said yet which session they belong to. One more makes the oldest of them end: silent
   // strangers cannot keep the agent's own peers out.
   size_t max_handshakes = 128;

@@ -220,9 +220,10 @@ void DestinationSession::ExpectActions() {
 void DestinationSession::DialSource() {
   if (!remote_.empty()) return;
   MakeRemoteSources();
-  // Every shard needs a connection of its own.
-  // Streams of a shell's channel belong to its shard; the others fetch over that one's.
-  const size_t shards = context_.open_peer ? 1 : SessionShards(open_, context_.runtime->size());
+  dials_.emplace(context_, ConnectData{open_.route.host, open_.route.port, open_.route.direct},
+                 [this](std::string text) { outbox_->Push(Notice{std::move(text)}); });
+  // Every shard needs a connection of its own; one that cannot have one fetches over another's.
+  const size_t shards = dials_->Shards(SessionShards(open_, context_.runtime->size()));
   size_t wanted = open_.data_connections > 0 ? open_.data_connections : shards * kConnectionsPerShard;
   size_t per_shard = std::max<size_t>(std::min(wanted, kMaxConnections) / shards, 1);
   for (size_t i = 0; i < shards; ++i) {
@@ -278,15 +279,16 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
   const auto give_up = std::chrono::steady_clock::now() + kFirstConnectionLimit;
   for (int tries = 0; tries < kMaxDialTries && !cancel.cancelled(); ++tries) {
     DataDial dial;
-    dial.open = context_.open_peer;
-    dial.host = open_.route.host;
-    dial.port = open_.route.port;
-    dial.tls = context_.data_client_tls;
+    if (!dials_->Fill(shard, &dial)) {
+      dialers_[shard].fetch_sub(1);
+      co_return;
+    }
     dial.cancel = cancel;
     dial.hello = DataHello{kProtocolVersion, open_.session, open_.token, Role::kDestination};
     if (open_.route.peer_session != SessionId{}) dial.hello.session = open_.route.peer_session;
-    absl::StatusOr<std::unique_ptr<RequestChannel>> channel = co_await DialWithin(driver, std::move(dial), kDialLimit, DialRequestChannel);
+    absl::StatusOr<std::unique_ptr<RequestChannel>> channel = co_await DialWithin(driver, dial, dials_->limit(dial), DialRequestChannel);
     last = channel.status();
+    if (!channel.ok() && !cancel.cancelled() && dials_->Retreat(dial, last)) continue;
     if (channel.ok()) {
       tries = 0;
       ever_connected_ = true;

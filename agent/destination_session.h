@@ -13,6 +13,7 @@
 
 #include "agent/apply_engine.h"
 #include "agent/bench_runner.h"
+#include "agent/peer_dials.h"
 #include "agent/session_handler.h"
 #include "agent/session_outbox.h"
 #include "agent/session_filter.h"
@@ -105,6 +106,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   std::vector<std::unique_ptr<ContentSource>> sources_;
   std::vector<RemoteContentSource*> remote_;  // of sources_, empty for a local route
   std::vector<std::atomic<int>> dialers_;     // live dial loops of each shard
+  std::optional<PeerDials> dials_;            // once the source was dialled
   std::atomic<bool> ever_connected_{false};   // a data connection was there
   std::mutex lost_mutex_;
   bool source_needed_ = false;                // guarded by lost_mutex_, as is lost_

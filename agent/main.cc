@@ -16,6 +16,7 @@
 #include "agent/config.h"
 #include "agent/control_service.h"
 #include "agent/data_server.h"
+#include "agent/direct_data.h"
 #include "agent/logging.h"
 #include "agent/private_shells.h"
 #include "agent/process.h"
@@ -47,6 +48,7 @@ struct Daemon {
   std::shared_ptr<const TlsContext> tls;
   SessionTable table;
   std::unique_ptr<DataServer> data;
+  std::optional<DirectData> direct;
   std::unique_ptr<SessionRunner> runner;
   std::unique_ptr<ControlServer> control;
   std::unique_ptr<PrivateShells> shells;
@@ -88,6 +90,7 @@ AgentContext ContextOf(const AgentConfig& config, Daemon* daemon) {
           .open_peer = daemon->shells  ? daemon->shells->PeerOpener()
                        : daemon->stdio ? daemon->stdio->PeerOpener()
                                        : OpenPeer(),
+          .direct = daemon->direct ? &*daemon->direct : nullptr,
           .host_paths = config.private_fd >= 0 || config.stdio};
 }
 
@@ -104,6 +107,7 @@ absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Da
                                                               .shells = config.shells,
                                                               .table = &daemon->table}));
   }
+  if (daemon->shells) daemon->direct.emplace(DirectDataOptions{.runtime = daemon->runtime.get(), .table = &daemon->table});
   // Nobody would greet gRPC on the socket, and it hangs up on those who do not.
   if (config.carry_only) return absl::OkStatus();
   daemon->runner = std::make_unique<SessionRunner>(ContextOf(config, daemon));
@@ -142,6 +146,7 @@ void StopAll(Daemon* daemon) {
   if (daemon->stdio) daemon->stdio->Stop();
   if (daemon->shells) daemon->shells->Stop();
   if (daemon->data) daemon->data->Stop();
+  if (daemon->direct) daemon->direct->Stop();
 }
 
 // What it serves: its whole host, and where the shell began.
@@ -162,6 +167,7 @@ absl::Status RunOnStdio(AgentConfig config) {
   Daemon daemon;
   US_RETURN_IF_ERROR(StartEngine(config, &daemon));
   US_ASSIGN_OR_RETURN(daemon.stdio, StdioAgent::Start({.runtime = daemon.runtime.get(), .table = &daemon.table, .ends = std::move(ends)}));
+  daemon.direct.emplace(DirectDataOptions{.runtime = daemon.runtime.get(), .table = &daemon.table});
   daemon.runner = std::make_unique<SessionRunner>(ContextOf(config, &daemon));
   US_RETURN_IF_ERROR(daemon.stdio->Serve(daemon.runner.get()));
   const absl::StatusOr<StopReason> reason = WaitForStop(daemon.stdio->ended_fd());

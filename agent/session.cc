@@ -209,6 +209,7 @@ absl::Status SessionRunner::Run(AgentStream* stream, const ControlPeer& peer, Ca
   HelloReply reply;
   reply.software = SoftwareName("uringsync-agent");
   reply.features = Features();
+  if (context_.direct != nullptr) reply.features.emplace_back(kDirectFeature);
   reply.io_backend = std::string(context_.runtime->backend());
   reply.fallback_reason = context_.runtime->fallback_reason();
   reply.data_port = context_.data_port;

@@ -26,6 +26,7 @@
 
 namespace uringsync {
 
+class DirectData;
 class Roots;
 class RootIndexes;
 class Runtime;
@@ -46,6 +47,7 @@ struct AgentContext {
   uint16_t data_port = 0;  // of the data server; 0: none (private agent)
   // Where a remote shell's channel leads to the peer: data streams are opened and arrive there, not over the network.
   OpenPeer open_peer;
+  DirectData* direct = nullptr;  // null: an agent that listens for everybody has no use for it
   // Sessions without a root's name, on paths of this host: only where a command started this agent for itself.
   bool host_paths = false;
 };

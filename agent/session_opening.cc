@@ -5,6 +5,7 @@
 #include <utility>
 #include <variant>
 
+#include "agent/direct_data.h"
 #include "agent/path_expansion.h"
 #include "agent/path_query.h"
 #include "engine/base/errno_status.h"
@@ -59,6 +60,15 @@ Task<void> AnswerInto(const AgentContext* context, PathQuery query, absl::Status
   *reply = co_await AnswerPathQuery(context, std::move(query));
 }
 
+absl::Status Answer(const AgentContext& context, AgentStream* stream, DirectQuery query) {
+  if (context.direct == nullptr) {
+    return Refuse(stream, ErrorKind::kUsage, absl::FailedPreconditionError("this agent has keys of its own, and a port for data"));
+  }
+  absl::StatusOr<DirectReply> reply = context.direct->Open(query);
+  if (!reply.ok()) return Refuse(stream, ErrorKind::kUsage, reply.status());
+  return stream->Send(*std::move(reply));
+}
+
 absl::Status Answer(const AgentContext& context, AgentStream* stream, PathQuery query) {
   absl::StatusOr<PathReply> reply;
   if (query.expand && query.root.empty() && context.host_paths) {
@@ -74,7 +84,7 @@ absl::Status Answer(const AgentContext& context, AgentStream* stream, PathQuery 
 absl::StatusOr<std::optional<OpenSession>> AwaitOpenSession(const AgentContext& context, AgentStream* stream, OpeningWatch* watch) {
   while (true) {
     absl::StatusOr<ClientMessage> message = stream->Receive();
-    const bool asks = message.ok() && std::holds_alternative<PathQuery>(*message);
+    const bool asks = message.ok() && (std::holds_alternative<PathQuery>(*message) || std::holds_alternative<DirectQuery>(*message));
     const absl::Status passed = watch->Passed(message.status(), asks ? "OpenSession" : "");
     if (absl::IsDeadlineExceeded(passed)) return passed;
     if (!message.ok()) {
@@ -83,7 +93,9 @@ absl::StatusOr<std::optional<OpenSession>> AwaitOpenSession(const AgentContext& 
       return message.status();
     }
     if (asks) {
-      US_RETURN_IF_ERROR(Answer(context, stream, std::get<PathQuery>(*std::move(message))));
+      auto* const paths = std::get_if<PathQuery>(&*message);
+      US_RETURN_IF_ERROR(paths != nullptr ? Answer(context, stream, std::move(*paths))
+                                          : Answer(context, stream, std::get<DirectQuery>(*std::move(message))));
       continue;
     }
     if (auto* open = std::get_if<OpenSession>(&*message)) {

@@ -153,14 +153,12 @@ Task<absl::Status> SourceSession::Serve(std::unique_ptr<ReplyChannel> channel) {
 
 absl::Status SourceSession::Connect(const ConnectData& where) {
   if (!opened()) return absl::FailedPreconditionError("ConnectData before the session was opened");
-  if (connected_) return absl::FailedPreconditionError("ConnectData came twice");
-  connected_ = true;
-  // Streams of a shell's channel belong to its shard.
-  const size_t shards = context_.open_peer ? 1 : SessionShards(open_, context_.runtime->size());
+  if (dials_) return absl::FailedPreconditionError("ConnectData came twice");
+  dials_.emplace(context_, where, [this](std::string text) { Tell(std::move(text)); });
+  const size_t shards = dials_->Shards(SessionShards(open_, context_.runtime->size()));
   size_t count = open_.data_connections > 0 ? open_.data_connections : shards * kConnectionsPerShard;
   count = std::min(count, kMaxConnections);
-  for (size_t i = 0; i < count; ++i)
-    running_.SpawnOn(&context_.runtime->shard(i % shards), DialLoop(where.host, where.port));
+  for (size_t i = 0; i < count; ++i) running_.SpawnOn(&context_.runtime->shard(i % shards), DialLoop(i % shards));
   return absl::OkStatus();
 }
 
@@ -252,7 +250,7 @@ absl::Status SourceSession::Measure(const RunBench& run) {
   return bench_->Start(run, {});
 }
 
-Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
+Task<void> SourceSession::DialLoop(size_t shard) {
   Driver* driver = Shard::Current()->driver();
   CancelToken cancel = cancel_.token();
   Backoff backoff;
@@ -260,14 +258,12 @@ Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
   const auto give_up = std::chrono::steady_clock::now() + kFirstConnectionLimit;
   for (int tries = 0; tries < kMaxDialTries && !cancel.cancelled(); ++tries) {
     DataDial dial;
-    dial.open = context_.open_peer;
-    dial.host = host;
-    dial.port = port;
-    dial.tls = context_.data_client_tls;
+    if (!dials_->Fill(shard, &dial)) co_return;
     dial.cancel = cancel;
     dial.hello = DataHello{kProtocolVersion, open_.session, open_.token, Role::kSource};
-    absl::StatusOr<std::unique_ptr<ReplyChannel>> channel = co_await DialWithin(driver, std::move(dial), kDialLimit, DialReplyChannel);
+    absl::StatusOr<std::unique_ptr<ReplyChannel>> channel = co_await DialWithin(driver, dial, dials_->limit(dial), DialReplyChannel);
     last = channel.status();
+    if (!channel.ok() && !cancel.cancelled() && dials_->Retreat(dial, last)) continue;
     if (channel.ok()) {
       ever_served_ = true;
       last = co_await Serve(*std::move(channel));
@@ -285,7 +281,7 @@ Task<void> SourceSession::DialLoop(std::string host, uint16_t port) {
   // Once there was a connection, the destination judges what it is missing.
   if (!last.ok() && !cancel.cancelled() && !ever_served_.load())
     outbox_->Fail(absl::IsDeadlineExceeded(last) ? ErrorKind::kTimeout : ErrorKind::kProtocol,
-                  "source: data connection to " + host + ": " + std::string(ToStd(last.message())));
+                  "source: data connection to " + dials_->host() + ": " + std::string(ToStd(last.message())));
 }
 
 void SourceSession::Tell(std::string notice) {

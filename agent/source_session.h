@@ -10,6 +10,7 @@
 #include <string>
 
 #include "agent/bench_runner.h"
+#include "agent/peer_dials.h"
 #include "agent/session_handler.h"
 #include "agent/session_outbox.h"
 #include "agent/session_filter.h"
@@ -67,7 +68,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   absl::StatusOr<Located> Find(Driver* driver, DirectoryCache* directories, const Action& action);
   absl::Status RemoveLocated(Driver* driver, const Located& located, const Entry& wanted);
   SourceReaderOptions ReaderOptions() const;
-  Task<void> DialLoop(std::string host, uint16_t port);
+  Task<void> DialLoop(size_t shard);
   // Any thread, also after Stop.
   void Tell(std::string notice);
 
@@ -86,6 +87,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   bool muted_ = false;  // under the lock: the control stream may be gone
   mutable DirectIo direct_io_;
   CancelSource cancel_;
+  std::optional<PeerDials> dials_;  // once there was ConnectData
   Scope opening_;
   Scope running_;
   std::unique_ptr<BenchRunner> bench_;
@@ -93,7 +95,6 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   std::atomic<bool> opened_{false};
   std::atomic<bool> ever_served_{false};
   uint64_t removal_batches_ = 0;
-  bool connected_ = false;
   bool registered_ = false;
   bool stopped_ = false;
 };

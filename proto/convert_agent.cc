@@ -2,6 +2,7 @@
 #include "proto/convert.h"
 #include "proto/convert_bench.h"
 #include "proto/convert_fields.h"
+#include "proto/convert_direct.h"
 #include "proto/convert_looks.h"
 #include "proto/convert_names.h"
 #include "proto/convert_operands.h"
@@ -127,6 +128,7 @@ struct Encoder {
   absl::Status operator()(const PathReply& value) { return EncodePathReply(value, wire->mutable_path_reply()); }
   absl::Status operator()(const NameReply& value) { return EncodeNameReply(value, wire->mutable_name_reply()); }
   absl::Status operator()(const EntryReply& value) { return EncodeEntryReply(value, wire->mutable_entry_reply()); }
+  absl::Status operator()(const DirectReply& value) { return EncodeDirectReply(value, wire->mutable_direct_reply()); }
   absl::Status operator()(const Notice& value) {
     wire->mutable_notice()->set_text(std::string(Clip(value.text, kMaxLineBytes)));
     return absl::OkStatus();
@@ -298,6 +300,10 @@ absl::StatusOr<AgentMessage> DecodeMessage(const v1::AgentMessage& wire) {
     }
     case v1::AgentMessage::kEntryReply: {
       US_ASSIGN_OR_RETURN(EntryReply reply, DecodeEntryReply(wire.entry_reply()));
+      return AgentMessage(std::move(reply));
+    }
+    case v1::AgentMessage::kDirectReply: {
+      US_ASSIGN_OR_RETURN(DirectReply reply, DecodeDirectReply(wire.direct_reply()));
       return AgentMessage(std::move(reply));
     }
     case v1::AgentMessage::kNotice: {

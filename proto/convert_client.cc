@@ -3,6 +3,7 @@
 #include "proto/convert.h"
 #include "proto/convert_bench.h"
 #include "proto/convert_fields.h"
+#include "proto/convert_direct.h"
 #include "proto/convert_looks.h"
 #include "proto/convert_names.h"
 #include "proto/convert_operands.h"
@@ -48,6 +49,7 @@ void EncodeRoute(const DataRoute& route, v1::DataRoute* wire) {
   if (route.kind == DataRoute::Kind::kConnect) {
     wire->set_host(route.host);
     wire->set_port(route.port);
+    wire->set_direct(route.direct);
   }
 }
 
@@ -131,6 +133,7 @@ struct Encoder {
   absl::Status operator()(const ConnectData& value) {
     wire->mutable_connect_data()->set_host(value.host);
     wire->mutable_connect_data()->set_port(value.port);
+    wire->mutable_connect_data()->set_direct(value.direct);
     return absl::OkStatus();
   }
   absl::Status operator()(const StartManifest& value) {
@@ -170,6 +173,7 @@ struct Encoder {
   absl::Status operator()(const PathQuery& value) { return EncodePathQuery(value, wire->mutable_path_query()); }
   absl::Status operator()(const NameQuery& value) { return EncodeNameQuery(value, wire->mutable_name_query()); }
   absl::Status operator()(const EntryQuery& value) { return EncodeEntryQuery(value, wire->mutable_entry_query()); }
+  absl::Status operator()(const DirectQuery& value) { return EncodeDirectQuery(value, wire->mutable_direct_query()); }
   absl::Status operator()(const RunBench& value) {
     EncodeRunBench(value, wire->mutable_run_bench());
     return absl::OkStatus();
@@ -230,6 +234,7 @@ absl::StatusOr<DataRoute> DecodeRoute(const v1::DataRoute& wire) {
     case v1::ROUTE_KIND_CONNECT: {
       US_ASSIGN_OR_RETURN(route.host, DecodeHost({"OpenSession", "route.host"}, wire.host()));
       US_ASSIGN_OR_RETURN(route.port, DecodePort({"OpenSession", "route.port"}, wire.port(), /*none_allowed=*/false));
+      route.direct = wire.direct();
       break;
     }
     default: return Bad({"OpenSession", "route.kind"}, kNoRow, "unknown kind " + std::to_string(wire.kind()));
@@ -333,6 +338,7 @@ absl::StatusOr<ClientMessage> Decode(const v1::ConnectData& wire) {
   ConnectData connect;
   US_ASSIGN_OR_RETURN(connect.host, DecodeHost({"ConnectData", "host"}, wire.host()));
   US_ASSIGN_OR_RETURN(connect.port, DecodePort({"ConnectData", "port"}, wire.port(), /*none_allowed=*/false));
+  connect.direct = wire.direct();
   return connect;
 }
 
@@ -438,6 +444,10 @@ absl::StatusOr<ClientMessage> DecodeMessage(const v1::ClientMessage& wire) {
     }
     case v1::ClientMessage::kEntryQuery: {
       US_ASSIGN_OR_RETURN(EntryQuery query, DecodeEntryQuery(wire.entry_query()));
+      return query;
+    }
+    case v1::ClientMessage::kDirectQuery: {
+      US_ASSIGN_OR_RETURN(DirectQuery query, DecodeDirectQuery(wire.direct_query()));
       return query;
     }
     case v1::ClientMessage::kFinishApply: return FinishApply{};

@@ -20,6 +20,7 @@
 #include "engine/fs/clone.h"
 #include "engine/fs/direct_io.h"
 #include "engine/fs/volume.h"
+#include "engine/net/certificates.h"
 #include "engine/transfer/compression_policy.h"
 #include "proto/bench_messages.h"
 
@@ -80,6 +81,8 @@ constexpr std::string_view kEntryLooksFeature = "entry-looks";
 
 // Of HelloReply: the agent knows Action::origin.
 constexpr std::string_view kOriginsFeature = "origins";
+// Of Hello and HelloReply: the agent answers DirectQuery, and knows `direct` of DataRoute and ConnectData.
+constexpr std::string_view kDirectFeature = "direct";
 
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
@@ -110,6 +113,7 @@ struct DataRoute {
   SessionId peer_session{};
   std::string host;
   uint16_t port = 0;
+  bool direct = false;  // kConnect: under the one-time keys of a DirectQuery; where that fails, over the remote shell's channel
 };
 
 // How much of an operand is in the transfer.
@@ -251,6 +255,15 @@ struct PathQuery {
 };
 constexpr size_t kMaxPathQuery = 4096;
 
+// Before OpenSession, once, at an agent that a command or a remote shell started: the keys under which the agents of a run may connect to each other
+// past the shell's channel. Needs kDirectFeature.
+struct DirectQuery {
+  OneTimeKeys keys;
+  bool listen = false;  // on `port`, 0 for any, until the agent ends
+  uint16_t port = 0;
+};
+constexpr size_t kMaxOneTimeKeyBytes = 4096;  // each of the two
+
 // What are the names of these ids at this agent, and which ids have these names? In an open session; needs kNamesFeature.
 struct NameQuery {
   std::vector<uint32_t> uids;
@@ -272,6 +285,7 @@ constexpr size_t kMaxEntryQuery = 1024;
 struct ConnectData {
   std::string host;
   uint16_t port = 0;
+  bool direct = false;  // as of DataRoute
 };
 // How both sides fold listings; needs kFoldFeature. See engine/tree/listing_digest.h.
 constexpr char kFoldFeature[] = "folded-listings";
@@ -369,7 +383,8 @@ struct FinishApply {};
 struct CloseSession {};
 
 using ClientMessage = std::variant<Hello, OpenSession, ConnectData, StartManifest, ManifestCredit, ActionBatch, FinishApply,
-                                   CloseSession, ListingVerdicts, TreeQuery, RunBench, OperandBatch, PathQuery, NameQuery, EntryQuery>;
+                                   CloseSession, ListingVerdicts, TreeQuery, RunBench, OperandBatch, PathQuery, NameQuery, EntryQuery,
+                                   DirectQuery>;
 
 // ---- agent → coordinator ------------------------------------------------------------------------------------------------
 
@@ -440,6 +455,12 @@ struct PathReply {
 constexpr size_t kMaxPathReply = 16384;
 constexpr size_t kMaxPathReplyBytes = size_t{2} << 20;  // of names
 constexpr size_t kMaxListBytes = size_t{1} << 20;
+
+// Answer to a DirectQuery.
+struct DirectReply {
+  std::string address;  // of this host, where whoever started the agent came in; empty: not known
+  uint16_t port = 0;    // where it listens; 0: nowhere
+};
 
 // Answers to a NameQuery, in its order.
 struct NameReply {
@@ -575,6 +596,7 @@ struct Notice {
 };
 
 using AgentMessage = std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress,
-                                  ApplyDone, TreeReply, FoldedGroup, BenchReport, Notice, PathReply, NameReply, EntryReply>;
+                                  ApplyDone, TreeReply, FoldedGroup, BenchReport, Notice, PathReply, NameReply, EntryReply,
+                                  DirectReply>;
 
 }  // namespace uringsync

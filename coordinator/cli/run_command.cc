@@ -159,6 +159,9 @@ LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, std
   link.temporary_directory = options.staging.temporary_directory;
   link.removes_sources = options.request.remove_source_files && options.request.mode == SyncMode::kSync;
   link.shell = options.shell;
+  link.direct = options.direct;
+  link.direct_port = options.direct_port;
+  link.on_notice = warn;
   link.on_shell_line = warn;
   link.agent_arguments = options.agent_arguments;
   link.on_agent_warning = std::move(warn);

@@ -276,6 +276,9 @@ absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const
   US_RETURN_IF_ERROR(links->ResolveBackup(options.backup_directory));
   links->partial_directory_ = options.partial_directory;
   links->temporary_directory_ = options.temporary_directory;
+  links->direct_ = options.direct;
+  links->direct_port_ = options.direct_port;
+  links->on_notice_ = options.on_notice;
   US_RETURN_IF_ERROR(links->StartShells(options));
   if (!source.is_agent() || !destination.is_agent()) US_RETURN_IF_ERROR(links->StartPrivateAgent(&options));
   US_RETURN_IF_ERROR(links->GreetShells());
@@ -293,6 +296,8 @@ void Links::Close(std::chrono::milliseconds grace) {
   }
   source_.reset();
   destination_.reset();
+  local_questions_.reset();
+  local_asked_.reset();
   channels_.clear();  // ends a private agent: its socket closes
   for (Shell& shell : shells_) {
     shell.questions.reset();

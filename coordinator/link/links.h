@@ -62,6 +62,10 @@ struct LinkOptions {
   // Program of the private agent, asked only when one is needed.
   std::function<absl::StatusOr<std::string>()> find_agent;
   ShellOptions shell;                                      // for HOST:PATH endpoints
+  // Contents past the channel of a remote shell, over connections of their own under keys of this run, where that can be.
+  bool direct = false;
+  uint16_t direct_port = 0;                                // on which the far agent listens; 0: any
+  std::function<void(std::string_view)> on_notice;         // why there are no direct connections
   std::function<void(std::string_view)> on_shell_line;     // each line that a remote shell writes to its standard error, escaped
   std::vector<std::string> agent_arguments;                // further ones, e.g. {"--io-backend", "threads"}
   std::function<void(std::string_view)> on_agent_warning;  // see PrivateAgentOptions::on_warning
@@ -87,11 +91,11 @@ struct LinkTargets {
 };
 absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination, const LinkOptions& options);
 
-// How contents move between two sides (proto/messages.h, DataRoute). LinkError(kUsage) when the agent that would have
-// to listen has no data port.
+// How contents move between two sides (proto/messages.h, DataRoute). `direct`: where the far agent of a remote shell listens under the run's
+// keys. LinkError(kUsage) when the agent that would have to listen has no data port.
 absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& destination,
                                         const SessionId& source_session, const HelloReply& source_agent,
-                                        const HelloReply& destination_agent);
+                                        const HelloReply& destination_agent, const std::optional<ConnectData>& direct = std::nullopt);
 // Both sides are served by one agent.
 bool SameAgent(const Endpoint& source, const Endpoint& destination);
 
@@ -162,6 +166,9 @@ class Links {
   absl::StatusOr<std::unique_ptr<ClientStream>> OpenDestinationStream();
   absl::Status OpenShellStreams();
   absl::StatusOr<PathQuestions*> QuestionsOf(Side side, const std::string& software);
+  // Gives both agents keys for this run, and has one of them listen; nullopt where that is not wanted or, as was told, not possible.
+  std::optional<ConnectData> OfferDirect(const std::string& software);
+  absl::StatusOr<ConnectData> TryDirect(const std::string& software);
   LinkTarget& TargetOf(Side side) { return side == Side::kSource ? targets_.source : targets_.destination; }
   absl::Status ExpandHomes(const std::string& software);
   // Finds the basis directories and the backup directory of a destination that is a path of its host.
@@ -169,6 +176,12 @@ class Links {
   absl::Status PlaceBackup(bool is_there, const std::string& working_directory, const std::string& software);
 
   LinkTargets targets_;
+  bool direct_ = false;
+  uint16_t direct_port_ = 0;
+  std::function<void(std::string_view)> on_notice_;
+  // Of the private agent, for a side that is local.
+  std::unique_ptr<ClientStream> local_asked_;
+  std::unique_ptr<PathQuestions> local_questions_;
   struct Basis {
     std::string shown;
     TreePlace place;

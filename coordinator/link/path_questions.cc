@@ -79,7 +79,7 @@ std::string AsPattern(std::string_view path) {
 absl::StatusOr<std::unique_ptr<PathQuestions>> PathQuestions::Open(ClientStream* stream, const std::string& software) {
   Hello hello;
   hello.software = software;
-  hello.features = {std::string(kOperandsFeature), std::string(kHostPlacesFeature)};
+  hello.features = {std::string(kOperandsFeature), std::string(kHostPlacesFeature), std::string(kDirectFeature)};
   absl::StatusOr<HelloReply> greeted = ClientHandshake(stream, hello);
   if (!greeted.ok()) return AsLinkError(greeted.status(), kAgent);
   if (!HasFeature(greeted->features, kOperandsFeature)) {
@@ -87,6 +87,7 @@ absl::StatusOr<std::unique_ptr<PathQuestions>> PathQuestions::Open(ClientStream*
   }
   std::unique_ptr<PathQuestions> questions(new PathQuestions(stream));
   questions->knows_patterns_ = HasFeature(greeted->features, kHostPlacesFeature);
+  questions->knows_direct_ = HasFeature(greeted->features, kDirectFeature);
   return questions;
 }
 
@@ -95,15 +96,30 @@ PathQuestions::~PathQuestions() {
   stream_->Close();
 }
 
+absl::StatusOr<AgentMessage> PathQuestions::AskAgent(const ClientMessage& question) {
+  if (absl::Status sent = stream_->Send(question); !sent.ok()) return AsLinkError(sent, kAgent);
+  absl::StatusOr<AgentMessage> answer = stream_->Receive();
+  if (!answer.ok()) return AsLinkError(answer.status(), kAgent);
+  if (const auto* error = std::get_if<SessionError>(&*answer)) return LinkError(error->kind, EscapeName(error->message));
+  return answer;
+}
+
+absl::StatusOr<DirectReply> PathQuestions::AskDirect(const DirectQuery& query) {
+  if (!knows_direct_) return LinkError(ErrorKind::kVersion, "the agent is too old for direct connections; update it");
+  US_ASSIGN_OR_RETURN(AgentMessage answer, AskAgent(query));
+  auto* reply = std::get_if<DirectReply>(&answer);
+  if (reply == nullptr || (reply->port != 0) != query.listen) {
+    return LinkError(ErrorKind::kProtocol, "the agent answers something else than it was asked");
+  }
+  return std::move(*reply);
+}
+
 absl::StatusOr<PathReply> PathQuestions::Ask(const PathQuery& query) {
   if ((query.expand || !query.list_file.empty()) && !knows_patterns_) {
     return LinkError(ErrorKind::kVersion, "the agent is too old for patterns, '~' and lists of names over there; update it");
   }
-  if (absl::Status sent = stream_->Send(query); !sent.ok()) return AsLinkError(sent, kAgent);
-  absl::StatusOr<AgentMessage> answer = stream_->Receive();
-  if (!answer.ok()) return AsLinkError(answer.status(), kAgent);
-  if (const auto* error = std::get_if<SessionError>(&*answer)) return LinkError(error->kind, EscapeName(error->message));
-  auto* reply = std::get_if<PathReply>(&*answer);
+  US_ASSIGN_OR_RETURN(AgentMessage answer, AskAgent(query));
+  auto* reply = std::get_if<PathReply>(&answer);
   const size_t rows = reply == nullptr ? 0 : query.expand ? reply->names.size() : query.paths.size();
   if (reply == nullptr || reply->paths.size() != rows) {
     return LinkError(ErrorKind::kProtocol, "the agent answers something else than it was asked");

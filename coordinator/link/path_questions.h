@@ -1,5 +1,5 @@
-// PathQuestions: what an agent that a command started is asked about paths of its host before a run: what is there, what patterns stand for,
-// what is in a list of names.
+// PathQuestions: what an agent that a command started is asked before a run: about paths of its host (what is there, what patterns stand for,
+// what is in a list of names), and whether it takes direct connections.
 //
 // Answers are of the far host and may be lies about it; a name that was not asked for is refused here.
 // Thread rule: one thread; questions block. Use:
@@ -33,12 +33,17 @@ class PathQuestions {
   absl::StatusOr<PathReply> Ask(const PathQuery& query);
   // The whole of a file of at most kMaxOperandBytes. LinkError(kUsage) for one that cannot be read or is larger.
   absl::StatusOr<std::string> ReadList(const std::string& file);
+  // LinkError: kVersion for an agent that knows no direct connections, else of the kind that it names.
+  absl::StatusOr<DirectReply> AskDirect(const DirectQuery& query);
 
  private:
+  absl::StatusOr<AgentMessage> AskAgent(const ClientMessage& question);
+
   explicit PathQuestions(ClientStream* stream) : stream_(stream) {}
 
   ClientStream* const stream_;
   bool knows_patterns_ = false;
+  bool knows_direct_ = false;
 };
 
 // InvalidArgument unless each of `names` is what one of `patterns` (PathQuery::expand) may stand for.

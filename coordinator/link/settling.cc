@@ -11,6 +11,13 @@ namespace uringsync {
 
 absl::StatusOr<PathQuestions*> Links::QuestionsOf(Side side, const std::string& software) {
   Shell* const shell = ShellOf(side);
+  if (shell == nullptr && TargetOf(side).endpoint.is_local()) {
+    if (local_questions_ == nullptr) {
+      US_ASSIGN_OR_RETURN(local_asked_, (side == Side::kSource ? channels_.front() : channels_.back())->OpenStream());
+      US_ASSIGN_OR_RETURN(local_questions_, PathQuestions::Open(local_asked_.get(), software));
+    }
+    return local_questions_.get();
+  }
   if (shell == nullptr) return LinkError(ErrorKind::kUsage, Name(side) + ": only over a remote shell");
   if (shell->questions == nullptr) {
     US_ASSIGN_OR_RETURN(shell->asked, OpenShellStream(shell, TargetOf(side).endpoint));

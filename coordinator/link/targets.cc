@@ -105,7 +105,7 @@ absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoin
 
 absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& destination,
                                         const SessionId& source_session, const HelloReply& source_agent,
-                                        const HelloReply& destination_agent) {
+                                        const HelloReply& destination_agent, const std::optional<ConnectData>& direct) {
   RouteChoice choice;
   choice.route.peer_session = source_session;
   if (SameAgent(source, destination)) {
@@ -114,13 +114,15 @@ absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& 
   }
   // A data stream of a remote shell's channel needs no address. Whoever is local opens it, or the destination, towards the source.
   if (source.is_shell() || destination.is_shell()) {
+    const ConnectData where = direct.value_or(ConnectData{std::string(kShellRouteHost), kDefaultDataPort});
     const bool destination_opens = source.is_shell();
     choice.route.kind = destination_opens ? DataRoute::Kind::kConnect : DataRoute::Kind::kAccept;
     if (destination_opens) {
-      choice.route.host = std::string(kShellRouteHost);
-      choice.route.port = kDefaultDataPort;
+      choice.route.host = where.host;
+      choice.route.port = where.port;
+      choice.route.direct = where.direct;
     } else {
-      choice.source_connects = ConnectData{std::string(kShellRouteHost), kDefaultDataPort};
+      choice.source_connects = where;
     }
     return choice;
   }
@@ -147,6 +149,8 @@ absl::Status Links::Prepare(SyncRequest* request) {
   US_RETURN_IF_ERROR(ExpandHomes(request->software));
   if (targets_.destination.root.empty()) US_RETURN_IF_ERROR(PlaceBesideDestination(request->software));
   US_RETURN_IF_ERROR(ResolveStaging());
+  // Questions come before the sessions' streams: the first word on a shell's channel is on the first stream that was taken.
+  const std::optional<ConnectData> direct = OfferDirect(request->software);
   US_RETURN_IF_ERROR(OpenShellStreams());
   const LinkTarget& from = targets_.source;
   const LinkTarget& to = targets_.destination;
@@ -164,9 +168,9 @@ absl::Status Links::Prepare(SyncRequest* request) {
   if (!SameAgent(from.endpoint, to.endpoint)) request->destination.session = request->source.session;
   US_RETURN_IF_ERROR(FillRandom(&request->source.token));
   request->destination.token = request->source.token;
-  request->choose_route = [source = from.endpoint, destination = to.endpoint, session = request->source.session](
-                              const HelloReply& source_agent, const HelloReply& destination_agent) {
-    return ChooseRoute(source, destination, session, source_agent, destination_agent);
+  request->choose_route = [source = from.endpoint, destination = to.endpoint, session = request->source.session,
+                           direct](const HelloReply& source_agent, const HelloReply& destination_agent) {
+    return ChooseRoute(source, destination, session, source_agent, destination_agent, direct);
   };
   if (request->backup && backup_) {
     request->backup->directory = backup_->place;

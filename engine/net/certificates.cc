@@ -30,6 +30,8 @@ using openssl::X509Ptr;
 constexpr int64_t kSkewSeconds = 60;
 constexpr size_t kMaxHostBytes = 253;
 constexpr size_t kMaxCommonNameBytes = 64;
+// Before and after now: clocks of hosts may be far off.
+constexpr int64_t kOneTimeSeconds = 3650 * openssl::kDaySeconds;
 
 absl::Status Invalid(const std::string& text) {
   return MakeStatus(absl::StatusCode::kInvalidArgument, text);
@@ -200,6 +202,23 @@ absl::StatusOr<CertificateFiles> IssueCertificate(const IssueOptions& options) {
   US_RETURN_IF_ERROR(openssl::PublishKey(files.key, key.get(), options.force));
   US_RETURN_IF_ERROR(openssl::PublishCertificate(files.certificate, certificate.get(), options.force));
   return files;
+}
+
+absl::StatusOr<OneTimeKeys> MakeOneTimeKeys() {
+  US_ASSIGN_OR_RETURN(const PkeyPtr key, MakeKey());
+  const int64_t now = std::time(nullptr);
+  US_ASSIGN_OR_RETURN(const X509Ptr certificate,
+                      MakeCertificate({kOneTimeName, now - kOneTimeSeconds, now + kOneTimeSeconds}, nullptr, key.get()));
+  X509* const self = certificate.get();
+  US_RETURN_IF_ERROR(AddExtension(self, self, NID_basic_constraints, "critical,CA:FALSE"));
+  US_RETURN_IF_ERROR(AddExtension(self, self, NID_key_usage, "critical,digitalSignature"));
+  US_RETURN_IF_ERROR(AddExtension(self, self, NID_ext_key_usage, "serverAuth,clientAuth"));
+  US_RETURN_IF_ERROR(AddSubjectNames(self, {kOneTimeName}));
+  if (X509_sign(self, key.get(), EVP_sha256()) == 0) return OpensslError("sign a certificate");
+  OneTimeKeys keys;
+  US_ASSIGN_OR_RETURN(keys.certificate, openssl::ToPem(self));
+  US_ASSIGN_OR_RETURN(keys.key, openssl::ToPem(key.get()));
+  return keys;
 }
 
 }  // namespace uringsync

@@ -86,4 +86,15 @@ struct InitResult {
 // expired or will within kRenewalDays, or misses an asked name, is renewed (with a new key). Safe to repeat.
 absl::StatusOr<InitResult> InitCertificates(const InitOptions& options);
 
+// What everyone who takes part in one run has, and nobody else: a key, and the certificate that they show each other and trust alone. Both in
+// PEM; they are sent over channels that keep them secret, and are in no file.
+struct OneTimeKeys {
+  std::string certificate;
+  std::string key;
+};
+// The name in such a certificate, for TlsConnect.
+constexpr char kOneTimeName[] = "one-time.uringsync";
+// Of no host's clock: valid for years, while the run lasts in truth.
+absl::StatusOr<OneTimeKeys> MakeOneTimeKeys();
+
 }  // namespace uringsync

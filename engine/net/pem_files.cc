@@ -54,16 +54,26 @@ absl::Status PublishFile(const std::string& path, const std::string& text, mode_
   return SyncDirectoryOf(path);
 }
 
-absl::Status PublishBio(const std::string& path, BIO* bio, bool encoded, mode_t mode, bool replace) {
+absl::StatusOr<std::string> TextOf(BIO* bio, bool encoded, const char* what) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio, &data);
-  if (!encoded || size <= 0) {
-    return MakeStatus(absl::StatusCode::kInternal, "encode " + EscapeName(path) + ": " + TakeError());
-  }
-  return PublishFile(path, std::string(data, static_cast<size_t>(size)), mode, replace);
+  if (!encoded || size <= 0) return MakeStatus(absl::StatusCode::kInternal, std::string("encode ") + what + ": " + TakeError());
+  return std::string(data, static_cast<size_t>(size));
 }
 
 }  // namespace
+
+absl::StatusOr<std::string> ToPem(EVP_PKEY* key) {
+  BioPtr bio(BIO_new(BIO_s_secmem()));
+  const bool encoded = PEM_write_bio_PKCS8PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1;
+  return TextOf(bio.get(), encoded, "a private key");
+}
+
+absl::StatusOr<std::string> ToPem(X509* certificate) {
+  BioPtr bio(BIO_new(BIO_s_mem()));
+  const bool encoded = PEM_write_bio_X509(bio.get(), certificate) == 1;
+  return TextOf(bio.get(), encoded, "a certificate");
+}
 
 CertificateFiles FilesOf(const std::string& directory, const std::string& stem) {
   return {directory + "/" + stem + ".crt", directory + "/" + stem + ".key"};
@@ -80,15 +90,15 @@ absl::Status MakeDirectory(const std::string& directory) {
 }
 
 absl::Status PublishKey(const std::string& path, EVP_PKEY* key, bool replace) {
-  BioPtr bio(BIO_new(BIO_s_secmem()));
-  const bool encoded = PEM_write_bio_PKCS8PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1;
-  return PublishBio(path, bio.get(), encoded, 0600, replace);
+  absl::StatusOr<std::string> text = ToPem(key);
+  if (!text.ok()) return WithContext(text.status(), EscapeName(path));
+  return PublishFile(path, *text, 0600, replace);
 }
 
 absl::Status PublishCertificate(const std::string& path, X509* certificate, bool replace) {
-  BioPtr bio(BIO_new(BIO_s_mem()));
-  const bool encoded = PEM_write_bio_X509(bio.get(), certificate) == 1;
-  return PublishBio(path, bio.get(), encoded, 0644, replace);
+  absl::StatusOr<std::string> text = ToPem(certificate);
+  if (!text.ok()) return WithContext(text.status(), EscapeName(path));
+  return PublishFile(path, *text, 0644, replace);
 }
 
 }  // namespace uringsync::openssl

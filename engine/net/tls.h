@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/net/certificates.h"
 #include "engine/net/stream.h"
 
 typedef struct ssl_ctx_st SSL_CTX;
@@ -44,6 +45,8 @@ class TlsContext {
   // Errors name the file and what to do: NotFound (missing), PermissionDenied (unreadable), InvalidArgument (no PEM in
   // it, key does not belong to the certificate), FailedPrecondition (expired, with its date, or not valid yet).
   static absl::StatusOr<std::shared_ptr<const TlsContext>> Load(TlsFiles files, TlsLoadOptions options = {});
+  // Of a run that has keys of its own: it trusts that one certificate and nobody else. InvalidArgument for what is none.
+  static absl::StatusOr<std::shared_ptr<const TlsContext>> FromKeys(const OneTimeKeys& keys);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;

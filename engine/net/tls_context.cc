@@ -67,7 +67,11 @@ void WarnIfNotSigned(SSL_CTX* context, X509* certificate, const TlsFiles& files,
                       "); peers that trust only that authority will refuse it");
 }
 
-absl::Status Configure(SSL_CTX* context, const TlsFiles& files) {
+// A context for both sides without a certificate yet.
+absl::StatusOr<openssl::SslCtxPtr> MakeContext() {
+  openssl::SslCtxPtr made(SSL_CTX_new_ex(openssl::CipherContext(), openssl::kCipherProperties, TLS_method()));
+  if (!made) return absl::InternalError("make a TLS context: " + openssl::TakeError());
+  SSL_CTX* const context = made.get();
   ERR_clear_error();
   if (SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1 ||
       SSL_CTX_set_ciphersuites(context, kCipherSuites) != 1) {
@@ -78,6 +82,10 @@ absl::Status Configure(SSL_CTX* context, const TlsFiles& files) {
   SSL_CTX_set_num_tickets(context, 0);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   openssl::HandOverSecrets(context);
+  return made;
+}
+
+absl::Status UseFiles(SSL_CTX* context, const TlsFiles& files) {
   if (SSL_CTX_use_certificate_chain_file(context, files.certificate.c_str()) != 1) {
     return Invalid("certificate " + EscapeName(files.certificate) + " cannot be used: " + openssl::TakeError());
   }
@@ -110,15 +118,26 @@ absl::StatusOr<std::shared_ptr<const TlsContext>> TlsContext::Load(TlsFiles file
       CheckDates(files.authority, openssl::DescribeCertificate(authority.get()), options.check_dates, &warnings));
   WarnIfReadableByOthers(files.key, &warnings);
 
-  openssl::SslCtxPtr context(SSL_CTX_new_ex(openssl::CipherContext(), openssl::kCipherProperties, TLS_method()));
-  if (!context) return absl::InternalError("make a TLS context: " + openssl::TakeError());
-  US_RETURN_IF_ERROR(Configure(context.get(), files));
+  US_ASSIGN_OR_RETURN(openssl::SslCtxPtr context, MakeContext());
+  US_RETURN_IF_ERROR(UseFiles(context.get(), files));
   if (SSL_CTX_use_PrivateKey(context.get(), key.get()) != 1) {
     return Invalid("private key " + EscapeName(files.key) + " cannot be used: " + openssl::TakeError());
   }
   WarnIfNotSigned(context.get(), certificate.get(), files, &warnings);
   ERR_clear_error();
   return std::shared_ptr<const TlsContext>(new TlsContext(context.release(), std::move(warnings)));
+}
+
+absl::StatusOr<std::shared_ptr<const TlsContext>> TlsContext::FromKeys(const OneTimeKeys& keys) {
+  US_ASSIGN_OR_RETURN(const openssl::X509Ptr certificate, openssl::CertificateFromPem(keys.certificate));
+  US_ASSIGN_OR_RETURN(const openssl::PkeyPtr key, openssl::PrivateKeyFromPem(keys.key));
+  US_ASSIGN_OR_RETURN(openssl::SslCtxPtr context, MakeContext());
+  if (SSL_CTX_use_certificate(context.get(), certificate.get()) != 1 || SSL_CTX_use_PrivateKey(context.get(), key.get()) != 1 ||
+      X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), certificate.get()) != 1 ||
+      SSL_CTX_add_client_CA(context.get(), certificate.get()) != 1) {
+    return Invalid("one-time keys cannot be used: " + openssl::TakeError());
+  }
+  return std::shared_ptr<const TlsContext>(new TlsContext(context.release(), {}));
 }
 
 }  // namespace uringsync

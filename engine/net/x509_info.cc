@@ -150,6 +150,22 @@ absl::StatusOr<PkeyPtr> ReadPrivateKey(const std::string& path) {
   return key;
 }
 
+absl::StatusOr<X509Ptr> CertificateFromPem(const std::string& pem) {
+  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  ERR_clear_error();
+  X509Ptr certificate(bio ? PEM_read_bio_X509(bio.get(), nullptr, RefusePassphrase, nullptr) : nullptr);
+  if (!certificate) return MakeStatus(absl::StatusCode::kInvalidArgument, "no PEM certificate (" + TakeError() + ")");
+  return certificate;
+}
+
+absl::StatusOr<PkeyPtr> PrivateKeyFromPem(const std::string& pem) {
+  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  ERR_clear_error();
+  PkeyPtr key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, RefusePassphrase, nullptr) : nullptr);
+  if (!key) return MakeStatus(absl::StatusCode::kInvalidArgument, "no PEM private key without a passphrase (" + TakeError() + ")");
+  return key;
+}
+
 }  // namespace openssl
 
 absl::StatusOr<CertificateInfo> ReadCertificateInfo(const std::string& path) {

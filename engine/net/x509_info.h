@@ -21,5 +21,8 @@ std::string NamesOf(const CertificateInfo& info);
 absl::StatusOr<X509Ptr> ReadCertificate(const std::string& path);
 // Private key of a PEM file. A key with a passphrase is refused: nobody is there to type it.
 absl::StatusOr<PkeyPtr> ReadPrivateKey(const std::string& path);
+// Of PEM that is no file. InvalidArgument.
+absl::StatusOr<X509Ptr> CertificateFromPem(const std::string& pem);
+absl::StatusOr<PkeyPtr> PrivateKeyFromPem(const std::string& pem);
 
 }  // namespace uringsync::openssl

@@ -9,85 +9,10 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
-import treecmp  # noqa: E402
 import zoo  # noqa: E402
+from shell_case import FAKE_SHELL, ShellCase, Trees, moved  # noqa: E402
 
 NOT_FOUND, NOT_RUN, SHELL_FAILED, START_FAILED = 127, 126, 255, 14
-
-# Drops what rsync's users have before the command, remembers what it was asked for, and runs the rest in a directory of its own.
-FAKE_SHELL = """#!/bin/sh
-printf '%%s\\n' "$*" >> %(log)s
-while [ "$1" = -l ]; do shift 2; done
-shift
-cd %(home)s || exit 9
-HOME=%(home)s
-export HOME
-PATH=%(path)s
-export PATH
-exec sh -c "echo \\$\\$ >> %(pids)s; exec $*"
-"""
-
-
-def alive(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def moved(pid):
-    """Bytes that a process has read and written."""
-    try:
-        with open("/proc/%d/io" % pid) as file:
-            return sum(int(line.split()[1]) for line in file if line.startswith(("rchar", "wchar")))
-    except OSError:
-        return 0
-
-
-class Trees(harness.Case):
-    def assertEqualTrees(self, src, dst):
-        self.assertSame(treecmp.compare(treecmp.snapshot(src), treecmp.snapshot(dst)))
-
-
-class ShellCase(Trees):
-    def setUp(self):
-        super().setUp()
-        self.src, self.dst, self.home = self.path("src"), self.path("dst"), self.path("home")
-        os.makedirs(self.src)
-        os.makedirs(self.home)
-        self.rsh = self.shell("rsh")
-
-    def shell(self, name, path=None, text=FAKE_SHELL):
-        where = self.path(name)
-        with open(where, "w") as file:
-            file.write(text % {"log": self.path("log"), "home": self.home, "pids": self.path("pids"),
-                               "path": path or harness.BIN_DIR + ":" + os.environ["PATH"]})
-        os.chmod(where, 0o755)
-        return where
-
-    def write(self, path, content=b"content"):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(content)
-
-    def small_tree(self, root, files=300):
-        for i in range(files):
-            self.write(os.path.join(root, "d%d" % (i % 7), "f%d" % i), b"x" * (i * 37 % 5000))
-
-    def far_pids(self):
-        try:
-            with open(self.path("pids")) as file:
-                return [int(line) for line in file]
-        except FileNotFoundError:
-            return []
-
-    def assertGone(self, pids, seconds=10):
-        self.assertTrue(pids)
-        harness.wait_until(lambda: not any(alive(pid) for pid in pids), seconds, "the end of the far agents %s" % pids)
-
-    def shell_sync(self, *arguments, **options):
-        return self.cli("sync", "-e", self.rsh, *arguments, **options)
 
 
 class RemoteShell(ShellCase):
@@ -459,6 +384,18 @@ class Sshd(Trees):
         self.assertEqualTrees(src, back)
         self.cli("sync", "-e", self.ssh, "127.0.0.1:" + far, "localhost:" + third)
         self.assertEqualTrees(src, third)
+
+    def test_direct_connections_beside_it(self):
+        src, far, back = (self.path(name) for name in ("src", "far", "back"))
+        os.makedirs(src)
+        with open(os.path.join(src, "large"), "wb") as file:
+            file.write(os.urandom(20 << 20))
+        # A name that only ssh knows: the far agent tells the address at which sshd was reached.
+        ssh = self.ssh + " -o HostName=127.0.0.1"
+        for source, destination, copy in ((src, "known-to-ssh.invalid:" + far, far), ("known-to-ssh.invalid:" + far, back, back)):
+            told = self.cli("sync", "--direct", "-e", ssh, source, destination)
+            self.assertEqualTrees(src, copy)
+            self.assertNotIn("through the remote shell", told.stderr)
 
     def test_a_refused_login_is_ssh_s_own_failure(self):
         os.unlink(self.path("user"))

@@ -164,6 +164,7 @@ OpenSession MessageSamples::AnyOpenSession() {
   if (open.route.kind == DataRoute::Kind::kLocal) open.route.peer_session = open.session;
   if (open.route.kind == DataRoute::Kind::kConnect) {
     open.route.host = "backup.example";
+    open.route.direct = Coin();
     open.route.port = static_cast<uint16_t>(1 + Number(65535));
   }
   open.data_connections = static_cast<uint32_t>(Number(65));
@@ -301,7 +302,9 @@ TreeReply MessageSamples::AnyTreeReply() {
 }
 
 ClientMessage MessageSamples::AnyClientMessage() {
-  switch (Number(13)) {
+  switch (Number(14)) {
+    case 13: return DirectQuery{.keys = {.certificate = Text(kMaxOneTimeKeyBytes), .key = Text(kMaxOneTimeKeyBytes)}, .listen = Coin(),
+                                .port = static_cast<uint16_t>(Number(65536))};
     case 12: return AnyEntryQuery();
     case 11: return AnyNameQuery();
     case 10: return OperandBatch{.operands = Operands(Number(40)), .last = Coin()};
@@ -317,7 +320,7 @@ ClientMessage MessageSamples::AnyClientMessage() {
                       .max_bytes = kMinBenchBytes + Number(1 << 20)};
     case 0: return Hello{.software = "uringsync 0.1.0", .features = {"a", "b"}};
     case 1: return AnyOpenSession();
-    case 2: return ConnectData{.host = "::1", .port = 7441};
+    case 2: return ConnectData{.host = "::1", .port = 7441, .direct = Coin()};
     case 3: return AnyManifestRequest();
     case 4: return ManifestCredit{.batches = static_cast<uint32_t>(1 + Number(1000))};
     case 5: return Actions(Number(200));
@@ -327,7 +330,8 @@ ClientMessage MessageSamples::AnyClientMessage() {
 }
 
 AgentMessage MessageSamples::AnyAgentMessage() {
-  switch (Number(14)) {
+  switch (Number(15)) {
+    case 14: return DirectReply{.address = Coin() ? "" : "2001:db8::1", .port = static_cast<uint16_t>(Number(65536))};
     case 13: return AnyEntryReply();
     case 12: return AnyNameReply();
     case 11: return AnyPathReply();

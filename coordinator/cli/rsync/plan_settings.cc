@@ -77,7 +77,7 @@ void Override(const Settings& given, Settings* settings) {
 
 // How it runs, where the command line says so; when it ends, as the command line says.
 void TakeRunning(const Settings& given, Settings* settings) {
-  Override<&S::rsh, &S::far_program, &S::family, &S::jobs, &S::connections, &S::background, &S::compress, &S::compress_choice,
+  Override<&S::rsh, &S::far_program, &S::direct, &S::direct_port, &S::family, &S::jobs, &S::connections, &S::background, &S::compress, &S::compress_choice,
            &S::compress_level, &S::bwlimit, &S::durability, &S::wait, &S::timeout, &S::contimeout, &S::io_backend, &S::cert, &S::key, &S::ca>(
       given, settings);
   settings->stop_minutes = given.stop_minutes;

@@ -67,6 +67,8 @@ struct RunOptions {
   SyncRequest request;
   ControlTlsFiles tls;
   ShellOptions shell;
+  bool direct = false;
+  uint16_t direct_port = 0;
   std::optional<std::chrono::milliseconds> connect_timeout;
   std::optional<std::time_t> stop_at;
   std::vector<std::string> basis_directories;  // of --link-dest and its kin, as written

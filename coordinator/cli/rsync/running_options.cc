@@ -53,6 +53,15 @@ constexpr OptionRow kRows[] = {
      .help = "The remote shell of HOST:PATH, with its options ($URINGSYNC_RSH, $RSYNC_RSH, ssh)"},
     {.name = "rsync-path", .argument = "PROGRAM", .programs = kForCarrying, .on = Store<&S::far_program>,
      .help = "What it runs there; the last word named rsync stands for uringsync-agent"},
+    {.name = "direct", .programs = kForCarrying, .on = Set<&S::direct, true>, .off = Set<&S::direct, false>,
+     .help = "Contents of HOST:PATH over connections of their own (TLS under keys of this run), and through the shell where that fails"},
+    {.name = "direct-port", .argument = "PORT", .programs = kForCarrying,
+     .on =
+         +[](Settings& settings, const std::string& value) {
+           settings.direct = true;
+           return Number<&S::direct_port, 1, 65535>(settings, value);
+         },
+     .help = "--direct, and the far agent listens on this port; any by default"},
     {.name = "remote-option", .letter = 'M', .argument = "OPT", .refused = "both ends have the same options"},
     {.name = "blocking-io", .on = Already, .off = Already},
     {.name = "ipv4", .letter = '4', .programs = kForCarrying, .on = Set<&S::family, AddressFamily::kIpv4>, .help = "Tell ssh to use IPv4"},

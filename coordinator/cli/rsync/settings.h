@@ -136,6 +136,8 @@ struct Settings {
   std::string io_backend;
   std::string rsh;
   std::string far_program;
+  bool direct = false;
+  unsigned direct_port = 0;  // 0: any
   AddressFamily family = AddressFamily::kAny;
   unsigned jobs = 0;
   unsigned connections = 0;

@@ -76,6 +76,9 @@ absl::Status CheckEndpoints(const Settings& settings, const Endpoint& source, co
   if (shell_given && settings.command != Command::kUrsync && !source.is_shell() && !destination.is_shell()) {
     return Usage("--rsh, --rsync-path, -4 and -6 are of remote shells, and no endpoint is HOST:PATH");
   }
+  if (settings.direct && !source.is_shell() && !destination.is_shell()) {
+    return Usage("--direct is for HOST:PATH: without a remote shell contents have no way but the direct one");
+  }
   if (settings.connections > 0 && !two_agents) {
     return Usage("--connections: no content crosses a connection between two local paths");
   }
@@ -256,6 +259,8 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings, const Endpoint
   }
   run.tls = {.cert = settings.cert, .key = settings.key, .ca = settings.ca};
   run.shell = ToShell(settings);
+  run.direct = settings.direct;
+  run.direct_port = static_cast<uint16_t>(settings.direct_port);
   if (settings.contimeout > 0) run.connect_timeout = std::chrono::seconds(settings.contimeout);
   run.stop_at = settings.stop_at;
   run.basis_directories = settings.basis_directories;

@@ -162,6 +162,20 @@ TEST(ChooseRouteTest, ThroughAShellWhoeverIsLocalOpensTheDataStreams) {
   EXPECT_FALSE(SameAgent(At("u@h:/a"), At("h:/a")));
 }
 
+TEST(ChooseRouteTest, ADirectWayLeadsToTheFarAgentThatListens) {
+  const ConnectData way{"192.0.2.1", 4711, true};
+  ASSERT_OK_AND_ASSIGN(RouteChoice pull, ChooseRoute(At("h:/a"), At("/b"), {}, {}, {}, way));
+  EXPECT_EQ(pull.route.kind, DataRoute::Kind::kConnect);
+  EXPECT_EQ(pull.route.host, "192.0.2.1");
+  EXPECT_EQ(pull.route.port, 4711);
+  EXPECT_TRUE(pull.route.direct);
+  ASSERT_OK_AND_ASSIGN(RouteChoice push, ChooseRoute(At("/a"), At("h:b"), {}, {}, {}, way));
+  EXPECT_EQ(push.route.kind, DataRoute::Kind::kAccept);
+  ASSERT_TRUE(push.source_connects);
+  EXPECT_EQ(push.source_connects->port, 4711);
+  EXPECT_TRUE(push.source_connects->direct);
+}
+
 TEST(ChooseRouteTest, AgentWithoutDataPortIsAnError) {
   const auto choice = ChooseRoute(At("/a"), At("agent://h/r"), {}, {}, AgentWithDataPort(0));
   ASSERT_FALSE(choice.ok());

@@ -126,6 +126,34 @@ TEST_P(TlsTest, BothSidesProveWhoTheyAre) {
   EXPECT_EQ(shake.seen_by_server.fingerprint.size(), 64u);
 }
 
+TEST_P(TlsTest, OneTimeKeysLetInWhoeverHasThemAndNobodyElse) {
+  ASSERT_OK_AND_ASSIGN(const OneTimeKeys keys, MakeOneTimeKeys());
+  ASSERT_OK_AND_ASSIGN(const OneTimeKeys others, MakeOneTimeKeys());
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<const TlsContext> ours, TlsContext::FromKeys(keys));
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<const TlsContext> again, TlsContext::FromKeys(keys));
+  ASSERT_OK_AND_ASSIGN(const std::shared_ptr<const TlsContext> theirs, TlsContext::FromKeys(others));
+  Shake good{.client = ours, .server = again, .name = kOneTimeName};
+  Run(&good);
+  EXPECT_OK(good.client_status);
+  EXPECT_OK(good.server_status);
+  for (const auto& [client, server] : {std::pair(ours, theirs), std::pair(theirs, ours), std::pair(ours_->context(), ours)}) {
+    Shake bad{.client = client, .server = server, .name = kOneTimeName};
+    Run(&bad);
+    EXPECT_THAT(bad.client_status, StatusIs(absl::StatusCode::kUnauthenticated));
+    EXPECT_FALSE(bad.server_status.ok());
+  }
+  Shake renamed{.client = ours, .server = again, .name = "localhost"};
+  Run(&renamed);
+  EXPECT_THAT(renamed.client_status, StatusIs(absl::StatusCode::kUnauthenticated));
+}
+
+TEST_P(TlsTest, WhatIsNoKeyIsRefused) {
+  ASSERT_OK_AND_ASSIGN(const OneTimeKeys keys, MakeOneTimeKeys());
+  ASSERT_OK_AND_ASSIGN(const OneTimeKeys others, MakeOneTimeKeys());
+  const OneTimeKeys bad[] = {{}, {keys.certificate, ""}, {"", keys.key}, {keys.certificate, others.key}, {keys.key, keys.certificate}};
+  for (const OneTimeKeys& one : bad) EXPECT_THAT(TlsContext::FromKeys(one).status(), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
 TEST_P(TlsTest, AServerWithAnotherNameIsRefused) {
   for (const std::string name : {"other.example", "10.9.8.7"}) {
     Shake shake{.client = ours_->context(), .server = ours_->context(), .name = name};
