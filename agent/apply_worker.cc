@@ -24,6 +24,19 @@ bool IsRefusalForRoom(const TransferFailure& failure) {
   return std::ranges::find(kOperations, failure.operation) != std::end(kOperations);
 }
 
+bool IsDevice(FileType type) {
+  return type == FileType::kBlockDevice || type == FileType::kCharDevice;
+}
+
+// Of an object that has the name of a special one already, and is one of its kind: a mode that is not kept stays as it is.
+std::optional<uint32_t> ModeOfReplaced(const Action& action) {
+  if (!action.existing) return std::nullopt;
+  const FileType old = action.existing->type;
+  const bool special = old == FileType::kFifo || old == FileType::kSocket;
+  const bool same = IsDevice(action.wanted.type) ? IsDevice(old) : special;
+  return same ? std::optional(action.existing->mode) : std::nullopt;
+}
+
 // A batch is staged again once after a failed fsync, file by file.
 constexpr int kMaxStagings = 2;
 
@@ -357,7 +370,7 @@ ApplyWorker::Failure ApplyWorker::PublishNow(const Action& action, StagedObject*
 Task<ApplyWorker::Failure> ApplyWorker::PutOther(const Action& action) {
   StagedObject staged;
   Failure failure = co_await CreateStaged(&action, /*named=*/false, &staged);
-  const bool device = action.wanted.type == FileType::kBlockDevice || action.wanted.type == FileType::kCharDevice;
+  const bool device = IsDevice(action.wanted.type);
   if (failure.has_value() && device && failure->error == EPERM && !shared_->options.capabilities.can_mknod) {
     shared_->skipped_devices.fetch_add(1, std::memory_order_relaxed);
     shared_->report.AddSkipped(action.id);
@@ -375,7 +388,7 @@ Task<ApplyWorker::Failure> ApplyWorker::PutOther(const Action& action) {
   absl::Status same = PinStaged(context_.driver, staged, action.wanted, &pinned);
   if (!same.ok()) co_return DestinationFailure(same, "stat");
   failure = receiver_.SetMetadata(ObjectHandle::Pinned(pinned.get()), action.wanted, with_xattrs ? &xattrs : nullptr,
-                                  {.parent = staged.parent().get(), .replaced_mode = std::nullopt});
+                                  {.parent = staged.parent().get(), .replaced_mode = ModeOfReplaced(action)});
   if (failure.has_value()) co_return failure;
   co_return PublishNow(action, &staged);
 }

@@ -241,11 +241,18 @@ void RsyncReporter::ShowAction(const Action& action, const Differences& differen
     TellMessage("skipping non-regular file \"" + action.path.text() + "\"");
   }
   if (outcome != ActionOutcome::kDone && outcome != ActionOutcome::kPlanned) return;
-  if (differences.empty()) return;  // housekeeping: the last touch of a directory
-  if (action.path.is_root() && root_is_new_) return;  // told when it was made
+  // What a basis directory has is told where it gets other times.
+  const bool copied = action.kind == ActionKind::kPutFile && action.basis && !facts_.selection.KeepsTime(action.wanted.type);
+  if (differences.empty() && !copied) return;  // housekeeping: the last touch of a directory
+  if (action.path.is_root() && root_is_new_) {
+    if (!facts_.has_basis) return;  // told when it was made
+    Action made = action;
+    made.kind = ActionKind::kMakeDirectory;
+    return TellItem(made, differences);
+  }
   if (action.kind == ActionKind::kDelete && differences.Has(Attribute::kType)) return;  // what comes in its place is told
   const Differences told = ToldDifferences(action, differences, rules_);
-  if (told.empty()) return;
+  if (told.empty() && !copied) return;
   CountItem(action, told);
   TellItem(action, told);
   if (action.origin && Told(Info::kCopy) > 0) {

@@ -52,8 +52,24 @@ absl::StatusOr<const Entry*> BasisCursor::Find(const RelPath& directory, const s
   return nullptr;
 }
 
+absl::StatusOr<const Entry*> BasisCursor::Root() {
+  if (!begun_) US_RETURN_IF_ERROR(Load());
+  return batch_ && batch_->directory.is_root() && !batch_->self.implied ? &batch_->self : nullptr;
+}
+
 BasisTrees::BasisTrees(BasisUse use, const std::vector<ManifestStream*>& streams) : use_(use) {
   for (ManifestStream* stream : streams) cursors_.emplace_back(stream);
+}
+
+absl::StatusOr<std::optional<Differences>> BasisTrees::CompareRoot(const Entry& source, const ComparePolicy& policy) {
+  std::optional<Differences> best;
+  for (BasisCursor& cursor : cursors_) {
+    US_ASSIGN_OR_RETURN(const Entry* root, cursor.Root());
+    if (root == nullptr || root->error != 0) continue;
+    const Differences differences = Compare(source, *root, policy);
+    if (!best || (differences.empty() && !best->empty())) best = differences;
+  }
+  return best;
 }
 
 absl::StatusOr<std::optional<BasisMatch>> BasisTrees::Match(const RelPath& directory, const Entry& source,

@@ -23,6 +23,8 @@ class BasisCursor {
   explicit BasisCursor(ManifestStream* stream) : stream_(stream) {}
   // The entry `name` of `directory`; null where there is none. Valid until the next call.
   absl::StatusOr<const Entry*> Find(const RelPath& directory, const std::string& name);
+  // The root itself; null: there is none. Before anything is found.
+  absl::StatusOr<const Entry*> Root();
 
  private:
   absl::Status Load();
@@ -55,6 +57,8 @@ class BasisTrees {
   // In the order in which they are to be preferred; outlive this object.
   BasisTrees(BasisUse use, const std::vector<ManifestStream*>& streams);
   BasisUse use() const { return use_; }
+  // What the source's root differs in from the best of the bases' roots; nullopt: there is none. Before anything else is asked for.
+  absl::StatusOr<std::optional<Differences>> CompareRoot(const Entry& source, const ComparePolicy& policy);
   // Names and directories have to be asked for in the order of a manifest. The first of the best.
   absl::StatusOr<std::optional<BasisMatch>> Match(const RelPath& directory, const Entry& source, const ComparePolicy& policy);
 

@@ -106,6 +106,7 @@ struct PlanOptions {
   bool in_place = false;  // files that exist are written over
   // What both indexes say is equal and no manifest tells: the objects below pruned directories.
   TreeTotals pruned;
+  bool root_is_new = false;  // the destination's root was made for this run, and gets the mode of a new directory
   bool destination_exists = true;   // false (dry run): the whole tree is new, no destination manifest is read
 
   // Takes abilities and existence from the destination's answer; the switches keep their defaults.

@@ -117,9 +117,12 @@ absl::Status TreeMerge::EnterBoth(const PendingDirectory& directory) {
   if (current_.path.is_root())
     CountEntries(current_.has_source ? &source_.self() : nullptr,
                  current_.has_destination ? &destination_.self() : nullptr);
+  if (current_.path.is_root() && current_.has_source) {
+    US_ASSIGN_OR_RETURN(root_beside_basis_, CompareRootWithBasis(source_.self()));
+  }
   if (current_.path.is_root() && !options_.destination_exists && !source_.self().implied) {
     Entry root = source_.self();
-    const Differences differences = CompareMissing(root, options_.policy);
+    const Differences differences = root_beside_basis_.value_or(CompareMissing(root, options_.policy));
     return emitter_.Emit(Phase::kCreate,
                          PlanEmitter::MakeDirectory(RelPath(), std::move(root), std::nullopt, differences));
   }
@@ -263,8 +266,15 @@ absl::Status TreeMerge::PlanDirectoryMetadata(const PendingDirectory& directory)
     return deferred_.AddDirectory(current_.number, planned, true);
   }
   if (!existing || existing->error != 0) return absl::OkStatus();
+  const bool new_root = current_.path.is_root() && options_.root_is_new;
   Differences differences = Compare(source, *existing, options_.policy);
   emitter_.CountLeftOut(differences);
+  if (new_root) {
+    PlannedAction planned = PlanEmitter::SetMetadata(current_.path, std::move(source), std::move(existing), differences);
+    planned.action.existing.reset();
+    planned.differences = root_beside_basis_.value_or(differences);
+    return deferred_.AddDirectory(current_.number, planned, true);
+  }
   const bool moved = options_.rules.tell_times_moved_by_deletes && current_.recorded_delete;
   if (moved && options_.policy.selection.KeepsTime(FileType::kDirectory)) differences.Add(Attribute::kMtime);
   const bool always = !differences.empty() || current_.touched;

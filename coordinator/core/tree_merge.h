@@ -100,6 +100,8 @@ class TreeMerge {
                               std::optional<ActionBasis> basis = std::nullopt, bool link_basis = false);
   // What the basis directories have for `source`, where that counts; `destination` is null or what has its name.
   absl::StatusOr<std::optional<BasisMatch>> FindBasis(const Entry& source, const Entry* destination);
+  // What `source`, the root of a new destination, differs in from the best root of a basis directory.
+  absl::StatusOr<std::optional<Differences>> CompareRootWithBasis(const Entry& source);
   // Carries `source` (no directory) out from what FindBasis gave.
   absl::Status UseBasis(Entry& source, std::optional<Entry> destination, BasisMatch match);
   // The reason to leave out `source`, if there is one; `destination` is null or what has that name.
@@ -123,6 +125,7 @@ class TreeMerge {
   MovedFiles* const moved_;
   PendingDirectories pending_;
   Current current_;
+  std::optional<Differences> root_beside_basis_;  // of a new root
   bool in_doubt_ = false;  // an operand could not be looked at: nothing is deleted any more
   uint64_t directories_ = 0;
 };

@@ -20,6 +20,12 @@ absl::StatusOr<std::optional<BasisMatch>> TreeMerge::FindBasis(const Entry& sour
   return match;
 }
 
+absl::StatusOr<std::optional<Differences>> TreeMerge::CompareRootWithBasis(const Entry& source) {
+  const bool is_new = !options_.destination_exists || options_.root_is_new;
+  if (bases_ == nullptr || !is_new || source.implied) return std::nullopt;
+  return bases_->CompareRoot(source, options_.policy);
+}
+
 absl::Status TreeMerge::UseBasis(Entry& source, std::optional<Entry> destination, BasisMatch match) {
   const bool exact = match.level == BasisMatch::Level::kExact;
   if (exact && bases_->use() == BasisUse::kCompare) {

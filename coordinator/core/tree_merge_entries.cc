@@ -313,9 +313,11 @@ absl::Status TreeMerge::PairSameType(Entry& source, Entry& destination) {
 }
 
 absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
-  const Differences differences = Compare(source, destination, options_.policy);
+  Differences differences = Compare(source, destination, options_.policy);
   emitter_.CountLeftOut(differences);
   if (IsDirectory(&source)) {
+    US_ASSIGN_OR_RETURN(const std::optional<BasisMatch> match, FindBasis(source, nullptr));
+    if (match) differences = match->differences;
     current_.touched = true;
     PendingDirectory directory;
     directory.name = source.name;
