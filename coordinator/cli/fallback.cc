@@ -1,5 +1,6 @@
 #include "coordinator/cli/fallback.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ int RunInstead(const std::string& name, int argc, const char* const* argv, const
   for (int i = 1; i < argc; ++i) arguments.push_back(const_cast<char*>(argv[i]));
   arguments.push_back(nullptr);
   ::unsetenv("URSYNC_FALLBACK");
+  ::signal(SIGPIPE, SIG_DFL);  // a program inherits what is ignored
   program.console->Flush();
   ::execv(path.c_str(), arguments.data());
   return errno;

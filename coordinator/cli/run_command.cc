@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -57,10 +58,11 @@ bool HasBasis(const RunOptions& options) {
   });
 }
 
-// The reporter of a run, which is made when it is known what the run is about. What its agents and shells have to say before is told at once.
+// The reporter of a run, which is made when it is known what the run is about. What its agents and shells have to say before is told at once, or,
+// with `hold`, when it is released.
 class LateReporter {
  public:
-  explicit LateReporter(const Program& program) : program_(program) {}
+  LateReporter(const Program& program, bool hold) : program_(program), hold_(hold) {}
   RunReporter& Start(const RunOptions& options) {
     std::unique_ptr<RunReporter> made = MakeReporter(FactsOf(options, program_), program_.console);
     made->Start();
@@ -71,16 +73,27 @@ class LateReporter {
   // Any thread.
   void Warn(std::string_view line) {
     std::lock_guard lock(mutex_);
-    if (reporter_ != nullptr) {
+    if (hold_) {
+      if (held_.size() < kMaxHeld) held_.emplace_back(line);
+    } else if (reporter_ != nullptr) {
       reporter_->Warn(line);
     } else {
       program_.console->Error(std::string(line));
     }
   }
+  void Release() {
+    std::lock_guard lock(mutex_);
+    hold_ = false;
+    for (const std::string& line : held_) program_.console->Error(line);
+    held_.clear();
+  }
 
  private:
+  static constexpr size_t kMaxHeld = 1000;
   const Program& program_;
   std::mutex mutex_;
+  bool hold_;
+  std::vector<std::string> held_;
   std::unique_ptr<RunReporter> reporter_;
 };
 
@@ -208,18 +221,23 @@ int EndRun(const OperandsEnd& end, const Program& program) {
   return program.console->Flush() || end.exit_code != 0 ? end.exit_code : static_cast<int>(ExitCode::kFileIo);
 }
 
-int RunCommand(RunOptions options, const Program& program, const SettleRun& settle) {
+int RunCommand(RunOptions options, const Program& program, const SettleRun& settle, std::string* no_agent) {
   auto cancellation = std::make_shared<Cancellation>();
   Interrupts interrupts;
   interrupts.Watch([cancellation](int signal, int count) { cancellation->OnSignal(signal, count); });
-  LateReporter late(program);
+  LateReporter late(program, no_agent != nullptr);
   if (options.output.rsync && options.output.rsync->outbuf != 0) program.console->SetBuffer(options.output.rsync->outbuf);
-  RunReporter* reporter = settle ? nullptr : &late.Start(options);
+  RunReporter* reporter = settle || no_agent != nullptr ? nullptr : &late.Start(options);
 
   SyncOutcome outcome;
   std::string error;
   absl::StatusOr<std::unique_ptr<Links>> links =
       Links::Open(options.source, options.destination, LinkOptionsOf(options, program, [&late](std::string_view line) { late.Warn(line); }));
+  if (no_agent != nullptr && !links.ok() && LinkExitCode(links.status()) == ExitCode::kRemoteNotFound) {
+    *no_agent = std::string(links.status().message());
+    return static_cast<int>(ExitCode::kRemoteNotFound);
+  }
+  late.Release();
   if (links.ok() && settle) {
     if (const std::optional<OperandsEnd> end = settle(**links, options)) {
       (*links)->Close(kAgentGrace);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "coordinator/cli/options.h"
@@ -14,8 +15,9 @@ namespace uringsync {
 
 // Runs to the end and returns the exit code. The first SIGINT or SIGTERM ends the run in good order (temporaries
 // removed, exit 20), the next one ends the program at once. On the main thread, before any other thread of the program
-// was started. `settle`, if there is one, comes between the links and the run.
-int RunCommand(RunOptions options, const Program& program, const SettleRun& settle = {});
+// was started. `settle`, if there is one, comes between the links and the run. Where a remote shell finds no agent at its host, `no_agent`, if it is
+// given, gets why, and nothing is told: the caller may know another way.
+int RunCommand(RunOptions options, const Program& program, const SettleRun& settle = {}, std::string* no_agent = nullptr);
 
 // Tells that there is nothing to run, and why: with what is said of its list where that was made. Returns the exit code.
 int EndRun(const OperandsEnd& end, const Program& program);

@@ -1,5 +1,6 @@
 #include "coordinator/cli/ursync_command.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -46,6 +47,27 @@ std::optional<GrammarError> CheckOperands(const Settings& settings) {
   return std::nullopt;
 }
 
+// What came from standard input is gone for another program.
+bool ReadsInput(int argc, const char* const* argv) {
+  return std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "-" || word.ends_with("=-"); });
+}
+
+// Returns only where that fails, which is told.
+void FallBack(const std::string& why, int argc, const char* const* argv, const Program& program) {
+  program.console->Error("ursync: " + why + "; running " + EscapeName(program.fallback) + " instead");
+  const int failure = RunInstead(program.fallback, argc, argv, program);
+  program.console->Error("ursync: " + EscapeName(program.fallback) + ": " + std::strerror(failure));
+}
+
+int Run(PreparedRun prepared, int argc, const char* const* argv, const Program& program) {
+  const bool may_fall_back = !program.fallback.empty() && !ReadsInput(argc, argv);
+  std::string no_agent;
+  const int code = RunCommand(std::move(prepared.run), program, prepared.settle, may_fall_back ? &no_agent : nullptr);
+  if (no_agent.empty()) return code;
+  FallBack(no_agent, argc, argv, program);
+  return TellEnd({code, no_agent}, program.console);
+}
+
 }  // namespace
 
 int UrsyncCommand(int argc, const char* const* argv, const Program& program) {
@@ -64,17 +86,13 @@ int UrsyncCommand(int argc, const char* const* argv, const Program& program) {
       return TellEnd({static_cast<int>(ExitCode::kUsage), "SRC is missing"}, program.console);
     }
     std::variant<PreparedRun, OperandsEnd> run = PrepareRun(std::move(*settings), program.console);
-    if (auto* prepared = std::get_if<PreparedRun>(&run)) return RunCommand(std::move(prepared->run), program, prepared->settle);
+    if (auto* prepared = std::get_if<PreparedRun>(&run)) return Run(std::move(*prepared), argc, argv, program);
     const OperandsEnd& end = std::get<OperandsEnd>(run);
     if (!end.unsupported) return EndRun(end, program);
     parsed = GrammarError{end.text, end.exit_code, true};
   }
   const GrammarError& error = std::get<GrammarError>(parsed);
-  if (error.unsupported && !program.fallback.empty()) {
-    program.console->Error("ursync: " + error.text + "; running " + EscapeName(program.fallback) + " instead");
-    const int failure = RunInstead(program.fallback, argc, argv, program);
-    program.console->Error("ursync: " + EscapeName(program.fallback) + ": " + std::strerror(failure));
-  }
+  if (error.unsupported && !program.fallback.empty()) FallBack(error.text, argc, argv, program);
   return TellEnd({error.exit_code, error.text}, program.console);
 }
 

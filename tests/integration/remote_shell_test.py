@@ -132,6 +132,20 @@ class RemoteShell(ShellCase):
         self.assertIn("far.example", result.stderr)
         self.assertIn("install uringsync", result.stderr)
         self.assertFalse(os.path.exists(self.dst))
+        if shutil.which("rsync") is None:
+            self.skipTest("rsync is not installed")
+        # The fake shell is not rsync's kind of shell only in that it drops what comes before the command; rsync finds itself over there.
+        self.small_tree(self.src, 20)
+        environment = {**os.environ, "URSYNC_FALLBACK": "rsync"}
+        told = harness.run([harness.URSYNC, "-a", "-e", self.rsh, self.src + "/", "far.example:" + self.dst], env=environment)
+        self.assertEqual(told.code, 0, told)
+        self.assertEqualTrees(self.src, self.dst)
+        self.assertEqual(len(told.stderr.splitlines()), 1, told.stderr)
+        self.assertIn("running rsync instead", told.stderr)
+        listed = subprocess.run([harness.URSYNC, "-a", "--files-from=-", "-e", self.rsh, self.src + "/", "far.example:" + self.dst],
+                                env=environment, input=b"d0\n", capture_output=True)
+        self.assertEqual(listed.returncode, NOT_FOUND)
+        self.assertNotIn(b"instead", listed.stderr)
 
     def test_a_shell_that_fails_hands_its_code_through(self):
         for code in (NOT_FOUND, NOT_RUN, SHELL_FAILED):
