@@ -8,6 +8,7 @@
 
 #include "coordinator/core/action_window.h"
 #include "coordinator/core/agent_link.h"
+#include "coordinator/core/asked_manifest.h"
 #include "coordinator/core/basis_links.h"
 #include "coordinator/core/basis_trees.h"
 #include "coordinator/core/entry_looks.h"
@@ -334,6 +335,10 @@ absl::Status Run::PlanAndApply() {
                   [this](const NameQuery& query) { return destination_.AskNames(query); });
   US_RETURN_IF_ERROR(PrepareView(&view));
   if (request_.plan != nullptr) return ApplyPlan(&view, driver.driver.get());
+  PathFilterPtr filter;
+  if (!request_.trust_source && !request_.filters.empty()) {
+    US_ASSIGN_OR_RETURN(filter, PathFilter::Compile(request_.filters, {.delete_excluded = request_.delete_excluded}));
+  }
   const std::optional<FoldRules> fold = ChooseFolding(view);
   US_ASSIGN_OR_RETURN(IndexDifference difference, CompareIndexes(fold.has_value()));
   if (difference.usable && difference.directories.empty()) return NothingToDo(difference.equal);
@@ -359,9 +364,12 @@ absl::Status Run::PlanAndApply() {
   if (exists) US_RETURN_IF_ERROR(destination_.StartManifest(start));
   US_RETURN_IF_ERROR(source_.StartManifest(start));
   FoldedManifests folded(&source_, &destination_, &arrivals_, before_waiting);
+  ManifestStream& told = fold ? static_cast<ManifestStream&>(folded.source()) : source_;
+  AskedManifest asked(&told, request_.operands, request_.trust_source ? nullptr : filter);
+  ManifestStream& from = request_.trust_source ? told : asked;
   const absl::Status planned =
-      fold ? planner.Run(folded.source(), folded.destination(), *this)
-           : planner.Run(view.Over(source_, driver.driver.get()),
+      fold ? planner.Run(from, folded.destination(), *this)
+           : planner.Run(view.Over(from, driver.driver.get()),
                          exists ? static_cast<ManifestStream&>(destination_) : nothing, *this);
   PublishCounters(false);
   planned_ = nullptr;

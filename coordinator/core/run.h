@@ -79,6 +79,8 @@ struct SyncRequest {
 
   // What of the source is in the transfer; empty: the whole directory. Needs kOperandsFeature at both agents, as host paths do.
   std::vector<SourceOperand> operands;
+  // The source's agent is this command's own: nobody checks that it tells only what was asked for (asked_manifest.h).
+  bool trust_source = false;
   bool make_path = false;  // with create_root: what is missing above the destination's directory, too
   MetadataSelection selection;
   bool checksum = false;  // kVerify always compares by digest

@@ -142,22 +142,15 @@ PathFilter::Finding PathFilter::FindRule(FilterSide side, std::string_view path,
   return finding;
 }
 
-bool PathFilter::SurelyHidden(std::string_view path) const {
-  for (const bool is_directory : {false, true}) {
-    bool hidden = false;
-    for (const List::Item& item : rules_->items) {
-      // A merge file of the source may say something else before, and the source's absolute path is another.
-      if (!item.pattern) return false;
-      if ((item.sides & static_cast<uint8_t>(FilterSide::kSender)) == 0) continue;
-      if (item.absolute) return false;
-      if (Matches(*rules_, item, path, is_directory, "") == item.negated) continue;
-      if (item.include) return false;
-      hidden = true;
-      break;
-    }
-    if (!hidden) return false;
+bool PathFilter::SurelyHidden(std::string_view path, bool is_directory) const {
+  for (const List::Item& item : rules_->items) {
+    // A merge file of the source may say something else before, and the source's absolute path is another.
+    if (!item.pattern) return false;
+    if ((item.sides & static_cast<uint8_t>(FilterSide::kSender)) == 0) continue;
+    if (item.absolute) return false;
+    if (Matches(*rules_, item, path, is_directory, "") != item.negated) return !item.include;
   }
-  return true;
+  return false;
 }
 
 }  // namespace uringsync

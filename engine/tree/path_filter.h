@@ -81,7 +81,9 @@ class PathFilter {
   };
   Finding FindRule(FilterSide side, std::string_view path, bool is_directory) const;
   // True where a sender with these rules leaves `path` out whatever it is there and whatever its own merge files say.
-  bool SurelyHidden(std::string_view path) const;
+  bool SurelyHidden(std::string_view path) const { return SurelyHidden(path, false) && SurelyHidden(path, true); }
+  // The same of an object that is, or is not, a directory.
+  bool SurelyHidden(std::string_view path, bool is_directory) const;
 
   struct List;
 

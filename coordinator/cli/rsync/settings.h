@@ -136,6 +136,7 @@ struct Settings {
   std::string io_backend;
   std::string rsh;
   std::string far_program;
+  bool trust_sender = false;
   bool direct = false;
   unsigned direct_port = 0;  // 0: any
   AddressFamily family = AddressFamily::kAny;

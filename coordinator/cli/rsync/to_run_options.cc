@@ -253,6 +253,7 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings, const Endpoint
   US_RETURN_IF_ERROR(CheckCombinations(settings));
   US_RETURN_IF_ERROR(CheckEndpoints(settings, run.source, run.destination));
   const bool two_agents = !(run.source.is_local() && run.destination.is_local());
+  run.request.trust_source = settings.trust_sender || run.source.is_local();
   US_RETURN_IF_ERROR(FillRequest(settings, two_agents, &run.request, &run.staging));
   if (settings.munge_links) {
     run.request.link_munging = run.source.is_local() ? LinkMunging::kUnmunge : LinkMunging::kMunge;

@@ -150,6 +150,21 @@ TEST(RunSyncTest, DirectIoReachesBothAgentsAndNeedsOnesThatKnowIt) {
   }
 }
 
+TEST(RunSyncTest, ASourceThatTellsWhatNobodyAskedForEndsTheRunUnlessItIsTrusted) {
+  for (const bool trusted : {false, true}) {
+    Fixture f;
+    f.source.hello.features = f.destination.hello.features = {std::string(kOperandsFeature)};
+    f.request.operands = {{.base = "", .from = PathOf("d"), .at = PathOf("d")}};
+    f.request.trust_source = trusted;
+    const SyncOutcome outcome = f.Run();
+    EXPECT_EQ(outcome.exit_code, trusted ? ExitCode::kOk : ExitCode::kProtocol) << outcome.error;
+    const bool took = std::any_of(f.destination_agent->actions.begin(), f.destination_agent->actions.end(),
+                                  [](const Action& action) { return action.path.text() == "f"; });
+    EXPECT_EQ(took, trusted);
+    if (!trusted) EXPECT_THAT(outcome.error, HasSubstr("\"f\", which nobody asked for"));
+  }
+}
+
 TEST(RunSyncTest, FiltersReachBothAgentsAndNeedOnesThatKnowThem) {
   for (const bool known : {true, false}) {
     Fixture f;
