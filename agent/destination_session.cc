@@ -77,6 +77,10 @@ Task<void> DestinationSession::Open() {
     outbox_->Fail(no_descriptor ? ErrorKind::kFileIo : ErrorKind::kSelection, "destination: " + std::string(ToStd(root.status().message())));
     co_return;
   }
+  if (!root->not_made.ok()) {
+    outbox_->Fail(ErrorKind::kFileIo, "destination: " + std::string(ToStd(root->not_made.message())));
+    co_return;
+  }
   root_ = *std::move(root);
   absl::StatusOr<ScanFilter> filter = MakeScanFilter(driver, context_, open_, root_);
   if (!filter.ok()) {

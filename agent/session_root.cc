@@ -95,7 +95,8 @@ absl::StatusOr<SessionRoot> OpenHostRoot(Driver* driver, const AgentContext& con
   const std::string above = ParentOfHostPath(path);
   absl::StatusOr<DirectoryPtr> parent = OpenRoot(driver, above, DirectoryAccess::kPath);
   if (open.dry_run && (parent.ok() || open.make_path)) return result;
-  if (!open.dry_run) US_RETURN_IF_ERROR(MakeHostDirectory(driver, path, open.make_path));
+  if (!open.dry_run) result.not_made = MakeHostDirectory(driver, path, open.make_path);
+  if (!result.not_made.ok()) return result;
   if (!parent.ok()) parent = OpenRoot(driver, above, DirectoryAccess::kPath);
   if (!parent.ok()) return WithContext(parent.status(), "the directory above " + result.full_path);
   US_ASSIGN_OR_RETURN(result.directory, OpenRoot(driver, path));
@@ -161,7 +162,10 @@ absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& 
   if (!parent.ok()) return WithContext(parent.status(), "the directory above " + result.full_path);
   if (open.dry_run) return result;
   absl::StatusOr<DirectoryPtr> made = CreateRoot(driver, *base, open.path);
-  if (!made.ok()) return WithContext(made.status(), result.full_path);
+  if (!made.ok()) {
+    result.not_made = WithContext(made.status(), result.full_path);
+    return result;
+  }
   result.directory = *made;
   result.created = true;
   result.parent = *parent;

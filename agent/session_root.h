@@ -23,11 +23,12 @@ struct SessionRoot {
   DirectoryPtr parent;  // of one that was created
   std::string name;     // likewise
   std::string full_path;  // of this host, for messages
+  absl::Status not_made;  // why it could not be made
 };
 
 // Finds `open.path` below the named root, or `open.host_path` where no root is named and the context allows it. NotFound, PermissionDenied (read-only root) and FailedPrecondition (no
 // directory) say what and where. A destination's missing directory is made when `create_root` says so and its parent
-// exists; in a dry run it stays missing.
+// exists; in a dry run it stays missing. Where making fails the result says why (not_made).
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open);
 
 // A directory beside the session's own, only read: below a named root of this agent, or by a host path where that is allowed.

@@ -30,6 +30,14 @@ class Unprivileged(harness.Case):
         options["env"] = dict(os.environ, LLVM_PROFILE_FILE=self.path("home", "%m.profraw"))
         return self.cli(*arguments, prefix=self.prefix, program=self.program, cwd=self.path("home"), **options)
 
+    def test_a_destination_that_may_not_be_made_is_an_error_of_the_file_system(self):
+        self.make_privileged_tree()
+        os.makedirs(self.path("closed"), mode=0o755)
+        for destination in (self.path("closed", "new"), self.path("closed", "new") + "/"):
+            told = self.as_nobody("sync", self.path("src"), destination, code=harness.FILE_IO)
+            self.assertIn("mkdir", told.stderr)
+            self.assertIn("Permission denied", told.stderr)
+
     def make_privileged_tree(self):
         """Readable by everyone, but full of what only root can set."""
         src = self.path("src")
