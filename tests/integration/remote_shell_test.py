@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """HOST:PATH endpoints: the far agent is started through a shell, speaks over its pipes, and is gone with the run."""
 
+import json
 import os
 import shutil
 import signal
@@ -410,6 +411,40 @@ class Sshd(Trees):
             told = self.cli("sync", "--direct", "-e", ssh, source, destination)
             self.assertEqualTrees(src, copy)
             self.assertNotIn("through the remote shell", told.stderr)
+
+    def test_a_host_that_is_another_one_is_ssh_s_own_failure(self):
+        with open(self.path("known"), "w") as known, open(self.path("user.pub")) as key:
+            known.write("[127.0.0.1]:%d %s" % (self.port, key.read()))
+        ssh = self.ssh.replace("StrictHostKeyChecking=no", "StrictHostKeyChecking=yes")
+        told = self.cli("sync", "-e", ssh, self.dir, "127.0.0.1:" + self.path("never"), code=SHELL_FAILED)
+        self.assertIn("REMOTE HOST IDENTIFICATION HAS CHANGED", told.stderr)
+        self.assertFalse(os.path.exists(self.path("never")))
+
+    def test_a_connection_that_is_cut_is_taken_up_by_the_next_run(self):
+        src, far = self.path("src"), self.path("far")
+        os.makedirs(src)
+        for i in range(200):
+            with open(os.path.join(src, "f%03d" % i), "wb") as file:
+                file.write(os.urandom(200000))
+        # The ssh of the run notes its number; it is the one that is killed.
+        wrapper = self.path("ssh.sh")
+        with open(wrapper, "w") as file:
+            file.write("#!/bin/sh\necho $$ > %s\nexec %s \"$@\"\n" % (self.path("pid"), self.ssh))
+        os.chmod(wrapper, 0o755)
+        run = self.start("sync", "--bwlimit", "8M", "-e", wrapper, src, "127.0.0.1:" + far)
+        harness.wait_until(lambda: os.path.isdir(far) and len(os.listdir(far)) > 20, 60, "files on their way")
+        with open(self.path("pid")) as file:
+            os.kill(int(file.read()), signal.SIGKILL)
+        _, stderr = run.communicate(timeout=60)
+        self.assertNotEqual(run.returncode, 0)
+        self.assertIn("remote shell", stderr if isinstance(stderr, str) else stderr.decode())
+        arrived = len([name for name in os.listdir(far) if name.startswith("f")])
+        self.assertLess(arrived, 200)
+        told = self.cli("sync", "--json", "-e", self.ssh, src, "127.0.0.1:" + far)
+        self.assertEqualTrees(src, far)
+        self.assertEqual([name for name in os.listdir(far) if ".tmp" in name], [])
+        summary = json.loads(told.stdout.splitlines()[-1])
+        self.assertLessEqual(summary["apply"]["bytes_moved"], (200 - arrived + 5) * 200000)
 
     def test_a_refused_login_is_ssh_s_own_failure(self):
         os.unlink(self.path("user"))
