@@ -85,11 +85,12 @@ Task<ApplyWorker::Failure> ApplyWorker::LinkBasis(const Action& action, Semaphor
 ApplyWorker::Failure ApplyWorker::OpenInPlace(const Action& action, StagedObject* staged) {
   absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, action.path);
   if (!parent.ok()) return DestinationFailure(parent.status(), "open");
-  absl::StatusOr<StagedObject> opened = StagedObject::OpenInPlace(context_.driver, *parent, LeafName(action.path), *action.existing);
+  absl::StatusOr<StagedObject> opened = StagedObject::OpenInPlace(context_.driver, *parent, LeafName(action.path), *action.existing,
+                                                                  action.wanted.size_bytes);
   if (!opened.ok()) return DestinationFailure(opened.status(), "open");
   *staged = *std::move(opened);
   // What lies beyond the new end goes first: nothing that is written later can be cut off again.
-  if (action.existing->size_bytes <= action.wanted.size_bytes) return std::nullopt;
+  if (action.existing->type != FileType::kRegular || action.existing->size_bytes <= action.wanted.size_bytes) return std::nullopt;
   absl::Status cut = TruncateTo(context_.driver, staged->fd(), action.wanted.size_bytes);
   if (!cut.ok()) return DestinationFailure(cut, "ftruncate");
   return std::nullopt;

@@ -51,6 +51,7 @@ struct ApplyOptions {
   uint64_t session_tag = 0;
   ProcessCapabilities capabilities;
   DeltaPolicy delta = DeltaPolicy::kOff;
+  uint32_t delta_block_bytes = 0;
   ReflinkMode reflink = ReflinkMode::kAuto;
   DirectIoMode direct_io = DirectIoMode::kAuto;
   DirectIo::OnRefused on_direct_refused;
@@ -61,6 +62,7 @@ struct ApplyOptions {
   // What is replaced or deleted is kept.
   std::optional<BackupTarget> backup;
   bool in_place = false;
+  bool write_devices = false;  // contents for a device go into it
   // Symlinks to directories below the root count as directories (--keep-dirlinks).
   bool keep_directory_links = false;
   StagingTarget staging;
@@ -79,6 +81,7 @@ struct ApplyOptions {
             .selection = selection,
             .capabilities = capabilities,
             .delta = delta,
+            .delta_block_bytes = delta_block_bytes,
             .reflink = reflink,
             .direct_io = direct_io,
             .on_direct_refused = on_direct_refused,

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/fs/device_file.h"
 #include "engine/fs/file.h"
 
 namespace uringsync {
@@ -22,10 +23,6 @@ bool IsRefusalForRoom(const TransferFailure& failure) {
   if (failure.kind != FailureKind::kNoSpace || failure.at_source) return false;
   constexpr std::string_view kOperations[] = {"write", "create", "mkdir", "link", "rename", "fsync", "ftruncate", "fallocate"};
   return std::ranges::find(kOperations, failure.operation) != std::end(kOperations);
-}
-
-bool IsDevice(FileType type) {
-  return type == FileType::kBlockDevice || type == FileType::kCharDevice;
 }
 
 // Of an object that has the name of a special one already, and is one of its kind: a mode that is not kept stays as it is.
@@ -318,7 +315,8 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
   SemaphoreUnits large_slot;
   if (file.wanted.size_bytes > kSmallFileBytes) large_slot = co_await large_slots_.Acquire(1);
   // A backup needs the old contents for itself.
-  const bool in_place = shared_->options.in_place && !shared_->options.backup && !action.basis && file.replaced_mode.has_value();
+  const bool device = shared_->options.write_devices && action.existing.has_value() && IsDevice(action.existing->type);
+  const bool in_place = device || (shared_->options.in_place && !shared_->options.backup && !action.basis && file.replaced_mode.has_value());
   if (in_place) co_return co_await PutInPlace(&action, &file);
   const bool delay = shared_->options.staging.delay_updates;
   const std::optional<Entry> nothing;

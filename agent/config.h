@@ -41,6 +41,7 @@ struct AgentConfig {
   bool index = false;            // live indexes of all roots
   uint32_t index_memory_mib = 100;
   uint32_t index_max_age_seconds = 86400;
+  bool device_data = false;      // sessions may read and write what devices hold
   bool health = false;           // gRPC health service
   bool reflection = false;       // gRPC server reflection
   bool background = false;       // idle priority for processor and disk; only in a private agent

@@ -263,6 +263,8 @@ void DestinationSession::MakeEngine() {
   options.basis_directories = basis_directories_;
   options.backup = backup_;
   options.in_place = open_.in_place;
+  options.write_devices = open_.write_devices;
+  options.delta_block_bytes = open_.delta_block_bytes;
   options.keep_directory_links = open_.keep_directory_links;
   options.staging = staging_;
   options.as_planned = open_.as_planned;

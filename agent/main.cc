@@ -91,7 +91,8 @@ AgentContext ContextOf(const AgentConfig& config, Daemon* daemon) {
                        : daemon->stdio ? daemon->stdio->PeerOpener()
                                        : OpenPeer(),
           .direct = daemon->direct ? &*daemon->direct : nullptr,
-          .host_paths = config.private_fd >= 0 || config.stdio};
+          .host_paths = config.private_fd >= 0 || config.stdio,
+          .device_data = config.private_fd >= 0 || config.stdio || config.device_data};
 }
 
 absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Daemon* daemon) {

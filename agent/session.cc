@@ -47,8 +47,15 @@ const std::vector<std::string>& Features() {
                                                     std::string(kLinksFeature),
                                                     std::string(kOperandsFeature),
                                                     std::string(kEntryLooksFeature),
-                                                    std::string(kOriginsFeature)};
+                                                    std::string(kOriginsFeature),
+                                                    std::string(kDeviceDataFeature),
+                                                    std::string(kDeltaBlocksFeature)};
   return features;
+}
+
+// What a device holds is not what permissions of files in a root protect.
+bool TouchesDevices(const OpenSession& open) {
+  return open.selection.device_files || open.write_devices;
 }
 
 // One control stream after its handshake.
@@ -60,7 +67,11 @@ class StreamSession {
   // Until the coordinator ends it, politely or not.
   absl::Status Run() {
     outbox_.Start(signs_of_life_);
-    Begin();
+    if (TouchesDevices(open_) && !context_.device_data) {
+      outbox_.Fail(ErrorKind::kUsage, "this agent neither reads nor writes what devices hold; its option --device-data allows it");
+    } else {
+      Begin();
+    }
     absl::Status outcome = Serve();
     End();
     return outcome;

@@ -1,3 +1,4 @@
+#include "engine/delta/signature.h"
 #include "engine/base/errno_status.h"
 #include "engine/tree/path_filter.h"
 #include "proto/convert.h"
@@ -38,6 +39,7 @@ absl::Status EncodeSelection(const MetadataSelection& selection, v1::MetadataSel
   wire->set_omit_directory_times(!selection.directory_times);
   wire->set_omit_link_times(!selection.link_times);
   wire->set_executability(selection.executability);
+  wire->set_device_files(selection.device_files);
   if (selection.modify_window_s) wire->set_modify_window_s(*selection.modify_window_s);
   return EncodeList({"OpenSession", "selection.extra_xattrs"}, selection.extra_xattrs, kMaxExtraXattrs, kMaxXattrNameBytes,
                     wire->mutable_extra_xattrs());
@@ -114,6 +116,8 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_follow_links(EncodeFollowing(open.follow_links));
   wire->set_keep_directory_links(open.keep_directory_links);
   wire->set_in_place(open.in_place);
+  wire->set_write_devices(open.write_devices);
+  wire->set_delta_block_bytes(open.delta_block_bytes);
   if (open.staging != StagingSettings()) EncodeStaging(open.staging, wire->mutable_staging());
   wire->set_as_planned(open.as_planned);
   wire->set_remove_sources(open.remove_sources);
@@ -217,6 +221,7 @@ absl::StatusOr<MetadataSelection> DecodeSelection(const v1::MetadataSelection& w
   selection.directory_times = !wire.omit_directory_times();
   selection.link_times = !wire.omit_link_times();
   selection.executability = wire.executability();
+  selection.device_files = wire.device_files();
   if (wire.has_modify_window_s()) selection.modify_window_s = wire.modify_window_s();
   US_ASSIGN_OR_RETURN(selection.extra_xattrs,
                       DecodeList(names, wire.extra_xattrs(), kMaxExtraXattrs, kMaxXattrNameBytes, /*labels=*/true));
@@ -323,6 +328,11 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   US_ASSIGN_OR_RETURN(open.follow_links, DecodeFollowing(wire.follow_links()));
   open.keep_directory_links = wire.keep_directory_links();
   open.in_place = wire.in_place();
+  open.write_devices = wire.write_devices();
+  open.delta_block_bytes = wire.delta_block_bytes();
+  if (open.delta_block_bytes != 0 && !IsBlockSize(open.delta_block_bytes)) {
+    return Bad({"OpenSession", "delta_block_bytes"}, kNoRow, "blocks of " + std::to_string(open.delta_block_bytes) + " bytes");
+  }
   if (wire.has_staging()) {
     US_ASSIGN_OR_RETURN(open.staging, DecodeStaging(wire.staging()));
   }

@@ -79,6 +79,11 @@ constexpr std::string_view kFiltersFeature = "filters";
 // Of HelloReply: the agent answers EntryQuery, and knows as_planned of OpenSession.
 constexpr std::string_view kEntryLooksFeature = "entry-looks";
 
+// Of HelloReply: the agent reads and writes what devices hold (MetadataSelection::device_files, OpenSession::write_devices), where it
+// is allowed to.
+constexpr std::string_view kDeviceDataFeature = "device-data";
+// Of HelloReply: OpenSession::delta_block_bytes.
+constexpr std::string_view kDeltaBlocksFeature = "delta-blocks";
 // Of HelloReply: the agent knows Action::origin.
 constexpr std::string_view kOriginsFeature = "origins";
 // Of Hello and HelloReply: the agent answers DirectQuery, and knows `direct` of DataRoute and ConnectData.
@@ -229,6 +234,10 @@ struct OpenSession {
   LinkFollowing follow_links;
   // Destination: a symlink to a directory below the session's directory stays where the source has a directory. Needs kLinksFeature.
   bool keep_directory_links = false;
+  bool write_devices = false;  // destination: contents for a device that is there go into it; needs kDeviceDataFeature
+  // Destination: blocks that are compared within a leaf of a delta, a power of two from 512 to 65536; 0: it chooses. Needs
+  // kDeltaBlocksFeature.
+  uint32_t delta_block_bytes = 0;
   bool in_place = false;  // destination: a file that is there is written over instead of replaced; needs kInPlaceFeature
   StagingSettings staging;  // destination; needs kStagingFeature
   // Destination: a source file that is no more as its action says is a problem at once, instead of being taken as it is by then. Needs

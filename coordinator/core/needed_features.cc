@@ -37,7 +37,8 @@ std::vector<std::string> CoordinatorFeatures() {
         std::string_view(kBackupFeature), std::string_view(kHostPlacesFeature), std::string_view(kInPlaceFeature),
         std::string_view(kRemoveSourcesFeature), std::string_view(kStagingFeature), std::string_view(kMetadataRulesFeature),
         std::string_view(kNamesFeature), std::string_view(kLinksFeature), std::string_view(kOperandsFeature),
-        std::string_view(kEntryLooksFeature), std::string_view(kOriginsFeature)}) {
+        std::string_view(kEntryLooksFeature), std::string_view(kOriginsFeature),
+        std::string_view(kDeviceDataFeature), std::string_view(kDeltaBlocksFeature)}) {
     features.emplace_back(feature);
   }
   return features;
@@ -57,6 +58,8 @@ std::string MissingFeature(const SyncRequest& request, Side side, const std::vec
       {!source && HasHostPlace(request), kHostPlacesFeature, "basis and backup directories of its host"},
       {!source && request.in_place, kInPlaceFeature, "writing in place"},
       {!source && request.staging != StagingSettings(), kStagingFeature, "partial files, appending and the like"},
+      {source ? request.copy_devices : request.write_devices, kDeviceDataFeature, "what devices hold"},
+      {!source && request.delta_block_bytes > 0, kDeltaBlocksFeature, "a block size"},
       {request.detect_renames, source ? kDeltaFeature : kOriginsFeature, "--detect-renames"},
       {!source && request.backup.has_value(), kBackupFeature, "backups"},
       {source ? request.follow_links.any() : KeepsDirectoryLinks(request), kLinksFeature, "following symlinks"},

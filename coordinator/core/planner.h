@@ -104,6 +104,7 @@ struct PlanOptions {
   // come after all creations then, whatever the rules say.
   bool detect_renames = false;
   bool in_place = false;  // files that exist are written over
+  bool write_devices = false;  // a device where the source has a file gets its contents
   // What both indexes say is equal and no manifest tells: the objects below pruned directories.
   TreeTotals pruned;
   bool root_is_new = false;  // the destination's root was made for this run, and gets the mode of a new directory

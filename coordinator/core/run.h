@@ -135,6 +135,9 @@ struct SyncRequest {
   bool remove_source_files = false;
   // Files that are there are written over instead of replaced, but with `backup`.
   bool in_place = false;
+  bool copy_devices = false;   // devices of the source are files with what they hold
+  bool write_devices = false;  // contents for a device of the destination go into it
+  uint32_t delta_block_bytes = 0;  // as in OpenSession
   // What is new at its path is looked for under other names of the destination (PlanOptions::detect_renames).
   bool detect_renames = false;
   // How new contents come to their names. coordinator/link fills in the places (LinkOptions::partial_directory and temporary_directory).

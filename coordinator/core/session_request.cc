@@ -43,7 +43,12 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   open.delete_excluded = request.delete_excluded;
   open.nul_separated_filters = request.nul_separated_filters;
   if (role == Role::kDestination) open.reflink = request.reflink;
-  if (role == Role::kDestination) open.in_place = request.in_place;
+  if (role == Role::kSource) open.selection.device_files = request.copy_devices;
+  if (role == Role::kDestination) {
+    open.in_place = request.in_place;
+    open.write_devices = request.write_devices;
+    open.delta_block_bytes = request.delta_block_bytes;
+  }
   if (role == Role::kDestination) open.staging = request.staging;
   if (role == Role::kDestination) open.as_planned = request.plan != nullptr;
   if (role == Role::kDestination && request.backup) open.backup = BackupSettings{request.backup->suffix, request.backup->directory};
@@ -82,6 +87,7 @@ PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& des
   // In a verify nothing moves.
   options.detect_renames = request.detect_renames && request.mode != SyncMode::kVerify;
   options.in_place = request.in_place;
+  options.write_devices = request.write_devices;
   // What goes first nothing can be made from.
   if (options.detect_renames) options.rules.delete_timing = DeleteTiming::kAfter;
   return options;

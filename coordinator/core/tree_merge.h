@@ -96,6 +96,8 @@ class TreeMerge {
   absl::Status PairDirectories(Entry& source, Entry& destination);
   absl::Status PairSameType(Entry& source, Entry& destination);
   absl::Status PairOtherType(Entry& source, Entry& destination);
+  // A file of the source, and a device that gets its contents.
+  absl::Status PairDevice(Entry& source, Entry& destination);
   absl::Status PutOrJoinGroup(Entry& source, std::optional<Entry> destination, Differences differences, bool waits,
                               std::optional<ActionBasis> basis = std::nullopt, bool link_basis = false);
   // What the basis directories have for `source`, where that counts; `destination` is null or what has its name.

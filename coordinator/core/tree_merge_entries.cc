@@ -312,7 +312,23 @@ absl::Status TreeMerge::PairSameType(Entry& source, Entry& destination) {
                                                                 std::move(destination), differences));
 }
 
+// As with rsync a device holds nothing that could be compared: it is taken for an empty file.
+absl::Status TreeMerge::PairDevice(Entry& source, Entry& destination) {
+  Entry file = destination;
+  file.type = FileType::kRegular;
+  file.size_bytes = 0;
+  const Differences differences = Compare(source, file, options_.policy);
+  emitter_.CountLeftOut(differences);
+  if (differences.empty()) return emitter_.Unchanged(PathOf(source), source, options_.tell_unchanged);
+  RelPath path = PathOf(source);
+  return emitter_.Emit(Phase::kCreate, differences.NeedsObject()
+                                           ? PlanEmitter::Put(std::move(path), std::move(source), std::move(destination), differences)
+                                           : PlanEmitter::SetMetadata(std::move(path), std::move(source), std::move(destination), differences));
+}
+
 absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
+  const bool device = destination.type == FileType::kBlockDevice || destination.type == FileType::kCharDevice;
+  if (options_.write_devices && device && source.type == FileType::kRegular) return PairDevice(source, destination);
   Differences differences = Compare(source, destination, options_.policy);
   emitter_.CountLeftOut(differences);
   if (IsDirectory(&source)) {

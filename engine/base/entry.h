@@ -70,6 +70,8 @@ struct MetadataSelection {
   // Modification times whose whole seconds are at most so far apart are one time. Unset: to the nanosecond, as far as the
   // destination keeps them.
   std::optional<uint32_t> modify_window_s;
+  // A source's devices are regular files with what the devices hold, modified when they are looked at.
+  bool device_files = false;
 
   // Whether the modification time of an object of this type is kept.
   bool KeepsTime(FileType type) const {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/fs/device_file.h"
 #include "engine/fs/file.h"
 #include "engine/fs/syscalls.h"
 
@@ -114,7 +115,14 @@ StagedObject StagedObject::Of(Driver* driver, DirectoryPtr parent, std::string n
   return StagedObject(driver, std::move(parent), std::move(name), UniqueFd());
 }
 
-absl::StatusOr<StagedObject> StagedObject::OpenInPlace(Driver* driver, DirectoryPtr parent, const char* name, const Entry& existing) {
+absl::StatusOr<StagedObject> StagedObject::OpenInPlace(Driver* driver, DirectoryPtr parent, const char* name, const Entry& existing,
+                                                       uint64_t device_bytes) {
+  if (IsDevice(existing.type)) {
+    US_ASSIGN_OR_RETURN(UniqueFd device, OpenDeviceToWrite(driver, parent->fd(), name, existing, device_bytes));
+    StagedObject object(driver, std::move(parent), std::string(), std::move(device));
+    object.in_place_ = true;
+    return object;
+  }
   // Not blocking: a FIFO that took its place would wait for a reader.
   const int fd = sys::Openat(driver, parent->fd(), name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus(-fd, "open");

@@ -50,8 +50,10 @@ class StagedObject {
                                                  const Directory& target_parent, const char* target_name);
 
   // The existing regular file `name`, open for reading and writing, under its own name: for contents that are written over it.
-  // Aborted: it is not what `existing` describes. Publish and Discard leave it as it is by then.
-  static absl::StatusOr<StagedObject> OpenInPlace(Driver* driver, DirectoryPtr parent, const char* name, const Entry& existing);
+  // Aborted: it is not what `existing` describes. Publish and Discard leave it as it is by then. Or a device: ENOSPC when it has fewer
+  // than `device_bytes`.
+  static absl::StatusOr<StagedObject> OpenInPlace(Driver* driver, DirectoryPtr parent, const char* name, const Entry& existing,
+                                                  uint64_t device_bytes = 0);
 
   // The object `name` in `parent`, which was staged there before.
   static StagedObject Of(Driver* driver, DirectoryPtr parent, std::string name);

@@ -84,18 +84,18 @@ Task<bool> LeafPlacer::FetchChangedBlocks(Leaf* leaf) {
   SignatureBytes payload;
   FetchOutcome fetched =
       co_await FetchSignature(lane_.source, job_->shared,
-                              job_->Ask(RequestKind::kBlocks, leaf->offset, leaf->length, kDeltaBlockBytes), &payload);
+                              job_->Ask(RequestKind::kBlocks, leaf->offset, leaf->length, block_bytes_), &payload);
   if (!fetched.ok()) {
     job_->Fail(std::move(fetched));
     co_return false;
   }
-  const std::vector<uint64_t> ours = BlockDigests(leaf->bytes(), kDeltaBlockBytes, job_->shared->options().digest_seed);
+  const std::vector<uint64_t> ours = BlockDigests(leaf->bytes(), block_bytes_, job_->shared->options().digest_seed);
   absl::StatusOr<std::vector<uint64_t>> theirs = DecodeBlocks(payload, ours.size());
   if (!theirs.ok()) {
     job_->Fail({IntegrityFailure(std::string(ToStd(theirs.status().message()))), std::nullopt});
     co_return false;
   }
-  std::vector<LeafRun> changed = ChangedRuns(ours, *theirs, kDeltaBlockBytes, leaf->length);
+  std::vector<LeafRun> changed = ChangedRuns(ours, *theirs, block_bytes_, leaf->length);
   if (changed.empty() || changed.size() > kMaxLeafRuns || TotalOf(changed) > leaf->length / 2) co_return false;
   co_return co_await Fetch(leaf, std::move(changed));
 }

@@ -26,7 +26,10 @@ constexpr size_t kMaxLeafRuns = 24;
 class LeafPlacer {
  public:
   LeafPlacer(DeltaJob* job, const DeltaLane& lane)
-      : job_(job), lane_(lane), driver_(lane.shard->driver()), hasher_(job->leaf_key) {}
+      : job_(job), lane_(lane), driver_(lane.shard->driver()), hasher_(job->leaf_key) {
+    const uint32_t asked = job->shared->options().delta_block_bytes;
+    if (asked != 0) block_bytes_ = asked;
+  }
 
   struct Leaf {
     Leaf(uint64_t at, size_t bytes_long, const LeafRecord& wanted, DeltaBuffer memory)
@@ -64,6 +67,7 @@ class LeafPlacer {
   DeltaJob* const job_;
   const DeltaLane lane_;
   Driver* const driver_;
+  uint32_t block_bytes_ = kDeltaBlockBytes;
   LeafHasher hasher_;
 };
 

@@ -33,6 +33,7 @@ struct ReceiveOptions {
   MetadataSelection selection;
   ProcessCapabilities capabilities;
   DeltaPolicy delta = DeltaPolicy::kOff;
+  uint32_t delta_block_bytes = 0;  // that are compared within a leaf; 0: kDeltaBlockBytes
   ReflinkMode reflink = ReflinkMode::kAuto;
   // Whether large files are written, and old ones read, past the page cache; the callback gets what is to be told of
   // it.

@@ -10,6 +10,7 @@
 
 #include "engine/base/digest.h"
 #include "engine/base/errno_status.h"
+#include "engine/fs/device_file.h"
 #include "engine/fs/clone.h"
 #include "engine/fs/descriptor_budget.h"
 #include "engine/fs/extents.h"
@@ -130,7 +131,31 @@ bool SourceReader::CheckIdentity(Work* work) {
   return false;
 }
 
+absl::StatusOr<SourceFile> SourceReader::OpenLocatedDevice(const Located& located) {
+  if (!located.links) return OpenDevice(driver_, located.directory->fd(), located.name.c_str());
+  struct statx stat {};
+  US_ASSIGN_OR_RETURN(UniqueFd pinned, PinFollowed(driver_, located.place(), &stat));
+  return OpenPinnedDevice(driver_, std::move(pinned), stat);
+}
+
+absl::Status SourceReader::StatOpen(const SourceFile& file, const FileRequest& request, struct statx* stat) {
+  US_RETURN_IF_ERROR(StatDescriptor(driver_, file.fd.get(), stat));
+  if (!options_.selection.device_files || !IsDevice(*stat)) return absl::OkStatus();
+  uint64_t bytes = 0;
+  if (S_ISBLK(stat->stx_mode)) {
+    US_ASSIGN_OR_RETURN(bytes, DeviceBytes(driver_, file.fd.get()));
+  }
+  ShowAsFile(bytes, stat);
+  // When it was looked at is no property of the device.
+  stat->stx_mtime = {.tv_sec = request.mtime.seconds, .tv_nsec = request.mtime.nanoseconds, .__reserved = 0};
+  return absl::OkStatus();
+}
+
 absl::StatusOr<SourceFile> SourceReader::OpenLocated(const Located& located) {
+  if (options_.selection.device_files) {
+    absl::StatusOr<SourceFile> device = OpenLocatedDevice(located);
+    if (device.ok() || StatusErrno(device.status()) != 0) return device;
+  }
   absl::StatusOr<SourceFile> opened = OpenSourceFile(driver_, located.directory->fd(), located.name.c_str());
   if (opened.ok() || !located.links || StatusErrno(opened.status()) != ELOOP) return opened;
   return OpenFollowedFile(driver_, located.place());
@@ -143,7 +168,7 @@ bool SourceReader::OpenFor(Work* work) {
   auto cached = std::find_if(open_files_.begin(), open_files_.end(),
                              [&path](const Cached& candidate) { return candidate.path == path; });
   if (is_range && cached != open_files_.end()) {
-    absl::Status stated = StatDescriptor(driver_, cached->file->source.fd.get(), &work->before);
+    absl::Status stated = StatOpen(cached->file->source, request, &work->before);
     if (stated.ok() && CheckIdentity(work)) {
       work->file = cached->file;
       open_files_.splice(open_files_.begin(), open_files_, cached);
@@ -167,6 +192,7 @@ bool SourceReader::OpenFor(Work* work) {
     return false;
   }
   work->before = opened->stat;
+  if (options_.selection.device_files && !StatOpen(*opened, request, &work->before).ok()) work->before = opened->stat;
   if (!CheckIdentity(work)) return false;
   work->file = std::make_shared<OpenFile>(OpenFile{*std::move(opened), UniqueFd(), nullptr});
   if (is_range) {
@@ -236,7 +262,7 @@ bool SourceReader::EndUnlessMoved(Work* work) {
   struct statx now{};
   work->next.end = true;
   work->ended = true;
-  absl::Status stated = StatDescriptor(driver_, work->file->source.fd.get(), &now);
+  absl::Status stated = StatOpen(work->file->source, *work->request, &now);
   if (!stated.ok()) {
     EndWithError(&work->next, stated, "stat");
     return false;

@@ -119,6 +119,10 @@ class SourceReader {
   // Fills work->before; a link that stands for what it leads to is pinned in `referent`.
   absl::Status LookAt(const Located& located, Work* work, UniqueFd* referent);
   absl::StatusOr<SourceFile> OpenLocated(const Located& located);
+  // FailedPrecondition without errno: it is no device.
+  absl::StatusOr<SourceFile> OpenLocatedDevice(const Located& located);
+  // What `file` is now, as the manifest tells it.
+  absl::Status StatOpen(const SourceFile& file, const FileRequest& request, struct statx* stat);
   bool CheckIdentity(Work* work);
   // Marks work->next as the last item; turns it into kChanged when the file moved since `before`. True when all is
   // well.

@@ -10,6 +10,7 @@
 #include <ctime>
 
 #include "engine/base/errno_status.h"
+#include "engine/fs/device_file.h"
 #include "engine/fs/metadata.h"
 #include "engine/fs/syscalls.h"
 
@@ -142,7 +143,12 @@ bool EntryReader::Read(int dirfd, const char* name, size_t name_length, uint8_t 
     entry->error = error;
     if (links_ && error == 0 && Follow(dirfd, name, entry)) return true;
   }
-  if (!(entry->mtime < settled_before_)) entry->unsettled = Unsettled(*entry);
+  if (selection_.device_files && IsDevice(entry->type)) {
+    UniqueFd pinned(sys::Openat(xattrs_.driver(), dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
+    entry->error = pinned.valid() ? EntryAsFile(xattrs_.driver(), std::move(pinned), ClockLess(0), entry) : ENOENT;
+  } else if (!(entry->mtime < settled_before_)) {
+    entry->unsettled = Unsettled(*entry);
+  }
   if (file_system_has_xattrs_ || entry->id.device != device_) ReadAttributes(ObjectHandle::At(dirfd, name), entry);
   return entry->error != ENOENT;
 }
@@ -156,7 +162,7 @@ bool EntryReader::Follow(int dirfd, const char* name, Entry* entry) {
   const bool must = Follows(*entry);
   if (!must && !links_->which.directories) return false;
   struct statx stat;
-  const absl::StatusOr<UniqueFd> pinned = PinFollowed(xattrs_.driver(), {dirfd, name, links_->base.Below(name)}, &stat);
+  absl::StatusOr<UniqueFd> pinned = PinFollowed(xattrs_.driver(), {dirfd, name, links_->base.Below(name)}, &stat);
   Entry referent;
   const bool known = pinned.ok() && EntryFromStatx(stat, selection_.atime, &referent);
   if (links_->stay_links && StatusErrno(pinned.status()) == EXDEV) {
@@ -178,8 +184,12 @@ bool EntryReader::Follow(int dirfd, const char* name, Entry* entry) {
   }
   referent.name = std::move(entry->name);
   *entry = std::move(referent);
-  if (!(entry->mtime < settled_before_)) entry->unsettled = Unsettled(*entry);
   ReadAttributes(ObjectHandle::Pinned(pinned->get()), entry);
+  if (selection_.device_files && IsDevice(entry->type)) {
+    entry->error = EntryAsFile(xattrs_.driver(), *std::move(pinned), ClockLess(0), entry);
+  } else if (!(entry->mtime < settled_before_)) {
+    entry->unsettled = Unsettled(*entry);
+  }
   return true;
 }
 

@@ -6,12 +6,14 @@ and no named test meets any more fails the test: either the difference is gone, 
 
 import collections
 import re
+import time
 
 import output
 import scenario as scenarios
 import treecmp
 
 INTENDED = []
+RECENT_NS = 3600 * 10 ** 9  # a time of this run
 
 
 class Intended:
@@ -157,3 +159,15 @@ def appending_behind_zeros_without_holes(scenario, theirs, ours, line):
     words = scenario.arguments()
     sparse = any(word == b"--sparse" or re.fullmatch(rb"-\w*S\w*", word) for word in words)
     return b"--append" in words and sparse and line.endswith(": content differs")
+
+
+@intended
+def devices_as_files(scenario, theirs, ours, line):
+    """--copy-devices: files have the time at which the device was looked at; a device that cannot be opened spares what has its name."""
+    if "copy-devices" not in scenario.names():
+        return False
+    times = re.fullmatch(r"tree: .*: mtime (\d+), should be (\d+)", line, re.S)
+    if times:
+        return all(abs(int(text) - time.time_ns()) < RECENT_NS for text in times.groups())
+    refused = re.findall(rb'failed to open "@WORLD@/[^/"]*/([^"]*)": No such device or address', theirs.stderr)
+    return any(treecmp.show(path) in line for path in refused) and line.startswith("tree: ")

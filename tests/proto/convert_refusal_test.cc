@@ -343,6 +343,8 @@ TEST(ConvertRefusalTest, OpenSession) {
        {"append mode", [](M m) { OPEN->mutable_staging()->set_append(static_cast<v1::AppendMode>(3)); }, "unknown mode 3"},
        {"place of temporaries", [](M m) { OPEN->mutable_staging()->mutable_temporaries(); }, "OpenSession.staging.temporaries"},
        {"delayed updates without a directory", [](M m) { OPEN->mutable_staging()->set_delay_updates(true); }, "updates wait there"},
+       {"delta blocks", [](M m) { OPEN->set_delta_block_bytes(1000); }, "OpenSession.delta_block_bytes"},
+       {"large delta blocks", [](M m) { OPEN->set_delta_block_bytes(1 << 17); }, "OpenSession.delta_block_bytes"},
        {"fuzzy", [](M m) { OPEN->mutable_staging()->set_fuzzy(3); }, "OpenSession.staging.fuzzy"},
        {"basis root", [](M m) { OPEN->add_basis_directories(); }, "OpenSession.basis_directories"},
        {"basis root and host path",

@@ -130,7 +130,7 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   open.selection = {.mode = false, .owner = false, .group = false, .mtime = false, .atime = true, .xattrs = false,
                     .acls = false, .selinux = true, .explicit_owner = true, .explicit_privileged_xattrs = true,
                     .extra_xattrs = {"lustre.lov"}, .directory_times = false, .link_times = false, .executability = true,
-                    .modify_window_s = UINT32_MAX};
+                    .modify_window_s = UINT32_MAX, .device_files = true};
   open.checksum = open.one_file_system = open.dry_run = open.create_root = open.wait_for_lock = open.force_delete = true;
   open.sparse = false;
   open.durability = Durability::kNone;

@@ -191,6 +191,9 @@ OpenSession MessageSamples::AnyOpenSession() {
   open.follow_links = {.all = Coin(), .unsafe = Coin(), .directories = Coin()};
   open.keep_directory_links = Coin();
   open.in_place = Coin();
+  open.write_devices = Coin();
+  open.selection.device_files = Coin();
+  if (Coin()) open.delta_block_bytes = 512u << Number(8);
   open.as_planned = Coin();
   open.remove_sources = Coin();
   if (Coin()) open.backup = BackupSettings{"~", std::nullopt};

@@ -53,7 +53,7 @@ constexpr OptionRow kRows[] = {
      .help = "Enter directories that symlinks lead to"},
     {.name = "keep-dirlinks", .letter = 'K', .programs = kForAll, .on = Set<&S::keep_dirlinks, true>,
      .help = "Write into directories that symlinks of DST lead to, below DST"},
-    {.name = "copy-devices", .help = "Copy what devices hold", .refused = kLater},
+    {.name = "copy-devices", .on = Set<&S::copy_devices, true>, .help = "Copy what devices of SRC hold, as files"},
     {.name = "specials", .programs = kForAll, .on = Set<&S::specials, true>, .off = Set<&S::specials, false>,
      .help = "FIFOs and sockets"},
     {.name = "drop-D", .off = Already, .refused = kLater},

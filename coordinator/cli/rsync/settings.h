@@ -122,6 +122,9 @@ struct Settings {
   bool delay_updates = false;
   int fuzzy = 0;  // how often it was given
   bool detect_renames = false;
+  bool copy_devices = false;
+  bool write_devices = false;
+  uint32_t block_size = 0;  // that the delta engine takes; 0: its own
   bool preallocate = false;
   bool backup = false;
   std::string backup_dir;              // as written; empty: beside what it was

@@ -71,6 +71,9 @@ absl::Status ApplyStagingSettings(const Settings& settings, SyncRequest* request
   staging.fuzzy = static_cast<uint32_t>(std::min(settings.fuzzy, 2));
   staging.preallocate = settings.preallocate;
   request->detect_renames = settings.detect_renames;
+  request->copy_devices = settings.copy_devices;
+  request->write_devices = settings.write_devices;
+  request->delta_block_bytes = settings.block_size;
   request->in_place = settings.inplace || staging.append != AppendMode::kNone;
   request->rules.append = staging.append != AppendMode::kNone;
   if (settings.temp_dir && settings.temp_dir->empty()) return Usage("The temp-dir does not exist: ");

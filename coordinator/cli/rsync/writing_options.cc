@@ -1,8 +1,11 @@
 #include <algorithm>
+#include <bit>
 #include <charconv>
 
 #include "coordinator/cli/rsync/option_effects.h"
 #include "coordinator/cli/rsync/option_table.h"
+#include "coordinator/cli/rsync/sizes.h"
+#include "engine/delta/signature.h"
 
 namespace uringsync {
 namespace {
@@ -53,6 +56,17 @@ absl::Status PlanOut(Settings& settings, const std::string& value) {
   return absl::OkStatus();
 }
 
+// The engine has blocks of powers of two; any size that rsync takes is one for it.
+absl::Status BlockSize(Settings& settings, const std::string& value) {
+  constexpr uint64_t kMost = 128 << 10;  // of rsync
+  const std::optional<uint64_t> bytes = ParseSize(value);
+  if (!bytes) return absl::InvalidArgumentError("is invalid");
+  if (*bytes > kMost) return absl::InvalidArgumentError("is too large (max: 128.00K)");
+  const uint64_t floor = std::bit_floor(*bytes);
+  settings.block_size = *bytes == 0 ? 0 : static_cast<uint32_t>(std::clamp<uint64_t>(floor, kMinBlockBytes, kMaxBlockBytes));
+  return absl::OkStatus();
+}
+
 constexpr OptionRow kRows[] = {
     {.name = "dry-run", .letter = 'n', .programs = kForUrsync | kForSync | kForApply, .on = Set<&S::dry_run, true>,
      .help = "Change nothing, show what would be done"},
@@ -83,7 +97,8 @@ constexpr OptionRow kRows[] = {
     {.name = "append", .on = Set<&S::append, AppendMode::kTrust>, .off = Set<&S::append, AppendMode::kNone>,
      .help = "Write only behind the end of shorter files"},
     {.name = "append-verify", .on = Set<&S::append, AppendMode::kVerify>, .help = "--append, and look at what was there"},
-    {.name = "write-devices", .off = Already, .refused = kLater},
+    {.name = "write-devices", .on = SetAll<true, &S::write_devices, &S::inplace>, .off = Set<&S::write_devices, false>,
+     .help = "Write files into devices that have their names at DST; --inplace for all"},
     {.name = "preallocate", .on = Set<&S::preallocate, true>, .help = "Allocate a file before it is written"},
     {.name = "sparse", .letter = 'S', .programs = kForUrsync | kForSync, .on = Set<&S::sparse, true>,
      .off = Set<&S::sparse, false>, .help = "Holes stay holes"},
@@ -104,7 +119,8 @@ constexpr OptionRow kRows[] = {
     {.name = "whole-file", .letter = 'W', .programs = kForUrsync | kForSync, .on = Set<&S::whole_file, true>,
      .off = Set<&S::whole_file, false>,
      .help = "Send changed files whole; by default only what differs, where that is faster (--no-whole-file: always)"},
-    {.name = "block-size", .letter = 'B', .argument = "SIZE", .on = Already},
+    {.name = "block-size", .letter = 'B', .argument = "SIZE", .on = BlockSize,
+     .help = "Blocks that are compared in a file that changed: the power of two up to SIZE, from 512 to 64K"},
     {.name = "fsync", .programs = kForUrsync | kForSync | kForApply,
      .on = +[](Settings& settings, const std::string&) {
        settings.durability = "batch";

@@ -40,6 +40,13 @@ TEST(NeededFeaturesTest, ANeedIsOfTheSideThatDoesIt) {
   request.remove_source_files = true;
   EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "");
   EXPECT_EQ(MissingFeature(request, Side::kSource, {}), "removing sources");
+  request.copy_devices = true;
+  EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "");
+  EXPECT_EQ(MissingFeature(request, Side::kSource, {std::string(kRemoveSourcesFeature)}), "what devices hold");
+  request.copy_devices = false;
+  request.delta_block_bytes = 512;
+  EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "a block size");
+  request.delta_block_bytes = 0;
   request.detect_renames = true;
   EXPECT_EQ(MissingFeature(request, Side::kDestination, {std::string(kDeltaFeature)}), "--detect-renames");
   EXPECT_EQ(MissingFeature(request, Side::kSource, {std::string(kOriginsFeature), std::string(kRemoveSourcesFeature)}), "--detect-renames");

@@ -73,6 +73,7 @@ class DeltaTest : public testing::TestWithParam<Way> {
     options.capabilities = ReadProcessCapabilities();
     options.delta = policy_;
     options.delta_mode = mode_;
+    options.delta_block_bytes = block_bytes_;
     receivers_.clear();
     sources_.clear();
     shared_ = std::make_unique<ReceiveShared>(options);
@@ -137,6 +138,7 @@ class DeltaTest : public testing::TestWithParam<Way> {
   DirectoryPtr into_;
   DeltaPolicy policy_ = DeltaPolicy::kForce;
   std::optional<DeltaMode> mode_;
+  uint32_t block_bytes_ = 0;
   LyingSource::Lie lie_;
   std::unique_ptr<ReceiveShared> shared_;
   std::vector<std::unique_ptr<LyingSource>> sources_;
@@ -152,6 +154,19 @@ TEST_P(DeltaTest, ChangedBlocksInPlaceAreAllThatIsSent) {
   EXPECT_EQ(Asked(RequestKind::kChunks), 0);
   EXPECT_LE(received(), 3 * 4096u);
   EXPECT_EQ(received() + matched(), new_text.size());
+}
+
+TEST_P(DeltaTest, TheBlockSizeDecidesHowMuchOfALeafIsSent) {
+  const std::string old_text = Pattern(size_t{8} << 20);
+  std::string new_text = old_text;
+  for (size_t at = 700'000; at < new_text.size(); at += size_t{2} << 20) new_text[at] ^= 1;
+  for (const uint32_t bytes : {512u, 4096u, 65536u}) {
+    SCOPED_TRACE(bytes);
+    block_bytes_ = bytes;
+    Write(old_text, new_text);
+    ExpectArrived();
+    EXPECT_EQ(received(), 4 * bytes);
+  }
 }
 
 TEST_P(DeltaTest, WhatFollowsAnInsertionComesFromTheOldFile) {

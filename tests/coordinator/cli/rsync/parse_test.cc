@@ -235,5 +235,21 @@ TEST(ParseTest, ManyOptionsOfRsyncsUsersMeanSomethingBetweenAgentsOnly) {
   EXPECT_EQ(RunOf({"-r", "--zl=99", "a/", "agent://h/r"}).request.compression.level, 19);
 }
 
+TEST(ParseTest, ABlockSizeIsWhatTheEngineHasOfIt) {
+  EXPECT_EQ(RunOf({"-r", "a/", "b"}).request.delta_block_bytes, 0u);
+  const std::pair<const char*, uint32_t> sizes[] = {{"-B0", 0},        {"-B1", 512},          {"-B700", 512},    {"-B4096", 4096},
+                                                    {"-B6000", 4096}, {"--block-size=32k", 32768}, {"-B128K", 65536}};
+  for (const auto& [word, bytes] : sizes) EXPECT_EQ(RunOf({"-r", word, "a/", "b"}).request.delta_block_bytes, bytes) << word;
+  EXPECT_THAT(Refused({"-B", "131073", "a", "b"}).text, HasSubstr("is too large (max: 128.00K)"));
+  EXPECT_THAT(Refused({"--block-size=x", "a", "b"}).text, HasSubstr("is invalid"));
+}
+
+TEST(ParseTest, DevicesThatAreWrittenToMeanFilesInPlace) {
+  const SyncRequest request = RunOf({"-a", "--write-devices", "--copy-devices", "a/", "b"}).request;
+  EXPECT_TRUE(request.write_devices && request.copy_devices && request.in_place);
+  EXPECT_FALSE(RunOf({"-a", "--write-devices", "--no-write-devices", "a/", "b"}).request.write_devices);
+  EXPECT_TRUE(RunOf({"-a", "--detect-renames", "a/", "b"}).request.detect_renames);
+}
+
 }  // namespace
 }  // namespace uringsync
