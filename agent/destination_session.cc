@@ -161,7 +161,8 @@ absl::Status DestinationSession::OpenStaging(Driver* driver) {
     if (!opened.ok() && StatusErrno(opened.status()) == ENOENT)
       return absl::InvalidArgumentError("The temp-dir does not exist: " + EscapeName(shown));
     if (!opened.ok()) return WithContext(opened.status(), "the temp-dir");
-    staging_.temporaries = *std::move(opened);
+    // What is written in place needs none.
+    if (!open_.in_place) staging_.temporaries = *std::move(opened);
   }
   if (!asked.partial_place || open_.dry_run) return absl::OkStatus();
   TreePlace above = *asked.partial_place;

@@ -65,7 +65,7 @@ void ListReporter::Enter(const RelPath& directory) {
 }
 
 void ListReporter::ShowAction(const Action& action, const Differences& differences, ActionOutcome) {
-  if (differences.empty()) return;
+  if (differences.empty() || facts_.output.quiet) return;
   if (action.path.is_root()) return console_->Line(Line(action.wanted, "."));
   const RelPath directory = action.path.Parent();
   if (facts_.operands.empty() && !telling_.recursive && !directory.is_root()) return;

@@ -199,7 +199,12 @@ ItemFacts RsyncReporter::FactsOfItem(const Action& action, const Differences& di
   if (facts_.selection.group) facts.gid = 0;
   facts.now = std::chrono::system_clock::to_time_t(facts_.wall_clock());
   facts.pid = ::getpid();
-  if (deletes) return facts;  // rsync knows no more of what goes
+  // rsync knows no more of what goes; its mode only where it goes here, and not by a process that tells it.
+  if (deletes && facts_.source_is_local) return facts;
+  if (deletes) {
+    facts.mode = action.existing ? action.existing->mode : action.wanted.mode;
+    return facts;
+  }
   facts.size = action.wanted.size_bytes;
   facts.moved = action.kind == ActionKind::kPutFile && !telling_.dry_run ? action.wanted.size_bytes : 0;
   if (facts_.selection.owner) facts.uid = action.wanted.uid;
@@ -308,7 +313,10 @@ void RsyncReporter::OnProblem(const Problem& problem) {
   if (full || (problem.kind == ProblemKind::kConflict && problem.operation == "replace")) {
     TellMessage("cannot delete non-empty directory: " + problem.path.text());
   }
-  TellError(ProblemText(problem, path));
+  const std::string text = ProblemText(problem, path);
+  // What the far end has to say is no part of this end's log.
+  if (problem.side == Side::kSource && !facts_.source_is_local) return console_->Error(PrintableText(text, print_));
+  TellError(text);
 }
 
 RsyncTotals RsyncReporter::Totals(const SyncOutcome& outcome) const {

@@ -125,6 +125,7 @@ absl::Status Preparation::SplitOperands() {
   }
   // The names of a list are entered by -r alone.
   if (settings_.files_from && !settings_.recursive_itself) settings_.recursive = false;
+  if (settings_.files_from && settings_.operands.size() == 1) return LinkError(ErrorKind::kUsage, "--files-from needs SRC and DST");
   if (settings_.operands.size() == 1) settings_.list_only = true;
   sources_ = std::move(settings_.operands);
   if (sources_.size() > 1) {
@@ -134,8 +135,12 @@ absl::Status Preparation::SplitOperands() {
   if (settings_.files_from && sources_.size() > 1) {
     return LinkError(ErrorKind::kUsage, "--files-from takes one source argument");
   }
-  if (settings_.list_only) destination_ = kNowhere;
   US_ASSIGN_OR_RETURN(source_, ParseEndpoint(sources_.front()));
+  if (settings_.list_only && source_.is_shell() && !destination_.empty()) {
+    US_ASSIGN_OR_RETURN(const Endpoint listed_to, ParseEndpoint(destination_));
+    if (listed_to.is_shell()) return LinkError(ErrorKind::kUsage, "The source and destination cannot both be remote.");
+  }
+  if (settings_.list_only) destination_ = kNowhere;
   US_ASSIGN_OR_RETURN(to_, ParseEndpoint(destination_));
   if (to_.is_shell()) destination_ = to_.shell().path;
   if (source_.is_shell()) return TakeFarPaths();
@@ -418,7 +423,10 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
     settings.dry_run = settings.links = settings.devices = settings.specials = true;
     settings.hard_links = settings.delete_extraneous = false;
     // What decides at a destination decides nothing.
-    settings.existing = settings.ignore_existing = settings.update = false;
+    settings.existing = settings.ignore_existing = settings.update = settings.safe_links = false;
+    settings.usermap.reset();
+    settings.groupmap.reset();
+    settings.chown.reset();
     settings.max_size.reset();
     settings.min_size.reset();
     settings.basis_option.clear();

@@ -11,6 +11,10 @@ namespace {
 
 enum DeleteRecord : uint8_t { kDeleteEntry = 1, kVoid, kKeep };
 
+// Bits of a directory's record.
+constexpr uint8_t kAlways = 1;
+constexpr uint8_t kMoved = 2;
+
 constexpr size_t kTouchedMemoryBytes = size_t{1} << 20;
 
 SpoolOptions Options(const std::string& directory) {
@@ -72,10 +76,10 @@ absl::Status DeferredActions::KeepDirectory(const RelPath& path) {
   return deletes_.Append(writer_.bytes());
 }
 
-absl::Status DeferredActions::AddDirectory(uint64_t directory, const PlannedAction& planned, bool always) {
+absl::Status DeferredActions::AddDirectory(uint64_t directory, const PlannedAction& planned, bool always, bool moved) {
   writer_.Clear();
   writer_.PutNumber(directory);
-  writer_.PutByte(always ? 1 : 0);
+  writer_.PutByte(static_cast<uint8_t>((always ? kAlways : 0) | (moved ? kMoved : 0)));
   writer_.PutDifferences(planned.differences);
   writer_.PutAction(planned.action);
   return directories_.Append(writer_.bytes());
@@ -193,6 +197,7 @@ absl::Status DeferredActions::EmitDelete(Deletion deletion, PlanEmitter& emitter
     case Fate::kEmit:
     case Fate::kMakesWay: break;
   }
+  if (rules_.max_delete && emptied_.size() < kMaxEmptied) emptied_.insert(deletion.path.Parent().text());
   const bool makes_way = deletion.fate == Fate::kMakesWay;
   return emitter.Emit(Phase::kDelete, PlanEmitter::Delete(std::move(deletion.path), std::move(deletion.entry), makes_way));
 }
@@ -202,6 +207,11 @@ absl::Status DeferredActions::TellDoomed(const PlanEmitter& emitter, MovedFiles*
     const bool goes = deletion.fate == Deletion::Fate::kEmit;
     return moved->AddCandidate(deletion.path, deletion.entry, goes ? ActionOrigin::Fate::kGoes : ActionOrigin::Fate::kStays);
   });
+}
+
+bool DeferredActions::WasEmptied(const RelPath& directory) const {
+  if (spares_) return false;
+  return !rules_.max_delete || emptied_.size() >= kMaxEmptied || emptied_.count(directory.text()) > 0;
 }
 
 absl::Status DeferredActions::EmitDirectories(PlanEmitter& emitter) {
@@ -215,7 +225,8 @@ absl::Status DeferredActions::EmitDirectories(PlanEmitter& emitter) {
     if (!more) return absl::OkStatus();
     RecordReader reader(record);
     const uint64_t directory = reader.GetNumber();
-    bool emit = reader.GetByte() != 0;
+    const uint8_t bits = reader.GetByte();
+    bool emit = (bits & kAlways) != 0;
     // Both run from the highest number down.
     while (more_touched && ~RecordReader(key).GetKey() >= directory) {
       if (~RecordReader(key).GetKey() == directory) emit = true;
@@ -229,6 +240,7 @@ absl::Status DeferredActions::EmitDirectories(PlanEmitter& emitter) {
     planned.differences = reader.GetDifferences();
     planned.action = reader.GetAction();
     if (!reader.ok()) return DamagedSpool();
+    if ((bits & kMoved) != 0 && WasEmptied(planned.action.path)) planned.differences.Add(Attribute::kMtime);
     US_RETURN_IF_ERROR(emitter.Emit(Phase::kDirectoryMetadata, std::move(planned)));
   }
 }

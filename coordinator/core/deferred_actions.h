@@ -55,7 +55,8 @@ class DeferredActions {
 
   // Metadata of the directory with number `directory` (numbers ascend in the order of the calls, parents before
   // children). Unless `always`, it is emitted only when Touch(directory) is called.
-  absl::Status AddDirectory(uint64_t directory, const PlannedAction& planned, bool always);
+  // `moved`: its time differs too where something in it is deleted.
+  absl::Status AddDirectory(uint64_t directory, const PlannedAction& planned, bool always, bool moved = false);
   // An entry of the directory changes. Directories may be named in any order.
   absl::Status Touch(uint64_t directory);
 
@@ -82,6 +83,7 @@ class DeferredActions {
   absl::Status EmitDeletes(PlanEmitter& emitter);
   absl::Status EmitDelete(Deletion deletion, PlanEmitter& emitter);
   absl::Status EmitDirectories(PlanEmitter& emitter);
+  bool WasEmptied(const RelPath& directory) const;
 
   absl::Status AddTo(Spool& spool, const PlannedAction& planned);
 
@@ -104,6 +106,9 @@ class DeferredActions {
   // Kept directories, where something may wait for their names; bounded, beyond it the destination finds out.
   static constexpr size_t kMaxInTheWay = 4096;
   std::unordered_set<std::string> in_the_way_;
+  // Where deletes are limited: directories in which something was deleted; bounded, beyond it all count as such.
+  static constexpr size_t kMaxEmptied = 65536;
+  std::unordered_set<std::string> emptied_;
   RecordWriter writer_;
 };
 

@@ -107,6 +107,7 @@ struct PlanOptions {
   bool write_devices = false;  // a device where the source has a file gets its contents
   // What both indexes say is equal and no manifest tells: the objects below pruned directories.
   TreeTotals pruned;
+  bool only_planned = false;  // nothing is carried out: a directory that is missing stays so
   bool root_is_new = false;  // the destination's root was made for this run, and gets the mode of a new directory
   bool destination_exists = true;   // false (dry run): the whole tree is new, no destination manifest is read
 

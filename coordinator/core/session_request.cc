@@ -76,6 +76,7 @@ PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& des
   options.explicit_devices = request.explicit_devices;
   options.omit_root_metadata = request.omit_root_metadata;
   options.keep_directory_links = request.keep_directory_links;
+  options.only_planned = request.mode != SyncMode::kSync;
   // With the path to it, it is there before anything is compared (as rsync --mkpath).
   options.root_is_new = destination.created && !request.make_path;
   options.tell_unchanged = RemovesSources(request) || !request.look_at.empty();

@@ -155,7 +155,7 @@ void TreeMerge::CountEntries(const Entry* source, const Entry* destination) {
   if (destination != nullptr) ++counters.destination_entries;
   if (source == nullptr) return;
   ++counters.source_entries;
-  if (source->implied) return;  // no object of the transfer
+  if (source->implied || source->error != 0) return;  // no object of the transfer
   switch (source->type) {
     case FileType::kRegular:
       ++counters.source_files;
@@ -223,7 +223,7 @@ absl::Status TreeMerge::FinishDirectory(const PendingDirectory& directory) {
     case DirectoryPlan::kMerge:
     case DirectoryPlan::kCreate:
       may_delete = current_.has_source && ListedWhole();
-      if (current_.has_source && !source_.partial()) deferred_.NoteDeletable();
+      if (current_.has_source && !source_.partial() && (current_.has_destination || !options_.only_planned)) deferred_.NoteDeletable();
       if (!may_delete && current_.recorded_delete) US_RETURN_IF_ERROR(deferred_.VoidDeletes(current_.number));
       if (!may_delete) current_.recorded_delete = false;
       break;
@@ -275,8 +275,8 @@ absl::Status TreeMerge::PlanDirectoryMetadata(const PendingDirectory& directory)
     planned.differences = root_beside_basis_.value_or(differences);
     return deferred_.AddDirectory(current_.number, planned, true);
   }
-  const bool moved = options_.rules.tell_times_moved_by_deletes && current_.recorded_delete;
-  if (moved && options_.policy.selection.KeepsTime(FileType::kDirectory)) differences.Add(Attribute::kMtime);
+  const bool moved = options_.rules.tell_times_moved_by_deletes && current_.recorded_delete && !differences.Has(Attribute::kMtime) &&
+                     options_.policy.selection.KeepsTime(FileType::kDirectory);
   const bool always = !differences.empty() || current_.touched;
   if (!always && !current_.maybe_touched) {
     ++emitter_.counters().unchanged;
@@ -284,7 +284,7 @@ absl::Status TreeMerge::PlanDirectoryMetadata(const PendingDirectory& directory)
   }
   return deferred_.AddDirectory(
       current_.number, PlanEmitter::SetMetadata(current_.path, std::move(source), std::move(existing), differences),
-      always);
+      always, moved);
 }
 
 absl::Status TreeMerge::DeleteMissing() {

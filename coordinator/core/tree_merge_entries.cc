@@ -44,7 +44,7 @@ std::optional<SkipReason> TreeMerge::RuleAgainst(const Entry& source, const Entr
   const TransferRules& rules = options_.rules;
   const bool both_directories = IsDirectory(&source) && IsDirectory(destination);
   if (destination != nullptr && rules.ignore_existing && !both_directories) return SkipReason::kExists;
-  if (source.type == FileType::kSymlink && rules.safe_links && IsUnsafeLink(source.symlink_target, current_.path.depth())) {
+  if (source.type == FileType::kSymlink && options_.symlinks && rules.safe_links && IsUnsafeLink(source.symlink_target, current_.path.depth())) {
     return SkipReason::kUnsafeLink;
   }
   if (source.type != FileType::kRegular) return std::nullopt;
@@ -233,7 +233,9 @@ absl::Status TreeMerge::VisitPair(Entry& source, Entry& destination) {
   if (IsMissing(source)) return VisitMissing(source, &destination);
   if (source.error != 0) {
     US_RETURN_IF_ERROR(ReportUnseen(source));
-    return VisitIgnored(&source, &destination, DirectoryPlan::kLeave);
+    // To rsync a link that leads nowhere is not there at all.
+    const bool absent = source.type == FileType::kSymlink && source.error == ENOENT && options_.rules.errors_spare_all;
+    return absent ? VisitExtraneous(destination) : VisitIgnored(&source, &destination, DirectoryPlan::kLeave);
   }
   if (const std::optional<SkipReason> rule = RuleAgainst(source, &destination)) {
     return LeaveOutByRule(*rule, source, &destination);
