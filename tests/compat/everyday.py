@@ -1,5 +1,7 @@
 """Everyday command lines and scripts around `rsync`, each with the files that it finds: what people type and what cron runs."""
 
+import re
+
 import zoo
 from model import D, F, H, L, Node, below, seconds
 
@@ -33,6 +35,8 @@ def world(**trees):
     return result
 
 
+# In scripts that need an ssh.
+REMOTE = re.compile(r"(?:^|[ '])[\w.@-]*:(?!:)[\w~]")
 # name: (world, script). The script runs in the world with /bin/sh; `rsync` is whichever is tried.
 SCRIPTS = {
     "nightly_backup_with_link_dest_rotation": (world(home=HOME, backups={}), """
@@ -79,6 +83,18 @@ SCRIPTS = {
     "push_over_ssh": (world(src=SITE, dst=DEPLOYED), "rsync -az --delete -e ssh src/ backup.example:dst/"),
     "pull_over_ssh": (world(src=SITE), "rsync -avz user@host.example:src/ local/ | grep -v -e '^sent' -e '^total' -e incremental | sort"),
     "push_of_the_home_directory_over_ssh": (world(home=HOME, dst={}), "rsync -aHAXS --numeric-ids home/ root@host:dst/"),
+    "pull_of_patterns_over_ssh": (world(src=SITE, local={}), "rsync -a 'host:src/img/*.jpg' :src/docs local/"),
+    "listing_over_ssh": (world(src=SITE), "rsync host:src/ | grep -v ^d > listing; rsync -r host:src/docs/ | wc -l > count"),
+    "relative_push_over_ssh": (world(src=SITE, dst={}), "rsync -aR src/./docs src/./img/raw host:dst/"),
+    "rotation_over_ssh": (world(home=HOME, backups={}), """
+        rsync -a home/ host:backups/1/
+        echo "day 2" > home/diary; touch -d @1600000000 home/diary
+        rsync -a --delete --link-dest=../1 home/ host:backups/2/"""),
+    "resume_over_ssh": (world(src={"big": BIG}, local={"big": F(BIG.data[:100000])}), "rsync -aP --append-verify host:src/big local/ > /dev/null"),
+    "mirror_of_a_list_over_ssh": (world(src=SITE, dst=DEPLOYED), """
+        (cd src && find docs img -type f) > list; rsync -a --files-from=list --delete-missing-args src/ host:dst/
+        rsync -a --files-from=:list host:src/ again/"""),
+    "nothing_over_there": (world(src=SITE), "rsync -a host:not-there/ local/ || echo $? > code"),
     "small_files_first": (world(src=SITE, dst={}), "rsync -a --max-size=1k src/ dst/; rsync -a src/ dst/"),
     "check_by_contents": (world(src=SITE, dst=DEPLOYED),
         "rsync -a src/ dst/; printf y | dd of=dst/app.js conv=notrunc status=none; touch -r src/app.js dst/app.js; "

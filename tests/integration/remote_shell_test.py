@@ -10,6 +10,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
 import harness  # noqa: E402
+import sshd  # noqa: E402
 import zoo  # noqa: E402
 from shell_case import FAKE_SHELL, ShellCase, Trees, moved  # noqa: E402
 
@@ -346,47 +347,12 @@ class UrsyncOperands(ShellCase):
 
 
 class Sshd(Trees):
-    """The real thing, on the loopback, with keys and a configuration of its own."""
+    """The real thing."""
 
     def setUp(self):
         super().setUp()
-        sshd = shutil.which("sshd", path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-        if sshd is None or shutil.which("ssh") is None or shutil.which("ssh-keygen") is None:
-            self.skipTest("sshd or ssh is not installed")
-        for key in ("host", "user"):
-            harness.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self.path(key)])
-        shutil.copy(self.path("user.pub"), self.path("authorized"))
-        if harness.is_root():
-            os.makedirs("/run/sshd", exist_ok=True)
-        self.port = self.free_port()
-        with open(self.path("sshd_config"), "w") as file:
-            file.write("Port %d\nListenAddress 127.0.0.1\nHostKey %s\nAuthorizedKeysFile %s\nPidFile none\nStrictModes no\n"
-                       "PasswordAuthentication no\nUsePAM no\nPermitRootLogin yes\nSetEnv PATH=%s\n"
-                       % (self.port, self.path("host"), self.path("authorized"), harness.BIN_DIR + ":" + os.environ["PATH"]))
-        self.log = open(self.path("sshd.log"), "wb")
-        self.addCleanup(self.log.close)
-        self.server = subprocess.Popen([sshd, "-D", "-e", "-f", self.path("sshd_config")], stdin=subprocess.DEVNULL, stdout=self.log,
-                                       stderr=self.log)
-        self.addCleanup(self.server.wait)
-        self.addCleanup(self.server.terminate)
-        self.ssh = ("ssh -F none -p %d -i %s -o StrictHostKeyChecking=no -o UserKnownHostsFile=%s -o BatchMode=yes"
-                    % (self.port, self.path("user"), self.path("known")))
-        harness.wait_until(self.answers, 30, "sshd on port %d" % self.port)
-
-    def free_port(self):
-        import socket
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
-    def answers(self):
-        if self.server.poll() is not None:
-            with open(self.path("sshd.log")) as log:
-                self.skipTest("sshd does not start here: " + log.read().strip()[-300:])
-        probe = harness.run(self.ssh.split() + ["127.0.0.1", "true"])
-        if probe.code and "Permission denied" in probe.stderr:
-            self.skipTest("sshd lets nobody in here: " + probe.stderr.strip())
-        return probe.code == 0
+        server = sshd.Server(self, harness.BIN_DIR + ":" + os.environ["PATH"])
+        self.port, self.ssh = server.port, server.ssh
 
     def test_both_ways_and_through_the_client(self):
         src, far, back, third = (self.path(name) for name in ("src", "far", "back", "third"))
@@ -448,7 +414,7 @@ class Sshd(Trees):
 
     def test_a_refused_login_is_ssh_s_own_failure(self):
         os.unlink(self.path("user"))
-        result = self.cli("sync", "-e", self.ssh + " -o IdentitiesOnly=yes -o IdentityAgent=none", self.dir,
+        result = self.cli("sync", "-e", self.ssh + " -o IdentityAgent=none", self.dir,
                           "127.0.0.1:" + self.path("never"), code=SHELL_FAILED)
         self.assertIn("127.0.0.1", result.stderr)
 
