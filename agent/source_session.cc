@@ -8,6 +8,7 @@
 
 #include "agent/account_names.h"
 #include "agent/backoff.h"
+#include "agent/filter_gate.h"
 #include "agent/join_scope.h"
 #include "agent/root_index.h"
 #include "agent/timed_dial.h"
@@ -118,6 +119,12 @@ SourceReaderOptions SourceSession::ReaderOptions() const {
   options.page_cache = &page_cache_;
   options.view = view_;
   options.links = links_;
+  if (filter_.rules != nullptr) {
+    auto gate = std::make_shared<FilterGate>(&filter_, view_);
+    options.hides = [gate](Driver* driver, const RelPath& path, bool is_directory, const OpenTreeDirectory& open) {
+      return gate->Hides(driver, path, is_directory, open);
+    };
+  }
   options.direct_io = &direct_io_;
   if (throttle_ != nullptr) options.piece_bytes = std::min<size_t>(options.piece_bytes, throttle_->unit_bytes());
   return options;

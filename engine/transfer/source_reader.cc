@@ -67,8 +67,35 @@ void SourceReader::Forget(const std::string& path) {
   std::erase_if(open_files_, [&path](const Cached& cached) { return cached.path == path; });
 }
 
+absl::StatusOr<DirectoryPtr> SourceReader::OpenDirectory(const RelPath& path) {
+  if (options_.view == nullptr) return directories_.Get(path);
+  // As the view's scanner: the first directory that is shown there, or the one that what lies below comes from.
+  const TreeView& view = *options_.view;
+  for (const TreeView::Place& place : view.PlacesOf(path)) {
+    absl::StatusOr<DirectoryPtr> opened = view.OpenPlace(driver_, place, DirectoryAccess::kPath);
+    if (opened.ok() || IsOutOfDescriptors(StatusErrno(opened.status()))) return opened;
+  }
+  const auto below = std::lower_bound(view.members().begin(), view.members().end(), path,
+                                      [](const TreeView::Member& member, const RelPath& wanted) { return member.at < wanted; });
+  if (below == view.members().end() || !below->at.IsWithin(path)) return ErrnoStatus(ENOENT, "open");
+  return view.OpenBase(driver_, below->base);
+}
+
+absl::Status SourceReader::PassGate(const FileRequest& request) {
+  if (!options_.hides) return absl::OkStatus();
+  US_ASSIGN_OR_RETURN(const bool hidden,
+                      options_.hides(driver_, request.path, request.type == FileType::kDirectory, [this](const RelPath& path) { return OpenDirectory(path); }));
+  return hidden ? ErrnoStatus(ENOENT, "open") : absl::OkStatus();
+}
+
+// What is not there is found out first: a gate takes the time of a path's components.
 absl::StatusOr<SourceReader::Located> SourceReader::Locate(const FileRequest& request) {
-  if (options_.view != nullptr) return LocateInView(request);
+  absl::StatusOr<Located> located = options_.view != nullptr ? LocateInView(request) : LocateBelowRoot(request);
+  if (located.ok()) US_RETURN_IF_ERROR(PassGate(request));
+  return located;
+}
+
+absl::StatusOr<SourceReader::Located> SourceReader::LocateBelowRoot(const FileRequest& request) {
   US_ASSIGN_OR_RETURN(DirectoryPtr parent, directories_.Get(request.path.Parent()));
   Located located{std::move(parent), std::string(request.path.name()), std::nullopt};
   if (options_.links) located.links = options_.links->Below(request.path.text());

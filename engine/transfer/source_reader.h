@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -38,6 +39,9 @@ namespace uringsync {
 // while it lies in a core's second-level cache. Measured (docs/performance.md); the protocol allows kMaxPieceBytes.
 constexpr size_t kPieceBytes = size_t{256} << 10;
 
+// Opens a directory of the reader's tree.
+using OpenTreeDirectory = std::function<absl::StatusOr<DirectoryPtr>(const RelPath&)>;
+
 struct SourceReaderOptions {
   uint64_t digest_seed = 0;
   LeafSecret leaf_secret{};
@@ -56,6 +60,8 @@ struct SourceReaderOptions {
   std::shared_ptr<const TreeView> view;
   // Requests may be about what a symlink leads to. Without a view: where the root is for that.
   std::optional<FollowBase> links;
+  // Not null: an object of which this is true is answered as if it were not there. Errors as of an object that cannot be opened.
+  std::function<absl::StatusOr<bool>(Driver*, const RelPath& path, bool is_directory, const OpenTreeDirectory&)> hides;
   bool background = false;  // reads with the idle class of I/O
   bool generated = false;  // nothing is opened: contents are made up, to measure the way (generated_content.h)
 };
@@ -106,8 +112,12 @@ class SourceReader {
   };
   // In a view the place whose object is the one asked for, else the first one that is there.
   absl::StatusOr<Located> Locate(const FileRequest& request);
+  absl::StatusOr<Located> LocateBelowRoot(const FileRequest& request);
   absl::StatusOr<Located> LocateInView(const FileRequest& request);
   absl::StatusOr<DirectoryPtr> ParentInView(const TreeView::Place& place, std::string* name);
+  // OK where the request may be answered.
+  absl::Status PassGate(const FileRequest& request);
+  absl::StatusOr<DirectoryPtr> OpenDirectory(const RelPath& path);
   // Forgets directories that were renamed and made anew.
   void ForgetParent(const FileRequest& request);
   void CloseDirectories();

@@ -62,8 +62,12 @@ absl::StatusOr<DirectoryFilter> DirectoryFilter::Enter(Driver* driver, const Sca
     FilesOfDirectory files(driver, directory.fd());
     US_ASSIGN_OR_RETURN(scope, filter.rules->Enter(parent, path, files));
   }
+  return Inherit(filter, std::move(scope), std::move(path));
+}
+
+DirectoryFilter DirectoryFilter::Inherit(const ScanFilter& filter, FilterScopePtr parent, std::string path) {
   if (!path.empty()) path += '/';
-  return DirectoryFilter(filter, std::move(scope), std::move(path));
+  return DirectoryFilter(filter, std::move(parent), std::move(path));
 }
 
 const std::string& DirectoryFilter::PathOf(std::string_view name) {

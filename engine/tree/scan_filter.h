@@ -35,6 +35,9 @@ class DirectoryFilter {
   static absl::StatusOr<DirectoryFilter> Enter(Driver* driver, const ScanFilter& filter, const FilterScopePtr& parent, std::string path,
                                                const Directory& directory);
 
+  // The same where PathFilter::NeedsEntering(*parent) is false: nothing is read.
+  static DirectoryFilter Inherit(const ScanFilter& filter, FilterScopePtr parent, std::string path);
+
   // The entry `name` is not told.
   bool LeavesOut(std::string_view name, bool is_directory);
   // Of an entry that is told.
