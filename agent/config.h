@@ -41,6 +41,7 @@ struct AgentConfig {
   bool index = false;            // live indexes of all roots
   uint32_t index_memory_mib = 100;
   uint32_t index_max_age_seconds = 86400;
+  bool fake_super = false;       // privileged attributes are kept in user.rsync.* (fake_super.h)
   bool device_data = false;      // sessions may read and write what devices hold
   bool health = false;           // gRPC health service
   bool reflection = false;       // gRPC server reflection

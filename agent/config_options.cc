@@ -19,6 +19,7 @@ std::span<const OptionRow> AgentOptions() {
       OptionRow{"index", OptionKind::kSwitch, "", "keep a live index of every root: a sync with nothing to do takes a few messages"},
       OptionRow{"index-memory", OptionKind::kNumber, "MIB", "largest index of a root; beyond it there is none (100)"},
       OptionRow{"index-max-age", OptionKind::kNumber, "SECONDS", "read everything anew for the index after so long (86400)"},
+      OptionRow{"fake-super", OptionKind::kSwitch, "", "keep owners, devices, ACLs and the like in extended attributes, as rsync's --fake-super does"},
       OptionRow{"device-data", OptionKind::kSwitch, "", "let runs read and write what devices below the roots hold (--copy-devices, --write-devices)"},
       OptionRow{"health", OptionKind::kSwitch, "", "offer the gRPC health service"},
       OptionRow{"reflection", OptionKind::kSwitch, "", "offer gRPC server reflection"},

@@ -105,6 +105,7 @@ Task<void> DestinationSession::Open() {
     opened.notices = lock_.notices();
   }
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
+  if (context_.fake_super) opened.can_chown = opened.can_mknod = opened.can_set_capabilities = opened.can_set_trusted = true;
   if (described.ok() && writes) described = OpenBasisDirectories(driver);
   if (described.ok() && writes) described = OpenBackup(driver);
   if (described.ok() && root_.directory != nullptr) {
@@ -255,6 +256,7 @@ void DestinationSession::MakeEngine() {
   options.leaf_secret = LeafSecretOf(open_.token);
   options.session_tag = SessionTag(open_.session);
   options.capabilities = ReadProcessCapabilities();
+  if (context_.fake_super) options.capabilities = WithFakeSuper(options.capabilities);
   // In one process both files would be read to save a copy of one.
   if (open_.route.kind != DataRoute::Kind::kLocal) options.delta = open_.delta;
   options.reflink = open_.reflink;

@@ -26,6 +26,7 @@
 #include "agent/session_table.h"
 #include "agent/stdio_agent.h"
 #include "engine/base/errno_status.h"
+#include "engine/fs/fake_super.h"
 #include "engine/base/exhaustion.h"
 #include "engine/net/tls.h"
 #include "engine/ring/runtime.h"
@@ -63,6 +64,7 @@ absl::Status StartEngine(const AgentConfig& config, Daemon* daemon) {
   if (is_private && config.jobs > 0) options.shards = std::min<size_t>(config.jobs, UsableCores());
   if (config.background) options.shards = 1;
   options.driver.backend = config.io_backend;
+  if (config.fake_super) options.wrap_driver = FakeSuper;
   US_ASSIGN_OR_RETURN(daemon->runtime, Runtime::Start(options));
   const std::string& fallback = daemon->runtime->fallback_reason();
   // The command that started a private agent says it itself.
@@ -92,6 +94,7 @@ AgentContext ContextOf(const AgentConfig& config, Daemon* daemon) {
                                        : OpenPeer(),
           .direct = daemon->direct ? &*daemon->direct : nullptr,
           .host_paths = config.private_fd >= 0 || config.stdio,
+          .fake_super = config.fake_super,
           .device_data = config.private_fd >= 0 || config.stdio || config.device_data};
 }
 

@@ -50,6 +50,7 @@ struct AgentContext {
   DirectData* direct = nullptr;  // null: an agent that listens for everybody has no use for it
   // Sessions without a root's name, on paths of this host: only where a command started this agent for itself.
   bool host_paths = false;
+  bool fake_super = false;   // its drivers keep in attributes what only a privileged process may set (fake_super.h)
   bool device_data = false;  // sessions may read and write what devices hold
 };
 

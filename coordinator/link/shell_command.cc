@@ -78,6 +78,7 @@ absl::StatusOr<std::vector<std::string>> ShellCommand(const ShellOptions& option
   words.push_back(endpoint.host);
   words.push_back(FarProgram(options.far_program));
   words.push_back("--stdio");
+  words.insert(words.end(), options.far_arguments.begin(), options.far_arguments.end());
   return words;
 }
 

@@ -21,6 +21,7 @@ struct ShellOptions {
   std::string command;      // --rsh, else URINGSYNC_RSH, else RSYNC_RSH; empty: "ssh"
   std::string far_program;  // --rsync-path; empty: "uringsync-agent"
   AddressFamily family = AddressFamily::kAny;  // -4, -6; given to ssh only
+  std::vector<std::string> far_arguments = {};  // of the far program
 };
 
 // Words separated by spaces; ' and " keep what is between them together, and two of one kind within such quotes stand for one. LinkError

@@ -27,6 +27,12 @@ bool ProcessCapabilities::InGroup(uint32_t gid) const {
   return std::binary_search(groups.begin(), groups.end(), gid);
 }
 
+ProcessCapabilities WithFakeSuper(ProcessCapabilities capabilities) {
+  capabilities.can_chown = capabilities.can_mknod = true;
+  capabilities.can_set_capabilities = capabilities.can_set_trusted = true;
+  return capabilities;
+}
+
 ProcessCapabilities ReadProcessCapabilities() {
   ProcessCapabilities result;
   result.uid = ::geteuid();

@@ -22,6 +22,9 @@ struct ProcessCapabilities {
   bool InGroup(uint32_t gid) const;
 };
 
+// With all that FakeSuper (fake_super.h) makes possible.
+ProcessCapabilities WithFakeSuper(ProcessCapabilities capabilities);
+
 // A capget that fails counts as no capability at all.
 ProcessCapabilities ReadProcessCapabilities();
 

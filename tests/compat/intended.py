@@ -164,10 +164,24 @@ def appending_behind_zeros_without_holes(scenario, theirs, ours, line):
 @intended
 def devices_as_files(scenario, theirs, ours, line):
     """--copy-devices: files have the time at which the device was looked at; a device that cannot be opened spares what has its name."""
-    if "copy-devices" not in scenario.names():
+    if b"--copy-devices" not in scenario.arguments():
         return False
     times = re.fullmatch(r"tree: .*: mtime (\d+), should be (\d+)", line, re.S)
     if times:
         return all(abs(int(text) - time.time_ns()) < RECENT_NS for text in times.groups())
     refused = re.findall(rb'failed to open "@WORLD@/[^/"]*/([^"]*)": No such device or address', theirs.stderr)
     return any(treecmp.show(path) in line for path in refused) and line.startswith("tree: ")
+
+
+@intended
+def permissions_beside_fake_super(scenario, theirs, ours, line):
+    """--fake-super: files that stand for symlinks are not open to everybody; what shows what it should already, a real link too, is left as it is."""
+    if b"--fake-super" not in scenario.arguments():
+        return False
+    if re.match(r"(?:tree|touched): .*: (?:is a symlink, should be a file|ctime moved, by rsync was replaced)$|(?:output|log): missing cLc\.{8} ", line, re.S):
+        return True
+    found = re.fullmatch(r"tree: .*: mode (\d+), should be (\d+)", line, re.S)
+    if found:
+        mode, wanted = (int(text, 8) for text in found.groups())
+        return wanted in (mode & 0o777 | 0o600, mode & 0o777 | 0o700) or (mode, wanted) == (0o644, 0o777)
+    return re.fullmatch(r"tree: .*: xattr user\.rsync\.%stat is missing", line, re.S) is not None

@@ -27,6 +27,12 @@ absl::Status StopAt(Settings& settings, const std::string& value) {
   return absl::OkStatus();
 }
 
+absl::Status RemoteOption(Settings& settings, const std::string& value) {
+  if (value != "--fake-super") return absl::InvalidArgumentError("of one end alone there is only --fake-super");
+  settings.far_fake_super = true;
+  return absl::OkStatus();
+}
+
 constexpr OptionRow kRows[] = {
     {.name = "compress", .letter = 'z', .aliases = "new-compress", .programs = kForUrsync | kForSync | kForApply, .on = Set<&S::compress, true>,
      .off = Set<&S::compress, false>,
@@ -62,7 +68,8 @@ constexpr OptionRow kRows[] = {
            return Number<&S::direct_port, 1, 65535>(settings, value);
          },
      .help = "--direct, and the far agent listens on this port; any by default"},
-    {.name = "remote-option", .letter = 'M', .argument = "OPT", .refused = "both ends have the same options"},
+    {.name = "remote-option", .letter = 'M', .argument = "OPT", .programs = kForAll, .on = RemoteOption,
+     .help = "An option of the agent at HOST:PATH alone: --fake-super"},
     {.name = "blocking-io", .on = Already, .off = Already},
     {.name = "ipv4", .letter = '4', .programs = kForCarrying, .on = Set<&S::family, AddressFamily::kIpv4>, .help = "Tell ssh to use IPv4"},
     {.name = "ipv6", .letter = '6', .programs = kForCarrying, .on = Set<&S::family, AddressFamily::kIpv6>, .help = "Tell ssh to use IPv6"},

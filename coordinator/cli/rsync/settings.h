@@ -122,6 +122,8 @@ struct Settings {
   bool delay_updates = false;
   int fuzzy = 0;  // how often it was given
   bool detect_renames = false;
+  bool fake_super = false;
+  bool far_fake_super = false;  // of the other end
   bool copy_devices = false;
   bool write_devices = false;
   uint32_t block_size = 0;  // that the delta engine takes; 0: its own

@@ -76,6 +76,12 @@ absl::Status CheckEndpoints(const Settings& settings, const Endpoint& source, co
   if (shell_given && settings.command != Command::kUrsync && !source.is_shell() && !destination.is_shell()) {
     return Usage("--rsh, --rsync-path, -4 and -6 are of remote shells, and no endpoint is HOST:PATH");
   }
+  if (settings.far_fake_super && !source.is_shell() && !destination.is_shell()) {
+    return Usage("--remote-option is for HOST:PATH: a running agent has options of its own, and paths of this host have one agent");
+  }
+  if (settings.fake_super && !source.is_local() && !destination.is_local()) {
+    return Usage("--fake-super is of this host, and both ends are elsewhere: -M--fake-super, or the option of a running agent");
+  }
   if (settings.direct && !source.is_shell() && !destination.is_shell()) {
     return Usage("--direct is for HOST:PATH: without a remote shell contents have no way but the direct one");
   }
@@ -98,7 +104,8 @@ absl::Status CheckEndpoints(const Settings& settings, const Endpoint& source, co
 }
 
 ShellOptions ToShell(const Settings& settings) {
-  ShellOptions shell{.command = settings.rsh, .far_program = settings.far_program, .family = settings.family};
+  ShellOptions shell{.command = settings.rsh, .far_program = settings.far_program, .family = settings.family, .far_arguments = {}};
+  if (settings.far_fake_super) shell.far_arguments.push_back("--fake-super");
   for (const char* name : {"URINGSYNC_RSH", "RSYNC_RSH"}) {
     const char* value = std::getenv(name);
     if (shell.command.empty() && value != nullptr) shell.command = value;
@@ -272,6 +279,9 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings, const Endpoint
   }
   if (settings.jobs > 0) run.agent_arguments.insert(run.agent_arguments.end(), {"--jobs", std::to_string(settings.jobs)});
   if (settings.background) run.agent_arguments.push_back("--background");
+  // As with rsync --super counts more.
+  const bool super = settings.command == Command::kUrsync && settings.must_owner && settings.must_devices && settings.must_xattrs;
+  if (settings.fake_super && !super) run.agent_arguments.push_back("--fake-super");
   run.output = {.verbose = settings.verbose > 0 || run.request.mode != SyncMode::kSync,
                 .quiet = settings.quiet,
                 .json = settings.json,

@@ -50,6 +50,8 @@ TEST(ShellCommandTest, UserAndFamilyStandWhereRsyncPutsThem) {
   ASSERT_GE(words.size(), 7u);
   EXPECT_THAT(std::vector<std::string>(words.begin(), words.begin() + 7),
               ElementsAre("ssh", "-l", "u", "-4", "h", "uringsync-agent", "--stdio"));
+  ASSERT_OK_AND_ASSIGN(words, ShellCommand({.far_arguments = {"--fake-super"}}, far));
+  EXPECT_EQ(words.back(), "--fake-super");
   ASSERT_OK_AND_ASSIGN(words, ShellCommand({.command = "./rsh -x", .far_program = "sudo rsync", .family = AddressFamily::kIpv6}, far));
   EXPECT_THAT(std::vector<std::string>(words.begin(), words.begin() + 7),
               ElementsAre("./rsh", "-x", "-l", "u", "h", "sudo uringsync-agent", "--stdio"));

@@ -16,8 +16,10 @@
 namespace uringsync {
 namespace {
 
+using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 
 Parsed Parse(std::vector<const char*> arguments, Command command = Command::kUrsync) {
   arguments.insert(arguments.begin(), "ursync");
@@ -249,6 +251,18 @@ TEST(ParseTest, DevicesThatAreWrittenToMeanFilesInPlace) {
   EXPECT_TRUE(request.write_devices && request.copy_devices && request.in_place);
   EXPECT_FALSE(RunOf({"-a", "--write-devices", "--no-write-devices", "a/", "b"}).request.write_devices);
   EXPECT_TRUE(RunOf({"-a", "--detect-renames", "a/", "b"}).request.detect_renames);
+}
+
+TEST(ParseTest, FakeSuperIsOfOneEnd) {
+  EXPECT_THAT(RunOf({"-a", "--fake-super", "a/", "b"}).agent_arguments, Contains("--fake-super"));
+  EXPECT_THAT(RunOf({"-a", "--fake-super", "--super", "a/", "b"}).agent_arguments, Not(Contains("--fake-super")));
+  EXPECT_THAT(RunOf({"-a", "--fake-super", "--no-fake-super", "a/", "b"}).agent_arguments, Not(Contains("--fake-super")));
+  const RunOptions far = RunOf({"-a", "-M--fake-super", "a/", "host:b"});
+  EXPECT_THAT(far.agent_arguments, Not(Contains("--fake-super")));
+  EXPECT_THAT(far.shell.far_arguments, ElementsAre("--fake-super"));
+  EXPECT_THAT(RunRefusal({"-a", "-M", "--fake-super", "a/", "b"}), HasSubstr("HOST:PATH"));
+  EXPECT_THAT(RunRefusal({"-a", "--fake-super", "x:a/", "y:b"}), HasSubstr("-M--fake-super"));
+  EXPECT_THAT(Refused({"--remote-option=--delete", "a", "x:b"}).text, HasSubstr("only --fake-super"));
 }
 
 }  // namespace
