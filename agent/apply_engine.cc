@@ -95,6 +95,7 @@ Task<void> ApplyEngine::Intake(ApplyWorker* home) {
     std::optional<std::optional<ActionBatch>> next = co_await inbox_.Receive();
     if (!next.has_value() || shared_.receive.stopped()) break;
     if (!next->has_value()) {
+      co_await FinishBackups(home);
       co_await EndPhase(home);
       finished_ = true;
       on_news_();
@@ -106,6 +107,15 @@ Task<void> ApplyEngine::Intake(ApplyWorker* home) {
   co_await shared_.barrier.Wait();
   shared_.work.Close();
   shared_.large_work.Close();
+}
+
+Task<void> ApplyEngine::FinishBackups(ApplyWorker* home) {
+  if (!shared_.options.backup) co_return;
+  co_await RemoveDirectories(home);
+  co_await shared_.barrier.Wait();
+  Scope finishing;
+  for (const std::unique_ptr<ApplyWorker>& worker : workers_) finishing.SpawnOn(worker->shard(), worker->FinishBackups());
+  co_await finishing.Join();
 }
 
 Task<void> ApplyEngine::EndPhase(ApplyWorker* home) {

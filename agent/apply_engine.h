@@ -74,6 +74,7 @@ class ApplyEngine {
   void Abandon(const BatchPtr& batch, size_t actions);
   // Waits for everything handed out and makes it durable.
   Task<void> EndPhase(ApplyWorker* home);
+  Task<void> FinishBackups(ApplyWorker* home);
   Task<void> RunWorker(ApplyWorker* worker);
   Task<void> EndWithoutParent(const Action* action, BatchPtr batch);
 

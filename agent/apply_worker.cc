@@ -468,6 +468,11 @@ Task<void> ApplyWorker::SyncDirectory(std::string path, [[maybe_unused]] Semapho
   shared_->report.AddProblem(std::move(problem));
 }
 
+Task<void> ApplyWorker::FinishBackups() {
+  if (backup_ != nullptr) backup_->FinishDirectories();
+  co_return;
+}
+
 Task<void> ApplyWorker::SyncTouched() {
   std::unordered_set<std::string> touched = std::exchange(touched_, {});
   last_touched_.clear();

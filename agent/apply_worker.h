@@ -48,6 +48,8 @@ class ApplyWorker {
   Task<std::optional<TransferFailure>> MakeDirectory(const Action* action);
   // Makes the directories durable in which this shard changed names or whose metadata it set.
   Task<void> SyncTouched();
+  // At the end of a run: directories of backups get their attributes.
+  Task<void> FinishBackups();
   // Gives the files that wait for each other (StagingSettings::delay_updates) their names; nothing else runs.
   Task<void> PublishDelayed();
 

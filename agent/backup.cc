@@ -16,6 +16,7 @@ namespace uringsync {
 namespace {
 
 constexpr uint32_t kOwnerAll = 0700;
+constexpr uint32_t kAllModeBits = 07777;
 // `name` taken by a former backup is freed and taken again; somebody else may be as quick.
 constexpr int kMaxTries = 3;
 
@@ -81,11 +82,34 @@ absl::StatusOr<DirectoryPtr> BackupKeeper::MakeTarget(const RelPath& directory) 
   absl::StatusOr<DirectoryPtr> like = path.ok() ? sources_->Get(*path) : absl::StatusOr<DirectoryPtr>(path.status());
   struct statx stat {};
   if (!like.ok() || !StatDescriptor(driver_, (*like)->fd(), &stat).ok()) return opened;
-  // Whoever may not give it away keeps it; the mode stays closed to others then.
-  const std::string self = "/proc/self/fd/" + std::to_string((*opened)->fd());
-  if (sys::Fchownat(driver_, AT_FDCWD, self.c_str(), stat.stx_uid, stat.stx_gid, 0) >= 0)
-    static_cast<void>(sys::Fchmodat(driver_, AT_FDCWD, self.c_str(), (stat.stx_mode & 07777) | kOwnerAll));
+  const Made made_now{directory, *std::move(path), stat.stx_uid, stat.stx_gid, stat.stx_mode & kAllModeBits};
+  static_cast<void>(Adopt(**opened, made_now, kOwnerAll));
+  if (made_.size() < kMaxMade) made_.push_back(made_now);
   return opened;
+}
+
+absl::Status BackupKeeper::Adopt(const Directory& directory, const Made& made, uint32_t more_mode) {
+  // Whoever may not give it away keeps it; the mode stays closed to others then.
+  const std::string self = "/proc/self/fd/" + std::to_string(directory.fd());
+  US_RETURN_IF_ERROR(sys::SysStatus(sys::Fchownat(driver_, AT_FDCWD, self.c_str(), made.uid, made.gid, 0), "fchownat"));
+  return sys::SysStatus(sys::Fchmodat(driver_, AT_FDCWD, self.c_str(), made.mode | more_mode), "fchmodat");
+}
+
+void BackupKeeper::FinishDirectories() {
+  // Children first: a parent's mode may shut this process out.
+  for (; !made_.empty(); made_.pop_back()) {
+    Made& made = made_.back();
+    const absl::StatusOr<DirectoryPtr> directory = targets_.Get(made.directory);
+    if (!directory.ok()) continue;
+    const absl::StatusOr<DirectoryPtr> like = sources_->Get(made.like);
+    struct statx stat {};
+    if (like.ok() && StatDescriptor(driver_, (*like)->fd(), &stat).ok()) {
+      made.uid = stat.stx_uid;
+      made.gid = stat.stx_gid;
+      made.mode = stat.stx_mode & kAllModeBits;
+    }
+    static_cast<void>(Adopt(**directory, made, 0));
+  }
 }
 
 absl::Status BackupKeeper::MakeRoom(const Directory& directory, const char* name) {

@@ -12,6 +12,7 @@
 
 #include <string>
 #include <unordered_set>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "engine/base/entry.h"
@@ -41,6 +42,8 @@ class BackupKeeper {
   absl::Status Keep(const RelPath& path, const Entry& existing);
   // It has its backup name only. Aborted and OK likewise.
   absl::Status Move(const RelPath& path, const Entry& existing);
+  // Gives the directories that it made for backups the attributes that those of the destination have by now; at the end of a run.
+  void FinishDirectories();
   // Makes the backup names in other directories durable. The first failure.
   Task<absl::Status> Sync();
 
@@ -51,6 +54,17 @@ class BackupKeeper {
   // Frees `name` in `directory` of a former backup.
   absl::Status MakeRoom(const Directory& directory, const char* name);
 
+  // A directory that was made like one of the destination: its owner and mode until that has got its own.
+  struct Made {
+    RelPath directory;  // of the target
+    RelPath like;
+    uint32_t uid = 0;
+    uint32_t gid = 0;
+    uint32_t mode = 0;
+  };
+  static constexpr size_t kMaxMade = 65536;  // more keep the attributes that they were made with
+  absl::Status Adopt(const Directory& directory, const Made& made, uint32_t more_mode);
+
   Driver* const driver_;
   DirectoryCache* const sources_;
   const std::string suffix_;
@@ -59,6 +73,7 @@ class BackupKeeper {
   DirectoryCache targets_;  // below base; unused where backups lie beside
   const bool beside_;
   std::unordered_set<std::string> touched_;
+  std::vector<Made> made_;
 };
 
 }  // namespace uringsync

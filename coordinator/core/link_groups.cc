@@ -7,9 +7,10 @@
 namespace uringsync {
 namespace {
 
-// Keys: device, inode, then for groups of the source the rank, then the order of Add; all big-endian.
+// Keys: device, inode, then for groups of the source the rank and the directory, then the order of Add; all big-endian.
+constexpr size_t kOrderOffset = 16;  // in those of the destination
 constexpr size_t kDestinationKeyBytes = 24;
-constexpr size_t kSourceKeyBytes = 25;
+constexpr size_t kSourceKeyBytes = 33;
 
 // Within a group the best leader sorts first.
 enum Rank : uint8_t { kMatches = 0, kReplaced, kWaits };
@@ -68,7 +69,7 @@ LinkGroups::LinkGroups(Driver* driver, const std::string& directory)
 
 absl::Status LinkGroups::Add(const LinkMember& member) {
   ++added_;
-  if (RankOf(member) != kMatches || member.destination->nlink <= 1) return AddToSourceGroup(member);
+  if (RankOf(member) != kMatches || member.destination->nlink <= 1) return AddToSourceGroup(member, added_);
   writer_.Clear();
   writer_.PutKey(member.destination->id.device);
   writer_.PutKey(member.destination->id.inode);
@@ -77,13 +78,14 @@ absl::Status LinkGroups::Add(const LinkMember& member) {
   return by_destination_.Add(writer_.bytes());
 }
 
-absl::Status LinkGroups::AddToSourceGroup(const LinkMember& member) {
+absl::Status LinkGroups::AddToSourceGroup(const LinkMember& member, uint64_t order) {
   writer_.Clear();
   writer_.PutKey(member.source.id.device);
   writer_.PutKey(member.source.id.inode);
   writer_.PutByte(RankOf(member));
   // Names keep the order of the trees, whichever way they came here.
   writer_.PutKey(member.directory);
+  writer_.PutKey(order);
   PutMember(member, &writer_);
   return by_source_.Add(writer_.bytes());
 }
@@ -109,7 +111,8 @@ absl::Status LinkGroups::ResolveDestinationInodes(LinkPlan& plan) {
     const bool broken = member.source.id != owner;
     if (broken) member.differences.Add(Attribute::kHardLink);
     if (member.source.nlink > 1) {
-      US_RETURN_IF_ERROR(AddToSourceGroup(member));
+      RecordReader key(std::string_view(record).substr(kOrderOffset));
+      US_RETURN_IF_ERROR(AddToSourceGroup(member, key.GetKey()));
     } else if (broken) {
       US_RETURN_IF_ERROR(plan.PutMember(std::move(member)));
     } else {

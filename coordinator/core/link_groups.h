@@ -58,7 +58,7 @@ class LinkGroups {
   absl::Status Resolve(LinkPlan& plan);
 
  private:
-  absl::Status AddToSourceGroup(const LinkMember& member);
+  absl::Status AddToSourceGroup(const LinkMember& member, uint64_t order);
   absl::Status ResolveDestinationInodes(LinkPlan& plan);
   absl::Status ResolveSourceGroups(LinkPlan& plan);
 

@@ -32,6 +32,23 @@ int UnderFreshName(StateNamer* namer, std::string* name, Make make) {
   return result;
 }
 
+// A file that its owner may not write to, as long as the mode is not changed: it is changed for the moment in which it is opened.
+absl::StatusOr<UniqueFd> OpenUnwritable(Driver* driver, int dirfd, const char* name, const Entry& existing, int flags) {
+  const int fd = sys::Openat(driver, dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0) return ErrnoStatus(-fd, "open");
+  const UniqueFd pinned(fd);
+  struct statx found;
+  US_RETURN_IF_ERROR(StatDescriptor(driver, fd, &found));
+  if (CompareIdentity(IdentityOf(existing), found) != IdentityMatch::kSame) return Conflict("was changed since it was planned");
+  const std::string self = "/proc/self/fd/" + std::to_string(fd);
+  const uint32_t mode = found.stx_mode & 07777;
+  if (sys::Fchmodat(driver, AT_FDCWD, self.c_str(), mode | S_IWUSR) < 0) return ErrnoStatus(EACCES, "open");
+  const int opened = sys::Openat(driver, AT_FDCWD, self.c_str(), flags);
+  static_cast<void>(sys::Fchmodat(driver, AT_FDCWD, self.c_str(), mode));
+  if (opened < 0) return ErrnoStatus(-opened, "open");
+  return UniqueFd(opened);
+}
+
 }  // namespace
 
 StagedObject::StagedObject(Driver* driver, DirectoryPtr parent, std::string name, UniqueFd fd)
@@ -124,11 +141,16 @@ absl::StatusOr<StagedObject> StagedObject::OpenInPlace(Driver* driver, Directory
     return object;
   }
   // Not blocking: a FIFO that took its place would wait for a reader.
-  const int fd = sys::Openat(driver, parent->fd(), name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-  if (fd < 0) return ErrnoStatus(-fd, "open");
+  constexpr int kFlags = O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+  const int fd = sys::Openat(driver, parent->fd(), name, kFlags | O_NOFOLLOW);
   UniqueFd file(fd);
+  if (fd == -EACCES && (existing.mode & S_IWUSR) == 0) {
+    US_ASSIGN_OR_RETURN(file, OpenUnwritable(driver, parent->fd(), name, existing, kFlags));
+  } else if (fd < 0) {
+    return ErrnoStatus(-fd, "open");
+  }
   struct statx found;
-  US_RETURN_IF_ERROR(StatDescriptor(driver, fd, &found));
+  US_RETURN_IF_ERROR(StatDescriptor(driver, file.get(), &found));
   if (CompareIdentity(IdentityOf(existing), found) != IdentityMatch::kSame) return Conflict("was changed since it was planned");
   StagedObject object(driver, std::move(parent), std::string(), std::move(file));
   object.in_place_ = true;

@@ -34,6 +34,10 @@ absl::StatusOr<std::optional<std::string>> ReadMergeFile(Driver* driver, int dir
   if (result == -ENOENT) return std::nullopt;
   if (result < 0) return ErrnoStatus(-result, kReading);
   if (S_ISDIR(found.stx_mode)) return std::nullopt;
+  // A link that leads nowhere is no file; one that leads somewhere is not followed.
+  struct statx target {};
+  const bool lost = S_ISLNK(found.stx_mode) && sys::Statx(driver, dirfd, name.c_str(), 0, STATX_TYPE, &target) == -ENOENT;
+  if (lost) return std::nullopt;
   if (!S_ISREG(found.stx_mode)) return ErrnoStatus(S_ISLNK(found.stx_mode) ? ELOOP : EINVAL, kReading);
   if (found.stx_size > kMaxMergeFileBytes) return ErrnoStatus(EFBIG, kReading);
   absl::StatusOr<SourceFile> file = OpenSourceFile(driver, dirfd, name.c_str());

@@ -101,7 +101,10 @@ def first_of_hard_links(scenario, theirs, ours, line):
 @intended
 def shared_inodes_are_parted(scenario, theirs, ours, line):
     """Names that share a file at the destination and do not at the source: rsync changes all of them through one, here they are parted."""
-    shared = {path for group in treecmp.link_groups(theirs.before) if len(group) > 1 for path in group}
+    def is_parted(group):
+        left = {ours.after[path].inode for path in group if path in ours.after}
+        return len(left) > 1 or any(path not in ours.after for path in group)
+    shared = {path for group in treecmp.link_groups(theirs.before) if len(group) > 1 and is_parted(group) for path in group}
     parted = {treecmp.show(path) for path in shared}
     named = re.match(r"(?:tree|touched): (?:not hard-linked together: )?(.*?)(?:: (?:mode|owner|mtime|xattr|ctime|was) .*)?$", line, re.S)
     above = {path.rpartition("/")[0] for path in parted}
@@ -113,6 +116,12 @@ def shared_inodes_are_parted(scenario, theirs, ours, line):
     return item is not None and item.group(1) in names
 
 
+def _without_ids(acl):
+    """An ACL as the kernel keeps it, without the ids of its entries."""
+    entries = [acl[at:at + 4] for at in range(4, len(acl), 8)]
+    return b"".join(sorted(entries))
+
+
 @intended
 def ids_in_acls(scenario, theirs, ours, line):
     """--usermap, --groupmap and --chown are about owners; entries of ACLs keep their ids."""
@@ -120,7 +129,11 @@ def ids_in_acls(scenario, theirs, ours, line):
     if not mapped:
         return False
     told = _told(line)
-    return "xattr system.posix_acl" in line or (bool(told) and _as_often(theirs, ours, told, lambda l: re.sub(r"^(.{9})a\.", r"\1..", l)))
+    tree = re.match(r"tree: (.*): xattr (system\.posix_acl_(?:access|default)) is ", line, re.S)
+    if tree:
+        records = [{treecmp.show(path): record for path, record in outcome.after.items()}[tree.group(1)] for outcome in (theirs, ours)]
+        return len({_without_ids(record.xattrs.get(tree.group(2), b"")) for record in records}) == 1
+    return (bool(told) and _as_often(theirs, ours, told, lambda l: re.sub(r"^(.{9})a\.", r"\1..", l)))
 
 
 @intended
@@ -185,3 +198,62 @@ def permissions_beside_fake_super(scenario, theirs, ours, line):
         mode, wanted = (int(text, 8) for text in found.groups())
         return wanted in (mode & 0o777 | 0o600, mode & 0o777 | 0o700) or (mode, wanted) == (0o644, 0o777)
     return re.fullmatch(r"tree: .*: xattr user\.rsync\.%stat is missing", line, re.S) is not None
+
+
+@intended
+def special_bits_without_their_owner(scenario, theirs, ours, line):
+    """What runs as its owner or group at the source does so at the destination only where it has the same one: rsync sets the bits of -p whoever
+    the owner is."""
+    found = re.fullmatch(r"tree: (.*): mode (\d+), should be (\d+)", line, re.S)
+    if not found:
+        return False
+    mode, wanted = (int(text, 8) for text in found.groups()[1:])
+    lost = wanted & ~mode
+    if not lost or lost & ~0o6000 or mode & ~wanted:
+        return False
+    path = next(path for path in theirs.after if treecmp.show(path) == found.group(1))
+    record, name = theirs.after[path], path.rpartition(b"/")[2]
+    sources = [r for p, r in theirs.before.items() if p.startswith(b"src") and p.rpartition(b"/")[2] == name and r.mode == wanted]
+    another_owner = all(source.uid != record.uid for source in sources)
+    another_group = all(source.gid != record.gid for source in sources)
+    return bool(sources) and (not lost & 0o4000 or another_owner) and (not lost & 0o2000 or another_group)
+
+
+@intended
+def names_that_a_shell_reads(scenario, theirs, ours, line):
+    """No shell reads a path of another host: rsync's loses line feeds and backslashes, so that rsync does not find what has them."""
+    if scenario.transport != scenarios.PULL:
+        return False
+    odd = [word[len(b"host:"):] for word in scenario.arguments() if word.startswith(b"host:") and re.search(rb"[\n\\]", word)]
+    lost = [operand for operand in odd if re.sub(rb"[\n\\]", b"", operand) + b'" failed: No such file' in theirs.stderr]
+    if not lost:
+        return False
+    names = {form(operand.rstrip(b"/").rpartition(b"/")[2]) for operand in lost for form in (output.escaped, treecmp.show, output.show)}
+    # The times of the directories that it goes into move.
+    above = re.fullmatch(r"(?:tree|touched): [^ ]*: (?:mtime .*|ctime moved, rsync let it be)", line) is not None
+    return line.startswith(("exit: 0", "stderr: nothing is said")) or above or any(name in line for name in names)
+
+
+@intended
+def appending_beside_a_basis(scenario, theirs, ours, line):
+    """rsync with --append and a basis directory takes the basis for the beginning of a file that is not there: it leaves out what is no longer, and writes
+    the rest alone."""
+    words = scenario.arguments()
+    if not any(word.startswith(b"--append") for word in words) or not any(re.match(rb"--(?:link|copy|compare)-dest", word) for word in words):
+        return False
+    digests = {}
+    for path, record in theirs.before.items():
+        if path.startswith(b"src") and record.digest is not None:
+            digests.setdefault(path.rpartition(b"/")[2], set()).add(record.digest)
+
+    def is_mended(path):
+        right = digests.get(path.rpartition(b"/")[2], set())
+        there = theirs.after.get(path)
+        return path not in theirs.before and ours.after[path].digest in right and (there is None or there.digest not in right)
+    mended = [path for path, record in ours.after.items() if record.digest is not None and is_mended(path)]
+    above = {treecmp.show(path.rpartition(b"/")[0]) for path in mended}
+    moved = re.fullmatch(r"(?:tree|touched): (.*): (?:mtime -\d+, .*|ctime moved, rsync let it be)", line, re.S)
+    if moved and moved.group(1) in above:
+        return True
+    item = re.match(r"[<>]f[.a-zT+]{9} (.*)", _told(line), re.S)
+    return any(line.startswith("tree: %s: " % treecmp.show(path)) or (item and item.group(1) == output.escaped(path.partition(b"/")[2])) for path in mended)
