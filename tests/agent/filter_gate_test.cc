@@ -84,7 +84,8 @@ TEST_F(FilterGateTest, MergeFilesCountWhereTheyLie) {
 
 TEST_F(FilterGateTest, AMergeFileThatCannotBeReadHidesItsDirectory) {
   WriteFile(dir_ / "t/d/a", "x");
-  ASSERT_EQ(::symlink("elsewhere", (dir_ / "t/d/.f").c_str()), 0);
+  WriteFile(dir_ / "elsewhere", "- b");
+  ASSERT_EQ(::symlink("../../elsewhere", (dir_ / "t/d/.f").c_str()), 0);
   Open({": .f"});
   EXPECT_NE(Ask("d/a").status, ReplyStatus::kOk);
 }

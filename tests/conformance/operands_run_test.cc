@@ -354,7 +354,7 @@ TEST_P(OperandsRunTest, DirectoriesAboveTheDestinationAreMadeWhereThatIsAsked) {
   OperandList list({.recursive = true});
   ASSERT_OK(list.Add(dir_ / "s/a"));
   const std::vector<SourceOperand> operands = list.Take();
-  EXPECT_EQ(Run(operands, dir_ / "new/er/est", /*create=*/true).exit_code, ExitCode::kSelection);
+  EXPECT_EQ(Run(operands, dir_ / "new/er/est", /*create=*/true).exit_code, ExitCode::kFileIo);
   request_.make_path = true;
   EXPECT_EQ(Run(operands, dir_ / "new/er/est", /*create=*/true).exit_code, ExitCode::kOk);
   EXPECT_EQ(ReadFile(dir_ / "new/er/est/a/one"), "s/a/one of the source");
