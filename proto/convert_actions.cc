@@ -258,8 +258,9 @@ absl::Status DecodeHeads(const v1::ActionBatch& wire, const std::vector<RelPath>
       return Bad({kMessage, "kinds"}, row, "unknown kind " + std::to_string(kind));
     }
     action.kind = static_cast<ActionKind>(kind);
-    US_ASSIGN_OR_RETURN(action.path, PathOf(directories, parents[row], names.Next(), action.kind == ActionKind::kSetMetadata,
-                                            {kMessage, "names"}, row, budget));
+    // A root that is missing is made by its session; a plan that is kept says that it was missing.
+    const bool may_be_root = action.kind == ActionKind::kSetMetadata || action.kind == ActionKind::kMakeDirectory;
+    US_ASSIGN_OR_RETURN(action.path, PathOf(directories, parents[row], names.Next(), may_be_root, {kMessage, "names"}, row, budget));
   }
   return absl::OkStatus();
 }

@@ -147,6 +147,9 @@ std::optional<PlanApplier::Judgement> PlanApplier::JudgeDestination(const Action
   if (!there.entry && expected == nullptr && !FollowsMaking(action)) return std::nullopt;
   if (!there.entry && MakesWay(action)) return std::nullopt;
   if (!there.entry && options_.dry_run && FollowsMaking(action)) return std::nullopt;
+  // One that was just made has the modes of what is being filled, which nothing compares.
+  const bool filled = FollowsMaking(action) && there.entry && there.entry->type == FileType::kDirectory && !options_.policy.selection.mode;
+  if (filled) return std::nullopt;
   std::vector<std::string> changed;
   // Also where nothing moved: what is asked for may have come some other way.
   if (action.kind == ActionKind::kSetMetadata && IsDone(action, now)) return Judgement{Judgement::kDone, Side::kDestination, {}};

@@ -83,4 +83,11 @@ absl::StatusOr<LocalBasis> ResolveLocalBasis(const ResolvedPath& destination, st
   return found;
 }
 
+bool MayBeDirectory(const LocalBasis& basis) {
+  struct stat found {};
+  if (::stat(basis.root.c_str(), &found) != 0 || !S_ISDIR(found.st_mode) || ::access(basis.root.c_str(), R_OK | X_OK) != 0) return false;
+  const std::string& missing = basis.path.text();
+  return missing.empty() || ::lstat((basis.root + "/" + missing.substr(0, missing.find('/'))).c_str(), &found) != 0;
+}
+
 }  // namespace uringsync

@@ -24,5 +24,8 @@ struct LocalBasis {
   RelPath path;
 };
 absl::StatusOr<LocalBasis> ResolveLocalBasis(const ResolvedPath& destination, std::string_view text);
+// False where something that is no directory this process may search has the name: a file, a link that leads nowhere. A name that is missing is
+// no obstacle.
+bool MayBeDirectory(const LocalBasis& basis);
 
 }  // namespace uringsync

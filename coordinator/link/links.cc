@@ -46,7 +46,13 @@ absl::Status Links::ResolveBases(const std::vector<std::string>& directories) {
     if (destination.root.empty()) {
       // Found when it is settled where the destination is.
     } else if (destination.endpoint.is_local()) {
-      US_ASSIGN_OR_RETURN(LocalBasis local, ResolveLocalBasis(destination.local, directory));
+      absl::StatusOr<LocalBasis> resolved = ResolveLocalBasis(destination.local, directory);
+      if (!resolved.ok() || !MayBeDirectory(*resolved)) {
+        // As one that is missing.
+        if (on_notice_) on_notice_("basis directory is no directory that can be read: " + EscapeName(directory));
+        continue;
+      }
+      LocalBasis local = *std::move(resolved);
       // A missing name is as missing as what would be below it.
       const std::string_view missing = local.path.text();
       basis.place.root = "basis" + std::to_string(bases_.size());
@@ -71,6 +77,7 @@ absl::Status Links::ResolveBackup(const std::string& directory) {
   std::string there;
   if (destination.endpoint.is_local()) {
     US_ASSIGN_OR_RETURN(LocalBasis local, ResolveLocalBasis(destination.local, directory));
+    if (!MayBeDirectory(local)) return LinkError(ErrorKind::kUsage, "the backup-dir is no directory that can be used: " + EscapeName(directory));
     here = destination.local.Canonical();
     there = local.root + (local.path.is_root() ? "" : "/" + local.path.text());
     backup.place = {"backup", std::move(local.path)};
@@ -272,13 +279,13 @@ absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const
   }
   std::unique_ptr<Links> links(new Links());
   US_ASSIGN_OR_RETURN(links->targets_, ResolveTargets(source, destination, options));
+  links->on_notice_ = options.on_notice;
   US_RETURN_IF_ERROR(links->ResolveBases(options.basis_directories));
   US_RETURN_IF_ERROR(links->ResolveBackup(options.backup_directory));
   links->partial_directory_ = options.partial_directory;
   links->temporary_directory_ = options.temporary_directory;
   links->direct_ = options.direct;
   links->direct_port_ = options.direct_port;
-  links->on_notice_ = options.on_notice;
   US_RETURN_IF_ERROR(links->StartShells(options));
   if (!source.is_agent() || !destination.is_agent()) US_RETURN_IF_ERROR(links->StartPrivateAgent(&options));
   US_RETURN_IF_ERROR(links->GreetShells());

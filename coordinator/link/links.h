@@ -65,7 +65,7 @@ struct LinkOptions {
   // Contents past the channel of a remote shell, over connections of their own under keys of this run, where that can be.
   bool direct = false;
   uint16_t direct_port = 0;                                // on which the far agent listens; 0: any
-  std::function<void(std::string_view)> on_notice;         // why there are no direct connections
+  std::function<void(std::string_view)> on_notice;         // what is done without: direct connections, a basis that is no directory
   std::function<void(std::string_view)> on_shell_line;     // each line that a remote shell writes to its standard error, escaped
   std::vector<std::string> agent_arguments;                // further ones, e.g. {"--io-backend", "threads"}
   std::function<void(std::string_view)> on_agent_warning;  // see PrivateAgentOptions::on_warning

@@ -299,7 +299,7 @@ class Applier {
 
   void ApplyTimes() {
     // What was made just now has a time that means nothing, however near it is.
-    const bool same_mtime = request_.fresh ? wanted_.mtime == now_.mtime : selection_.WithinWindow(wanted_.mtime, now_.mtime);
+    const bool same_mtime = request_.fresh || request_.written ? wanted_.mtime == now_.mtime : selection_.WithinWindow(wanted_.mtime, now_.mtime);
     const bool mtime = selection_.KeepsTime(now_.type) && !same_mtime;
     const bool atime = selection_.atime && wanted_.atime.has_value() && wanted_.atime != now_.atime;
     if (!mtime && !atime) return;

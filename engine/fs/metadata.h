@@ -53,6 +53,8 @@ struct MetadataRequest {
   // The object was made by us, under a private name, just now: with `xattrs` null only inherited ACLs are removed (a fresh object
   // has no other attribute).
   bool fresh = false;
+  // Contents were written just now, or it is fresh: a time near the wanted one is none that was kept.
+  bool written = false;
   // A fresh object may have inherited an ACL from its directory (InheritsAcl).
   bool inherits_acl = true;
   // Mode of a fresh object when the session does not keep modes: the replaced object's (setuid and setgid are not taken over:

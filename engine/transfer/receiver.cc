@@ -263,6 +263,7 @@ std::optional<TransferFailure> Receiver::SetMetadata(ObjectHandle object, const 
   request.selection = &shared_->options().selection;
   request.capabilities = &shared_->options().capabilities;
   request.fresh = made.parent != nullptr;
+  request.written = request.fresh || made.written;
   request.inherits_acl = request.fresh && InheritsAcl(&xattrs_, *made.parent);
   if (request.fresh && !request.selection->mode) {
     request.unselected_mode = made.replaced_mode;
@@ -330,7 +331,7 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
     if (!sized.ok()) co_return WriteFailure(StatusErrno(sized), "ftruncate");
   }
   const Made made{.parent = file->in_place ? nullptr : staged->parent().get(), .replaced_mode = file->replaced_mode,
-                  .target = staged->target().get()};
+                  .target = staged->target().get(), .written = true};
   co_return SetMetadata(staged->handle(), file->wanted, filled.xattrs.has_value() ? &*filled.xattrs : nullptr, made);
 }
 

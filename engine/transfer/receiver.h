@@ -89,6 +89,7 @@ class Receiver {
     const Directory* parent = nullptr;      // in which it was made just now; null: the object was there before
     std::optional<uint32_t> replaced_mode;  // as in IncomingFile
     const Directory* target = nullptr;      // in which it gets its name; null: `parent`
+    bool written = false;                   // contents were written just now: its times mean nothing
   };
   // Metadata of `wanted` onto `object`; counts what may not be set. `xattrs` null: those stay.
   std::optional<TransferFailure> SetMetadata(ObjectHandle object, const Entry& wanted, const XattrList* xattrs,

@@ -72,6 +72,8 @@ absl::StatusOr<DirectoryPtr> SourceReader::OpenDirectory(const RelPath& path) {
   // As the view's scanner: the first directory that is shown there, or the one that what lies below comes from.
   const TreeView& view = *options_.view;
   for (const TreeView::Place& place : view.PlacesOf(path)) {
+    // One that is in the view without what is in it is not read.
+    if (view.members()[place.member].depth == ViewDepth::kObject) continue;
     absl::StatusOr<DirectoryPtr> opened = view.OpenPlace(driver_, place, DirectoryAccess::kPath);
     if (opened.ok() || IsOutOfDescriptors(StatusErrno(opened.status()))) return opened;
   }
@@ -154,7 +156,13 @@ bool SourceReader::CheckIdentity(Work* work) {
   const FileRequest& request = *work->request;
   FileIdentity expected{request.type, request.file, request.size_bytes, request.mtime};
   if (CompareIdentity(expected, work->before) == IdentityMatch::kSame) return true;
-  EndChanged(&work->next, work->before);
+  // The gate was asked about the type that the request claims: of an object of another type nothing is told.
+  const std::optional<FileType> type = FileTypeFromMode(work->before.stx_mode);
+  if (options_.hides && type != request.type) {
+    EndWith(&work->next, ReplyStatus::kChanged, 0, "open");
+  } else {
+    EndChanged(&work->next, work->before);
+  }
   return false;
 }
 

@@ -137,7 +137,7 @@ absl::Status ViewScanner::BeginRoot() {
   root.scans_alone = own_attributes && error == 0 && root.layers.size() == 1 && root.layers[0].descends && root.begin == root.end;
   if (view_->mirror() && !root.layers.empty() && root.layers[0].descends) root.begin = root.end;
   US_RETURN_IF_ERROR(Begin(std::move(root), RelPath(), options_.filter.scope));
-  if (listing_ != nullptr) listing_->error = error;
+  if (listing_ != nullptr && error != 0) listing_->error = error;
   return absl::OkStatus();
 }
 

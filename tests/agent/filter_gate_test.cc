@@ -70,6 +70,22 @@ TEST_F(FilterGateTest, RulesOfTheRunHideFilesAndAllBelowDirectories) {
   ExpectHidden("secret");
 }
 
+TEST_F(FilterGateTest, AFalseTypeOpensNothing) {
+  WriteFile(dir_ / "t/hidden", "x");
+  Open({"+ */", "- *"});
+  for (const bool attributes : {true, false}) {
+    Entry entry = EntryOf(dir_ / "t/hidden");
+    entry.type = FileType::kDirectory;
+    FileRequest request = WholeFile("hidden", entry);
+    request.want_xattrs = attributes;
+    request.size_bytes = request.length = attributes ? 0 : 1;
+    RecordingSink sink;
+    EXPECT_OK(RunOn(agent_->runtime()->shard(0), Serve(std::move(request), &sink)));
+    EXPECT_TRUE(sink.content.empty());
+    EXPECT_FALSE(sink.items.back().current);
+  }
+}
+
 TEST_F(FilterGateTest, MergeFilesCountWhereTheyLie) {
   for (const char* file : {"t/a", "t/d/a", "t/d/e/a", "t/d/e/b", "t/other/a"}) WriteFile(dir_ / file, "x");
   WriteFile(dir_ / "t/d/.f", "- a\n");

@@ -46,6 +46,24 @@ TEST_F(InPlaceSessionTest, TheOldFileGetsTheNewContentsSizeAndMetadata) {
   EXPECT_EQ(Stat("dst/grows").st_mtim.tv_nsec, Stat("src/grows").st_mtim.tv_nsec);
 }
 
+TEST_F(InPlaceSessionTest, ATimeOfTheSameSecondIsSetAllTheSame) {
+  WriteFile(dir_ / "src/f", "new contents");
+  WriteFile(dir_ / "dst/f", "old");
+  timespec now{};
+  ASSERT_EQ(::clock_gettime(CLOCK_REALTIME, &now), 0);
+  // Near the time of the writing, within the window in which an unchanged file is left alone.
+  const timespec near[2] = {{.tv_sec = now.tv_sec, .tv_nsec = 123456789}, {.tv_sec = now.tv_sec, .tv_nsec = 123456789}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (dir_ / "src/f").c_str(), near, 0), 0);
+  OpenBoth();
+  OpenSession open = DestinationAtDst();
+  open.in_place = true;
+  open.selection.modify_window_s = 2;
+  OpenDestination(std::move(open));
+  Submit(Phase::kCreate, {PutTop("f")});
+  Finish();
+  EXPECT_EQ(Stat("dst/f").st_mtim.tv_nsec, 123456789);
+}
+
 TEST_F(InPlaceSessionTest, AHoleIsWrittenOverWhatWasThere) {
   WriteFile(dir_ / "src/f", "head");
   ASSERT_EQ(::truncate((dir_ / "src/f").c_str(), 3 << 20), 0);

@@ -89,6 +89,21 @@ class PlanFile(harness.Case):
         applied = self.cli("apply", "--json", self.plan, code=harness.PARTIAL)
         self.assertIn("ctime", self.conflicts(applied)["kept"]["message"])
 
+    def test_a_destination_that_is_missing_is_made_when_the_plan_is_carried_out(self):
+        self.write("src/d/f", "f")
+        for options in (["-a"], ["-r"]):
+            dst = self.path("new" + options[0])
+            made = harness.run([harness.URSYNC, *options, "--plan-out=" + self.plan, self.src + "/", dst])
+            self.assertEqual(0, made.code, made)
+            self.assertFalse(os.path.exists(dst))
+            self.assertIn("cd+++++++++ ./", self.cli("plan", "--show", self.plan).stdout)
+            self.cli("apply", self.plan)
+            with open(os.path.join(dst, "d", "f")) as file:
+                self.assertEqual("f", file.read())
+            self.assertEqual(0o755, os.stat(os.path.join(dst, "d")).st_mode & 0o7777)
+            self.cli("apply", self.plan)
+            os.remove(self.plan)
+
     def test_nothing_but_a_plan_is_written_over(self):
         self.write("a.plan", "precious")
         refused = self.cli("plan", "--plan-out", self.plan, self.src, self.dst, code=harness.USAGE)

@@ -70,5 +70,17 @@ TEST(BasisPathTest, AMissingLocalOneIsAMissingNameInWhatExists) {
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("Not a directory"));
 }
 
+TEST(BasisPathTest, WhatIsNoDirectoryIsToldFromWhatIsMissing) {
+  TempDir dir;
+  MakeDirectories(dir / "there");
+  WriteFile(dir / "file", "x");
+  ASSERT_EQ(::symlink("nowhere", (dir / "dangling").c_str()), 0);
+  EXPECT_TRUE(MayBeDirectory({dir / "there", RelPath()}));
+  EXPECT_TRUE(MayBeDirectory({dir.path(), Path("missing/further")}));
+  EXPECT_FALSE(MayBeDirectory({dir / "file", RelPath()}));
+  EXPECT_FALSE(MayBeDirectory({dir.path(), Path("dangling")}));
+  EXPECT_FALSE(MayBeDirectory({dir / "gone", RelPath()}));
+}
+
 }  // namespace
 }  // namespace uringsync
