@@ -1,6 +1,5 @@
 #include "agent/filter_gate.h"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -9,11 +8,7 @@
 namespace uringsync {
 
 bool FilterGate::IsNamed(const RelPath& path) const {
-  if (view_ == nullptr) return false;
-  const std::vector<TreeView::Member>& members = view_->members();
-  const auto first = std::lower_bound(members.begin(), members.end(), path,
-                                      [](const TreeView::Member& member, const RelPath& wanted) { return member.at < wanted; });
-  return first != members.end() && first->at.IsWithin(path);
+  return view_ != nullptr && view_->FirstWithin(path) != nullptr;
 }
 
 absl::StatusOr<FilterGate::Rules> FilterGate::Enter(Driver* driver, const RelPath& directory, const Rules& above, const OpenTreeDirectory& open) {

@@ -88,6 +88,11 @@ void TreeView::AddWaysTo(std::vector<ViewMember>* members) const {
   }
 }
 
+const TreeView::Member* TreeView::FirstWithin(const RelPath& path) const {
+  const auto first = std::lower_bound(members_.begin(), members_.end(), path, [](const Member& m, const RelPath& p) { return m.at < p; });
+  return first != members_.end() && first->at.IsWithin(path) ? &*first : nullptr;
+}
+
 std::vector<TreeView::Place> TreeView::PlacesOf(const RelPath& path) const {
   std::vector<Place> places;
   const size_t depth = path.depth();

@@ -69,6 +69,8 @@ class TreeView {
 
   // Sorted by path in the view, then as they were given.
   const std::vector<Member>& members() const { return members_; }
+  // The first of members() that is at `path` or below it; null: none.
+  const Member* FirstWithin(const RelPath& path) const;
   bool mirror() const { return options_.mirror; }
   // What may be at `path`, the member first that was given first.
   std::vector<Place> PlacesOf(const RelPath& path) const;

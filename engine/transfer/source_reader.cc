@@ -77,10 +77,8 @@ absl::StatusOr<DirectoryPtr> SourceReader::OpenDirectory(const RelPath& path) {
     absl::StatusOr<DirectoryPtr> opened = view.OpenPlace(driver_, place, DirectoryAccess::kPath);
     if (opened.ok() || IsOutOfDescriptors(StatusErrno(opened.status()))) return opened;
   }
-  const auto below = std::lower_bound(view.members().begin(), view.members().end(), path,
-                                      [](const TreeView::Member& member, const RelPath& wanted) { return member.at < wanted; });
-  if (below == view.members().end() || !below->at.IsWithin(path)) return ErrnoStatus(ENOENT, "open");
-  return view.OpenBase(driver_, below->base);
+  const TreeView::Member* const below = view.FirstWithin(path);
+  return below != nullptr ? view.OpenBase(driver_, below->base) : ErrnoStatus(ENOENT, "open");
 }
 
 absl::Status SourceReader::PassGate(const FileRequest& request) {

@@ -139,19 +139,11 @@ class Crash(harness.Case):
         endpoints = self.path("a", "tree"), self.path("b", "copy")
         src, _ = self.hit_midway(lambda: self.start("sync", *endpoints), strike)
         self.assertTrue(private, "no private agent was found")
-        harness.wait_until(lambda: not any(os.path.exists("/proc/%d" % pid) and self.alive(pid) for pid in private), 20,
+        harness.wait_until(lambda: not any(harness.alive(pid) for pid in private), 20,
                            "the private agent to end")
         self.assertNoTemporaries(self.path("b"))
         self.check_wreck(src)
         self.converges(src, *endpoints)
-
-    @staticmethod
-    def alive(pid):
-        try:
-            with open("/proc/%d/stat" % pid) as file:
-                return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-        except OSError:
-            return False
 
     def test_the_private_agent_is_killed(self):
         def strike(process):

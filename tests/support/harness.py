@@ -309,6 +309,15 @@ class Case(unittest.TestCase):
         return point
 
 
+def alive(pid):
+    """False for a zombie too."""
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def wait_until(condition, seconds, what):
     """Polls until `condition()` is true; an AssertionError names what never came."""
     deadline = time.monotonic() + seconds * SLOWNESS

@@ -19,14 +19,6 @@ exec sh -c "echo \\$\\$ >> %(pids)s; exec $*"
 """
 
 
-def alive(pid):
-    try:
-        with open("/proc/%d/stat" % pid) as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def moved(pid):
     """Bytes that a process has read and written."""
     try:
@@ -75,7 +67,7 @@ class ShellCase(Trees):
 
     def assertGone(self, pids, seconds=10):
         self.assertTrue(pids)
-        harness.wait_until(lambda: not any(alive(pid) for pid in pids), seconds, "the end of the far agents %s" % pids)
+        harness.wait_until(lambda: not any(harness.alive(pid) for pid in pids), seconds, "the end of the far agents %s" % pids)
 
     def shell_sync(self, *arguments, **options):
         return self.cli("sync", "-e", self.rsh, *arguments, **options)
