@@ -65,8 +65,9 @@ NameReply AnswerNames(const NameQuery& query) {
 std::string HomeDirectory(const std::string& user) {
   passwd entry{};
   std::vector<char> buffer;
-  const bool found = user.empty() ? Find(&entry, &buffer, [](auto... rest) { return ::getpwuid_r(::geteuid(), rest...); })
-                                  : Find(&entry, &buffer, [&user](auto... rest) { return ::getpwnam_r(user.c_str(), rest...); });
+  const bool found = user.empty()
+                         ? Find(&entry, &buffer, [](auto... rest) { return ::getpwuid_r(::geteuid(), rest...); })
+                         : Find(&entry, &buffer, [&user](auto... rest) { return ::getpwnam_r(user.c_str(), rest...); });
   return found && entry.pw_dir != nullptr ? entry.pw_dir : "";
 }
 

@@ -1,7 +1,7 @@
 // Account names: what this host calls its user and group ids.
 //
-// Answers come from the name service (getpwuid_r and its kin), which may ask a directory server and take its time: call it on a
-// thread that is no shard.
+// Answers come from the name service (getpwuid_r and its kin), which may ask a directory server and take its time: call
+// it on a thread that is no shard.
 #pragma once
 
 #include <string>
@@ -16,8 +16,8 @@ NameReply AnswerNames(const NameQuery& query);
 // Of `user`, or with "" of this process's own; empty where the name service knows none.
 std::string HomeDirectory(const std::string& user);
 
-// The same for all processes that ask the same name service: a digest of the kernel's boot, of the namespaces of mounts and users
-// and of the root directory. Empty when that cannot be told.
+// The same for all processes that ask the same name service: a digest of the kernel's boot, of the namespaces of mounts
+// and users and of the root directory. Empty when that cannot be told.
 std::string NameDomain();
 
 }  // namespace uringsync

@@ -33,11 +33,14 @@ std::shared_ptr<const DeltaBasis> ApplyWorker::OpenSimilar(const Action& action,
 }
 
 Task<ApplyWorker::Failure> ApplyWorker::FillStaged(const Action* action, IncomingFile* file, StagedObject* staged) {
+  WriteDown(staged, file);
+  if (file->present_bytes > 0) co_return co_await receiver_.Fill(staged, file);
   if (action->basis) {
     const bool filled = co_await FillFromBasis(action, file, staged);
+    if (filled) file->basis = nullptr;
     if (filled) co_return std::nullopt;
   }
-  if (action->origin && !shared_->options.source_is_near) file->basis = OpenOrigin(*action);
+  if (file->basis == nullptr && action->origin && !shared_->options.source_is_near) file->basis = OpenOrigin(*action);
   if (file->basis == nullptr) file->basis = OpenPart(*action, *staged->target());
   file->part_bytes = file->basis != nullptr && !file->basis->moved ? file->basis->size_bytes : 0;
   if (file->basis == nullptr) file->basis = OpenOldFile(*action, *staged->target());
@@ -56,7 +59,8 @@ Task<bool> ApplyWorker::FillFromBasis(const Action* action, const IncomingFile* 
   }
   if (filled) {
     const Receiver::Made made{.parent = staged->parent().get(), .replaced_mode = file->replaced_mode};
-    filled = !receiver_.SetMetadata(staged->handle(), file->wanted, file->want_xattrs ? &xattrs : nullptr, made).has_value();
+    filled =
+        !receiver_.SetMetadata(staged->handle(), file->wanted, file->want_xattrs ? &xattrs : nullptr, made).has_value();
   }
   // What is wrong shows again, and is told, where it is not the basis.
   if (!filled) static_cast<void>(TruncateTo(context_.driver, staged->fd(), 0));
@@ -82,32 +86,68 @@ Task<ApplyWorker::Failure> ApplyWorker::LinkBasis(const Action& action, Semaphor
   co_return co_await PutOther(own);
 }
 
-ApplyWorker::Failure ApplyWorker::OpenInPlace(const Action& action, StagedObject* staged) {
+ApplyWorker::Failure ApplyWorker::OpenInPlace(const Action& action, const Entry& existing, StagedObject* staged) {
   absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, action.path);
   if (!parent.ok()) return DestinationFailure(parent.status(), "open");
-  absl::StatusOr<StagedObject> opened = StagedObject::OpenInPlace(context_.driver, *parent, LeafName(action.path), *action.existing,
-                                                                  action.wanted.size_bytes);
+  absl::StatusOr<StagedObject> opened =
+      StagedObject::OpenInPlace(context_.driver, *parent, LeafName(action.path), existing, action.wanted.size_bytes);
   if (!opened.ok()) return DestinationFailure(opened.status(), "open");
   *staged = *std::move(opened);
   // What lies beyond the new end goes first: nothing that is written later can be cut off again.
-  if (action.existing->type != FileType::kRegular || action.existing->size_bytes <= action.wanted.size_bytes) return std::nullopt;
+  if (existing.type != FileType::kRegular || existing.size_bytes <= action.wanted.size_bytes) return std::nullopt;
   absl::Status cut = TruncateTo(context_.driver, staged->fd(), action.wanted.size_bytes);
   if (!cut.ok()) return DestinationFailure(cut, "ftruncate");
   return std::nullopt;
 }
 
+void ApplyWorker::RefreshInode(Action* action) const {
+  if (!shared_->options.in_place) return;
+  Entry* planned = action->kind == ActionKind::kDelete ? &action->wanted : nullptr;
+  if (action->existing) planned = &*action->existing;
+  if (planned != nullptr && planned->nlink > 1) shared_->in_place_inodes.Refresh(planned);
+}
+
+void ApplyWorker::LeaveInode(const Entry& existing, int fd, uint64_t action) {
+  struct statx now{};
+  if (StatDescriptor(context_.driver, fd, &now).ok()) shared_->in_place_inodes.Leave(existing.id, now, action);
+}
+
 Task<ApplyWorker::Failure> ApplyWorker::PutInPlace(const Action* action, IncomingFile* file) {
   StagedObject staged;
-  Failure failure = OpenInPlace(*action, &staged);
+  Entry existing = *action->existing;
+  SemaphoreUnits turn;
+  if (SharesInode(*action)) {
+    turn = co_await shared_->in_place_inodes.Turn(existing.id);
+    shared_->in_place_inodes.Refresh(&existing);
+    // As if it had been written, and written over.
+    if (shared_->in_place_inodes.HasLater(existing.id, action->id)) co_return std::nullopt;
+  }
+  Failure failure = co_await FillInPlace(action, &existing, file, &staged);
+  if (turn.units() > 0 && staged.valid()) LeaveInode(existing, staged.fd(), failure.has_value() ? 0 : action->id);
+  // Others may have to end before the batch does.
+  turn = SemaphoreUnits();
+  if (failure.has_value()) co_return failure;
+  PublishResult ended = co_await publisher_.Commit(&staged, LeafName(action->path), &action->existing,
+                                                   file->wanted.size_bytes, /*alone=*/false);
+  if (!ended.status.ok()) co_return DestinationFailure(ended.status, "fsync");
+  NotePublished(*action, *file);
+  co_return std::nullopt;
+}
+
+// Without a failure Publisher::Begin is in force.
+Task<ApplyWorker::Failure> ApplyWorker::FillInPlace(const Action* action, const Entry* existing, IncomingFile* file,
+                                                    StagedObject* into) {
+  StagedObject& staged = *into;
+  Failure failure = OpenInPlace(*action, *existing, &staged);
   for (int tries = 1; failure.has_value() && MayTryAgain(failure->error, tries); ++tries) {
     co_await FreeDescriptors();
-    failure = OpenInPlace(*action, &staged);
+    failure = OpenInPlace(*action, *existing, &staged);
   }
   if (failure.has_value()) co_return failure;
   file->in_place = true;
   const AppendMode append = shared_->options.staging.append;
-  if (append != AppendMode::kNone && action->existing->size_bytes < file->wanted.size_bytes) {
-    file->present_bytes = action->existing->size_bytes;
+  if (append != AppendMode::kNone && existing->size_bytes < file->wanted.size_bytes) {
+    file->present_bytes = existing->size_bytes;
     file->verify_present = append == AppendMode::kVerify;
     file->in_order = true;
   }
@@ -119,14 +159,8 @@ Task<ApplyWorker::Failure> ApplyWorker::PutInPlace(const Action* action, Incomin
     if (file->in_order)
       static_cast<void>(TruncateTo(context_.driver, staged.fd(), std::max(file->present_bytes, file->arrived_bytes)));
     NoteRoom(*action, failure);
-    co_return failure;
   }
-  PublishResult ended =
-      co_await publisher_.Commit(&staged, LeafName(action->path), &action->existing, file->wanted.size_bytes, /*alone=*/false);
-  if (!ended.status.ok()) co_return DestinationFailure(ended.status, "fsync");
-  shared_->files_published.fetch_add(1, std::memory_order_relaxed);
-  NoteTouched(action->path.Parent());
-  co_return std::nullopt;
+  co_return failure;
 }
 
 }  // namespace uringsync

@@ -78,6 +78,11 @@ void ApplyEngine::Stop() {
     while (std::optional<WorkChunk> chunk = queue->TryReceive()) Abandon(chunk->batch, chunk->actions.size());
   }
   if (started_) BlockOn(&runtime_->shard(0), JoinScope(&running_));
+  if (started_) {
+    Scope restoring;
+    restoring.SpawnOn(workers_.front()->shard(), workers_.front()->RestoreModes());
+    BlockOn(&runtime_->shard(0), JoinScope(&restoring));
+  }
   // Directory descriptors and staged objects belong to their shards, which have let go of them by now.
   workers_.clear();
 }
@@ -97,6 +102,8 @@ Task<void> ApplyEngine::Intake(ApplyWorker* home) {
     if (!next->has_value()) {
       co_await FinishBackups(home);
       co_await EndPhase(home);
+      TellOfJournal(CloseJournal(home));
+      co_await home->RestoreModes();
       finished_ = true;
       on_news_();
       break;
@@ -109,12 +116,26 @@ Task<void> ApplyEngine::Intake(ApplyWorker* home) {
   shared_.large_work.Close();
 }
 
+absl::Status ApplyEngine::CloseJournal(ApplyWorker* home) {
+  ResumeJournal* const journal = shared_.options.resume;
+  if (journal == nullptr) return absl::OkStatus();
+  journal->Drop(home->context().driver);
+  return journal->Close(home->context().driver);
+}
+
+void ApplyEngine::TellOfJournal(const absl::Status& closed) {
+  Action root;
+  root.kind = ActionKind::kSetMetadata;
+  if (!closed.ok()) shared_.report.AddProblem(MakeProblem(root, DestinationFailure(closed, "resume journal")));
+}
+
 Task<void> ApplyEngine::FinishBackups(ApplyWorker* home) {
   if (!shared_.options.backup) co_return;
   co_await RemoveDirectories(home);
   co_await shared_.barrier.Wait();
   Scope finishing;
-  for (const std::unique_ptr<ApplyWorker>& worker : workers_) finishing.SpawnOn(worker->shard(), worker->FinishBackups());
+  for (const std::unique_ptr<ApplyWorker>& worker : workers_)
+    finishing.SpawnOn(worker->shard(), worker->FinishBackups());
   co_await finishing.Join();
 }
 
@@ -135,6 +156,12 @@ Task<void> ApplyEngine::Apply(ActionBatch batch, ApplyWorker* home) {
     // Deletes may have made room.
     shared_.room.Reset();
     failed_directories_.clear();
+  }
+  if (batch.phase == Phase::kDirectoryMetadata && phase_ != batch.phase) {
+    // What goes now moves no directory's time for good, and needs a root that may be written to. What cannot go is told
+    // at the end.
+    CloseJournal(home).IgnoreError();
+    co_await home->RestoreModes();
   }
   phase_ = batch.phase;
   BatchPtr state = shared_.report.BeginBatch(batch.sequence, batch.actions.size());
@@ -161,8 +188,8 @@ Task<void> ApplyEngine::RunInOrder(std::vector<Action> actions, BatchPtr batch, 
   shared_.directory_epoch.fetch_add(1);
 }
 
-// Children come before their directories: when everything before a directory has ended it is empty, and so whatever is no directory
-// can go at once, on all shards, as long as directories wait for it.
+// Children come before their directories: when everything before a directory has ended it is empty, and so whatever is
+// no directory can go at once, on all shards, as long as directories wait for it.
 Task<void> ApplyEngine::Delete(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home) {
   std::vector<Action> others;
   for (Action& action : actions) {

@@ -2,7 +2,8 @@
 //
 // Batches come in by Submit in order. Directories are made first, in order, by one coroutine; everything else is cut
 // into chunks of one directory and taken by the shards' workers. A batch of another phase begins when everything before
-// it has ended and is durable. Deletes come with children before parents; a directory is removed when all before it is gone.
+// it has ended and is durable. Deletes come with children before parents; a directory is removed when all before it is
+// gone.
 //
 // Thread rule: Start, Submit, Finish, Stop and the destructor on one thread that is no shard (Stop on any); results
 // come through shared().report. Use:  ApplyEngine engine(runtime, root, options, sources, on_news);   engine.Start();
@@ -31,8 +32,8 @@ class ApplyEngine {
  public:
   // Batches received and not begun; more are a violation of the credit.
   static constexpr size_t kMaxQueuedBatches = 4096;
-  // Actions of one chunk (one, where that is a large file): small enough to spread one directory over all shards, big enough to keep a shard at one
-  // directory.
+  // Actions of one chunk (one, where that is a large file): small enough to spread one directory over all shards, big
+  // enough to keep a shard at one directory.
   static constexpr size_t kChunkActions = 64;
   // Directories that wait for what is in them to be deleted.
   static constexpr size_t kDoomedDirectories = 256;
@@ -75,6 +76,9 @@ class ApplyEngine {
   // Waits for everything handed out and makes it durable.
   Task<void> EndPhase(ApplyWorker* home);
   Task<void> FinishBackups(ApplyWorker* home);
+  // All files that were wanted have been begun: what is left of earlier sessions goes.
+  absl::Status CloseJournal(ApplyWorker* home);
+  void TellOfJournal(const absl::Status& closed);
   Task<void> RunWorker(ApplyWorker* worker);
   Task<void> EndWithoutParent(const Action* action, BatchPtr batch);
 

@@ -28,7 +28,9 @@ bool SameMoment(const struct statx_timestamp& a, const struct statx_timestamp& b
 
 void ApplyWorker::HoldOrigins(const std::vector<Action>& actions) {
   for (const Action& action : actions) {
-    if (!action.origin || action.origin->fate != Fate::kReplaced || shared_->options.source_is_near || shared_->held.full()) continue;
+    if (!action.origin || action.origin->fate != Fate::kReplaced || shared_->options.source_is_near ||
+        shared_->held.full())
+      continue;
     const RelPath& path = action.origin->path;
     const absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, path);
     if (!parent.ok()) continue;
@@ -57,7 +59,8 @@ std::shared_ptr<DeltaBasis> ApplyWorker::OpenOrigin(const Action& action) {
     basis = OpenBasis(context_.driver, (*parent)->fd(), second.temporary_name().c_str(), origin.object, direct_io);
   } else {
     const absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, origin.path);
-    if (parent.ok()) basis = OpenBasis(context_.driver, (*parent)->fd(), LeafName(origin.path), origin.object, direct_io);
+    if (parent.ok())
+      basis = OpenBasis(context_.driver, (*parent)->fd(), LeafName(origin.path), origin.object, direct_io);
   }
   if (basis != nullptr) basis->part = basis->moved = true;
   return basis;
@@ -67,9 +70,10 @@ bool ApplyWorker::LooksFresh(const Action& action, const Directory& parent, int 
   const MetadataSelection& selection = shared_->options.selection;
   const ProcessCapabilities& capabilities = shared_->options.capabilities;
   // The time has to stay: by it the delete of the old name knows the object.
-  const FileTime wanted = TruncateTime(shared_->options.time_range.Clamp(action.wanted.mtime), shared_->options.time_granularity_ns);
+  const FileTime wanted =
+      TruncateTime(shared_->options.time_range.Clamp(action.wanted.mtime), shared_->options.time_granularity_ns);
   if (!selection.mtime || action.origin->object.mtime != wanted || now.stx_nlink != 1) return false;
-  struct statx directory {};
+  struct statx directory{};
   if (!StatDescriptor(context_.driver, parent.fd(), &directory).ok()) return false;
   const bool sets_owner = selection.owner && capabilities.can_chown;
   if (!sets_owner && now.stx_uid != capabilities.uid) return false;
@@ -102,26 +106,29 @@ Task<bool> ApplyWorker::CompleteTaken(const Action* action, const IncomingFile* 
 Task<bool> ApplyWorker::TakeOver(const Action* action, const IncomingFile* file, StagedObject* staged) {
   const ActionOrigin& origin = *action->origin;
   // A backup of the old name needs an object of its own.
-  if (origin.fate != Fate::kGoes || backup_ != nullptr || origin.object.size_bytes != file->wanted.size_bytes) co_return false;
+  if (origin.fate != Fate::kGoes || backup_ != nullptr || origin.object.size_bytes != file->wanted.size_bytes)
+    co_return false;
   absl::StatusOr<DirectoryPtr> from = ParentOf(context_, origin.path);
   absl::StatusOr<DirectoryPtr> to = ParentOf(context_, action->path);
   if (!from.ok() || !to.ok()) co_return false;
   std::shared_ptr<DeltaBasis> basis =
       OpenBasis(context_.driver, (*from)->fd(), LeafName(origin.path), origin.object, &shared_->receive.direct_io());
-  struct statx before {};
+  struct statx before{};
   if (basis == nullptr || !StatDescriptor(context_.driver, basis->fd.get(), &before).ok()) co_return false;
   if (!LooksFresh(*action, **to, basis->fd.get(), before)) co_return false;
   SameContents compare(receiver_.shard(), &shared_->receive, receiver_.source(),
                        FileRequest::Of(file->path, file->wanted), basis->data());
   const bool same = co_await compare.Run();
   if (!same) co_return false;
-  struct statx after {};
-  const bool untouched = StatDescriptor(context_.driver, basis->fd.get(), &after).ok() && SameMoment(before.stx_ctime, after.stx_ctime) &&
+  struct statx after{};
+  const bool untouched = StatDescriptor(context_.driver, basis->fd.get(), &after).ok() &&
+                         SameMoment(before.stx_ctime, after.stx_ctime) &&
                          SameMoment(before.stx_mtime, after.stx_mtime) && before.stx_size == after.stx_size;
   if (!untouched) co_return false;
   StagedObject linked;
-  if (StageLinkOf(context_, *action, **from, LeafName(origin.path), &linked).has_value() || !linked.valid()) co_return false;
-  struct statx now {};
+  if (StageLinkOf(context_, *action, **from, LeafName(origin.path), &linked).has_value() || !linked.valid())
+    co_return false;
+  struct statx now{};
   const bool same_object = StatAt(context_.driver, linked.parent()->fd(), linked.temporary_name().c_str(), &now).ok() &&
                            SameObject(now, before);
   if (!same_object) co_return false;

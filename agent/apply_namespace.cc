@@ -15,13 +15,12 @@
 namespace uringsync {
 namespace {
 
-constexpr uint32_t kOwnerWriteSearch = 0300;
-
-// Runs `step(parent)`, once more after making the parent writable when that is what was missing.
+// Runs `step(parent)`, once more after making the parent of `path` writable when that is what was missing.
 template <typename Step>
-absl::Status WithWritableParent(const NamespaceContext& context, const Directory& parent, Step step) {
+absl::Status WithWritableParent(const NamespaceContext& context, const Directory& parent, const RelPath& path,
+                                Step step) {
   absl::Status status = step();
-  if (StatusErrno(status) == EACCES && MakeWritable(context, parent)) status = step();
+  if (StatusErrno(status) == EACCES && MakeWritable(context, parent, path.Parent())) status = step();
   return status;
 }
 
@@ -90,15 +89,27 @@ absl::StatusOr<DirectoryPtr> ParentOf(const NamespaceContext& context, const Rel
   return context.directories->Get(path.Parent());
 }
 
-bool MakeWritable(const NamespaceContext& context, const Directory& directory) {
+namespace {
+
+// What only holds what is transferred has its mode for a reason that is not ours to overrule. Directories on the way to
+// an operand (--relative) are transferred with it; where they are not, links to directories stand for them.
+bool IsInTransfer(const ApplyOptions& options, const RelPath& path) {
+  if (options.view == nullptr || options.view->Covers(path)) return true;
+  return !path.is_root() && !options.keep_directory_links && options.view->FirstWithin(path) != nullptr;
+}
+
+}  // namespace
+
+bool MakeWritable(const NamespaceContext& context, const Directory& directory, const RelPath& path) {
+  if (!IsInTransfer(context.shared->options, path)) return false;
   struct statx stat{};
   if (!StatDescriptor(context.driver, directory.fd(), &stat).ok()) return false;
-  uint32_t mode = stat.stx_mode & 07777;
+  const uint32_t mode = stat.stx_mode & 07777;
   // Another shard may have made it so since the refusal: worth the second try as well.
   if ((mode & kOwnerWriteSearch) == kOwnerWriteSearch) return true;
-  // The magic link of a descriptor that we pinned: fchmod refuses O_PATH descriptors.
-  std::string self = "/proc/self/fd/" + std::to_string(directory.fd());
-  return sys::Fchmodat(context.driver, AT_FDCWD, self.c_str(), mode | kOwnerWriteSearch) >= 0;
+  if (ChangeModeOf(context.driver, directory.fd(), mode | kOwnerWriteSearch) < 0) return false;
+  context.shared->loosened.Note(path, stat.stx_ino, mode, mode | kOwnerWriteSearch);
+  return true;
 }
 
 absl::Status PinObject(const NamespaceContext& context, int dirfd, const Action& action, UniqueFd* pinned) {
@@ -129,7 +140,8 @@ absl::Status PinStaged(Driver* driver, const StagedObject& staged, const Entry& 
 }
 
 std::optional<TransferFailure> KeepBackup(const NamespaceContext& context, const Action& action) {
-  if (context.backup == nullptr || !action.existing.has_value() || action.existing->type == FileType::kDirectory) return std::nullopt;
+  if (context.backup == nullptr || !action.existing.has_value() || action.existing->type == FileType::kDirectory)
+    return std::nullopt;
   absl::Status kept = context.backup->Keep(action.path, *action.existing);
   if (kept.ok()) return std::nullopt;
   return DestinationFailure(kept, "backup");
@@ -141,13 +153,15 @@ std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& contex
   const char* name = LeafName(action.path);
   const int dirfd = (*parent)->fd();
   if (action.existing.has_value() && action.existing->type != FileType::kDirectory) {
-    absl::Status removed = WithWritableParent(context, **parent, [&] {
+    absl::Status removed = WithWritableParent(context, **parent, action.path, [&] {
       if (context.backup != nullptr) return context.backup->Move(action.path, *action.existing);
       return RemoveObject(context.driver, dirfd, name, *action.existing);
     });
     if (!removed.ok()) return DestinationFailure(removed, "unlink");
   }
-  absl::Status made = WithWritableParent(context, **parent, [&] { return MakeDirectory(context.driver, dirfd, name, action.wanted.implied); });
+  absl::Status made = WithWritableParent(context, **parent, action.path, [&] {
+    return MakeDirectory(context.driver, dirfd, name, action.wanted.implied);
+  });
   if (absl::IsAlreadyExists(made)) {
     struct statx found{};
     if (StatAt(context.driver, dirfd, name, &found).ok() && FileTypeFromMode(found.stx_mode) == FileType::kDirectory)
@@ -164,6 +178,8 @@ const Entry& DoomedObject(const Action& action) {
 
 std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, const Action& action,
                                            const absl::StatusOr<DirectoryPtr>& parent) {
+  if (!context.shared->options.may_delete)
+    return TransferFailure{FailureKind::kFailed, false, "unlink", EPERM, "the agent's --allow grants no delete here"};
   if (!parent.ok()) {
     if (StatusErrno(parent.status()) == ENOENT) return std::nullopt;
     return DestinationFailure(parent.status(), "open");
@@ -172,7 +188,7 @@ std::optional<TransferFailure> ApplyDelete(const NamespaceContext& context, cons
   bool is_directory = doomed.type == FileType::kDirectory;
   // A cached descriptor would keep naming the directory that is gone.
   if (is_directory) context.directories->Invalidate(action.path);
-  absl::Status removed = WithWritableParent(context, **parent, [&] {
+  absl::Status removed = WithWritableParent(context, **parent, action.path, [&] {
     if (context.backup != nullptr && !is_directory) return context.backup->Move(action.path, doomed);
     return RemoveObject(context.driver, (*parent)->fd(), LeafName(action.path), doomed);
   });
@@ -187,7 +203,8 @@ std::optional<TransferFailure> StageLink(const NamespaceContext& context, const 
   struct statx target{};
   absl::Status found = StatAt(context.driver, (*target_parent)->fd(), target_name, &target);
   if (StatusErrno(found) == ENOENT) {
-    return TransferFailure{FailureKind::kFailed, false, "link", 0, "the first name of the link group could not be made"};
+    return TransferFailure{FailureKind::kFailed, false, "link", 0,
+                           "the first name of the link group could not be made"};
   }
   if (!found.ok()) return DestinationFailure(found, "link");
   if (!IsWantedTarget(target, action.wanted, context.shared->options)) {
@@ -198,8 +215,8 @@ std::optional<TransferFailure> StageLink(const NamespaceContext& context, const 
   return StageLinkOf(context, action, **target_parent, target_name, staged);
 }
 
-std::optional<TransferFailure> StageLinkOf(const NamespaceContext& context, const Action& action, const Directory& directory,
-                                           const char* name, StagedObject* staged) {
+std::optional<TransferFailure> StageLinkOf(const NamespaceContext& context, const Action& action,
+                                           const Directory& directory, const char* name, StagedObject* staged) {
   absl::StatusOr<DirectoryPtr> parent = ParentOf(context, action.path);
   if (!parent.ok()) return DestinationFailure(parent.status(), "open");
   struct statx target{};
@@ -210,7 +227,7 @@ std::optional<TransferFailure> StageLinkOf(const NamespaceContext& context, cons
   if (StatAt(context.driver, (*parent)->fd(), LeafName(action.path), &present).ok() && SameObject(present, target))
     return std::nullopt;
   absl::StatusOr<StagedObject> linked;
-  absl::Status made = WithWritableParent(context, **parent, [&] {
+  absl::Status made = WithWritableParent(context, **parent, action.path, [&] {
     linked = StagedObject::CreateLink(context.driver, *parent, context.shared->receive.namer(), directory, name);
     return linked.status();
   });

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <coroutine>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -16,10 +17,14 @@
 
 #include "agent/apply_report.h"
 #include "agent/backup.h"
+#include "agent/in_place_inodes.h"
+#include "agent/loosened_modes.h"
 #include "agent/partial_files.h"
+#include "agent/resume_journal.h"
 #include "agent/room_watch.h"
 #include "engine/coro/channel.h"
 #include "engine/fs/directory.h"
+#include "engine/fs/tree_view.h"
 #include "engine/transfer/failure.h"
 #include "engine/transfer/receive_shared.h"
 #include "proto/messages.h"
@@ -61,12 +66,17 @@ struct ApplyOptions {
   std::vector<DirectoryPtr> basis_directories;
   // What is replaced or deleted is kept.
   std::optional<BackupTarget> backup;
+  bool may_delete = true;
   bool in_place = false;
   bool write_devices = false;  // contents for a device go into it
   // Symlinks to directories below the root count as directories (--keep-dirlinks).
   bool keep_directory_links = false;
   StagingTarget staging;
+  ResumeJournal* resume = nullptr;  // of large files; null: what is not finished goes when the session ends
+  bool copy_unstable = false;       // as in OpenSession
   bool as_planned = false;
+  // What of the root's tree is in the transfer, and may be made writable for the run; null: all of it.
+  std::shared_ptr<const TreeView> view;
   // Contents come from this very process: copying them from the destination's own files instead would gain nothing.
   bool source_is_near = false;
 
@@ -85,6 +95,7 @@ struct ApplyOptions {
             .reflink = reflink,
             .direct_io = direct_io,
             .on_direct_refused = on_direct_refused,
+            .copy_unstable = copy_unstable,
             .as_planned = as_planned};
   }
 };
@@ -188,6 +199,8 @@ struct ApplyShared {
     std::unordered_set<std::string> paths_;
   };
   UnmadeDirectories unmade;
+  InPlaceInodes in_place_inodes;
+  LoosenedModes loosened;
   // Files that are whole and wait for their names (StagingSettings::delay_updates): some 400 bytes each. Any thread.
   class DelayedFiles {
    public:
@@ -205,8 +218,8 @@ struct ApplyShared {
     std::vector<Action> actions_;
   };
   DelayedFiles delayed;
-  // Files that something else takes the place of while others are still to be made from them (ActionOrigin::Fate::kReplaced): a
-  // second name each until the action with that id has opened it. Any thread.
+  // Files that something else takes the place of while others are still to be made from them
+  // (ActionOrigin::Fate::kReplaced): a second name each until the action with that id has opened it. Any thread.
   class HeldFiles {
    public:
     // More than these are not held: what would be made from them is sent.

@@ -14,11 +14,11 @@
 
 #include "agent/apply_namespace.h"
 #include "agent/apply_shared.h"
+#include "agent/basis_tree.h"
+#include "agent/similar_files.h"
 #include "engine/coro/held_back.h"
 #include "engine/coro/scope.h"
 #include "engine/coro/semaphore.h"
-#include "agent/basis_tree.h"
-#include "agent/similar_files.h"
 #include "engine/coro/task.h"
 #include "engine/fs/descriptor_budget.h"
 #include "engine/ring/runtime.h"
@@ -50,10 +50,13 @@ class ApplyWorker {
   Task<void> SyncTouched();
   // At the end of a run: directories of backups get their attributes.
   Task<void> FinishBackups();
+  // Directories that were made writable for the run are no longer; before their metadata is set, and at the end.
+  Task<void> RestoreModes();
   // Gives the files that wait for each other (StagingSettings::delay_updates) their names; nothing else runs.
   Task<void> PublishDelayed();
 
-  // Before any of `actions` begins: gives files that these replace, and that are the origin of another one, a second name.
+  // Before any of `actions` begins: gives files that these replace, and that are the origin of another one, a second
+  // name.
   void HoldOrigins(const std::vector<Action>& actions);
   // Removes the names of those that nobody took.
   void DropHeld();
@@ -79,9 +82,21 @@ class ApplyWorker {
   Task<Failure> PutFile(const Action& action, SemaphoreUnits* slot, SemaphoreUnits turn);
   // Over the old contents of the file that `action` would replace.
   Task<Failure> PutInPlace(const Action* action, IncomingFile* file);
-  Failure OpenInPlace(const Action& action, StagedObject* staged);
+  Failure OpenInPlace(const Action& action, const Entry& existing, StagedObject* staged);
+  Task<Failure> FillInPlace(const Action* action, const Entry* existing, IncomingFile* file, StagedObject* staged);
+  // Whether `action` is about an inode that others of a session in place may write, too.
+  bool SharesInode(const Action& action) const {
+    return shared_->options.in_place && action.existing && action.existing->type == FileType::kRegular &&
+           action.existing->nlink > 1;
+  }
+  // What was planned against, as this session has left it since.
+  void RefreshInode(Action* action) const;
+  // What it has become by then; `action` 0 as in InPlaceInodes.
+  void LeaveInode(const Entry& existing, int fd, uint64_t action);
   Task<Failure> PutOther(const Action& action);
   Task<Failure> SetMetadata(const Action& action);
+  // Of a name whose inode others of a session in place may write, too.
+  Task<Failure> SetSharedMetadata(Action action);
   Failure Link(const Action& action);
   // A link of an object of a basis directory, or where that cannot be, a copy of it, or of the source's.
   Task<Failure> LinkBasis(const Action& action, SemaphoreUnits* slot);
@@ -93,12 +108,37 @@ class ApplyWorker {
   bool KeepsPart(const Entry& wanted) const;
   // What an earlier session kept of the file, if there is a use for it.
   std::shared_ptr<const DeltaBasis> OpenPart(const Action& action, const Directory& parent);
-  // To be called with what was staged of a file that failed because of `why`.
-  Task<void> KeepPart(const Action* action, const IncomingFile* file, StagedObject* staged, FailureKind why);
+  // To be called with what was staged of a file that failed because of `why`. Whether there is a part of it now.
+  Task<bool> KeepPart(const Action* action, const IncomingFile* file, StagedObject* staged, FailureKind why);
+  // A large file's temporary is written down, so that a later session can go on with it.
+  bool IsWrittenDown(const Entry& wanted) const;
+  // What an earlier session left of the file.
+  std::optional<LeftTemporary> TakeLeft(const Action& action, const IncomingFile& file);
+  // Its contents are where it is to be made whole: in `staged`, or, where it has to stay as it is, a help.
+  // False: there has to be a new one.
+  bool UseLeft(LeftTemporary* left, IncomingFile* file, StagedObject* staged);
+  // It is of no use any more; what became the staged file is not touched.
+  void DoneWith(std::optional<LeftTemporary>* left);
+  // Has `staged` written down when there is something in it.
+  void WriteDown(StagedObject* staged, IncomingFile* file);
+  // A file that failed because of `why` did so because the session, or the way to the source, breaks off.
+  bool IsBrokenOff(FailureKind why) const { return why == FailureKind::kConnection || shared_->receive.stopped(); }
+  // To be called with what was staged of a file that failed because of `why`. Whether it is kept: as a part, or for a
+  // later session where it is.
+  Task<bool> KeepWhatCame(const Action* action, const IncomingFile* file, StagedObject* staged, FailureKind why);
+  bool LeaveForLater(const IncomingFile& file, StagedObject* staged, FailureKind why);
+  // Removes what earlier sessions left and nobody has asked for: in a directory that `action` removes; everywhere,
+  // where room is short (whether there was any).
+  void MakeWay(const Action& action);
+  bool DropLeft();
+  // Room that `file` needs beside what is left of it.
+  uint64_t RoomFor(const IncomingFile& file, const std::optional<LeftTemporary>& left) const;
+  // As RoomWatch::Refuses.
+  Task<int> RefusedForRoom(int fd, uint64_t needed);
   // The file that `action` says its contents may lie in; null where it is not there as planned.
   std::shared_ptr<DeltaBasis> OpenOrigin(const Action& action);
-  // Makes the origin of `action`, whose old name goes, the staged file, if contents prove to be the same: nothing is written. False:
-  // nothing is staged, and the file has to be made some other way.
+  // Makes the origin of `action`, whose old name goes, the staged file, if contents prove to be the same: nothing is
+  // written. False: nothing is staged, and the file has to be made some other way.
   Task<bool> TakeOver(const Action* action, const IncomingFile* file, StagedObject* staged);
   // Whether nothing of the origin would be left on the new file that a fresh one would not have.
   bool LooksFresh(const Action& action, const Directory& parent, int fd, const struct statx& now);
@@ -129,6 +169,8 @@ class ApplyWorker {
   Failure MakeWait(const Action& action, StagedObject* staged);
   Failure PublishNow(const Action& action, StagedObject* staged);
   void End(const Action& action, const BatchPtr& batch, Failure failure);
+  // Of a file that has its name now.
+  void NotePublished(const Action& action, const IncomingFile& file);
   Task<void> SyncDirectory(std::string path, SemaphoreUnits slot);
 
   ApplyShared* const shared_;

@@ -17,6 +17,7 @@ namespace {
 
 constexpr uint32_t kOwnerAll = 0700;
 constexpr uint32_t kAllModeBits = 07777;
+constexpr uint32_t kSameId = UINT32_MAX;  // chown(2) leaves it
 // `name` taken by a former backup is freed and taken again; somebody else may be as quick.
 constexpr int kMaxTries = 3;
 
@@ -26,12 +27,13 @@ bool HasNoLinks(int error) {
 }
 
 absl::Status BackupStatus(int error) {
-  if (error == EXDEV) return MakeStatus(absl::StatusCode::kFailedPrecondition, "the backup directory lies on another file system");
+  if (error == EXDEV)
+    return MakeStatus(absl::StatusCode::kFailedPrecondition, "the backup directory lies on another file system");
   return ErrnoStatus(error, "backup");
 }
 
 bool SameInode(Driver* driver, int dirfd, const char* name, const Entry& entry) {
-  struct statx found {};
+  struct statx found{};
   return StatAt(driver, dirfd, name, &found).ok() && CompareIdentity(IdentityOf(entry), found) == IdentityMatch::kSame;
 }
 
@@ -43,6 +45,8 @@ BackupKeeper::BackupKeeper(Driver* driver, DirectoryCache* directories, const Ba
       suffix_(target.suffix),
       below_(target.below),
       sync_(sync),
+      owner_(target.owner),
+      group_(target.group),
       targets_(driver, target.base != nullptr ? target.base : directories->root(), nullptr, kDirectories),
       beside_(target.base == nullptr) {}
 
@@ -60,12 +64,14 @@ absl::StatusOr<DirectoryPtr> BackupKeeper::TargetFor(const RelPath& path) {
   if (StatusErrno(found.status()) == ENOENT) found = MakeTarget(directory);
   // "Not found" is what callers are told of an object that is gone already.
   if (absl::IsNotFound(found.status()))
-    return MakeStatus(absl::StatusCode::kFailedPrecondition, "the backup directory cannot be made: what it was to lie in is gone");
+    return MakeStatus(absl::StatusCode::kFailedPrecondition,
+                      "the backup directory cannot be made: what it was to lie in is gone");
   if (found.ok() && sync_) touched_.insert(directory.text());
   return found;
 }
 
-// Those of the destination's own directories look like them; what is above, the backup directory itself, is an ordinary one.
+// Those of the destination's own directories look like them; what is above, the backup directory itself, is an ordinary
+// one.
 absl::StatusOr<DirectoryPtr> BackupKeeper::MakeTarget(const RelPath& directory) {
   absl::StatusOr<DirectoryPtr> parent = targets_.Get(directory.Parent());
   if (StatusErrno(parent.status()) == ENOENT && !directory.Parent().is_root()) parent = MakeTarget(directory.Parent());
@@ -80,7 +86,7 @@ absl::StatusOr<DirectoryPtr> BackupKeeper::MakeTarget(const RelPath& directory) 
   const size_t skipped = below_.is_root() ? 0 : below_.text().size() + 1;
   absl::StatusOr<RelPath> path = RelPath::Parse(std::string_view(text).substr(skipped));
   absl::StatusOr<DirectoryPtr> like = path.ok() ? sources_->Get(*path) : absl::StatusOr<DirectoryPtr>(path.status());
-  struct statx stat {};
+  struct statx stat{};
   if (!like.ok() || !StatDescriptor(driver_, (*like)->fd(), &stat).ok()) return opened;
   const Made made_now{directory, *std::move(path), stat.stx_uid, stat.stx_gid, stat.stx_mode & kAllModeBits};
   static_cast<void>(Adopt(**opened, made_now, kOwnerAll));
@@ -91,7 +97,11 @@ absl::StatusOr<DirectoryPtr> BackupKeeper::MakeTarget(const RelPath& directory) 
 absl::Status BackupKeeper::Adopt(const Directory& directory, const Made& made, uint32_t more_mode) {
   // Whoever may not give it away keeps it; the mode stays closed to others then.
   const std::string self = "/proc/self/fd/" + std::to_string(directory.fd());
-  US_RETURN_IF_ERROR(sys::SysStatus(sys::Fchownat(driver_, AT_FDCWD, self.c_str(), made.uid, made.gid, 0), "fchownat"));
+  if (owner_ || group_) {
+    const uint32_t uid = owner_ ? made.uid : kSameId;
+    const uint32_t gid = group_ ? made.gid : kSameId;
+    US_RETURN_IF_ERROR(sys::SysStatus(sys::Fchownat(driver_, AT_FDCWD, self.c_str(), uid, gid, 0), "fchownat"));
+  }
   return sys::SysStatus(sys::Fchmodat(driver_, AT_FDCWD, self.c_str(), made.mode | more_mode), "fchmodat");
 }
 
@@ -102,7 +112,7 @@ void BackupKeeper::FinishDirectories() {
     const absl::StatusOr<DirectoryPtr> directory = targets_.Get(made.directory);
     if (!directory.ok()) continue;
     const absl::StatusOr<DirectoryPtr> like = sources_->Get(made.like);
-    struct statx stat {};
+    struct statx stat{};
     if (like.ok() && StatDescriptor(driver_, (*like)->fd(), &stat).ok()) {
       made.uid = stat.stx_uid;
       made.gid = stat.stx_gid;

@@ -1,9 +1,9 @@
-// BackupKeeper: keeps what a session replaces or deletes under another name (OpenSession::backup): beside the object with a suffix, or
-// in a directory of its own, where the directories above it are made as they are at the destination.
+// BackupKeeper: keeps what a session replaces or deletes under another name (OpenSession::backup): beside the object
+// with a suffix, or in a directory of its own, where the directories above it are made as they are at the destination.
 //
-// What is replaced gets its backup name as a second link before the new object takes its name, so it is never missing under both,
-// and its own name always has the old or the new object. Where there are no hard links it is renamed. What has the backup name
-// already goes: the last backup counts.
+// What is replaced gets its backup name as a second link before the new object takes its name, so it is never missing
+// under both, and its own name always has the old or the new object. Where there are no hard links it is renamed. What
+// has the backup name already goes: the last backup counts.
 //
 // Thread rule: one shard. Use:
 //   US_RETURN_IF_ERROR(backup.Keep(path, *action.existing));   // then publish over it
@@ -27,6 +27,9 @@ struct BackupTarget {
   std::string suffix;
   DirectoryPtr base;  // an existing directory; null: beside the objects
   RelPath below;      // of base: the backup directory, made when it is needed
+  // What directories below it get of those that they stand for, beside the mode.
+  bool owner = false;
+  bool group = false;
 };
 
 class BackupKeeper {
@@ -37,12 +40,13 @@ class BackupKeeper {
   // `directories`: of the destination, outliving this object, as `driver` does. `sync`: Sync() has something to do.
   BackupKeeper(Driver* driver, DirectoryCache* directories, const BackupTarget& target, bool sync);
 
-  // The object at `path` keeps its name and gets its backup name as well. Aborted: it is not `existing`; nothing has changed.
-  // OK where there is none.
+  // The object at `path` keeps its name and gets its backup name as well. Aborted: it is not `existing`; nothing has
+  // changed. OK where there is none.
   absl::Status Keep(const RelPath& path, const Entry& existing);
   // It has its backup name only. Aborted and OK likewise.
   absl::Status Move(const RelPath& path, const Entry& existing);
-  // Gives the directories that it made for backups the attributes that those of the destination have by now; at the end of a run.
+  // Gives the directories that it made for backups the attributes that those of the destination have by now; at the end
+  // of a run.
   void FinishDirectories();
   // Makes the backup names in other directories durable. The first failure.
   Task<absl::Status> Sync();
@@ -70,6 +74,8 @@ class BackupKeeper {
   const std::string suffix_;
   const RelPath below_;
   const bool sync_;
+  const bool owner_;
+  const bool group_;
   DirectoryCache targets_;  // below base; unused where backups lie beside
   const bool beside_;
   std::unordered_set<std::string> touched_;

@@ -39,14 +39,16 @@ Task<bool> BasisTree::Fill(StagedObject* staged, const Action* action) {
   file.wanted.allocated_bytes = object.allocated_bytes;
   const std::optional<TransferFailure> failure = co_await receiver_.Fill(staged, &file);
   // The receiver follows a file that changes; one that changed is not what was planned with.
-  const bool same = file.wanted.id == object.id && file.wanted.size_bytes == object.size_bytes && file.wanted.mtime == object.mtime;
+  const bool same =
+      file.wanted.id == object.id && file.wanted.size_bytes == object.size_bytes && file.wanted.mtime == object.mtime;
   co_return !failure.has_value() && same;
 }
 
 bool BasisTree::StageLink(const NamespaceContext& context, const Action& action, StagedObject* staged) {
   absl::StatusOr<DirectoryPtr> parent = directories_.Get(action.path.Parent());
   if (!parent.ok()) return false;
-  if (!VerifyExisting(shard_->driver(), (*parent)->fd(), LeafName(action.path), action.basis->object).ok()) return false;
+  if (!VerifyExisting(shard_->driver(), (*parent)->fd(), LeafName(action.path), action.basis->object).ok())
+    return false;
   return !StageLinkOf(context, action, **parent, LeafName(action.path), staged).has_value();
 }
 

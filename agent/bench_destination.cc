@@ -102,11 +102,13 @@ struct SmallFiles {
   uint64_t made = 0;
 };
 
-std::string NameOf(uint64_t number) { return "file-" + std::to_string(number); }
+std::string NameOf(uint64_t number) {
+  return "file-" + std::to_string(number);
+}
 
 // What a sync does for a file of one page, short of fsync and rename.
-Task<absl::StatusOr<StagedObject>> Stage(SmallFiles* files, XattrAccess* xattrs, const ProcessCapabilities* capabilities,
-                                         std::span<const std::byte> contents) {
+Task<absl::StatusOr<StagedObject>> Stage(SmallFiles* files, XattrAccess* xattrs,
+                                         const ProcessCapabilities* capabilities, std::span<const std::byte> contents) {
   Driver* driver = Shard::Current()->driver();
   US_CO_ASSIGN_OR_RETURN(StagedObject staged,
                          StagedObject::CreateFile(driver, files->directory, files->tally->scratch->namer()));
@@ -275,9 +277,8 @@ Task<absl::Status> SyncSmall(const BenchStepContext* step, BenchReport* report) 
   const uint64_t count = tally.count;
   if (count == 0) co_return tally.failure;
   report->figures.push_back(meter.Figure(BenchMetric::kSyncedFiles, count, count * kBenchFileBytes));
-  report->figures.push_back({.metric = BenchMetric::kSyncedDirectories,
-                             .count = directories.count,
-                             .elapsed_ns = directories.elapsed_ns});
+  report->figures.push_back(
+      {.metric = BenchMetric::kSyncedDirectories, .count = directories.count, .elapsed_ns = directories.elapsed_ns});
   co_return tally.failure;
 }
 

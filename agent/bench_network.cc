@@ -106,7 +106,8 @@ Task<absl::Status> FetchGenerated(const BenchStepContext* step, const std::vecto
   if (large.bytes > 0) report->figures.push_back(large.meter.Figure(BenchMetric::kFetched, large.count, large.bytes));
   Pass small{.step = step, .sources = sources, .length = kSmallRequestBytes, .workers = kSmallWorkers, .share = 0.25};
   if (!large.failed) co_await RunPass(&small);
-  if (small.count > 0) report->figures.push_back(small.meter.Figure(BenchMetric::kFetchedSmall, small.count, small.bytes));
+  if (small.count > 0)
+    report->figures.push_back(small.meter.Figure(BenchMetric::kFetchedSmall, small.count, small.bytes));
   if (large.failed || small.failed) co_return absl::UnavailableError("a data connection broke while it was measured");
   co_return absl::OkStatus();
 }

@@ -11,8 +11,8 @@
 
 namespace uringsync {
 
-// Fetches made-up contents (engine/transfer/generated_content.h) from a source that was told to send them. `sources`: one a shard,
-// connected or about to be.
+// Fetches made-up contents (engine/transfer/generated_content.h) from a source that was told to send them. `sources`:
+// one a shard, connected or about to be.
 Task<absl::Status> FetchGenerated(const BenchStepContext* step, const std::vector<ContentSource*>* sources,
                                   BenchReport* report);
 

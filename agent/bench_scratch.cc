@@ -20,7 +20,8 @@ absl::StatusOr<std::unique_ptr<BenchScratch>> BenchScratch::Make(const BenchSubj
   scratch->tree_ = *std::move(tree);
   for (size_t i = 0; i < subject.shards; ++i) {
     const std::string name = "shard-" + std::to_string(i);
-    US_RETURN_IF_ERROR(sys::SysStatus(sys::Mkdirat(driver, scratch->tree_.directory->fd(), name.c_str(), 0700), "mkdir"));
+    US_RETURN_IF_ERROR(
+        sys::SysStatus(sys::Mkdirat(driver, scratch->tree_.directory->fd(), name.c_str(), 0700), "mkdir"));
     US_ASSIGN_OR_RETURN(DirectoryPtr directory,
                         OpenChild(driver, *scratch->tree_.directory, name, DirectoryAccess::kRead));
     scratch->directories_.push_back(std::move(directory));

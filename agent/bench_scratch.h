@@ -23,7 +23,8 @@ class BenchScratch {
 
   const DirectoryPtr& directory(size_t shard) const { return directories_[shard]; }
   StateNamer* namer() { return &namer_; }
-  // Bytes that the step may write: what was asked for, or a quarter of what is free. ResourceExhausted below kMinBenchBytes.
+  // Bytes that the step may write: what was asked for, or a quarter of what is free. ResourceExhausted below
+  // kMinBenchBytes.
   absl::StatusOr<uint64_t> ByteLimit(uint64_t max_bytes) const;
 
  private:

@@ -128,8 +128,8 @@ Task<void> ReadOnShard(ReadPass* pass) {
   co_await workers.Join();
 }
 
-Task<void> ReadAll(const BenchStepContext* step, const std::vector<BenchFile>* files, size_t workers, BenchMetric metric,
-                   BenchReport* report) {
+Task<void> ReadAll(const BenchStepContext* step, const std::vector<BenchFile>* files, size_t workers,
+                   BenchMetric metric, BenchReport* report) {
   const std::vector<Range> ranges = RangesOf(*files);
   ReadPass pass{.step = step, .ranges = &ranges, .workers = workers, .meter = {}};
   const std::function<Task<void>(size_t)> work = [&pass](size_t) { return ReadOnShard(&pass); };

@@ -1,6 +1,7 @@
 // Bench steps of the reading side: how fast a tree is listed, how fast its files are read.
 //
-// Thread rule: coroutines of shard 0; the work runs on all shards. A step ends soon after its time, or when the session is cancelled.
+// Thread rule: coroutines of shard 0; the work runs on all shards. A step ends soon after its time, or when the session
+// is cancelled.
 #pragma once
 
 #include "absl/status/status.h"

@@ -1,7 +1,8 @@
 // What every step of a bench session shares: what it works on, when it is over, and how it is measured.
 //
 // Thread rule: values; BenchStepContext is read by coroutines of all shards while its step runs.
-// Use:  BenchMeter meter;  ... work until step.over() ...;  report->figures.push_back(meter.Figure(BenchMetric::kWritten, n, bytes));
+// Use:  BenchMeter meter;  ... work until step.over() ...;
+// report->figures.push_back(meter.Figure(BenchMetric::kWritten, n, bytes));
 #pragma once
 
 #include <time.h>

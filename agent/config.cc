@@ -34,8 +34,8 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& arguments) {
   for (const OptionRow& row : AgentOptions()) {
     const std::string name = "--" + std::string(row.name);
     if (row.kind == OptionKind::kSwitch) {
-      CLI::Option* flag =
-          app.add_flag_callback(name, [&values, row] { values[std::string(row.name)] = {"true"}; }, std::string(row.help));
+      CLI::Option* flag = app.add_flag_callback(
+          name, [&values, row] { values[std::string(row.name)] = {"true"}; }, std::string(row.help));
       if (row.help.empty()) flag->group("");
       continue;
     }
@@ -44,8 +44,10 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& arguments) {
     if (row.kind != OptionKind::kList) option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     if (row.help.empty()) option->group("");
   }
-  app.footer("Each flag but --ready-fd may also be set by an environment variable (URINGSYNC_AGENT_DATA_LISTEN for --data-listen;\n"
-             "several roots one a line) or in the file; flags win over variables, variables over the file.");
+  app.footer(
+      "Each flag but --ready-fd may also be set by an environment variable (URINGSYNC_AGENT_DATA_LISTEN for "
+      "--data-listen;\n"
+      "several roots one a line) or in the file; flags win over variables, variables over the file.");
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());  // the order that CLI11 wants
     app.parse(reversed);
@@ -82,7 +84,8 @@ Settings ReadEnvironment(const Environment& environment) {
     const std::string name = EnvironmentName(row.name);
     const char* value = environment(name.c_str());
     if (value == nullptr || *value == '\0') continue;
-    std::vector<std::string> values = row.kind == OptionKind::kList ? SplitLines(value) : std::vector<std::string>{value};
+    std::vector<std::string> values =
+        row.kind == OptionKind::kList ? SplitLines(value) : std::vector<std::string>{value};
     if (!values.empty()) settings[std::string(row.name)] = {std::move(values), name};
   }
   return settings;
@@ -165,10 +168,32 @@ absl::Status ReadRoots(const Settings& settings, bool required, std::vector<Root
   return absl::OkStatus();
 }
 
+// Nobody is let in by default, so an agent that was told of nobody would serve nobody.
+absl::Status ReadGrants(const Settings& settings, bool required, AgentConfig* config) {
+  const Setting* setting = FindSetting(settings, "allow");
+  if (setting == nullptr || setting->values.empty()) {
+    if (!required) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "nobody would be let in: give --allow WHO=ROOT:VERBS, e.g. --allow cli=data:read; --allow '*=*:all' lets "
+        "everybody with a certificate of the authority do everything");
+  }
+  for (const std::string& text : setting->values) {
+    absl::StatusOr<Grant> grant = ParseGrant(text);
+    if (!grant.ok()) return Bad(*setting, ToStd(grant.status().message()));
+    const bool known =
+        grant->root == kAnybody || std::any_of(config->roots.begin(), config->roots.end(),
+                                               [&](const RootSpec& root) { return root.name == grant->root; });
+    if (!known) return Bad(*setting, "\"" + EscapeName(text) + "\": there is no root of that name");
+    config->grants.push_back(*std::move(grant));
+  }
+  return absl::OkStatus();
+}
+
 // What only the command that starts this process says.
 absl::Status ReadShells(const Settings& settings, AgentConfig* config) {
   US_RETURN_IF_ERROR(ReadSwitch(settings, "stdio", &config->stdio));
-  if (config->stdio && config->private_fd >= 0) return absl::InvalidArgumentError("--stdio and --private-fd exclude each other");
+  if (config->stdio && config->private_fd >= 0)
+    return absl::InvalidArgumentError("--stdio and --private-fd exclude each other");
   US_RETURN_IF_ERROR(ReadSwitch(settings, "carry-only", &config->carry_only));
   const Setting* shells = FindSetting(settings, "shell");
   if (shells == nullptr) return absl::OkStatus();
@@ -185,7 +210,8 @@ absl::Status ReadShells(const Settings& settings, AgentConfig* config) {
 
 absl::Status CheckTls(const AgentConfig& config) {
   std::string missing;
-  for (const auto& [file, flag] : {std::pair{&config.tls.cert, "--cert"}, {&config.tls.key, "--key"}, {&config.tls.ca, "--ca"}}) {
+  for (const auto& [file, flag] :
+       {std::pair{&config.tls.cert, "--cert"}, {&config.tls.key, "--key"}, {&config.tls.ca, "--ca"}}) {
     if (file->empty()) missing += std::string(missing.empty() ? "" : ", ") + flag;
   }
   const bool none = config.tls.cert.empty() && config.tls.key.empty() && config.tls.ca.empty();
@@ -212,6 +238,8 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
   US_RETURN_IF_ERROR(ReadText(settings, "key", &config.tls.key));
   US_RETURN_IF_ERROR(ReadText(settings, "ca", &config.tls.ca));
   US_RETURN_IF_ERROR(ReadRoots(settings, !is_private, &config.roots));
+  US_RETURN_IF_ERROR(CheckTls(config));
+  US_RETURN_IF_ERROR(ReadGrants(settings, !is_private, &config));
   US_RETURN_IF_ERROR(ReadParsed(settings, "io-backend", &config.io_backend,
                                 [](const std::string& text) { return ParseIoBackend(text); }));
   US_RETURN_IF_ERROR(ReadNumber(settings, "jobs", kMaxJobs, &config.jobs));
@@ -224,17 +252,19 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
   US_RETURN_IF_ERROR(ReadSwitch(settings, "device-data", &config.device_data));
   US_RETURN_IF_ERROR(ReadNumber(settings, "index-memory", kMaxIndexMemoryMib, &config.index_memory_mib));
   US_RETURN_IF_ERROR(ReadNumber(settings, "index-max-age", kMaxIndexAgeSeconds, &config.index_max_age_seconds));
+  US_RETURN_IF_ERROR(ReadParsed(settings, "confinement", &config.confinement,
+                                [](const std::string& text) { return ParseConfinementMode(text); }));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "health", &config.health));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "reflection", &config.reflection));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "background", &config.background));
   if (config.background && !is_private) {
     return absl::InvalidArgumentError("background is of a private agent; a session asks a running one for it");
   }
-  US_RETURN_IF_ERROR(CheckTls(config));
   return config;
 }
 
-absl::StatusOr<ConfigOutcome> LoadAgentConfig(const std::vector<std::string>& arguments, const Environment& environment) {
+absl::StatusOr<ConfigOutcome> LoadAgentConfig(const std::vector<std::string>& arguments,
+                                              const Environment& environment) {
   US_ASSIGN_OR_RETURN(Flags flags, ParseFlags(arguments));
   if (!flags.output.empty()) return ConfigOutcome{std::nullopt, std::move(flags.output)};
   Settings merged = std::move(flags.settings);

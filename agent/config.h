@@ -1,7 +1,7 @@
 // Configuration of the agent: flags over environment over file over defaults, checked before anything starts.
 //
-// Every setting has one name: flag --data-listen, variable URINGSYNC_AGENT_DATA_LISTEN, key data-listen of the TOML file. An error
-// names the origin of the value ("agent.toml line 3: listen", "URINGSYNC_AGENT_JOBS", "--root").
+// Every setting has one name: flag --data-listen, variable URINGSYNC_AGENT_DATA_LISTEN, key data-listen of the TOML
+// file. An error names the origin of the value ("agent.toml line 3: listen", "URINGSYNC_AGENT_JOBS", "--root").
 //
 // Use:  US_ASSIGN_OR_RETURN(ConfigOutcome outcome, LoadAgentConfig(arguments, ::getenv));
 //       if (!outcome.config) { std::cout << outcome.output; return 0; }   // --help, --version
@@ -16,6 +16,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/access_list.h"
+#include "agent/confinement.h"
 #include "agent/logging.h"
 #include "agent/private_shells.h"
 #include "agent/roots.h"
@@ -33,24 +35,26 @@ constexpr uint32_t kMaxIndexAgeSeconds = 366 * 24 * 3600;
 struct AgentConfig {
   HostPort listen{"0.0.0.0", kDefaultControlPort};
   HostPort data_listen{"0.0.0.0", kDefaultDataPort};
-  ControlTlsFiles tls;           // all three or none; none only in a private agent and with stdio
-  std::vector<RootSpec> roots;   // at least one, unless private or stdio
+  ControlTlsFiles tls;          // all three or none; none only in a private agent and with stdio
+  std::vector<RootSpec> roots;  // at least one, unless private or stdio
+  std::vector<Grant> grants;    // likewise
   IoBackend io_backend = IoBackend::kAuto;
-  uint32_t jobs = 0;             // shards; 0: one for each usable core
+  uint32_t jobs = 0;  // shards; 0: one for each usable core
   LogOptions log;
-  bool index = false;            // live indexes of all roots
+  bool index = false;  // live indexes of all roots
   uint32_t index_memory_mib = 100;
   uint32_t index_max_age_seconds = 86400;
-  bool fake_super = false;       // privileged attributes are kept in user.rsync.* (fake_super.h)
-  bool device_data = false;      // sessions may read and write what devices hold
-  bool health = false;           // gRPC health service
-  bool reflection = false;       // gRPC server reflection
-  bool background = false;       // idle priority for processor and disk; only in a private agent
-  int private_fd = -1;           // ≥ 0: serve only the process at the other end of this socket
-  bool stdio = false;            // serve only the peer on standard input and output (a remote shell)
+  bool fake_super = false;   // privileged attributes are kept in user.rsync.* (fake_super.h)
+  bool device_data = false;  // sessions may read and write what devices hold
+  ConfinementMode confinement = ConfinementMode::kAuto;
+  bool health = false;            // gRPC health service
+  bool reflection = false;        // gRPC server reflection
+  bool background = false;        // idle priority for processor and disk; only in a private agent
+  int private_fd = -1;            // ≥ 0: serve only the process at the other end of this socket
+  bool stdio = false;             // serve only the peer on standard input and output (a remote shell)
   std::vector<ShellSpec> shells;  // with private_fd: remote shells of the run
-  bool carry_only = false;       // both sides of the run are far: the command wants no session of this process
-  int ready_fd = -1;             // ≥ 0: write "control=PORT data=PORT\n" there when ready, and close it
+  bool carry_only = false;        // both sides of the run are far: the command wants no session of this process
+  int ready_fd = -1;              // ≥ 0: write "control=PORT data=PORT\n" there when ready, and close it
 };
 
 struct ConfigOutcome {
@@ -62,7 +66,8 @@ struct ConfigOutcome {
 using Environment = std::function<const char*(const char* name)>;
 
 // `arguments` without the program's name. InvalidArgument for anything wrong; NotFound, PermissionDenied for the file.
-absl::StatusOr<ConfigOutcome> LoadAgentConfig(const std::vector<std::string>& arguments, const Environment& environment);
+absl::StatusOr<ConfigOutcome> LoadAgentConfig(const std::vector<std::string>& arguments,
+                                              const Environment& environment);
 
 // A value and where it came from.
 struct Setting {
@@ -72,8 +77,8 @@ struct Setting {
 // By name; what a layer does not say is absent.
 using Settings = std::map<std::string, Setting, std::less<>>;
 
-// The text of a configuration file. InvalidArgument names `file_name`, line and key for a syntax error, an unknown key and a value
-// of the wrong type.
+// The text of a configuration file. InvalidArgument names `file_name`, line and key for a syntax error, an unknown key
+// and a value of the wrong type.
 absl::StatusOr<Settings> ParseConfigText(std::string_view text, std::string_view file_name);
 // The merged settings as a configuration. InvalidArgument as above; also for settings that contradict each other.
 absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings);

@@ -1,7 +1,7 @@
 #define TOML_EXCEPTIONS 0
 #include <toml++/impl/preprocessor.h>
-// toml++ 3.3 assumes what malformed files break ("[[" and an odd byte): an abort with assertions, undefined without. Its code
-// right after reports these cases as errors, so the assumptions can go.
+// toml++ 3.3 assumes what malformed files break ("[[" and an odd byte): an abort with assertions, undefined without.
+// Its code right after reports these cases as errors, so the assumptions can go.
 #undef TOML_ASSERT_ASSUME
 #define TOML_ASSERT_ASSUME(expr) static_cast<void>(0)
 #include <toml++/toml.h>
@@ -18,7 +18,8 @@ namespace {
 
 const OptionRow* FindOption(std::string_view key) {
   const auto rows = AgentOptions();
-  const auto found = std::find_if(rows.begin(), rows.end(), [key](const OptionRow& row) { return row.in_file && row.name == key; });
+  const auto found =
+      std::find_if(rows.begin(), rows.end(), [key](const OptionRow& row) { return row.in_file && row.name == key; });
   return found == rows.end() ? nullptr : &*found;
 }
 
@@ -35,7 +36,8 @@ absl::Status Bad(const std::string& origin, std::string_view what) {
 }
 
 // The value as the text that its flag would have.
-absl::StatusOr<std::vector<std::string>> ReadValue(const OptionRow& row, const toml::node& node, const std::string& origin) {
+absl::StatusOr<std::vector<std::string>> ReadValue(const OptionRow& row, const toml::node& node,
+                                                   const std::string& origin) {
   switch (row.kind) {
     case OptionKind::kText:
       if (const auto* text = node.as_string()) return std::vector<std::string>{text->get()};
@@ -66,7 +68,8 @@ absl::StatusOr<Settings> ParseConfigText(std::string_view text, std::string_view
   if (text.size() > kMaxConfigFileBytes) return Bad(file, "more than 1 MiB is no configuration");
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
-    return Bad(file + " line " + std::to_string(parsed.error().source().begin.line), EscapeName(parsed.error().description()));
+    return Bad(file + " line " + std::to_string(parsed.error().source().begin.line),
+               EscapeName(parsed.error().description()));
   }
   Settings settings;
   for (const auto& [key, node] : parsed.table()) {

@@ -85,7 +85,8 @@ grpc::Status ControlServer::State::Serve(AgentStream* stream, const ControlPeer&
 
 absl::Status ControlServer::State::StartOnSocket(UniqueFd socket, grpc::ServerBuilder* builder) {
   const int flags = ::fcntl(socket.get(), F_GETFL);
-  if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) != 0) return ErrnoStatus(errno, "inherited control socket");
+  if (flags < 0 || ::fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) != 0)
+    return ErrnoStatus(errno, "inherited control socket");
   server = builder->BuildAndStart();
   if (server == nullptr) return absl::InternalError("gRPC does not start a server");
   grpc::AddInsecureChannelFromFd(server.get(), socket.Release());
@@ -93,7 +94,8 @@ absl::Status ControlServer::State::StartOnSocket(UniqueFd socket, grpc::ServerBu
 }
 
 absl::Status ControlServer::State::StartListening(const ControlServerOptions& options, grpc::ServerBuilder* builder) {
-  US_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials, MakeControlServerCredentials(options.tls));
+  US_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
+                      MakeControlServerCredentials(options.tls));
   builder->AddListeningPort(ListenTarget(options.host, options.port), credentials, &port);
   server = builder->BuildAndStart();
   if (server == nullptr || port == 0) return ListenError(options.host, options.port);
@@ -118,17 +120,22 @@ absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(ControlServe
 }
 
 ControlServer::ControlServer(std::unique_ptr<State> state) : state_(std::move(state)) {}
-ControlServer::~ControlServer() { Stop(); }
+ControlServer::~ControlServer() {
+  Stop();
+}
 
-uint16_t ControlServer::port() const { return static_cast<uint16_t>(state_->port); }
-size_t ControlServer::sessions() const { return state_->gate.sessions(); }
+uint16_t ControlServer::port() const {
+  return static_cast<uint16_t>(state_->port);
+}
+size_t ControlServer::sessions() const {
+  return state_->gate.sessions();
+}
 
 void ControlServer::Stop(std::chrono::milliseconds grace) {
   if (std::exchange(state_->stopped, true)) return;
   // On its own thread: telling a peer that does not read takes until Shutdown cuts its stream.
-  std::thread farewell([this] {
-    state_->gate.InterruptAll({.kind = ErrorKind::kInterrupted, .message = "the agent was stopped"});
-  });
+  std::thread farewell(
+      [this] { state_->gate.InterruptAll({.kind = ErrorKind::kInterrupted, .message = "the agent was stopped"}); });
   state_->server->Shutdown(std::chrono::system_clock::now() + grace);
   farewell.join();
   state_->server->Wait();

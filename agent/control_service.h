@@ -1,10 +1,11 @@
 // ControlServer: the agent's gRPC server, on a port with mutual TLS or on an inherited socket.
 //
-// It admits sessions up to a bound, gives each to the SessionHandler on its own thread, logs how it ended, and ends all of them in
-// good order when it stops.
+// It admits sessions up to a bound, gives each to the SessionHandler on its own thread, logs how it ended, and ends all
+// of them in good order when it stops.
 //
 // Thread rule: Start, Stop and destruction on one thread that is no shard.
-// Use:  US_ASSIGN_OR_RETURN(auto server, ControlServer::Start({.handler = &runner, .host = "0.0.0.0", .port = 7440, .tls = files}));
+// Use:  US_ASSIGN_OR_RETURN(auto server, ControlServer::Start({.handler = &runner, .host = "0.0.0.0", .port = 7440,
+// .tls = files}));
 #pragma once
 
 #include <chrono>
@@ -26,7 +27,7 @@ constexpr std::chrono::milliseconds kStopGrace{2000};
 
 struct ControlServerOptions {
   SessionHandler* handler = nullptr;
-  std::string host;  // address to listen on; empty: every one
+  std::string host;   // address to listen on; empty: every one
   uint16_t port = 0;  // 0: any free one
   ControlTlsFiles tls;
   UniqueFd private_socket;  // valid: serve only its other end, without TLS; host, port and tls are ignored
@@ -37,8 +38,8 @@ struct ControlServerOptions {
 
 class ControlServer {
  public:
-  // InvalidArgument and Unauthenticated for TLS files (LoadTlsTexts); Unavailable or PermissionDenied, with address and reason, when
-  // it cannot listen there.
+  // InvalidArgument and Unauthenticated for TLS files (LoadTlsTexts); Unavailable or PermissionDenied, with address and
+  // reason, when it cannot listen there.
   static absl::StatusOr<std::unique_ptr<ControlServer>> Start(ControlServerOptions options);
   // Stops.
   ~ControlServer();
@@ -48,8 +49,8 @@ class ControlServer {
   // 0 for a private agent.
   uint16_t port() const;
   size_t sessions() const;
-  // Takes no further session, sends SessionError{kInterrupted} to every coordinator, cancels the handlers' tokens, and returns when
-  // every handler has; streams that still live after `grace` are cut. Idempotent.
+  // Takes no further session, sends SessionError{kInterrupted} to every coordinator, cancels the handlers' tokens, and
+  // returns when every handler has; streams that still live after `grace` are cut. Idempotent.
   void Stop(std::chrono::milliseconds grace = kStopGrace);
 
  private:

@@ -65,8 +65,9 @@ absl::Status Admit(SessionTable* table, const DataHello& hello) {
 Task<absl::StatusOr<AcceptedData>> AcceptFor(std::unique_ptr<Stream> stream, std::shared_ptr<const TlsContext> tls,
                                              SessionTable* table, DataTimeouts timeouts, CancelToken cancel) {
   return AcceptDataConnection(
-      std::move(stream), std::move(tls), [table](const DataHello& hello, const PeerIdentity*) { return Admit(table, hello); },
-      timeouts, std::move(cancel));
+      std::move(stream), std::move(tls),
+      [table](const DataHello& hello, const PeerIdentity*) { return Admit(table, hello); }, timeouts,
+      std::move(cancel));
 }
 
 Task<void> HandOver(AcceptedData data, SessionTable* table) {
@@ -74,7 +75,8 @@ Task<void> HandOver(AcceptedData data, SessionTable* table) {
     absl::StatusOr<std::shared_ptr<LiveSource>> source = table->FindSource(data.hello.session, data.hello.token);
     if (source.ok()) static_cast<void>(co_await (*source)->Serve(std::move(data.reply_channel)));
   } else {
-    absl::StatusOr<std::shared_ptr<LiveDestination>> destination = table->FindDestination(data.hello.session, data.hello.token);
+    absl::StatusOr<std::shared_ptr<LiveDestination>> destination =
+        table->FindDestination(data.hello.session, data.hello.token);
     if (destination.ok()) static_cast<void>(co_await (*destination)->Use(std::move(data.request_channel)));
   }
 }

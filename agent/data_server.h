@@ -26,8 +26,8 @@ class Runtime;
 class SessionTable;
 class TlsContext;
 
-// Serves one data stream of a peer that needs no certificate, on the running shard: its hello, then what its session does with it, to
-// the end.
+// Serves one data stream of a peer that needs no certificate, on the running shard: its hello, then what its session
+// does with it, to the end.
 Task<void> ServeDataStream(std::unique_ptr<Stream> stream, SessionTable* table);
 
 struct DataServerOptions {

@@ -13,22 +13,14 @@
 #include "agent/orderly_end.h"
 #include "agent/root_index.h"
 #include "agent/roots.h"
-#include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/state_name.h"
 #include "engine/ring/runtime.h"
-#include "proto/data_stream.h"
 
 namespace uringsync {
 namespace {
-
-constexpr size_t kConnectionsPerShard = 2;
-constexpr size_t kMaxConnections = 64;
-constexpr int kMaxDialTries = 6;
-// A coordinator that answers later than this is far away.
-constexpr std::chrono::milliseconds kFarAway{4};
 
 Task<void> SleepOnShard(std::chrono::nanoseconds time, CancelToken cancel) {
   co_await SleepUnlessCancelled(Shard::Current()->driver(), time, std::move(cancel));
@@ -41,11 +33,6 @@ size_t StagedDescriptors() {
   return std::clamp<size_t>(limit.rlim_cur / 4, 8, 1024);
 }
 
-bool IsPermanent(const absl::Status& dialled) {
-  return absl::IsPermissionDenied(dialled) || absl::IsUnauthenticated(dialled) || absl::IsFailedPrecondition(dialled) ||
-         absl::IsInvalidArgument(dialled) || absl::IsNotFound(dialled);
-}
-
 }  // namespace
 
 DestinationSession::DestinationSession(const AgentContext& context, OpenSession open, SessionOutbox* outbox)
@@ -55,6 +42,7 @@ Task<absl::Status> DestinationSession::Lock() {
   SubtreeLockOptions options;
   options.wait = open_.wait_for_lock;
   options.shared = shares_root_;
+  options.ancestors = context_.ancestors;
   options.cancel = cancel_.token();
   CancelToken token = cancel_.token();
   options.sleep = [token](std::chrono::nanoseconds time) { return SleepOnShard(time, token); };
@@ -74,7 +62,8 @@ Task<void> DestinationSession::Open() {
   absl::StatusOr<SessionRoot> root = OpenSessionRoot(driver, context_, open_);
   if (!root.ok()) {
     const bool no_descriptor = StatusErrno(root.status()) == EMFILE || StatusErrno(root.status()) == ENFILE;
-    outbox_->Fail(no_descriptor ? ErrorKind::kFileIo : ErrorKind::kSelection, "destination: " + std::string(ToStd(root.status().message())));
+    outbox_->Fail(no_descriptor ? ErrorKind::kFileIo : ErrorKind::kSelection,
+                  "destination: " + std::string(ToStd(root.status().message())));
     co_return;
   }
   if (!root->not_made.ok()) {
@@ -88,9 +77,12 @@ Task<void> DestinationSession::Open() {
     co_return;
   }
   filter_ = *std::move(filter);
-  if (open_.keep_directory_links && root_.directory != nullptr) links_ = FollowBase{.directory = root_.directory, .beneath = true};
-  view_ = MakeView(open_, root_, context_.runtime->size(), links_);
-  const auto whole = [](const SourceOperand& operand) { return operand.at.is_root() && operand.depth != OperandDepth::kObject; };
+  if (open_.keep_directory_links && root_.directory != nullptr)
+    links_ = FollowBase{.directory = root_.directory, .beneath = true};
+  view_ = MakeView(driver, open_, root_, context_.runtime->size(), links_, filter_);
+  const auto whole = [](const SourceOperand& operand) {
+    return operand.at.is_root() && operand.depth != OperandDepth::kObject;
+  };
   shares_root_ = !open_.operands.empty() && std::none_of(open_.operands.begin(), open_.operands.end(), whole);
   SessionOpened opened;
   opened.name_domain = NameDomain();
@@ -105,7 +97,16 @@ Task<void> DestinationSession::Open() {
     opened.notices = lock_.notices();
   }
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
-  if (context_.fake_super) opened.can_chown = opened.can_mknod = opened.can_set_capabilities = opened.can_set_trusted = true;
+  if (context_.fake_super)
+    opened.can_chown = opened.can_mknod = opened.can_set_capabilities = opened.can_set_trusted = true;
+  if (described.ok() && writes) {
+    const bool durable = open_.durability == Durability::kBatch && !IsVolatileFileSystem(opened.file_system);
+    const bool may_loosen_root = view_ == nullptr || view_->Covers(RelPath());
+    resume_ = std::make_unique<ResumeJournal>(
+        root_.directory, SessionTag(open_.session),
+        ResumeJournal::Options{.links = links_, .start_writeback = durable, .may_loosen_root = may_loosen_root});
+    resume_->TakeOver(driver, open_.resume);
+  }
   if (described.ok() && writes) described = OpenBasisDirectories(driver);
   if (described.ok() && writes) described = OpenBackup(driver);
   if (described.ok() && root_.directory != nullptr) {
@@ -139,7 +140,8 @@ absl::Status DestinationSession::OpenBasisDirectories(Driver* driver) {
 
 absl::Status DestinationSession::OpenBackup(Driver* driver) {
   if (!open_.backup) return absl::OkStatus();
-  backup_ = BackupTarget{.suffix = open_.backup->suffix};
+  backup_ =
+      BackupTarget{.suffix = open_.backup->suffix, .owner = open_.selection.owner, .group = open_.selection.group};
   if (!open_.backup->directory) return absl::OkStatus();
   const TreePlace& place = *open_.backup->directory;
   if (!place.root.empty()) US_RETURN_IF_ERROR(context_.roots->FindForRole(place.root, Role::kDestination).status());
@@ -158,7 +160,8 @@ absl::Status DestinationSession::OpenStaging(Driver* driver) {
               .preallocate = asked.preallocate};
   if (asked.temporaries) {
     absl::StatusOr<DirectoryPtr> opened = OpenWritablePlace(driver, context_, *asked.temporaries);
-    const std::string& shown = asked.temporaries->root.empty() ? asked.temporaries->host_path : asked.temporaries->path.text();
+    const std::string& shown =
+        asked.temporaries->root.empty() ? asked.temporaries->host_path : asked.temporaries->path.text();
     if (!opened.ok() && StatusErrno(opened.status()) == ENOENT)
       return absl::InvalidArgumentError("The temp-dir does not exist: " + EscapeName(shown));
     if (!opened.ok()) return WithContext(opened.status(), "the temp-dir");
@@ -175,26 +178,6 @@ absl::Status DestinationSession::OpenStaging(Driver* driver) {
   return absl::OkStatus();
 }
 
-absl::Status DestinationSession::AwaitSource() {
-  if (context_.data_port == 0 && !context_.open_peer)
-    return absl::FailedPreconditionError("this agent has no data port to accept connections on");
-  MakeRemoteSources();
-  US_RETURN_IF_ERROR(context_.table->AddDestination(open_.session, shared_from_this()));
-  registered_ = true;
-  return absl::OkStatus();
-}
-
-void DestinationSession::MakeRemoteSources() {
-  // A shard without a connection fetches over those of the others: connections land on shards as they come, also on
-  // shards that do nothing else for the session.
-  auto group = std::make_shared<RemoteSourceGroup>();
-  for (size_t i = 0; i < context_.runtime->size(); ++i) {
-    auto remote = std::make_unique<RemoteContentSource>(&context_.runtime->shard(i), group);
-    remote_.push_back(remote.get());
-    sources_.push_back(std::move(remote));
-  }
-}
-
 absl::Status DestinationSession::StartOnce() {
   if (!opened() || !writes_) return absl::FailedPreconditionError("actions for a session that does not write");
   if (engine_ != nullptr) return absl::OkStatus();
@@ -207,35 +190,6 @@ absl::Status DestinationSession::StartOnce() {
   MakeEngine();
   engine_ready_.store(true, std::memory_order_release);
   return absl::OkStatus();
-}
-
-absl::Status DestinationSession::UseLocalSource() {
-  US_ASSIGN_OR_RETURN(local_source_, context_.table->FindSource(open_.route.peer_session, open_.token));
-  for (size_t i = 0; i < SessionShards(open_, context_.runtime->size()); ++i) {
-    US_ASSIGN_OR_RETURN(std::unique_ptr<SourceReader> reader, local_source_->MakeReader(&context_.runtime->shard(i)));
-    sources_.push_back(std::make_unique<LocalContentSource>(std::move(reader)));
-  }
-  return absl::OkStatus();
-}
-
-void DestinationSession::ExpectActions() {
-  const bool far = std::chrono::steady_clock::now() - told_opened_ > kFarAway;
-  if (writes_ && far && open_.route.kind == DataRoute::Kind::kConnect) DialSource();
-}
-
-void DestinationSession::DialSource() {
-  if (!remote_.empty()) return;
-  MakeRemoteSources();
-  dials_.emplace(context_, ConnectData{open_.route.host, open_.route.port, open_.route.direct},
-                 [this](std::string text) { outbox_->Push(Notice{std::move(text)}); });
-  // Every shard needs a connection of its own; one that cannot have one fetches over another's.
-  const size_t shards = dials_->Shards(SessionShards(open_, context_.runtime->size()));
-  size_t wanted = open_.data_connections > 0 ? open_.data_connections : shards * kConnectionsPerShard;
-  size_t per_shard = std::max<size_t>(std::min(wanted, kMaxConnections) / shards, 1);
-  for (size_t i = 0; i < shards; ++i) {
-    dialers_[i] = static_cast<int>(per_shard);
-    for (size_t n = 0; n < per_shard; ++n) running_.SpawnOn(&context_.runtime->shard(i), DialLoop(i));
-  }
 }
 
 std::optional<ScanLinks> DestinationSession::links() const {
@@ -255,8 +209,8 @@ void DestinationSession::MakeEngine() {
   options.digest_seed = DigestSeedOf(open_.token);
   options.leaf_secret = LeafSecretOf(open_.token);
   options.session_tag = SessionTag(open_.session);
-  options.capabilities = ReadProcessCapabilities();
-  if (context_.fake_super) options.capabilities = WithFakeSuper(options.capabilities);
+  options.capabilities = CapabilitiesIn(root_, context_.fake_super);
+  options.may_delete = root_.verbs.Has(Verb::kDelete);
   // In one process both files would be read to save a copy of one.
   if (open_.route.kind != DataRoute::Kind::kLocal) options.delta = open_.delta;
   options.reflink = open_.reflink;
@@ -270,7 +224,10 @@ void DestinationSession::MakeEngine() {
   options.delta_block_bytes = open_.delta_block_bytes;
   options.keep_directory_links = open_.keep_directory_links;
   options.staging = staging_;
+  if (open_.resume) options.resume = resume_.get();
+  options.copy_unstable = open_.copy_unstable;
   options.as_planned = open_.as_planned;
+  options.view = view_;
   options.source_is_near = open_.route.kind == DataRoute::Kind::kLocal;
   std::vector<ContentSource*> sources;
   const size_t shards = std::min(sources_.size(), SessionShards(open_, context_.runtime->size()));
@@ -278,69 +235,6 @@ void DestinationSession::MakeEngine() {
   engine_ = std::make_unique<ApplyEngine>(context_.runtime, root_.directory, std::move(options), std::move(sources),
                                           [this] { outbox_->Notify(); });
   engine_->Start();
-}
-
-Task<void> DestinationSession::DialLoop(size_t shard) {
-  Driver* driver = Shard::Current()->driver();
-  CancelToken cancel = cancel_.token();
-  Backoff backoff;
-  absl::Status last = absl::UnavailableError("no connection");
-  const auto give_up = std::chrono::steady_clock::now() + kFirstConnectionLimit;
-  for (int tries = 0; tries < kMaxDialTries && !cancel.cancelled(); ++tries) {
-    DataDial dial;
-    if (!dials_->Fill(shard, &dial)) {
-      dialers_[shard].fetch_sub(1);
-      co_return;
-    }
-    dial.cancel = cancel;
-    dial.hello = DataHello{kProtocolVersion, open_.session, open_.token, Role::kDestination};
-    if (open_.route.peer_session != SessionId{}) dial.hello.session = open_.route.peer_session;
-    absl::StatusOr<std::unique_ptr<RequestChannel>> channel = co_await DialWithin(driver, dial, dials_->limit(dial), DialRequestChannel);
-    last = channel.status();
-    if (!channel.ok() && !cancel.cancelled() && dials_->Retreat(dial, last)) continue;
-    if (channel.ok()) {
-      tries = 0;
-      ever_connected_ = true;
-      backoff.Reset();
-      last = co_await remote_[shard]->Run(*std::move(channel));
-    } else if (IsPermanent(last)) {
-      break;
-    }
-    if (cancel.cancelled()) break;
-    if (!ever_connected_ && std::chrono::steady_clock::now() >= give_up) break;
-    bool go_on = co_await backoff.Wait(driver, cancel);
-    if (!go_on) break;
-  }
-  if (dialers_[shard].fetch_sub(1) != 1 || cancel.cancelled()) co_return;
-  // The last one of this shard gave up: the others carry on, if there are any.
-  std::string text = "data connection to " + open_.route.host + ": " + std::string(ToStd(last.message()));
-  remote_[shard]->Close(MakeStatus(absl::StatusCode::kUnavailable, text));
-  bool any =
-      std::any_of(dialers_.begin(), dialers_.end(), [](const std::atomic<int>& live) { return live.load() > 0; });
-  const ErrorKind kind = absl::IsDeadlineExceeded(last) ? ErrorKind::kTimeout : ErrorKind::kProtocol;
-  if (!any) LoseSource(kind, "destination: " + text);
-}
-
-void DestinationSession::LoseSource(ErrorKind kind, std::string text) {
-  std::lock_guard lock(lost_mutex_);
-  if (source_needed_) {
-    outbox_->Fail(kind, std::move(text));
-  } else {
-    lost_ = SessionError{kind, std::move(text)};
-  }
-}
-
-absl::Status DestinationSession::NeedSource() {
-  std::lock_guard lock(lost_mutex_);
-  source_needed_ = true;
-  if (!lost_) return absl::OkStatus();
-  outbox_->Fail(lost_->kind, lost_->message);
-  return absl::UnavailableError("the source cannot be reached");
-}
-
-Task<absl::Status> DestinationSession::Use(std::unique_ptr<RequestChannel> channel) {
-  RemoteContentSource* remote = remote_[Shard::Current()->index()];
-  co_return co_await remote->Run(std::move(channel));
 }
 
 absl::Status DestinationSession::Submit(ActionBatch batch) {
@@ -371,7 +265,8 @@ absl::StatusOr<std::vector<ContentSource*>> DestinationSession::SourcesToMeasure
 
 absl::Status DestinationSession::Measure(const RunBench& run) {
   if (!opened() || !writes_) return absl::FailedPreconditionError("RunBench for a session that does not write");
-  if (engine_ != nullptr || finish_asked_) return absl::FailedPreconditionError("RunBench in a session that applies actions");
+  if (engine_ != nullptr || finish_asked_)
+    return absl::FailedPreconditionError("RunBench in a session that applies actions");
   if (bench_ == nullptr) {
     BenchSubject subject{.runtime = context_.runtime, .root = root_.directory, .role = Role::kDestination};
     subject.shards = SessionShards(open_, context_.runtime->size());
@@ -379,7 +274,8 @@ absl::Status DestinationSession::Measure(const RunBench& run) {
     subject.digest_seed = DigestSeedOf(open_.token);
     subject.selection = open_.selection;
     subject.volatile_file_system = IsVolatileFileSystem(destination_.file_system);
-    bench_ = std::make_unique<BenchRunner>(std::move(subject), [this](BenchReport report) { outbox_->Push(std::move(report)); });
+    bench_ = std::make_unique<BenchRunner>(std::move(subject),
+                                           [this](BenchReport report) { outbox_->Push(std::move(report)); });
   }
   std::vector<ContentSource*> sources;
   if (run.step == BenchStep::kNetwork) {
@@ -412,30 +308,16 @@ bool DestinationSession::Poll(bool tick, AgentMessage* message) {
   return true;
 }
 
-void DestinationSession::WatchConnections() {
-  if (remote_.empty()) return;
-  auto now = std::chrono::steady_clock::now();
-  bool connected =
-      std::any_of(remote_.begin(), remote_.end(), [](const RemoteContentSource* remote) { return remote->usable(); });
-  if (connected || last_connected_ == std::chrono::steady_clock::time_point{}) last_connected_ = now;
-  if (open_.route.kind != DataRoute::Kind::kAccept || now - last_connected_ < kNoConnectionLimit) return;
-  last_connected_ = now;
-  // Called by the outbox itself: the failure is queued by another coroutine.
-  running_.SpawnOn(&context_.runtime->shard(0), FailForLackOfConnections());
-}
-
-Task<void> DestinationSession::FailForLackOfConnections() {
-  outbox_->Fail(ErrorKind::kTimeout, "destination: the source opened no data connection for 60 seconds");
-  co_return;
-}
-
 Task<void> DestinationSession::TakeBackRoot() {
   RemoveCreatedRoot(Shard::Current()->driver(), root_);
   co_return;
 }
 
-Task<void> DestinationSession::CloseSource(RemoteContentSource* source, absl::Status reason) {
-  source->Close(std::move(reason));
+Task<void> DestinationSession::CloseResume() {
+  Driver* const driver = Shard::Current()->driver();
+  // What earlier sessions left was of no use.
+  if (nothing_to_do_) resume_->Drop(driver);
+  resume_->Close(driver).IgnoreError();
   co_return;
 }
 
@@ -460,7 +342,10 @@ void DestinationSession::Stop() {
   for (size_t i = 0; i < remote_.size(); ++i) running_.SpawnOn(&context_.runtime->shard(i), remote_[i]->Drained());
   BlockOn(&context_.runtime->shard(0), JoinScope(&running_));
   // Refused or broken off before anything was asked for: the directory that was made for it goes again.
-  if (root_.created && lock_.held() && engine_ == nullptr && !finish_asked_) BlockOn(&context_.runtime->shard(0), TakeBackRoot());
+  if (root_.created && lock_.held() && engine_ == nullptr && !finish_asked_)
+    BlockOn(&context_.runtime->shard(0), TakeBackRoot());
+  if (resume_ != nullptr) BlockOn(&context_.runtime->shard(0), CloseResume());
+  resume_.reset();
   lock_ = SubtreeLock();
 }
 

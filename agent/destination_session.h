@@ -14,9 +14,10 @@
 #include "agent/apply_engine.h"
 #include "agent/bench_runner.h"
 #include "agent/peer_dials.h"
+#include "agent/resume_journal.h"
+#include "agent/session_filter.h"
 #include "agent/session_handler.h"
 #include "agent/session_outbox.h"
-#include "agent/session_filter.h"
 #include "agent/session_root.h"
 #include "agent/session_table.h"
 #include "engine/coro/cancel.h"
@@ -43,7 +44,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   // The part of the root's tree that is compared; null: all of it.
   const std::shared_ptr<const TreeView>& view() const { return view_; }
   // Nobody else writes anywhere in the tree.
-  // Links to directories that the manifest tells with what is there; nullopt: none. To be read after the opening, without a view.
+  // Links to directories that the manifest tells with what is there; nullopt: none. To be read after the opening,
+  // without a view.
   std::optional<ScanLinks> links() const;
   bool owns_tree() const { return !shares_root_; }
 
@@ -54,8 +56,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   // Ends everything and waits for it; temporaries are removed, the lock is released. Idempotent.
   void Stop();
 
-  // The manifest was asked for: actions are likely to follow. Where the coordinator is far away the source may be, too, and is
-  // connected to now, which takes several round trips.
+  // The manifest was asked for: actions are likely to follow. Where the coordinator is far away the source may be, too,
+  // and is connected to now, which takes several round trips.
   void ExpectActions();
 
   // For the outbox: progress and, once, the end.
@@ -85,6 +87,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   void LoseSource(ErrorKind kind, std::string text);
   absl::Status NeedSource();
   Task<void> TakeBackRoot();
+  Task<void> CloseResume();
   Task<void> CloseSource(RemoteContentSource* source, absl::Status reason);
   void WatchConnections();
   Task<void> FailForLackOfConnections();
@@ -96,11 +99,12 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   std::optional<FollowBase> links_;
   std::vector<DirectoryPtr> basis_directories_;  // written before opened_
   ScanFilter filter_;
-  std::optional<BackupTarget> backup_;           // likewise
-  StagingTarget staging_;                        // likewise
+  std::optional<BackupTarget> backup_;  // likewise
+  StagingTarget staging_;               // likewise
   std::shared_ptr<const TreeView> view_;
   bool shares_root_ = false;  // written before opened_
   SubtreeLock lock_;
+  std::unique_ptr<ResumeJournal> resume_;  // of a session that writes
   CancelSource cancel_;
   std::shared_ptr<LiveSource> local_source_;
   std::vector<std::unique_ptr<ContentSource>> sources_;
@@ -109,10 +113,10 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   std::optional<PeerDials> dials_;            // once the source was dialled
   std::atomic<bool> ever_connected_{false};   // a data connection was there
   std::mutex lost_mutex_;
-  bool source_needed_ = false;                // guarded by lost_mutex_, as is lost_
-  std::optional<SessionError> lost_;          // told when the source is needed
-  bool writes_ = false;                       // written before opened_
-  SessionOpened destination_;                 // likewise
+  bool source_needed_ = false;                           // guarded by lost_mutex_, as is lost_
+  std::optional<SessionError> lost_;                     // told when the source is needed
+  bool writes_ = false;                                  // written before opened_
+  SessionOpened destination_;                            // likewise
   std::chrono::steady_clock::time_point told_opened_{};  // likewise
   std::unique_ptr<ApplyEngine> engine_;
   std::unique_ptr<BenchRunner> bench_;

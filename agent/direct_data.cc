@@ -25,7 +25,9 @@ std::string AddressOfShell(const char* connection) {
 
 DirectData::DirectData(DirectDataOptions options) : options_(options) {}
 
-DirectData::~DirectData() { Stop(); }
+DirectData::~DirectData() {
+  Stop();
+}
 
 absl::StatusOr<DirectReply> DirectData::Open(const DirectQuery& query) {
   std::lock_guard lock(mutex_);

@@ -1,7 +1,8 @@
-// DirectData: data connections past the channel of a remote shell, under keys that are made for one run (uringsync's --direct).
+// DirectData: data connections past the channel of a remote shell, under keys that are made for one run (uringsync's
+// --direct).
 //
-// The command sends the same keys to both agents over control streams that the shell protects. Whoever has them belongs to the run, and a
-// connection says the session's secret besides.
+// The command sends the same keys to both agents over control streams that the shell protects. Whoever has them belongs
+// to the run, and a connection says the session's secret besides.
 //
 // Thread rule: Open and Stop on threads that are no shard's; tls on any.
 // Use:  DirectData direct({.runtime = runtime, .table = &table});
@@ -34,8 +35,9 @@ class DirectData {
   DirectData(const DirectData&) = delete;
   DirectData& operator=(const DirectData&) = delete;
 
-  // Takes the run's keys, and listens where the query asks for it: at the address to which the shell was led, or at every one where that is
-  // not known. FailedPrecondition when it was asked before, InvalidArgument for keys that are none, else what the listener says.
+  // Takes the run's keys, and listens where the query asks for it: at the address to which the shell was led, or at
+  // every one where that is not known. FailedPrecondition when it was asked before, InvalidArgument for keys that are
+  // none, else what the listener says.
   absl::StatusOr<DirectReply> Open(const DirectQuery& query);
   // Null before Open.
   std::shared_ptr<const TlsContext> tls() const;
@@ -49,7 +51,8 @@ class DirectData {
   std::unique_ptr<DataServer> server_;
 };
 
-// The address of this host in what sshd says of a connection ($SSH_CONNECTION: "CLIENT PORT SERVER PORT"); empty where it is not told.
+// The address of this host in what sshd says of a connection ($SSH_CONNECTION: "CLIENT PORT SERVER PORT"); empty where
+// it is not told.
 std::string AddressOfShell(const char* connection);
 
 }  // namespace uringsync

@@ -23,9 +23,7 @@ constexpr size_t kPathsPerTurn = 64;
 class EntryLook {
  public:
   explicit EntryLook(const EntryLookOptions& options)
-      : options_(options),
-        driver_(Shard::Current()->driver()),
-        reader_(driver_, options.selection) {
+      : options_(options), driver_(Shard::Current()->driver()), reader_(driver_, options.selection) {
     if (options.root != nullptr) directories_.emplace(driver_, options.root);
   }
 
@@ -64,7 +62,8 @@ class EntryLook {
       return finding;
     }
     Entry found;
-    if (reader_.Read((*directory)->fd(), name.c_str(), name.size(), /*type=*/0, &found)) finding.entry = std::move(found);
+    if (reader_.Read((*directory)->fd(), name.c_str(), name.size(), /*type=*/0, &found))
+      finding.entry = std::move(found);
     return finding;
   }
 
@@ -82,8 +81,9 @@ class EntryLook {
       std::string name;
       const absl::StatusOr<DirectoryPtr> parent = options_.view->OpenParent(driver_, place, &name);
       EntryFinding finding = Read(parent, name);
-      const bool better = finding.entry && (!best.entry || (finding.entry->type == FileType::kDirectory &&
-                                                            best.entry->type != FileType::kDirectory));
+      const bool better =
+          finding.entry &&
+          (!best.entry || (finding.entry->type == FileType::kDirectory && best.entry->type != FileType::kDirectory));
       if (better) {
         best = std::move(finding);
         best_directory = directory_;

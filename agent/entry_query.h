@@ -22,8 +22,8 @@ struct EntryLookOptions {
   CancelToken cancel;
 };
 
-// Fills `reply` for the first paths of `query`, at least one: as many as one message holds. Rules of the session hide nothing; temporaries of ours
-// are not there.
+// Fills `reply` for the first paths of `query`, at least one: as many as one message holds. Rules of the session hide
+// nothing; temporaries of ours are not there.
 Task<void> AnswerEntryQuery(EntryLookOptions options, EntryQuery query, EntryReply* reply);
 
 }  // namespace uringsync

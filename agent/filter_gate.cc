@@ -7,22 +7,33 @@
 
 namespace uringsync {
 
-bool FilterGate::IsNamed(const RelPath& path) const {
-  return view_ != nullptr && view_->FirstWithin(path) != nullptr;
+bool FilterGate::LeavesOut(Driver* driver, const RelPath& directory, DirectoryFilter* rules, std::string_view name,
+                           bool is_directory) {
+  return view_ ? view_->LeavesOut(driver, directory, rules, name, is_directory) : rules->LeavesOut(name, is_directory);
 }
 
-absl::StatusOr<FilterGate::Rules> FilterGate::Enter(Driver* driver, const RelPath& directory, const Rules& above, const OpenTreeDirectory& open) {
-  const bool hidden = !directory.is_root() &&
-                      (!above || (!IsNamed(directory) && DirectoryFilter(*above).LeavesOut(directory.name(), /*is_directory=*/true)));
-  if (hidden) return Rules();
-  const FilterScopePtr& scope = directory.is_root() ? filter_->scope : above->scope();
+absl::StatusOr<FilterGate::Rules> FilterGate::Enter(Driver* driver, const RelPath& directory, const Rules& above,
+                                                    const OpenTreeDirectory& open) {
+  if (!directory.is_root()) {
+    if (!above) return Rules();
+    DirectoryFilter rules = *above;
+    if (LeavesOut(driver, directory.Parent(), &rules, directory.name(), /*is_directory=*/true)) return Rules();
+  }
+  FilterScopePtr scope = directory.is_root() ? filter_->scope : above->scope();
+  if (view_) {
+    US_ASSIGN_OR_RETURN(scope, view_->Reach(driver, directory, scope));
+    US_ASSIGN_OR_RETURN(DirectoryFilter entered, view_->Enter(driver, directory, scope));
+    return Rules(std::move(entered));
+  }
   if (!PathFilter::NeedsEntering(*scope)) return Rules(DirectoryFilter::Inherit(*filter_, scope, directory.text()));
   US_ASSIGN_OR_RETURN(const DirectoryPtr opened, open(directory));
-  US_ASSIGN_OR_RETURN(DirectoryFilter entered, DirectoryFilter::Enter(driver, *filter_, scope, directory.text(), *opened));
+  US_ASSIGN_OR_RETURN(DirectoryFilter entered,
+                      DirectoryFilter::Enter(driver, *filter_, scope, directory.text(), *opened));
   return Rules(std::move(entered));
 }
 
-absl::StatusOr<FilterGate::Rules> FilterGate::In(Driver* driver, const RelPath& directory, const OpenTreeDirectory& open) {
+absl::StatusOr<FilterGate::Rules> FilterGate::In(Driver* driver, const RelPath& directory,
+                                                 const OpenTreeDirectory& open) {
   // Up to a directory that is known, and down again.
   std::vector<RelPath> unknown;
   Rules rules;
@@ -43,10 +54,11 @@ absl::StatusOr<FilterGate::Rules> FilterGate::In(Driver* driver, const RelPath& 
   return rules;
 }
 
-absl::StatusOr<bool> FilterGate::Hides(Driver* driver, const RelPath& path, bool is_directory, const OpenTreeDirectory& open) {
-  if (path.is_root() || IsNamed(path)) return false;
+absl::StatusOr<bool> FilterGate::Hides(Driver* driver, const RelPath& path, bool is_directory,
+                                       const OpenTreeDirectory& open) {
+  if (path.is_root()) return false;
   US_ASSIGN_OR_RETURN(Rules rules, In(driver, path.Parent(), open));
-  return !rules || rules->LeavesOut(path.name(), is_directory);
+  return !rules || LeavesOut(driver, path.Parent(), &*rules, path.name(), is_directory);
 }
 
 }  // namespace uringsync

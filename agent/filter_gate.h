@@ -1,8 +1,9 @@
-// FilterGate: what a source's filter rules hide is not handed out either. Contents are asked for by path, and who asks may be a hostile agent
-// on another host: what was never told to it must not be had by guessing its name.
+// FilterGate: what a source's filter rules hide is not handed out either. Contents are asked for by path, and who asks
+// may be a hostile agent on another host: what was never told to it must not be had by guessing its name.
 //
 // Memory: the rules' state of kMaxDirectories directories. Thread rule: one thread, the shard of the reader that asks.
-// Use:  FilterGate gate(&filter, view);   options.hides = [&](path, directory, driver, open) { return gate.Hides(driver, path, directory, open); };
+// Use:  FilterGate gate(&filter, view);   options.hides = [&](path, directory, driver, open) { return
+// gate.Hides(driver, path, directory, open); };
 #pragma once
 
 #include <memory>
@@ -14,6 +15,7 @@
 #include "engine/fs/tree_view.h"
 #include "engine/transfer/source_reader.h"
 #include "engine/tree/scan_filter.h"
+#include "engine/tree/view_filter.h"
 
 namespace uringsync {
 
@@ -22,9 +24,12 @@ class FilterGate {
   static constexpr size_t kMaxDirectories = 1024;
 
   // `filter` has rules and outlives this object; `view` may be null.
-  FilterGate(const ScanFilter* filter, std::shared_ptr<const TreeView> view) : filter_(filter), view_(std::move(view)) {}
+  FilterGate(const ScanFilter* filter, std::shared_ptr<const TreeView> view) : filter_(filter) {
+    if (view != nullptr) view_.emplace(std::move(view), filter);
+  }
 
-  // Whether the rules hide the object, or a directory on the way to it. `path` is one that exists: the time is that of its components. `open` opens a directory of the session's tree, for its merge files; its
+  // Whether the rules hide the object, or a directory on the way to it. `path` is one that exists: the time is that of
+  // its components. `open` opens a directory of the session's tree, where that is no view, for its merge files; its
   // errors, and those of merge files, are returned.
   absl::StatusOr<bool> Hides(Driver* driver, const RelPath& path, bool is_directory, const OpenTreeDirectory& open);
 
@@ -32,12 +37,13 @@ class FilterGate {
   using Rules = std::optional<DirectoryFilter>;  // of a directory; nullopt: it is hidden itself
   absl::StatusOr<Rules> In(Driver* driver, const RelPath& directory, const OpenTreeDirectory& open);
   // `above`: of the directory above.
-  absl::StatusOr<Rules> Enter(Driver* driver, const RelPath& directory, const Rules& above, const OpenTreeDirectory& open);
-  // An operand, or on the way to one: names that were given count for more than rules.
-  bool IsNamed(const RelPath& path) const;
+  absl::StatusOr<Rules> Enter(Driver* driver, const RelPath& directory, const Rules& above,
+                              const OpenTreeDirectory& open);
+  bool LeavesOut(Driver* driver, const RelPath& directory, DirectoryFilter* rules, std::string_view name,
+                 bool is_directory);
 
   const ScanFilter* const filter_;
-  const std::shared_ptr<const TreeView> view_;
+  std::optional<ViewFilter> view_;
   std::unordered_map<std::string, Rules> directories_;
 };
 

@@ -74,8 +74,9 @@ IndexTree::Id IndexTree::Find(const RelPath& path) const {
     const size_t slash = std::min(rest.find('/'), rest.size());
     const std::string_view name = rest.substr(0, slash);
     const std::vector<Id>& children = nodes_[id].children;
-    const auto found = std::lower_bound(children.begin(), children.end(), name,
-                                        [this](Id child, std::string_view wanted) { return nodes_[child].name < wanted; });
+    const auto found =
+        std::lower_bound(children.begin(), children.end(), name,
+                         [this](Id child, std::string_view wanted) { return nodes_[child].name < wanted; });
     if (found == children.end() || nodes_[*found].name != name) return kNone;
     id = *found;
     rest.remove_prefix(std::min(slash + 1, rest.size()));

@@ -1,8 +1,9 @@
-// IndexTree: the directories below a root with a digest of each listing and of all that lies below it. Memory for each directory, none
-// for a file.
+// IndexTree: the directories below a root with a digest of each listing and of all that lies below it. Memory for each
+// directory, none for a file.
 //
-// A digest of a directory covers its own metadata, its entries (engine/tree/listing_digest.h) and, by their names, the digests of its
-// subdirectories. It is certain when every entry below is in it; else it says nothing, and who compares has to look.
+// A digest of a directory covers its own metadata, its entries (engine/tree/listing_digest.h) and, by their names, the
+// digests of its subdirectories. It is certain when every entry below is in it; else it says nothing, and who compares
+// has to look.
 //
 // Thread rule: one thread at a time. Use:
 //   IndexTree tree(rules);
@@ -63,8 +64,8 @@ class IndexTree {
   bool known(Id id) const { return id < nodes_.size() && nodes_[id].used; }
   IndexNode& node(Id id) { return nodes_[id]; }
 
-  // Replaces what is known of a directory. `added`: subdirectories that are new or other objects than before, to be listed;
-  // `removed`: directories that are gone with all below them. Ids of removed ones are used again.
+  // Replaces what is known of a directory. `added`: subdirectories that are new or other objects than before, to be
+  // listed; `removed`: directories that are gone with all below them. Ids of removed ones are used again.
   void SetListing(Id id, const IndexListing& listing, std::vector<Id>* added, std::vector<Id>* removed);
   // It can no longer be told what the directory holds.
   void SetUncertain(Id id);

@@ -68,12 +68,13 @@ bool ListingBuilder::TryFold(Output* output) {
       explicit_entries.push_back(entry);
     }
   }
-  if (digester_.entries() < kMinFolded || explicit_bytes > kTargetBatchBytes || explicit_entries.size() > kMaxEntriesPerBatch ||
-      listing.wire_bytes > kMaxFoldedBytes) {
+  if (digester_.entries() < kMinFolded || explicit_bytes > kTargetBatchBytes ||
+      explicit_entries.size() > kMaxEntriesPerBatch || listing.wire_bytes > kMaxFoldedBytes) {
     return false;
   }
   listing.entries = waiting_entries_;
-  listing.message_bytes = explicit_bytes + waiting_.front().directory.text().size() + WireBytesBound(waiting_.front().self);
+  listing.message_bytes =
+      explicit_bytes + waiting_.front().directory.text().size() + WireBytesBound(waiting_.front().self);
   listing.message.directory = waiting_.front().directory;
   listing.message.self = waiting_.front().self;
   listing.message.holds_excluded = waiting_.front().holds_excluded;
@@ -85,7 +86,8 @@ bool ListingBuilder::TryFold(Output* output) {
 
 bool FoldWindow::HasRoom(size_t entries, size_t wire_bytes) const {
   if (kept_.empty()) return true;
-  return kept_.size() < kMaxFoldedListings && entries_ + entries <= kMaxEntries && wire_bytes_ + wire_bytes <= kMaxBytes;
+  return kept_.size() < kMaxFoldedListings && entries_ + entries <= kMaxEntries &&
+         wire_bytes_ + wire_bytes <= kMaxBytes;
 }
 
 void FoldWindow::Keep(FoldedListing listing) {

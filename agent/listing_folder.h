@@ -1,10 +1,12 @@
-// ListingFolder: what a session's manifest does with the listings that come from the scanner: which travel as a digest, and what is
-// kept of those until the coordinator has judged them.
+// ListingFolder: what a session's manifest does with the listings that come from the scanner: which travel as a digest,
+// and what is kept of those until the coordinator has judged them.
 //
-// The entries of a folded listing stay here until ListingVerdicts says that they are wanted or not: what was compared is what is
-// then acted upon, with no second look at the directory. The window of kept listings is bounded; a sender waits for room in it.
+// The entries of a folded listing stay here until ListingVerdicts says that they are wanted or not: what was compared
+// is what is then acted upon, with no second look at the directory. The window of kept listings is bounded; a sender
+// waits for room in it.
 //
-// Thread rule: none of its own; ManifestSender guards Keep, HasRoom and Judge by its mutex, Fold belongs to the sending coroutine.
+// Thread rule: none of its own; ManifestSender guards Keep, HasRoom and Judge by its mutex, Fold belongs to the sending
+// coroutine.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +20,8 @@
 
 namespace uringsync {
 
-// `batch` in parts of at most kTargetBatchBytes on the wire (long link targets make big entries), in order; only the last one
-// keeps `last`.
+// `batch` in parts of at most kTargetBatchBytes on the wire (long link targets make big entries), in order; only the
+// last one keeps `last`.
 std::vector<DirectoryBatch> SplitForWire(DirectoryBatch batch);
 
 // A directory's listing, whole, and the message that stands for it.
@@ -36,8 +38,8 @@ class ListingBuilder {
  public:
   explicit ListingBuilder(DigestRules rules) : digester_(std::move(rules)) {}
 
-  // Takes the scanner's next batch; `fold` false: nothing is folded any more. Gives what can be sent now: a folded listing, or batches with all their entries; neither while
-  // the rest of a directory is waited for.
+  // Takes the scanner's next batch; `fold` false: nothing is folded any more. Gives what can be sent now: a folded
+  // listing, or batches with all their entries; neither while the rest of a directory is waited for.
   struct Output {
     std::optional<FoldedListing> folded;
     std::vector<DirectoryBatch> plain;
@@ -65,8 +67,8 @@ class FoldWindow {
   // A listing of this size may be sent. One alone always may.
   bool HasRoom(size_t entries, size_t wire_bytes) const;
   void Keep(FoldedListing listing);
-  // Forgets what is judged; gives the entries of what is wanted, marked as expanded, ready to be sent. InvalidArgument for
-  // listings that were not sent or were judged before.
+  // Forgets what is judged; gives the entries of what is wanted, marked as expanded, ready to be sent. InvalidArgument
+  // for listings that were not sent or were judged before.
   absl::StatusOr<std::vector<DirectoryBatch>> Judge(const ListingVerdicts& verdicts);
 
  private:

@@ -20,7 +20,8 @@ constexpr char kLoggerName[] = "uringsync";
 // The logger with the format that its lines get: state of spdlog's registry, set once by main.
 class EventLogger final : public spdlog::logger {
  public:
-  EventLogger(LogFormat format, spdlog::sink_ptr sink) : spdlog::logger(kLoggerName, std::move(sink)), format_(format) {}
+  EventLogger(LogFormat format, spdlog::sink_ptr sink)
+      : spdlog::logger(kLoggerName, std::move(sink)), format_(format) {}
   LogFormat format() const { return format_; }
 
  private:
@@ -41,7 +42,8 @@ std::string TimeNow() {
   const auto now = std::chrono::system_clock::now();
   const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
   const auto since = now.time_since_epoch();
-  const long milliseconds = static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count() % 1000);
+  const long milliseconds =
+      static_cast<long>(std::chrono::duration_cast<std::chrono::milliseconds>(since).count() % 1000);
   std::tm utc{};
   ::gmtime_r(&seconds, &utc);
   char date[32];
@@ -68,7 +70,8 @@ std::string TextValue(const std::string& value) {
 absl::StatusOr<LogFormat> ParseLogFormat(std::string_view text) {
   if (text == "text") return LogFormat::kText;
   if (text == "json") return LogFormat::kJson;
-  return MakeStatus(absl::StatusCode::kInvalidArgument, "\"" + EscapeName(text) + "\" is no log format; choose text or json");
+  return MakeStatus(absl::StatusCode::kInvalidArgument,
+                    "\"" + EscapeName(text) + "\" is no log format; choose text or json");
 }
 
 absl::StatusOr<LogLevel> ParseLogLevel(std::string_view text) {

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "agent/config.h"
+#include "agent/confinement.h"
 #include "agent/control_service.h"
 #include "agent/data_server.h"
 #include "agent/direct_data.h"
@@ -26,8 +27,9 @@
 #include "agent/session_table.h"
 #include "agent/stdio_agent.h"
 #include "engine/base/errno_status.h"
-#include "engine/fs/fake_super.h"
 #include "engine/base/exhaustion.h"
+#include "engine/fs/fake_super.h"
+#include "engine/fs/pinned_ancestors.h"
 #include "engine/net/tls.h"
 #include "engine/ring/runtime.h"
 #include "proto/control_peer.h"
@@ -43,8 +45,11 @@ constexpr unsigned kEndLimitSeconds = 60;
 
 // Everything that runs, in the order of its start.
 struct Daemon {
+  std::optional<ScratchDirectory> scratch;
+  std::optional<PinnedAncestors> ancestors;
   std::unique_ptr<Runtime> runtime;
   std::optional<Roots> roots;
+  AccessList access;
   std::optional<RootIndexes> indexes;
   std::shared_ptr<const TlsContext> tls;
   SessionTable table;
@@ -55,6 +60,34 @@ struct Daemon {
   std::unique_ptr<PrivateShells> shells;
   std::unique_ptr<StdioAgent> stdio;
 };
+
+// Before the first thread. What a private agent works on is known only later, and a remote shell's serves its whole
+// host: their files are not confined.
+absl::Status ConfineAgent(const AgentConfig& config, Daemon* daemon) {
+  const bool is_private = config.private_fd >= 0 || config.stdio;
+  std::vector<std::string> written;
+  for (const RootSpec& root : config.roots) {
+    if (!root.read_only) written.push_back(root.path);
+  }
+  if (config.confinement != ConfinementMode::kOff) daemon->ancestors.emplace(written);
+  ConfinementPlan plan;
+  plan.mode = config.confinement;
+  if (config.private_fd < 0) plan.roots = config.roots;
+  if (plan.mode != ConfinementMode::kOff && !plan.roots.empty()) {
+    daemon->scratch.emplace();
+    plan.scratch = daemon->scratch->path();
+  }
+  plan.read_beside = {config.tls.cert, config.tls.key, config.tls.ca};
+  plan.device_data = config.device_data;
+  US_ASSIGN_OR_RETURN(const ConfinementReport report, Confine(plan));
+  for (const std::string& missing : report.missing)
+    LogEvent(is_private ? LogLevel::kInfo : LogLevel::kWarn, "not confined", {{"reason", missing}});
+  LogEvent(LogLevel::kInfo, "confinement",
+           {{"landlock", report.landlock_abi > 0 ? std::to_string(report.landlock_abi) : "off"},
+            {"seccomp", report.system_calls ? "on" : "off"},
+            {"capabilities", report.capabilities}});
+  return absl::OkStatus();
+}
 
 absl::Status StartEngine(const AgentConfig& config, Daemon* daemon) {
   RuntimeOptions options;
@@ -70,6 +103,7 @@ absl::Status StartEngine(const AgentConfig& config, Daemon* daemon) {
   // The command that started a private agent says it itself.
   if (!fallback.empty()) LogEvent(is_private ? LogLevel::kInfo : LogLevel::kWarn, fallback);
   US_ASSIGN_OR_RETURN(daemon->roots, Roots::Open(config.roots));
+  daemon->access = AccessList(config.grants);
   if (config.index) {
     RootIndexOptions defaults;
     defaults.max_memory_bytes = size_t{config.index_memory_mib} << 20;
@@ -85,6 +119,7 @@ absl::Status StartEngine(const AgentConfig& config, Daemon* daemon) {
 AgentContext ContextOf(const AgentConfig& config, Daemon* daemon) {
   return {.runtime = daemon->runtime.get(),
           .roots = &*daemon->roots,
+          .access = config.private_fd >= 0 || config.stdio ? nullptr : &daemon->access,
           .table = &daemon->table,
           .indexes = daemon->indexes ? &*daemon->indexes : nullptr,
           .data_client_tls = daemon->tls,
@@ -93,6 +128,7 @@ AgentContext ContextOf(const AgentConfig& config, Daemon* daemon) {
                        : daemon->stdio ? daemon->stdio->PeerOpener()
                                        : OpenPeer(),
           .direct = daemon->direct ? &*daemon->direct : nullptr,
+          .ancestors = daemon->ancestors ? &*daemon->ancestors : nullptr,
           .host_paths = config.private_fd >= 0 || config.stdio,
           .fake_super = config.fake_super,
           .device_data = config.private_fd >= 0 || config.stdio || config.device_data};
@@ -107,11 +143,12 @@ absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Da
                                                          .port = config.data_listen.port}));
   }
   if (!config.shells.empty()) {
-    US_ASSIGN_OR_RETURN(daemon->shells, PrivateShells::Start({.runtime = daemon->runtime.get(),
-                                                              .shells = config.shells,
-                                                              .table = &daemon->table}));
+    US_ASSIGN_OR_RETURN(
+        daemon->shells,
+        PrivateShells::Start({.runtime = daemon->runtime.get(), .shells = config.shells, .table = &daemon->table}));
   }
-  if (daemon->shells) daemon->direct.emplace(DirectDataOptions{.runtime = daemon->runtime.get(), .table = &daemon->table});
+  if (daemon->shells)
+    daemon->direct.emplace(DirectDataOptions{.runtime = daemon->runtime.get(), .table = &daemon->table});
   // Nobody would greet gRPC on the socket, and it hangs up on those who do not.
   if (config.carry_only) return absl::OkStatus();
   daemon->runner = std::make_unique<SessionRunner>(ContextOf(config, daemon));
@@ -158,19 +195,23 @@ absl::Status AddFarRoots(AgentConfig* config) {
   if (!config->roots.empty()) return absl::OkStatus();
   char directory[PATH_MAX];
   if (::getcwd(directory, sizeof(directory)) == nullptr) return ErrnoStatus(errno, "the working directory");
-  config->roots = {{.name = std::string(kFarHostRoot), .path = "/"}, {.name = std::string(kFarHomeRoot), .path = directory}};
+  config->roots = {{.name = std::string(kFarHostRoot), .path = "/"},
+                   {.name = std::string(kFarHomeRoot), .path = directory}};
   return absl::OkStatus();
 }
 
 // The agent that a remote shell has started: it lives as long as its standard input.
 absl::Status RunOnStdio(AgentConfig config) {
   US_ASSIGN_OR_RETURN(PipeEnds ends, GreetOnStdio());
-  US_RETURN_IF_ERROR(AddFarRoots(&config));
   RaiseFileLimit();
   if (config.background) RunInBackground();
   Daemon daemon;
+  US_RETURN_IF_ERROR(ConfineAgent(config, &daemon));
+  US_RETURN_IF_ERROR(AddFarRoots(&config));
   US_RETURN_IF_ERROR(StartEngine(config, &daemon));
-  US_ASSIGN_OR_RETURN(daemon.stdio, StdioAgent::Start({.runtime = daemon.runtime.get(), .table = &daemon.table, .ends = std::move(ends)}));
+  US_ASSIGN_OR_RETURN(
+      daemon.stdio,
+      StdioAgent::Start({.runtime = daemon.runtime.get(), .table = &daemon.table, .ends = std::move(ends)}));
   daemon.direct.emplace(DirectDataOptions{.runtime = daemon.runtime.get(), .table = &daemon.table});
   daemon.runner = std::make_unique<SessionRunner>(ContextOf(config, &daemon));
   US_RETURN_IF_ERROR(daemon.stdio->Serve(daemon.runner.get()));
@@ -194,6 +235,7 @@ absl::Status RunDaemon(const AgentConfig& config) {
   RaiseFileLimit();
   if (config.background) RunInBackground();
   Daemon daemon;
+  US_RETURN_IF_ERROR(ConfineAgent(config, &daemon));
   US_RETURN_IF_ERROR(StartEngine(config, &daemon));
   US_RETURN_IF_ERROR(StartServers(config, std::move(private_socket), &daemon));
   if (config.private_fd >= 0) EndWithParent(ParentEnd::kInOrder);
@@ -201,7 +243,9 @@ absl::Status RunDaemon(const AgentConfig& config) {
   if (status.ok()) {
     const absl::StatusOr<StopReason> reason = WaitForStop(watched.get());
     status = reason.status();
-    if (reason.ok()) LogEvent(LogLevel::kInfo, "stopping", {{"sessions", std::to_string(daemon.control ? daemon.control->sessions() : 0)}});
+    if (reason.ok())
+      LogEvent(LogLevel::kInfo, "stopping",
+               {{"sessions", std::to_string(daemon.control ? daemon.control->sessions() : 0)}});
   }
   StopAll(&daemon);
   if (status.ok()) LogEvent(LogLevel::kInfo, "stopped");
@@ -212,7 +256,8 @@ int Main(int argc, char** argv) {
   EndInWordsWhenExhausted("uringsync-agent");
   BlockSignals();
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
-  const absl::StatusOr<ConfigOutcome> outcome = LoadAgentConfig(arguments, [](const char* name) { return std::getenv(name); });
+  const absl::StatusOr<ConfigOutcome> outcome =
+      LoadAgentConfig(arguments, [](const char* name) { return std::getenv(name); });
   if (!outcome.ok()) {
     std::fprintf(stderr, "uringsync-agent: %s\n", std::string(outcome.status().message()).c_str());
     return kExitUsage;
@@ -231,4 +276,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace uringsync
 
-int main(int argc, char** argv) { return uringsync::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return uringsync::Main(argc, argv);
+}

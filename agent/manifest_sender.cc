@@ -17,7 +17,9 @@ ManifestSender::ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions 
   options_.cancel = cancel_.token();
 }
 
-ManifestSender::~ManifestSender() { Stop(); }
+ManifestSender::~ManifestSender() {
+  Stop();
+}
 
 absl::Status ManifestSender::Start(const StartManifest& start) {
   if (started_) return absl::FailedPreconditionError("the manifest was started before");
@@ -114,7 +116,8 @@ Task<void> ManifestSender::Send(ManifestProducer* scanner) {
     absl::StatusOr<std::optional<DirectoryBatch>> batch = co_await scanner->Next();
     if (options_.cancel.cancelled()) co_return;
     if (!batch.ok()) {
-      outbox_->Fail(FilterErrorKind(batch.status()), "the scan failed: " + std::string(ToStd(batch.status().message())));
+      outbox_->Fail(FilterErrorKind(batch.status()),
+                    "the scan failed: " + std::string(ToStd(batch.status().message())));
       co_return;
     }
     if (!batch->has_value()) break;
@@ -165,6 +168,7 @@ Task<void> ManifestSender::SendOne(DirectoryLister* lister, size_t place) {
   absl::StatusOr<DirectoryPtr> directory =
       OpenBeneath(Shard::Current()->driver(), *root_, path, DirectoryAccess::kReadIfPermitted);
   absl::Status begun = directory.status();
+  lister->AtRoot(path.is_root());
   if (begun.ok()) begun = lister->Begin(**directory, &batch.self);
   if (!begun.ok()) {
     ++totals_.errors;

@@ -1,7 +1,8 @@
 // ManifestSender: one session's manifest, from the scanner to the control stream, under the coordinator's credit.
 //
 // Thread rule: Start, AddCredit and Stop on the session's thread; the work runs on a shard.
-// Use:  ManifestSender sender(runtime, root, options, &outbox);  sender.Start();  sender.AddCredit(n);  ...  sender.Stop();
+// Use:  ManifestSender sender(runtime, root, options, &outbox);  sender.Start();  sender.AddCredit(n);  ...
+// sender.Stop();
 #pragma once
 
 #include <atomic>
@@ -39,8 +40,8 @@ class ManifestSender {
   // Before Start: the manifest is the view's.
   void UseView(std::shared_ptr<const TreeView> view) { view_ = std::move(view); }
 
-  // FailedPrecondition when it was started before. With `start.fold` listings travel as digests where they can, with `start.only` come
-  // just those directories.
+  // FailedPrecondition when it was started before. With `start.fold` listings travel as digests where they can, with
+  // `start.only` come just those directories.
   absl::Status Start(const StartManifest& start);
   void AddCredit(uint32_t batches);
   // Sends or forgets the entries of folded listings. InvalidArgument for verdicts on what was not sent.

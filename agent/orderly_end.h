@@ -1,5 +1,5 @@
-// EndOrderly: the end of a session's data connections as their peers should see it, within a time limit: a source that has stopped reading
-// must not hold up a session that is done.
+// EndOrderly: the end of a session's data connections as their peers should see it, within a time limit: a source that
+// has stopped reading must not hold up a session that is done.
 //
 // Thread rule: a coroutine of the source's shard. Use:  running.SpawnOn(&shard, EndOrderly(source, kOrderlyEnd));
 #pragma once
@@ -32,8 +32,8 @@ inline Task<void> CutOff(Driver* driver, EndTimer* timer, RemoteContentSource* s
   if (result != -ECANCELED) source->Close(absl::CancelledError("the source does not take the end of the session"));
 }
 
-// Tells every connection of `source` that this is the end and waits until none runs any more; those that do not end within `limit` are cut
-// off.
+// Tells every connection of `source` that this is the end and waits until none runs any more; those that do not end
+// within `limit` are cut off.
 inline Task<void> EndOrderly(RemoteContentSource* source, std::chrono::milliseconds limit) {
   Driver* driver = Shard::Current()->driver();
   EndTimer timer;

@@ -73,7 +73,7 @@ absl::StatusOr<DirectoryPtr> PartialFiles::Make(const RelPath& path) {
 
 std::shared_ptr<const DeltaBasis> PartialFiles::Open(const RelPath& path, DirectIo* direct_io) {
   const absl::StatusOr<DirectoryPtr> directory = Find(path);
-  struct statx found {};
+  struct statx found{};
   Entry entry;
   if (!directory.ok() || !StatAt(driver_, (*directory)->fd(), LeafName(path), &found).ok()) return nullptr;
   if (!EntryFromStatx(found, /*with_atime=*/false, &entry)) return nullptr;
@@ -119,7 +119,8 @@ void PartialFiles::RemoveDirectory(const RelPath& path) {
   if (target_.base != nullptr || !directory) return;
   const absl::StatusOr<DirectoryPtr> parent = directories_->Get(directory->Parent());
   if (!parent.ok()) return;
-  if (sys::Unlinkat(driver_, (*parent)->fd(), LeafName(*directory), AT_REMOVEDIR) == 0) directories_->Invalidate(*directory);
+  if (sys::Unlinkat(driver_, (*parent)->fd(), LeafName(*directory), AT_REMOVEDIR) == 0)
+    directories_->Invalidate(*directory);
 }
 
 }  // namespace uringsync

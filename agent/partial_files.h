@@ -1,7 +1,9 @@
-// PartialFiles: the directories in which parts of files are kept, and in which new files wait (StagingSettings): one below the directory
-// of each file, or one for all. They are made, 0700, when something is kept, and those beside files go with the last thing in them.
+// PartialFiles: the directories in which parts of files are kept, and in which new files wait (StagingSettings): one
+// below the directory of each file, or one for all. They are made, 0700, when something is kept, and those beside files
+// go with the last thing in them.
 //
-// Whatever is in them is only ever a proposal for contents. Other shards may remove a directory that is about to be used: it is made again.
+// Whatever is in them is only ever a proposal for contents. Other shards may remove a directory that is about to be
+// used: it is made again.
 //
 // Thread rule: one shard. Use:
 //   PartialFiles parts(driver, &directories, target);
@@ -23,10 +25,10 @@ namespace uringsync {
 
 // Where parts are kept: StagingSettings with its place found.
 struct PartialTarget {
-  RelPath directory;   // below the directory `climb` levels above the file's; the root: none of this kind
+  RelPath directory;  // below the directory `climb` levels above the file's; the root: none of this kind
   uint32_t climb = 0;
-  DirectoryPtr base;   // of one for all files: an existing directory; null: none of this kind
-  RelPath below;       // of base: the directory
+  DirectoryPtr base;  // of one for all files: an existing directory; null: none of this kind
+  RelPath below;      // of base: the directory
 
   // Files are kept under their own names otherwise.
   bool is_set() const { return base != nullptr || !directory.is_root(); }

@@ -18,7 +18,9 @@
 namespace uringsync {
 namespace {
 
-bool IsWildcard(char c) { return c == '*' || c == '?' || c == '['; }
+bool IsWildcard(char c) {
+  return c == '*' || c == '?' || c == '[';
+}
 
 bool HasWildcard(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
@@ -35,14 +37,16 @@ bool HasWildcard(std::string_view text) {
 std::string Literal(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] == '\\' && i + 1 < text.size() && (IsWildcard(text[i + 1]) || text[i + 1] == ']' || text[i + 1] == '\\')) ++i;
+    if (text[i] == '\\' && i + 1 < text.size() &&
+        (IsWildcard(text[i + 1]) || text[i + 1] == ']' || text[i + 1] == '\\'))
+      ++i;
     out += text[i];
   }
   return out;
 }
 
 bool Exists(Driver* driver, const std::string& path) {
-  struct statx stat {};
+  struct statx stat{};
   return sys::Statx(driver, AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, kEntryStatxMask, &stat) >= 0;
 }
 
@@ -80,7 +84,8 @@ absl::Status Expansion::Expand(const std::string& above, std::string_view rest, 
     const size_t slash = rest.find('/');
     const std::string_view component = rest.substr(0, slash);
     if (HasWildcard(component)) {
-      return ExpandNames(fixed, std::string(component), slash == std::string_view::npos ? std::string_view() : rest.substr(slash));
+      return ExpandNames(fixed, std::string(component),
+                         slash == std::string_view::npos ? std::string_view() : rest.substr(slash));
     }
     fixed += Literal(component);
     if (slash == std::string_view::npos) break;
@@ -115,7 +120,8 @@ absl::Status Expansion::ExpandNames(const std::string& above, const std::string&
 
 void ExpandTilde(std::string* path) {
   if (path->empty() || path->front() != '~') return;
-  const std::string user = path->substr(1, path->find('/') == std::string::npos ? std::string::npos : path->find('/') - 1);
+  const std::string user =
+      path->substr(1, path->find('/') == std::string::npos ? std::string::npos : path->find('/') - 1);
   const char* const home = std::getenv("HOME");
   std::string directory;
   if (user.empty() && home != nullptr && *home != '\0') {

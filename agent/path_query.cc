@@ -36,7 +36,7 @@ PathKind KindOf(const struct statx& stat) {
 
 // Looks at `name` in `dirfd`. With `follow` also at what it is in the end.
 void Look(Driver* driver, int dirfd, const char* name, bool follow, PathInfo* info) {
-  struct statx stat {};
+  struct statx stat{};
   const int looked = sys::Statx(driver, dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, kEntryStatxMask, &stat);
   if (looked < 0) {
     if (looked != -ENOENT) info->error = -looked;
@@ -53,7 +53,7 @@ void Look(Driver* driver, int dirfd, const char* name, bool follow, PathInfo* in
 PathInfo LookAtHostPath(Driver* driver, const std::string& path) {
   PathInfo info;
   Look(driver, AT_FDCWD, path.empty() ? "." : path.c_str(), /*follow=*/true, &info);
-  struct statx above {};
+  struct statx above{};
   const std::string parent = ParentOfHostPath(path);
   info.has_parent = sys::Statx(driver, AT_FDCWD, parent.c_str(), AT_NO_AUTOMOUNT, kEntryStatxMask, &above) == 0 &&
                     KindOf(above) == PathKind::kDirectory;
@@ -72,14 +72,16 @@ std::string WorkingDirectory(Driver* driver) {
 Task<absl::Status> ReadList(Driver* driver, const PathQuery query, PathReply* reply) {
   const std::string what = "failed to open files-from file " + EscapeName(query.list_file);
   // A pipe's end would be waited for.
-  const int opened = sys::Openat(driver, AT_FDCWD, query.list_file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  const int opened =
+      sys::Openat(driver, AT_FDCWD, query.list_file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (opened < 0) co_return ErrnoStatus(-opened, what);
   const UniqueFd fd(opened);
-  struct statx stat {};
+  struct statx stat{};
   US_CO_RETURN_IF_ERROR(StatDescriptor(driver, fd.get(), &stat));
   if (KindOf(stat) != PathKind::kFile) co_return absl::FailedPreconditionError(what + ": it is no regular file");
   reply->list.resize(kMaxListBytes);
-  const absl::StatusOr<size_t> n = co_await ReadAtFull(driver, fd.get(), reply->list.data(), reply->list.size(), query.list_offset);
+  const absl::StatusOr<size_t> n =
+      co_await ReadAtFull(driver, fd.get(), reply->list.data(), reply->list.size(), query.list_offset);
   US_CO_RETURN_IF_ERROR(n.status());
   reply->list.resize(*n);
   reply->list_ends = *n < kMaxListBytes;
@@ -103,7 +105,8 @@ PathInfo LookBelow(Driver* driver, const Directory& root, const RelPath& path) {
 absl::Status CheckHostPathsAllowed(const AgentContext& context) {
   if (context.host_paths) return absl::OkStatus();
   return absl::PermissionDeniedError(
-      "this agent serves its named roots only; name one, as in agent://HOST/ROOT/PATH (paths of a host are for agents that a command "
+      "this agent serves its named roots only; name one, as in agent://HOST/ROOT/PATH (paths of a host are for agents "
+      "that a command "
       "starts there for itself)");
 }
 
@@ -118,7 +121,8 @@ Task<absl::StatusOr<PathReply>> AnswerPathQuery(const AgentContext* context, Pat
   PathReply reply;
   if (root == nullptr) reply.directory = WorkingDirectory(driver);
   if (query.expand) {
-    for (const std::string& pattern : query.paths) US_CO_RETURN_IF_ERROR(ExpandWildcards(driver, pattern, &reply.names));
+    for (const std::string& pattern : query.paths)
+      US_CO_RETURN_IF_ERROR(ExpandWildcards(driver, pattern, &reply.names));
     for (std::string& name : reply.names) name = name.empty() ? "." : name;
   }
   if (!query.list_file.empty()) US_CO_RETURN_IF_ERROR(co_await ReadList(driver, query, &reply));

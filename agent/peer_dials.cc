@@ -14,7 +14,9 @@ PeerDials::PeerDials(const AgentContext& context, const ConnectData& where, std:
   if (where_.direct && context_.direct != nullptr && context_.open_peer) direct_tls_ = context_.direct->tls();
 }
 
-size_t PeerDials::Shards(size_t all) const { return context_.open_peer && direct_tls_ == nullptr ? 1 : all; }
+size_t PeerDials::Shards(size_t all) const {
+  return context_.open_peer && direct_tls_ == nullptr ? 1 : all;
+}
 
 bool PeerDials::Fill(size_t shard, DataDial* dial) const {
   dial->host = where_.host;

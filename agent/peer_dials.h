@@ -1,12 +1,15 @@
-// PeerDials: the way that data connections of one session take to the peer: to an address, under this agent's certificate or a run's one-time
-// keys, or over the channel of a remote shell.
+// PeerDials: the way that data connections of one session take to the peer: to an address, under this agent's
+// certificate or a run's one-time keys, or over the channel of a remote shell.
 //
-// Direct connections are tried first where the session's route asks for them; the first one that cannot be made gives that up for the session, once
-// told, and the shell's channel carries what is dialled from then on. Connections that exist go on.
+// Direct connections are tried first where the session's route asks for them; the first one that cannot be made gives
+// that up for the session, once told, and the shell's channel carries what is dialled from then on. Connections that
+// exist go on.
 //
 // Thread rule: any shard of the session.
-// Use:  PeerDials dials(context, {.host = host, .port = port, .direct = true}, [this](std::string text) { Tell(text); });
-//       while (dials.Fill(shard, &dial)) { channel = co_await DialWithin(driver, dial, dials.limit(), DialRequestChannel);
+// Use:  PeerDials dials(context, {.host = host, .port = port, .direct = true}, [this](std::string text) { Tell(text);
+// });
+//       while (dials.Fill(shard, &dial)) { channel = co_await DialWithin(driver, dial, dials.limit(),
+//       DialRequestChannel);
 //                                          if (!channel.ok() && dials.Retreat(dial, channel.status())) continue; ... }
 #pragma once
 
@@ -36,7 +39,8 @@ class PeerDials {
   const std::string& host() const { return where_.host; }
   // How many of the session's `all` shards dial: streams of a shell's channel belong to shard 0.
   size_t Shards(size_t all) const;
-  // Where to, and with which certificate; hello and cancel are the caller's. False: from this shard nothing is dialled any more.
+  // Where to, and with which certificate; hello and cancel are the caller's. False: from this shard nothing is dialled
+  // any more.
   bool Fill(size_t shard, DataDial* dial) const;
   // For DialWithin, of what Fill gave last.
   std::chrono::milliseconds limit(const DataDial& dial) const;

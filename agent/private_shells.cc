@@ -109,16 +109,17 @@ absl::Status PrivateShells::State::StartShell(const ShellSpec& spec) {
   const size_t shell = channels.size();
   US_ASSIGN_OR_RETURN(
       std::unique_ptr<ShellChannel> channel,
-      ShellChannel::Start({.runtime = options.runtime,
-                           .ends = {UniqueFd(spec.input), UniqueFd(spec.output), kPeerName},
-                           .side = MuxSide::kClient,
-                           .begin_with = spec.control.back(),  // the one that the command uses first
-                           .on_stream = [this, shell](MuxAccepted accepted) { return Accept(shell, std::move(accepted)); },
-                           .on_end =
-                               [](const absl::Status& end) {
-                                 // That it hung up is told by the shell's end.
-                                 if (absl::IsInvalidArgument(end) || absl::IsDeadlineExceeded(end)) Tell(end, "remote shell");
-                               }}));
+      ShellChannel::Start(
+          {.runtime = options.runtime,
+           .ends = {UniqueFd(spec.input), UniqueFd(spec.output), kPeerName},
+           .side = MuxSide::kClient,
+           .begin_with = spec.control.back(),  // the one that the command uses first
+           .on_stream = [this, shell](MuxAccepted accepted) { return Accept(shell, std::move(accepted)); },
+           .on_end =
+               [](const absl::Status& end) {
+                 // That it hung up is told by the shell's end.
+                 if (absl::IsInvalidArgument(end) || absl::IsDeadlineExceeded(end)) Tell(end, "remote shell");
+               }}));
   channels.push_back(std::move(channel));
   return absl::OkStatus();
 }
@@ -137,7 +138,9 @@ absl::StatusOr<std::unique_ptr<PrivateShells>> PrivateShells::Start(PrivateShell
   return std::unique_ptr<PrivateShells>(new PrivateShells(std::move(state)));
 }
 
-PrivateShells::~PrivateShells() { Stop(); }
+PrivateShells::~PrivateShells() {
+  Stop();
+}
 
 OpenPeer PrivateShells::PeerOpener() {
   State* const state = state_.get();

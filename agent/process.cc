@@ -10,8 +10,11 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/fs/lease.h"
 
 namespace uringsync {
 namespace {
@@ -40,8 +43,21 @@ uint64_t RaiseFileLimit() {
   return limit.rlim_cur;
 }
 
+ScratchDirectory::ScratchDirectory() {
+  const char* const place = ::secure_getenv("TMPDIR");
+  std::string path = std::string(place != nullptr && *place != '\0' ? place : "/tmp") + "/uringsync-agent-XXXXXX";
+  if (::mkdtemp(path.data()) == nullptr) return;
+  path_ = std::move(path);
+  ::setenv("TMPDIR", path_.c_str(), /*overwrite=*/1);
+}
+
+ScratchDirectory::~ScratchDirectory() {
+  if (!path_.empty()) ::rmdir(path_.c_str());
+}
+
 void BlockSignals() {
   std::signal(SIGPIPE, SIG_IGN);
+  IgnoreLeaseSignals();
   const sigset_t set = StopSignals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
@@ -52,13 +68,16 @@ void RunInBackground() {
   ::syscall(SYS_ioprio_set, kIoprioWhoProcess, 0, kIoprioIdle);
 }
 
-void EndWithParent(ParentEnd how) { ::prctl(PR_SET_PDEATHSIG, how == ParentEnd::kAtOnce ? SIGKILL : SIGTERM); }
+void EndWithParent(ParentEnd how) {
+  ::prctl(PR_SET_PDEATHSIG, how == ParentEnd::kAtOnce ? SIGKILL : SIGTERM);
+}
 
 absl::StatusOr<StopReason> WaitForStop(int socket) {
   const sigset_t set = StopSignals();
   const UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals.valid()) return ErrnoStatus(errno, "signalfd");
-  pollfd entries[2] = {{.fd = signals.get(), .events = POLLIN, .revents = 0}, {.fd = socket, .events = POLLRDHUP, .revents = 0}};
+  pollfd entries[2] = {{.fd = signals.get(), .events = POLLIN, .revents = 0},
+                       {.fd = socket, .events = POLLRDHUP, .revents = 0}};
   while (::poll(entries, 2, -1) < 0) {
     if (errno != EINTR) return ErrnoStatus(errno, "poll");
   }
@@ -66,8 +85,8 @@ absl::StatusOr<StopReason> WaitForStop(int socket) {
   signalfd_siginfo info;
   const ssize_t taken = ::read(signals.get(), &info, sizeof(info));
   if (taken < 0) return ErrnoStatus(errno, "read of signalfd");
-  // From here on the signals do what they do by default. Not in a private agent: the kernel sends it one SIGTERM for each
-  // thread of a killed parent, and the second must not cut the removal of temporaries short.
+  // From here on the signals do what they do by default. Not in a private agent: the kernel sends it one SIGTERM for
+  // each thread of a killed parent, and the second must not cut the removal of temporaries short.
   if (socket < 0) ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   return StopReason::kSignal;
 }

@@ -18,7 +18,7 @@ struct Room {
 
 // What is left in the file system of `fd`; nothing where it does not tell.
 Room LookAtRoom(Driver* driver, int fd) {
-  struct statfs stat {};
+  struct statfs stat{};
   if (driver->Call(CallCode::kFstatfs, fd, sys::Arg(&stat)) < 0) return {};
   const uint64_t unit = stat.f_frsize > 0 ? static_cast<uint64_t>(stat.f_frsize) : static_cast<uint64_t>(stat.f_bsize);
   // Some file systems make inodes as they go and count none.

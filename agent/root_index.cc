@@ -4,17 +4,19 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
-#include <fstream>
 #include <random>
+#include <string_view>
 #include <utility>
 
 #include "agent/logging.h"
 #include "agent/roots.h"
 #include "engine/base/errno_status.h"
 #include "engine/fs/file_system.h"
+#include "engine/fs/mount_table.h"
 
 namespace uringsync {
 namespace {
@@ -39,35 +41,14 @@ bool IsLocalFileSystem(const std::string& name) {
   return false;
 }
 
-// The path of an open directory as the table of mounts writes it: without links, with some bytes in octal.
-std::string MountPathOf(int fd) {
-  std::array<char, PATH_MAX> target{};
-  const ssize_t bytes = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target.data(), target.size());
-  std::string path;
-  for (ssize_t i = 0; i < bytes; ++i) {
-    switch (target[static_cast<size_t>(i)]) {
-      case ' ': path += "\\040"; break;
-      case '\t': path += "\\011"; break;
-      case '\n': path += "\\012"; break;
-      case '\\': path += "\\134"; break;
-      default: path += target[static_cast<size_t>(i)];
-    }
-  }
-  return path;
-}
-
 // The mounts at and below the directory, as one digest.
 Digest128 MountsBelow(int fd) {
-  const std::string path = MountPathOf(fd);
-  std::ifstream file("/proc/self/mountinfo");
+  std::array<char, PATH_MAX> target{};
+  const ssize_t bytes = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target.data(), target.size());
+  const std::string_view path(target.data(), static_cast<size_t>(std::max<ssize_t>(bytes, 0)));
   std::string below;
-  for (std::string line; std::getline(file, line);) {
-    size_t begin = 0;
-    for (int field = 0; field < 4 && begin != std::string::npos; ++field) begin = line.find(' ', begin + 1);
-    if (begin == std::string::npos) continue;
-    const std::string point = line.substr(begin + 1, line.find(' ', begin + 1) - begin - 1);
-    const bool inside = path == "/" || point == path || point.compare(0, path.size() + 1, path + "/") == 0;
-    if (inside) below += line + "\n";
+  for (const Mount& mount : ReadMountTable()) {
+    if (LiesWithin(mount.point, path)) below += mount.line + "\n";
   }
   return Xxh128(below);
 }
@@ -78,7 +59,8 @@ bool IndexCovers(const OpenSession& open) {
   MetadataSelection selection = open.selection;
   selection.explicit_owner = false;
   selection.explicit_privileged_xattrs = false;
-  return selection == MetadataSelection() && !open.checksum && !open.one_file_system && !open.follow_links.any() && !open.keep_directory_links && open.filters.empty() && open.operands.empty();
+  return selection == MetadataSelection() && !open.checksum && !open.one_file_system && !open.follow_links.any() &&
+         !open.keep_directory_links && open.filters.empty() && open.operands.empty();
 }
 
 RootIndexes::RootIndexes(const Roots& roots, const RootIndexOptions& defaults) {
@@ -226,7 +208,8 @@ void RootIndex::Build() {
 }
 
 size_t RootIndex::MemoryBytes() const {
-  return tree_->memory_bytes() + tree_->directories() * watch_->bytes_per_directory() + linked_.size() * kBytesOfLinkedInode;
+  return tree_->memory_bytes() + tree_->directories() * watch_->bytes_per_directory() +
+         linked_.size() * kBytesOfLinkedInode;
 }
 
 void RootIndex::MarkDirty(IndexTree::Id id) {
@@ -311,7 +294,8 @@ void RootIndex::NoteEntry(IndexTree::Id id, const Entry& entry, ListingDigester*
   if (digester->Add(entry)) return;
   listing->certain = false;
   if (entry.unsettled) MarkDirty(id);
-  // A file that was listed with one name may be changed through the other one now, past the directory that it was listed in.
+  // A file that was listed with one name may be changed through the other one now, past the directory that it was
+  // listed in.
   if (entry.nlink > 1 && linked_.insert(entry.id.inode).second && !building_) unknown_link_ = true;
 }
 

@@ -1,9 +1,9 @@
 // RootIndex: keeps the digests of one root's directories up to date, by a full scan and a live watch since.
 //
-// A thread of its own builds it and reads the watch's events; a query first looks again at every directory that changed before it was
-// asked. It answers only while nothing was lost: after an overflow of the events, a mount below the root, a directory that cannot be
-// watched, a new hard link to a file that had none, or when it has become old, it is invalid, and the next session that asks makes it
-// start anew. What a watch cannot see: docs/consistency.md, "Index".
+// A thread of its own builds it and reads the watch's events; a query first looks again at every directory that changed
+// before it was asked. It answers only while nothing was lost: after an overflow of the events, a mount below the root,
+// a directory that cannot be watched, a new hard link to a file that had none, or when it has become old, it is
+// invalid, and the next session that asks makes it start anew. What a watch cannot see: docs/consistency.md, "Index".
 //
 // Thread rule: every method from any thread; Answer may take as long as listing what has changed.
 // Use:  RootIndex index(options);  if (index.seed() != 0) reply = index.Answer(path, query);

@@ -46,7 +46,8 @@ absl::StatusOr<RootSpec> ParseRootSpec(std::string_view text) {
   RootSpec spec;
   spec.name = text.substr(0, equals);
   std::string_view path = text.substr(equals + 1);
-  if (spec.name.empty() || spec.name.size() > kMaxRootNameBytes) return BadSpec(text, "the name must have 1 to 64 characters");
+  if (spec.name.empty() || spec.name.size() > kMaxRootNameBytes)
+    return BadSpec(text, "the name must have 1 to 64 characters");
   if (!std::all_of(spec.name.begin(), spec.name.end(), IsRootNameByte) || spec.name[0] == '.' || spec.name[0] == '-') {
     return BadSpec(text, "the name may hold letters, digits, '.', '_' and '-', and starts with none of '.' and '-'");
   }
@@ -63,8 +64,8 @@ absl::StatusOr<RootSpec> ParseRootSpec(std::string_view text) {
 
 absl::StatusOr<Roots> Roots::Open(const std::vector<RootSpec>& specs) {
   if (specs.size() > kMaxRoots) {
-    return MakeStatus(absl::StatusCode::kInvalidArgument, std::to_string(specs.size()) + " roots; at most " +
-                                                              std::to_string(kMaxRoots) + " are served");
+    return MakeStatus(absl::StatusCode::kInvalidArgument,
+                      std::to_string(specs.size()) + " roots; at most " + std::to_string(kMaxRoots) + " are served");
   }
   Roots roots;
   for (const RootSpec& spec : specs) {
@@ -81,22 +82,42 @@ absl::StatusOr<Roots> Roots::Open(const std::vector<RootSpec>& specs) {
 }
 
 absl::StatusOr<const Root*> Roots::Find(std::string_view name) const {
-  const auto found =
-      std::lower_bound(roots_.begin(), roots_.end(), name, [](const Root& root, std::string_view n) { return root.name < n; });
+  const auto found = std::lower_bound(roots_.begin(), roots_.end(), name,
+                                      [](const Root& root, std::string_view n) { return root.name < n; });
   if (found != roots_.end() && found->name == name) return &*found;
   std::string known;
   for (const Root& root : roots_) known += (known.empty() ? "" : ", ") + root.name;
-  return MakeStatus(absl::StatusCode::kNotFound, "no root '" + EscapeName(name) + "' here; this agent serves: " +
+  return MakeStatus(absl::StatusCode::kNotFound, "no root '" + EscapeName(name) + "' here; this agent serves" +
+                                                     (holder_.empty() ? "" : " " + EscapeName(holder_)) + ": " +
                                                      (known.empty() ? "nothing" : known));
 }
 
 absl::StatusOr<const Root*> Roots::FindForRole(std::string_view name, Role role) const {
   US_ASSIGN_OR_RETURN(const Root* root, Find(name));
   if (role == Role::kDestination && root->read_only) {
-    return MakeStatus(absl::StatusCode::kPermissionDenied, "root '" + root->name + "' is read-only; start the agent with --root " +
-                                                               root->name + "=" + EscapeName(root->path) + " without :ro");
+    return MakeStatus(absl::StatusCode::kPermissionDenied,
+                      "root '" + root->name + "' is read-only; start the agent with --root " + root->name + "=" +
+                          EscapeName(root->path) + " without :ro");
   }
-  return root;
+  const Verb needed = role == Role::kDestination ? Verb::kWrite : Verb::kRead;
+  if (root->verbs.Has(needed)) return root;
+  const std::string word = needed == Verb::kWrite ? "write" : "read";
+  return MakeStatus(absl::StatusCode::kPermissionDenied, EscapeName(holder_) + " may not " + word + " in root '" +
+                                                             root->name + "'; the agent's option --allow '" +
+                                                             EscapeName(holder_) + "=" + root->name + ":" + word +
+                                                             "' would let it");
+}
+
+Roots Roots::AllowedTo(const std::vector<std::string>& identities, const AccessList& access) const {
+  Roots allowed;
+  allowed.holder_ = identities.empty() ? std::string(kAnybody) : identities.front();
+  for (const Root& root : roots_) {
+    const Verbs verbs = access.Of(identities, root.name);
+    if (verbs.empty()) continue;
+    allowed.roots_.push_back(root);
+    allowed.roots_.back().verbs = verbs;
+  }
+  return allowed;
 }
 
 }  // namespace uringsync

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/access_list.h"
 #include "engine/fs/directory.h"
 #include "proto/messages.h"
 
@@ -24,14 +25,15 @@ struct RootSpec {
   std::string path;  // absolute
   bool read_only = false;
 };
-// "NAME=PATH" or "NAME=PATH:ro" (":rw" is accepted too; a path that ends in ":ro" is written "PATH:ro:rw"). InvalidArgument
-// shows the text and what is expected.
+// "NAME=PATH" or "NAME=PATH:ro" (":rw" is accepted too; a path that ends in ":ro" is written "PATH:ro:rw").
+// InvalidArgument shows the text and what is expected.
 absl::StatusOr<RootSpec> ParseRootSpec(std::string_view text);
 
 struct Root {
   std::string name;
   std::string path;  // as configured, for messages
   bool read_only = false;
+  Verbs verbs = Verbs::All();  // of whom these roots were made for
   // The directory itself, readable where permitted. Pinned: nobody can put another one in its
   // place; a session is refused when the path names another directory by now (session_root.h).
   DirectoryPtr directory;
@@ -39,20 +41,24 @@ struct Root {
 
 class Roots {
  public:
-  // Opens every directory. InvalidArgument for a name given twice or too many roots; NotFound, FailedPrecondition (no directory),
-  // PermissionDenied name root and path.
+  // Opens every directory. InvalidArgument for a name given twice or too many roots; NotFound, FailedPrecondition (no
+  // directory), PermissionDenied name root and path.
   static absl::StatusOr<Roots> Open(const std::vector<RootSpec>& specs);
   Roots(Roots&&) = default;
   Roots& operator=(Roots&&) = default;
 
   // NotFound lists the names that exist.
   absl::StatusOr<const Root*> Find(std::string_view name) const;
-  // Find, and PermissionDenied when `role` writes and the root is read-only; the text says how to change that.
+  // Find, and PermissionDenied when `role` writes and the root is read-only, or the verb is missing that `role` needs;
+  // the text says how to change that.
   absl::StatusOr<const Root*> FindForRole(std::string_view name, Role role) const;
   const std::vector<Root>& all() const { return roots_; }
+  // What of them the holder of a certificate with these names gets to see, with the verbs that it has in each.
+  Roots AllowedTo(const std::vector<std::string>& identities, const AccessList& access) const;
 
  private:
   Roots() = default;
+  std::string holder_;       // for messages; empty: everybody
   std::vector<Root> roots_;  // sorted by name
 };
 

@@ -11,6 +11,7 @@
 #include "agent/manifest_sender.h"
 #include "agent/opening_watch.h"
 #include "agent/root_index.h"
+#include "agent/roots.h"
 #include "agent/session_opening.h"
 #include "agent/session_outbox.h"
 #include "agent/source_session.h"
@@ -49,13 +50,21 @@ const std::vector<std::string>& Features() {
                                                     std::string(kEntryLooksFeature),
                                                     std::string(kOriginsFeature),
                                                     std::string(kDeviceDataFeature),
-                                                    std::string(kDeltaBlocksFeature)};
+                                                    std::string(kDeltaBlocksFeature),
+                                                    std::string(kUnstableFeature),
+                                                    std::string(kMountsFeature)};
   return features;
 }
 
 // What a device holds is not what permissions of files in a root protect.
 bool TouchesDevices(const OpenSession& open) {
   return open.selection.device_files || open.write_devices;
+}
+
+// Whether the peer has the verb for it; a root that it does not have at all is told when it is opened.
+bool MayTouchDevices(const AgentContext& context, const OpenSession& open) {
+  const absl::StatusOr<const Root*> root = context.roots->Find(open.root);
+  return context.device_data && (!root.ok() || (*root)->verbs.Has(Verb::kDevice));
 }
 
 // One control stream after its handshake.
@@ -67,8 +76,10 @@ class StreamSession {
   // Until the coordinator ends it, politely or not.
   absl::Status Run() {
     outbox_.Start(signs_of_life_);
-    if (TouchesDevices(open_) && !context_.device_data) {
-      outbox_.Fail(ErrorKind::kUsage, "this agent neither reads nor writes what devices hold; its option --device-data allows it");
+    if (TouchesDevices(open_) && !MayTouchDevices(context_, open_)) {
+      outbox_.Fail(ErrorKind::kUsage,
+                   "this agent neither reads nor writes what devices hold; its option --device-data, and for the "
+                   "certificate the verb device in --allow, allow it");
     } else {
       Begin();
     }
@@ -120,6 +131,10 @@ class StreamSession {
       return absl::OkStatus();
     }
     if (auto* query = std::get_if<EntryQuery>(&message)) return Look(std::move(*query));
+    if (const auto* query = std::get_if<MountQuery>(&message); query != nullptr && source_ != nullptr) {
+      outbox_.Push(source_->Mounts(*query));
+      return absl::OkStatus();
+    }
     if (const auto* verdicts = std::get_if<ListingVerdicts>(&message); verdicts != nullptr && manifest_ != nullptr)
       return manifest_->Judge(*verdicts);
     if (auto* credit = std::get_if<ManifestCredit>(&message)) {
@@ -132,7 +147,8 @@ class StreamSession {
     }
     if (auto* where = std::get_if<ConnectData>(&message); where != nullptr && source_ != nullptr)
       return source_->Connect(*where);
-    if (const auto* batch = std::get_if<ActionBatch>(&message); batch != nullptr && source_ != nullptr) return source_->Remove(*batch);
+    if (const auto* batch = std::get_if<ActionBatch>(&message); batch != nullptr && source_ != nullptr)
+      return source_->Remove(*batch);
     if (auto* batch = std::get_if<ActionBatch>(&message); batch != nullptr && destination_ != nullptr)
       return destination_->Submit(std::move(*batch));
     if (std::holds_alternative<FinishApply>(message) && destination_ != nullptr) return destination_->Finish();
@@ -147,8 +163,10 @@ class StreamSession {
 
   absl::Status AskIndex(const TreeQuery& query) {
     RootIndex* const index = context_.indexes == nullptr ? nullptr : context_.indexes->Find(open_.root);
-    if (index == nullptr || !IndexCovers(open_)) return absl::FailedPreconditionError("a question to an index that this session does not have");
-    if (manifest_ != nullptr) return absl::FailedPreconditionError("a question to the index after the manifest was started");
+    if (index == nullptr || !IndexCovers(open_))
+      return absl::FailedPreconditionError("a question to an index that this session does not have");
+    if (manifest_ != nullptr)
+      return absl::FailedPreconditionError("a question to the index after the manifest was started");
     if (query.adopt_seed != 0) {
       index->Adopt(query.adopt_seed);
       return absl::OkStatus();
@@ -180,7 +198,8 @@ class StreamSession {
     options.one_file_system = open_.one_file_system;
     options.shards = SessionShards(open_, context_.runtime->size());
     // The tree is locked: temporaries of other sessions are dead.
-    if (destination_ != nullptr && !open_.dry_run && destination_->owns_tree()) options.remove_strays_but = SessionTag(open_.session);
+    if (destination_ != nullptr && !open_.dry_run && destination_->owns_tree())
+      options.remove_strays_but = SessionTag(open_.session);
     options.filter = source_ != nullptr ? source_->filter() : destination_->filter();
     options.links = source_ != nullptr ? source_->links() : destination_->links();
     DirectoryPtr root = source_ != nullptr ? source_->root() : destination_->root();
@@ -217,25 +236,34 @@ class StreamSession {
 }  // namespace
 
 absl::Status SessionRunner::Run(AgentStream* stream, const ControlPeer& peer, CancelToken shutdown) {
+  if (context_.access == nullptr || peer.is_private) return Serve(context_, stream, peer, std::move(shutdown));
+  const Roots allowed = context_.roots->AllowedTo(peer.identities, *context_.access);
+  AgentContext context = context_;
+  context.roots = &allowed;
+  return Serve(context, stream, peer, std::move(shutdown));
+}
+
+absl::Status SessionRunner::Serve(const AgentContext& context, AgentStream* stream, const ControlPeer& peer,
+                                  CancelToken shutdown) {
   HelloReply reply;
   reply.software = SoftwareName("uringsync-agent");
   reply.features = Features();
-  if (context_.direct != nullptr) reply.features.emplace_back(kDirectFeature);
-  reply.io_backend = std::string(context_.runtime->backend());
-  reply.fallback_reason = context_.runtime->fallback_reason();
-  reply.data_port = context_.data_port;
+  if (context.direct != nullptr) reply.features.emplace_back(kDirectFeature);
+  reply.io_backend = std::string(context.runtime->backend());
+  reply.fallback_reason = context.runtime->fallback_reason();
+  reply.data_port = context.data_port;
   OpeningWatch watch(stream, limits_);
   const absl::StatusOr<AgentHello> greeted = AgentHandshake(stream, std::move(reply));
   US_RETURN_IF_ERROR(watch.Passed(greeted.status(), "OpenSession"));
   const bool signs_of_life = HasFeature(greeted->features, kAliveFeature);
-  US_ASSIGN_OR_RETURN(std::optional<OpenSession> open, AwaitOpenSession(context_, stream, &watch));
+  US_ASSIGN_OR_RETURN(std::optional<OpenSession> open, AwaitOpenSession(context, stream, &watch));
   if (!open) return absl::OkStatus();
   const char* role = open->role == Role::kSource ? "source" : "destination";
   const std::string root = open->root;
   const std::string path = open->root.empty() ? open->host_path : open->path.text();
   LogSessionAudit(peer, "open", role, root, path, absl::OkStatus());
   // A stream that is cut off by the shutdown makes Receive return, which ends the session like any other end.
-  absl::Status outcome = StreamSession(context_, stream, std::move(*open), signs_of_life).Run();
+  absl::Status outcome = StreamSession(context, stream, std::move(*open), signs_of_life).Run();
   if (shutdown.cancelled() && outcome.ok()) outcome = shutdown.status();
   LogSessionAudit(peer, "close", role, root, path, outcome);
   return outcome;

@@ -18,6 +18,8 @@ class SessionRunner final : public SessionHandler {
   absl::Status Run(AgentStream* stream, const ControlPeer& peer, CancelToken shutdown) override;
 
  private:
+  absl::Status Serve(const AgentContext& context, AgentStream* stream, const ControlPeer& peer, CancelToken shutdown);
+
   const AgentContext context_;
   const OpeningLimits limits_;
 };

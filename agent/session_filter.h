@@ -11,9 +11,11 @@
 
 namespace uringsync {
 
-// Compiles `open.filters` and reads what they ask for above the session's directory: up to the named root, in a session on host paths up
-// to "/". InvalidArgument without errno: a rule is wrong. Without rules the result leaves nothing out.
-absl::StatusOr<ScanFilter> MakeScanFilter(Driver* driver, const AgentContext& context, const OpenSession& open, const SessionRoot& root);
+// Compiles `open.filters` and, for a session without operands, reads what they ask for above its directory: up to the
+// named root, in an agent that a command started up to "/". InvalidArgument without errno: a rule is wrong. Without
+// rules the result leaves nothing out.
+absl::StatusOr<ScanFilter> MakeScanFilter(Driver* driver, const AgentContext& context, const OpenSession& open,
+                                          const SessionRoot& root);
 
 // What a failure of MakeScanFilter, or of a scan, is to the run.
 ErrorKind FilterErrorKind(const absl::Status& failed);

@@ -41,8 +41,9 @@ SessionGate::Pass::~Pass() {
 }
 
 void SessionGate::InterruptAll(const SessionError& error) {
-  // The lock is held while peers are told: a session that ends meanwhile waits at its Pass's end, so every pass in the list is
-  // whole. Work has been cancelled before, and a send that does not get through is ended by the server's deadline.
+  // The lock is held while peers are told: a session that ends meanwhile waits at its Pass's end, so every pass in the
+  // list is whole. Work has been cancelled before, and a send that does not get through is ended by the server's
+  // deadline.
   std::lock_guard lock(mutex_);
   stopping_ = true;
   for (Pass* pass : passes_) pass->cancel_.Cancel(absl::CancelledError("the agent is stopping"));

@@ -55,8 +55,8 @@ class SessionGate {
     std::list<Pass*>::iterator place_;
   };
 
-  // Lets nobody in any more, cancels every token and sends every peer `error`. May block as long as a peer does not read, and
-  // must not run beside a second call.
+  // Lets nobody in any more, cancels every token and sends every peer `error`. May block as long as a peer does not
+  // read, and must not run beside a second call.
   void InterruptAll(const SessionError& error);
   size_t sessions() const;
 

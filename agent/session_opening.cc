@@ -23,14 +23,16 @@ absl::Status Refuse(AgentStream* stream, ErrorKind kind, const absl::Status& why
 
 size_t BytesOf(const std::vector<SourceOperand>& operands) {
   size_t bytes = 0;
-  for (const SourceOperand& operand : operands) bytes += operand.base.size() + operand.from.text().size() + operand.at.text().size();
+  for (const SourceOperand& operand : operands)
+    bytes += operand.base.size() + operand.from.text().size() + operand.at.text().size();
   return bytes;
 }
 
 // Those of later messages; of the first one the decoder knew the session's root.
 absl::Status CheckBases(const OpenSession& open, const std::vector<SourceOperand>& operands) {
   if (open.root.empty()) return absl::OkStatus();
-  for (const SourceOperand& operand : operands) US_RETURN_IF_ERROR(WithContext(RelPath::Parse(operand.base).status(), "an operand's base"));
+  for (const SourceOperand& operand : operands)
+    US_RETURN_IF_ERROR(WithContext(RelPath::Parse(operand.base).status(), "an operand's base"));
   return absl::OkStatus();
 }
 
@@ -40,13 +42,17 @@ absl::Status ReceiveOperands(AgentStream* stream, OpeningWatch* watch, OpenSessi
     absl::StatusOr<ClientMessage> message = stream->Receive();
     US_RETURN_IF_ERROR(watch->Passed(message.status(), "operands"));
     auto* batch = std::get_if<OperandBatch>(&*message);
-    if (batch == nullptr) return Refuse(stream, ErrorKind::kProtocol, absl::InvalidArgumentError("operands were announced and did not come"));
-    if (absl::Status valid = CheckBases(*open, batch->operands); !valid.ok()) return Refuse(stream, ErrorKind::kProtocol, valid);
+    if (batch == nullptr)
+      return Refuse(stream, ErrorKind::kProtocol,
+                    absl::InvalidArgumentError("operands were announced and did not come"));
+    if (absl::Status valid = CheckBases(*open, batch->operands); !valid.ok())
+      return Refuse(stream, ErrorKind::kProtocol, valid);
     bytes += BytesOf(batch->operands);
     if (open->operands.size() + batch->operands.size() > kMaxOperands || bytes > kMaxOperandBytes) {
       return Refuse(stream, ErrorKind::kUsage,
-                    absl::ResourceExhaustedError("too many source arguments for one run: at most " + std::to_string(kMaxOperands) +
-                                                 " with " + std::to_string(kMaxOperandBytes >> 20) + " MiB of names"));
+                    absl::ResourceExhaustedError("too many source arguments for one run: at most " +
+                                                 std::to_string(kMaxOperands) + " with " +
+                                                 std::to_string(kMaxOperandBytes >> 20) + " MiB of names"));
     }
     open->operands.insert(open->operands.end(), std::make_move_iterator(batch->operands.begin()),
                           std::make_move_iterator(batch->operands.end()));
@@ -62,7 +68,8 @@ Task<void> AnswerInto(const AgentContext* context, PathQuery query, absl::Status
 
 absl::Status Answer(const AgentContext& context, AgentStream* stream, DirectQuery query) {
   if (context.direct == nullptr) {
-    return Refuse(stream, ErrorKind::kUsage, absl::FailedPreconditionError("this agent has keys of its own, and a port for data"));
+    return Refuse(stream, ErrorKind::kUsage,
+                  absl::FailedPreconditionError("this agent has keys of its own, and a port for data"));
   }
   absl::StatusOr<DirectReply> reply = context.direct->Open(query);
   if (!reply.ok()) return Refuse(stream, ErrorKind::kUsage, reply.status());
@@ -81,10 +88,12 @@ absl::Status Answer(const AgentContext& context, AgentStream* stream, PathQuery 
 
 }  // namespace
 
-absl::StatusOr<std::optional<OpenSession>> AwaitOpenSession(const AgentContext& context, AgentStream* stream, OpeningWatch* watch) {
+absl::StatusOr<std::optional<OpenSession>> AwaitOpenSession(const AgentContext& context, AgentStream* stream,
+                                                            OpeningWatch* watch) {
   while (true) {
     absl::StatusOr<ClientMessage> message = stream->Receive();
-    const bool asks = message.ok() && (std::holds_alternative<PathQuery>(*message) || std::holds_alternative<DirectQuery>(*message));
+    const bool asks =
+        message.ok() && (std::holds_alternative<PathQuery>(*message) || std::holds_alternative<DirectQuery>(*message));
     const absl::Status passed = watch->Passed(message.status(), asks ? "OpenSession" : "");
     if (absl::IsDeadlineExceeded(passed)) return passed;
     if (!message.ok()) {

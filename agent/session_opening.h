@@ -1,4 +1,5 @@
-// What a coordinator says between its greeting and the session: questions about paths, OpenSession, and the operands that follow it.
+// What a coordinator says between its greeting and the session: questions about paths, OpenSession, and the operands
+// that follow it.
 //
 // Thread rule: the session's thread, which is no shard's; blocks.
 #pragma once
@@ -12,8 +13,9 @@
 
 namespace uringsync {
 
-// The session that is asked for, with all its operands; nullopt where the coordinator left without one. An error ends the stream, and the
-// coordinator has been told why.
-absl::StatusOr<std::optional<OpenSession>> AwaitOpenSession(const AgentContext& context, AgentStream* stream, OpeningWatch* watch);
+// The session that is asked for, with all its operands; nullopt where the coordinator left without one. An error ends
+// the stream, and the coordinator has been told why.
+absl::StatusOr<std::optional<OpenSession>> AwaitOpenSession(const AgentContext& context, AgentStream* stream,
+                                                            OpeningWatch* watch);
 
 }  // namespace uringsync

@@ -22,6 +22,7 @@
 #include "engine/fs/syscalls.h"
 #include "engine/fs/volume.h"
 #include "engine/fs/xattrs.h"
+#include "engine/tree/view_filter.h"
 #include "proto/convert.h"
 
 namespace uringsync {
@@ -31,20 +32,21 @@ std::string FullPath(const Root& root, const RelPath& path) {
   return EscapeName(path.is_root() ? root.path : (root.path == "/" ? "" : root.path) + "/" + path.text());
 }
 
-// The root was pinned when the agent started. A file system mounted over its path since then, or another directory there, is
-// what people mean by that path: to go on with the old one would compare, and with --delete empty, the wrong trees.
+// The root was pinned when the agent started. A file system mounted over its path since then, or another directory
+// there, is what people mean by that path: to go on with the old one would compare, and with --delete empty, the wrong
+// trees.
 absl::Status CheckStillThere(Driver* driver, const Root& root) {
   const std::string what = "root '" + root.name + "' (" + EscapeName(root.path) + ")";
-  struct statx pinned {};
-  struct statx named {};
+  struct statx pinned{};
+  struct statx named{};
   US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &pinned), what));
   const int result = sys::Statx(driver, AT_FDCWD, root.path.c_str(), 0, STATX_INO, &named);
   const bool same = result == 0 && pinned.stx_ino == named.stx_ino && pinned.stx_dev_major == named.stx_dev_major &&
                     pinned.stx_dev_minor == named.stx_dev_minor;
   if (same) return absl::OkStatus();
-  return absl::FailedPreconditionError(
-      what + ": since the agent started, the directory at that path has been " +
-      (result == 0 ? "replaced or mounted over" : "moved, removed or hidden") + "; restart the agent to serve what is there now");
+  return absl::FailedPreconditionError(what + ": since the agent started, the directory at that path has been " +
+                                       (result == 0 ? "replaced or mounted over" : "moved, removed or hidden") +
+                                       "; restart the agent to serve what is there now");
 }
 
 // What is there instead of a directory, for the message.
@@ -87,7 +89,8 @@ absl::StatusOr<SessionRoot> OpenHostRoot(Driver* driver, const AgentContext& con
   absl::StatusOr<DirectoryPtr> found = OpenRoot(driver, path);
   if (!found.ok() && StatusErrno(found.status()) == ENOTDIR)
     return absl::FailedPreconditionError(result.full_path + " is not a directory; a directory is needed");
-  if (!found.ok() && (StatusErrno(found.status()) != ENOENT || open.role == Role::kSource || !open.create_root)) return found.status();
+  if (!found.ok() && (StatusErrno(found.status()) != ENOENT || open.role == Role::kSource || !open.create_root))
+    return found.status();
   if (found.ok()) {
     result.directory = *std::move(found);
     return result;
@@ -106,7 +109,8 @@ absl::StatusOr<SessionRoot> OpenHostRoot(Driver* driver, const AgentContext& con
   return result;
 }
 
-// Every directory above `root` that can be climbed to, nearest first: up to the root of this process, where ".." is itself.
+// Every directory above `root` that can be climbed to, nearest first: up to the root of this process, where ".." is
+// itself.
 std::vector<FileId> AncestorsOf(Driver* driver, const Directory& root, FileId id) {
   std::vector<FileId> ancestors;
   UniqueFd below;
@@ -116,7 +120,8 @@ std::vector<FileId> AncestorsOf(Driver* driver, const Directory& root, FileId id
         driver->Call(CallCode::kOpenat, fd, reinterpret_cast<long>(".."), O_PATH | O_DIRECTORY | O_CLOEXEC)));
     struct statx stat{};
     Entry entry;
-    if (!above.valid() || !StatDescriptor(driver, above.get(), &stat).ok() || !EntryFromStatx(stat, false, &entry)) break;
+    if (!above.valid() || !StatDescriptor(driver, above.get(), &stat).ok() || !EntryFromStatx(stat, false, &entry))
+      break;
     if (entry.id == id) break;
     id = entry.id;
     ancestors.push_back(id);
@@ -137,12 +142,19 @@ std::string HostId() {
 
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open) {
   if (open.root.empty()) return OpenHostRoot(driver, context, open);
-  const bool writes = (open.role == Role::kDestination && !open.dry_run) || open.remove_sources;
+  const bool writes = open.role == Role::kDestination && !open.dry_run;
   US_ASSIGN_OR_RETURN(const Root* root,
                       context.roots->FindForRole(open.root, writes ? Role::kDestination : Role::kSource));
+  // What removes is a source nevertheless: it has to be allowed both.
+  if (open.remove_sources) US_RETURN_IF_ERROR(context.roots->FindForRole(open.root, Role::kDestination).status());
   US_RETURN_IF_ERROR(CheckStillThere(driver, *root));
   const DirectoryPtr& base = root->directory;
+  if (open.remove_sources && !root->verbs.Has(Verb::kDelete)) {
+    return absl::PermissionDeniedError(
+        "what was copied cannot be removed: the agent's --allow grants no delete in root '" + root->name + "'");
+  }
   SessionRoot result;
+  result.verbs = root->verbs;
   result.full_path = FullPath(*root, open.path);
   absl::StatusOr<DirectoryPtr> found = OpenBeneath(driver, *base, open.path);
   if (found.ok()) {
@@ -195,12 +207,13 @@ absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& conte
 absl::StatusOr<FollowBase> FollowBaseOf(const AgentContext& context, const OpenSession& open, const SessionRoot& root) {
   // An agent that a command started for its user reads what the user may read.
   if (context.host_paths) return FollowBase{.directory = root.directory};
-  US_ASSIGN_OR_RETURN(const Root* const named, context.roots->FindForRole(open.root, Role::kSource));
+  US_ASSIGN_OR_RETURN(const Root* const named, context.roots->Find(open.root));
   return FollowBase{.directory = named->directory, .prefix = open.path.text(), .beneath = true};
 }
 
-std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionRoot& root, size_t shards,
-                                         const std::optional<FollowBase>& links) {
+std::shared_ptr<const TreeView> MakeView(Driver* driver, const OpenSession& open, const SessionRoot& root,
+                                         size_t shards, const std::optional<FollowBase>& links,
+                                         const ScanFilter& filter) {
   if (open.operands.empty() || root.directory == nullptr) return nullptr;
   std::vector<ViewMember> members;
   members.reserve(open.operands.size());
@@ -220,7 +233,9 @@ std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionR
     options.root_base = *links;
   }
   options.open_bases = DescriptorBudget::OfProcess(shards).cached_directories;
-  return std::make_shared<const TreeView>(std::move(members), std::move(options));
+  const auto view = std::make_shared<TreeView>(std::move(members), std::move(options));
+  if (filter.rules != nullptr && !view->mirror()) DropExcluded(driver, filter, view);
+  return view;
 }
 
 std::vector<FileId> TreeRootsOf(Driver* driver, const TreeView& view) {
@@ -230,7 +245,7 @@ std::vector<FileId> TreeRootsOf(Driver* driver, const TreeView& view) {
     if (members[i].depth != ViewDepth::kTree) continue;
     std::string name;
     const absl::StatusOr<DirectoryPtr> parent = view.OpenParent(driver, {i, RelPath()}, &name);
-    struct statx stat {};
+    struct statx stat{};
     Entry entry;
     if (!parent.ok() || !StatAt(driver, (*parent)->fd(), name.c_str(), &stat).ok()) continue;
     if (EntryFromStatx(stat, false, &entry) && entry.type == FileType::kDirectory) roots.push_back(entry.id);
@@ -243,13 +258,26 @@ void RemoveCreatedRoot(Driver* driver, const SessionRoot& root) {
   struct statx there{};
   if (!root.created || !StatDescriptor(driver, root.directory->fd(), &ours).ok()) return;
   if (!StatAt(driver, root.parent->fd(), root.name.c_str(), &there).ok()) return;
-  const bool same = ours.stx_ino == there.stx_ino && ours.stx_dev_major == there.stx_dev_major && ours.stx_dev_minor == there.stx_dev_minor;
+  const bool same = ours.stx_ino == there.stx_ino && ours.stx_dev_major == there.stx_dev_major &&
+                    ours.stx_dev_minor == there.stx_dev_minor;
   // It goes only when it is empty; whatever else is the matter changes nothing about how the session ended.
   if (same) static_cast<void>(sys::Unlinkat(driver, root.parent->fd(), root.name.c_str(), AT_REMOVEDIR));
 }
 
-absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSession& open, SessionOpened* opened) {
+ProcessCapabilities CapabilitiesIn(const SessionRoot& root, bool fake_super) {
   ProcessCapabilities capabilities = ReadProcessCapabilities();
+  if (fake_super) capabilities = WithFakeSuper(std::move(capabilities));
+  if (!root.verbs.Has(Verb::kChown)) {
+    capabilities.can_chown = false;
+    // Groups that the process is a member of could still be given.
+    capabilities.groups.clear();
+  }
+  if (!root.verbs.Has(Verb::kDevice)) capabilities.can_mknod = false;
+  return capabilities;
+}
+
+absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSession& open, SessionOpened* opened) {
+  const ProcessCapabilities capabilities = CapabilitiesIn(root, /*fake_super=*/false);
   opened->can_chown = capabilities.can_chown;
   opened->can_mknod = capabilities.can_mknod;
   opened->can_set_capabilities = capabilities.can_set_capabilities;
@@ -293,7 +321,8 @@ size_t SessionShards(const OpenSession& open, size_t shards) {
 LeafSecret LeafSecretOf(const SessionToken& token) {
   LeafSecret secret{};
   // Each half under another label; neither tells anything of the token.
-  for (std::string_view label : {std::string_view("leaf tags, first half"), std::string_view("leaf tags, other half")}) {
+  for (std::string_view label :
+       {std::string_view("leaf tags, first half"), std::string_view("leaf tags, other half")}) {
     const LeafKey half = DeriveLeafKey(token, std::as_bytes(std::span(label)));
     std::copy(half.begin(), half.end(), secret.begin() + (label.ends_with("other half") ? half.size() : 0));
   }

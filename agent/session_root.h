@@ -8,11 +8,14 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "agent/access_list.h"
 #include "agent/session_handler.h"
 #include "engine/delta/leaf_digest.h"
 #include "engine/fs/directory.h"
+#include "engine/fs/process_capabilities.h"
 #include "engine/fs/tree_view.h"
 #include "engine/ring/driver.h"
+#include "engine/tree/scan_filter.h"
 #include "proto/messages.h"
 
 namespace uringsync {
@@ -20,39 +23,47 @@ namespace uringsync {
 struct SessionRoot {
   DirectoryPtr directory;  // null: it does not exist
   bool created = false;
-  DirectoryPtr parent;  // of one that was created
-  std::string name;     // likewise
+  DirectoryPtr parent;    // of one that was created
+  std::string name;       // likewise
   std::string full_path;  // of this host, for messages
   absl::Status not_made;  // why it could not be made
+  Verbs verbs = Verbs::All();
 };
 
-// Finds `open.path` below the named root, or `open.host_path` where no root is named and the context allows it. NotFound, PermissionDenied (read-only root) and FailedPrecondition (no
-// directory) say what and where. A destination's missing directory is made when `create_root` says so and its parent
-// exists; in a dry run it stays missing. Where making fails the result says why (not_made).
+// Finds `open.path` below the named root, or `open.host_path` where no root is named and the context allows it.
+// NotFound, PermissionDenied (read-only root) and FailedPrecondition (no directory) say what and where. A destination's
+// missing directory is made when `create_root` says so and its parent exists; in a dry run it stays missing. Where
+// making fails the result says why (not_made).
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open);
 
-// A directory beside the session's own, only read: below a named root of this agent, or by a host path where that is allowed.
+// A directory beside the session's own, only read: below a named root of this agent, or by a host path where that is
+// allowed.
 absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& context, const TreePlace& place);
 // The same of one that is written to: its root has to be writable.
 absl::StatusOr<DirectoryPtr> OpenWritablePlace(Driver* driver, const AgentContext& context, const TreePlace& place);
 
-// From where a source session's links are followed: by an agent that a command started for itself wherever they lead, by any other never out of
-// the named root.
+// From where a source session's links are followed: by an agent that a command started for itself wherever they lead,
+// by any other never out of the named root.
 absl::StatusOr<FollowBase> FollowBaseOf(const AgentContext& context, const OpenSession& open, const SessionRoot& root);
 
-// The view that a session's operands make of its tree (SourceOperand in proto/messages.h); null for a session without any. `links`: where its
-// links are followed, if they are.
-std::shared_ptr<const TreeView> MakeView(const OpenSession& open, const SessionRoot& root, size_t shards,
-                                         const std::optional<FollowBase>& links = std::nullopt);
+// The view that a session's operands make of its tree (SourceOperand in proto/messages.h); null for a session without
+// any. `links`: where its links are followed, if they are. A source's operands that the rules of `filter` leave out are
+// not in it.
+std::shared_ptr<const TreeView> MakeView(Driver* driver, const OpenSession& open, const SessionRoot& root,
+                                         size_t shards, const std::optional<FollowBase>& links,
+                                         const ScanFilter& filter);
 // Ids of the directories that are in `view` with all below them, at most kMaxTreeRoots.
 std::vector<FileId> TreeRootsOf(Driver* driver, const TreeView& view);
 
-// Takes back the directory that OpenSessionRoot made, if it is still there and empty: for a session that ends before it was told to do
-// anything. The caller holds the lock.
+// Takes back the directory that OpenSessionRoot made, if it is still there and empty: for a session that ends before it
+// was told to do anything. The caller holds the lock.
 void RemoveCreatedRoot(Driver* driver, const SessionRoot& root);
 
 // Fills exists, created, root, file_system, time_granularity_ns and what this process may set.
 absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSession& open, SessionOpened* opened);
+
+// What this process may set in the session's root: what it may set anywhere, less what the peer has no verb for.
+ProcessCapabilities CapabilitiesIn(const SessionRoot& root, bool fake_super);
 
 // True for file systems that live in memory: there is nothing to sync.
 bool IsVolatileFileSystem(const std::string& file_system);

@@ -1,7 +1,8 @@
 // ShellChannel: a mux (engine/net/mux.h) over the pipes of a remote shell, running on shard 0 of a runtime.
 //
 // Thread rule: Start, Stop and destruction on one thread that is no shard; Open and Spawn on shard 0.
-// Use:  US_ASSIGN_OR_RETURN(auto channel, ShellChannel::Start({.runtime = runtime, .ends = std::move(ends), .on_stream = serve}));
+// Use:  US_ASSIGN_OR_RETURN(auto channel, ShellChannel::Start({.runtime = runtime, .ends = std::move(ends), .on_stream
+// = serve}));
 //       channel->Begin();   ...   channel->Stop();
 #pragma once
 
@@ -27,7 +28,8 @@ struct ShellChannelOptions {
   Runtime* runtime = nullptr;
   PipeEnds ends;  // past the greeting
   MuxSide side = MuxSide::kAgent;
-  // ≥ 0: nothing is read from the pipe before there is something to read here (borrowed): until then somebody else greets.
+  // ≥ 0: nothing is read from the pipe before there is something to read here (borrowed): until then somebody else
+  // greets.
   int begin_with = -1;
   // Serves a stream that the peer opened, on shard 0, within the channel's life.
   std::function<Task<void>(MuxAccepted)> on_stream;

@@ -29,15 +29,17 @@ void SimilarFiles::Read(const Directory& directory) {
     if ((item.type != DT_REG && item.type != DT_UNKNOWN) || IsStateName(item.name)) continue;
     Entry entry;
     entry.name = std::string(item.name);
-    struct statx found {};
+    struct statx found{};
     if (!StatAt(driver_, directory.fd(), entry.name.c_str(), &found).ok()) continue;
-    if (!EntryFromStatx(found, /*with_atime=*/false, &entry) || entry.type != FileType::kRegular || entry.size_bytes == 0) continue;
+    if (!EntryFromStatx(found, /*with_atime=*/false, &entry) || entry.type != FileType::kRegular ||
+        entry.size_bytes == 0)
+      continue;
     files_.push_back(std::move(entry));
   }
 }
 
-std::shared_ptr<const DeltaBasis> SimilarFiles::Open(const Directory& directory, const RelPath& path, const Entry& wanted,
-                                                     DeltaPolicy policy, DirectIo* direct_io) {
+std::shared_ptr<const DeltaBasis> SimilarFiles::Open(const Directory& directory, const RelPath& path,
+                                                     const Entry& wanted, DeltaPolicy policy, DirectIo* direct_io) {
   if (!MayUseDelta(policy, wanted.size_bytes, wanted.size_bytes)) return nullptr;
   if (!path_ || *path_ != path) {
     Read(directory);

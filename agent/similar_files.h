@@ -1,6 +1,8 @@
-// SimilarFiles: finds a file of a directory that may be what a new one was made from (rsync's --fuzzy), to be the old contents of a delta.
+// SimilarFiles: finds a file of a directory that may be what a new one was made from (rsync's --fuzzy), to be the old
+// contents of a delta.
 //
-// Which one is only a guess that can cost time: size and time of the new file first, else the name that has most in common with its own.
+// Which one is only a guess that can cost time: size and time of the new file first, else the name that has most in
+// common with its own.
 //
 // Thread rule: one shard. Use:
 //   SimilarFiles similar(driver);
@@ -33,10 +35,10 @@ class SimilarFiles {
 
   explicit SimilarFiles(Driver* driver) : driver_(driver) {}
 
-  // The best one for `wanted` in `directory`, which is at `path`; null where there is none that a delta could use. The names of a
-  // directory are read once, as long as no other one is asked for.
-  std::shared_ptr<const DeltaBasis> Open(const Directory& directory, const RelPath& path, const Entry& wanted, DeltaPolicy policy,
-                                         DirectIo* direct_io);
+  // The best one for `wanted` in `directory`, which is at `path`; null where there is none that a delta could use. The
+  // names of a directory are read once, as long as no other one is asked for.
+  std::shared_ptr<const DeltaBasis> Open(const Directory& directory, const RelPath& path, const Entry& wanted,
+                                         DeltaPolicy policy, DirectIo* direct_io);
 
  private:
   void Read(const Directory& directory);

@@ -11,6 +11,7 @@
 #include "agent/filter_gate.h"
 #include "agent/join_scope.h"
 #include "agent/root_index.h"
+#include "agent/source_mounts.h"
 #include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
 #include "engine/fs/atomic_file.h"
@@ -45,7 +46,8 @@ SourceSession::SourceSession(const AgentContext& context, OpenSession open, Sess
       outbox_(outbox),
       direct_io_(open_.direct_io, [this](std::string text) { Tell(std::move(text)); }) {
   if (open_.compression.mode != CompressionMode::kOff)
-    compression_ = std::make_unique<SharedCompression>(open_.compression, SessionShards(open_, context_.runtime->size()));
+    compression_ =
+        std::make_unique<SharedCompression>(open_.compression, SessionShards(open_, context_.runtime->size()));
   if (open_.bytes_per_second > 0) throttle_ = std::make_unique<Throttle>(open_.bytes_per_second);
 }
 
@@ -83,7 +85,7 @@ Task<void> SourceSession::Open() {
     }
     links_ = *std::move(links);
   }
-  view_ = MakeView(open_, root_, context_.runtime->size(), links_);
+  view_ = MakeView(driver, open_, root_, context_.runtime->size(), links_, filter_);
   if (view_ != nullptr) {
     // The top of what operands make is no directory of this host.
     opened.root = Entry();
@@ -169,6 +171,27 @@ absl::Status SourceSession::Connect(const ConnectData& where) {
   return absl::OkStatus();
 }
 
+Task<void> SourceSession::LookAtMounts(const MountQuery* query, MountReply* reply) {
+  Driver* const driver = Shard::Current()->driver();
+  SourceMountOptions options;
+  options.root = root_.directory;
+  options.view = view_;
+  options.one_file_system = open_.one_file_system;
+  FilterGate gate(&filter_, view_);
+  const auto open = [this, driver](const RelPath& path) { return OpenBeneath(driver, *root_.directory, path); };
+  if (filter_.rules != nullptr) {
+    options.hides = [&](const RelPath& path) { return gate.Hides(driver, path, true, open).value_or(false); };
+  }
+  *reply = AnswerMounts(driver, options, *query);
+  co_return;
+}
+
+MountReply SourceSession::Mounts(const MountQuery& query) {
+  MountReply reply;
+  BlockOn(&context_.runtime->shard(0), LookAtMounts(&query, &reply));
+  return reply;
+}
+
 absl::Status SourceSession::Remove(const ActionBatch& batch) {
   if (!open_.remove_sources) return absl::FailedPreconditionError("actions for a source");
   if (batch.phase != Phase::kDelete || batch.sequence != ++removal_batches_)
@@ -185,7 +208,8 @@ absl::Status SourceSession::Remove(const ActionBatch& batch) {
 }
 
 // Where the action's object is: in a view, of the places where it may be the one that has it.
-absl::StatusOr<SourceSession::Located> SourceSession::Find(Driver* driver, DirectoryCache* directories, const Action& action) {
+absl::StatusOr<SourceSession::Located> SourceSession::Find(Driver* driver, DirectoryCache* directories,
+                                                           const Action& action) {
   if (view_ == nullptr) {
     Located located{.name = std::string(action.path.name())};
     US_ASSIGN_OR_RETURN(located.directory, directories->Get(action.path.Parent()));
@@ -200,7 +224,7 @@ absl::StatusOr<SourceSession::Located> SourceSession::Find(Driver* driver, Direc
     if (view_->follow().any()) {
       US_ASSIGN_OR_RETURN(located.links, view_->FollowBaseOf(driver, place));
     }
-    struct statx stat {};
+    struct statx stat{};
     Entry found;
     const absl::Status looked = located.links ? StatThroughLink(driver, located.place(), &stat)
                                               : StatAt(driver, located.directory->fd(), located.name.c_str(), &stat);
@@ -211,16 +235,18 @@ absl::StatusOr<SourceSession::Located> SourceSession::Find(Driver* driver, Direc
 
 // A link that stands for the object goes in its place; what it leads to stays.
 absl::Status SourceSession::RemoveLocated(Driver* driver, const Located& located, const Entry& wanted) {
-  struct statx stat {};
+  struct statx stat{};
   const int dirfd = located.directory->fd();
   const char* const name = located.name.c_str();
-  const bool link = located.links && wanted.type != FileType::kSymlink && StatAt(driver, dirfd, name, &stat).ok() && S_ISLNK(stat.stx_mode);
+  const bool link = located.links && wanted.type != FileType::kSymlink && StatAt(driver, dirfd, name, &stat).ok() &&
+                    S_ISLNK(stat.stx_mode);
   if (!link) return RemoveObject(driver, dirfd, name, wanted);
   const absl::Status pinned = PinFollowed(driver, located.place(), &stat).status();
   // Gone already, by another name.
   if (absl::IsNotFound(pinned)) return absl::OkStatus();
   US_RETURN_IF_ERROR(pinned);
-  if (CompareIdentity(IdentityOf(wanted), stat) != IdentityMatch::kSame) return MakeStatus(absl::StatusCode::kAborted, "was replaced since it was planned");
+  if (CompareIdentity(IdentityOf(wanted), stat) != IdentityMatch::kSame)
+    return MakeStatus(absl::StatusCode::kAborted, "was replaced since it was planned");
   return sys::SysStatus(sys::Unlinkat(driver, dirfd, name, 0), "unlink");
 }
 
@@ -251,7 +277,8 @@ absl::Status SourceSession::Measure(const RunBench& run) {
     subject.session = open_.session;
     subject.digest_seed = DigestSeedOf(open_.token);
     subject.selection = open_.selection;
-    bench_ = std::make_unique<BenchRunner>(std::move(subject), [this](BenchReport report) { outbox_->Push(std::move(report)); });
+    bench_ = std::make_unique<BenchRunner>(std::move(subject),
+                                           [this](BenchReport report) { outbox_->Push(std::move(report)); });
   }
   if (run.step == BenchStep::kNetwork) generated_ = true;
   return bench_->Start(run, {});
@@ -268,7 +295,8 @@ Task<void> SourceSession::DialLoop(size_t shard) {
     if (!dials_->Fill(shard, &dial)) co_return;
     dial.cancel = cancel;
     dial.hello = DataHello{kProtocolVersion, open_.session, open_.token, Role::kSource};
-    absl::StatusOr<std::unique_ptr<ReplyChannel>> channel = co_await DialWithin(driver, dial, dials_->limit(dial), DialReplyChannel);
+    absl::StatusOr<std::unique_ptr<ReplyChannel>> channel =
+        co_await DialWithin(driver, dial, dials_->limit(dial), DialReplyChannel);
     last = channel.status();
     if (!channel.ok() && !cancel.cancelled() && dials_->Retreat(dial, last)) continue;
     if (channel.ok()) {

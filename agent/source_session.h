@@ -11,9 +11,9 @@
 
 #include "agent/bench_runner.h"
 #include "agent/peer_dials.h"
+#include "agent/session_filter.h"
 #include "agent/session_handler.h"
 #include "agent/session_outbox.h"
-#include "agent/session_filter.h"
 #include "agent/session_root.h"
 #include "agent/session_table.h"
 #include "engine/coro/cancel.h"
@@ -43,8 +43,10 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
 
   // ConnectData: opens data connections to a destination that accepts, and serves them.
   absl::Status Connect(const ConnectData& where);
-  // Removes what the delete actions of `batch` name, of a session with remove_sources: objects that are still what they were, no
-  // directories. Answers with an ApplyProgress.
+  // On the session's own thread.
+  MountReply Mounts(const MountQuery& query);
+  // Removes what the delete actions of `batch` name, of a session with remove_sources: objects that are still what they
+  // were, no directories. Answers with an ApplyProgress.
   absl::Status Remove(const ActionBatch& batch);
   // RunBench. From kNetwork on, data connections get made-up contents.
   absl::Status Measure(const RunBench& run);
@@ -57,6 +59,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
 
  private:
   Task<void> Open();
+  Task<void> LookAtMounts(const MountQuery* query, MountReply* reply);
   Task<void> RemoveAll(const ActionBatch* batch, ApplyProgress* progress);
   // An object of the source.
   struct Located {

@@ -35,7 +35,8 @@ absl::StatusOr<std::string> ReadGreeting(int fd) {
   std::string got;
   const auto deadline = std::chrono::steady_clock::now() + kGreetingLimit;
   while (got.size() < kMuxGreeting.size() && got == kMuxGreeting.substr(0, got.size())) {
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
     const int count = ::poll(&ready, 1, static_cast<int>(std::max<int64_t>(left.count(), 0)));
     if (count == 0) return absl::DeadlineExceededError("--stdio: nothing came on standard input within a minute");
@@ -60,7 +61,8 @@ absl::StatusOr<UniqueFd> MoveAway(int fd, int instead) {
 absl::StatusOr<PipeEnds> GreetOnStdio() {
   if (::isatty(STDIN_FILENO) != 0) {
     return absl::InvalidArgumentError(
-        "--stdio is for a remote shell, not for a terminal: 'uringsync sync HOST:PATH ...' starts this program by itself");
+        "--stdio is for a remote shell, not for a terminal: 'uringsync sync HOST:PATH ...' starts this program by "
+        "itself");
   }
   if (!WriteMuxGreeting(STDOUT_FILENO)) return absl::UnavailableError("--stdio: standard output is closed");
   US_ASSIGN_OR_RETURN(const std::string greeting, ReadGreeting(STDIN_FILENO));
@@ -165,7 +167,9 @@ absl::StatusOr<std::unique_ptr<StdioAgent>> StdioAgent::Start(StdioAgentOptions 
   return std::unique_ptr<StdioAgent>(new StdioAgent(std::move(state)));
 }
 
-StdioAgent::~StdioAgent() { Stop(); }
+StdioAgent::~StdioAgent() {
+  Stop();
+}
 
 OpenPeer StdioAgent::PeerOpener() {
   State* const state = state_.get();
@@ -175,17 +179,20 @@ OpenPeer StdioAgent::PeerOpener() {
 absl::Status StdioAgent::Serve(SessionHandler* handler) {
   State* const state = state_.get();
   state->handler = handler;
-  US_ASSIGN_OR_RETURN(state->channel,
-                      ShellChannel::Start({.runtime = state->options.runtime,
-                                           .ends = std::move(state->options.ends),
-                                           .side = MuxSide::kAgent,
-                                           .on_stream = [state](MuxAccepted accepted) { return state->Accept(std::move(accepted)); },
-                                           .on_end = [state](const absl::Status& status) { state->OnEnd(status); }}));
+  US_ASSIGN_OR_RETURN(
+      state->channel,
+      ShellChannel::Start({.runtime = state->options.runtime,
+                           .ends = std::move(state->options.ends),
+                           .side = MuxSide::kAgent,
+                           .on_stream = [state](MuxAccepted accepted) { return state->Accept(std::move(accepted)); },
+                           .on_end = [state](const absl::Status& status) { state->OnEnd(status); }}));
   state->channel->Begin();
   return absl::OkStatus();
 }
 
-int StdioAgent::ended_fd() const { return state_->ended_near.get(); }
+int StdioAgent::ended_fd() const {
+  return state_->ended_near.get();
+}
 
 absl::Status StdioAgent::end() const {
   std::lock_guard lock(state_->mutex);
@@ -199,9 +206,8 @@ void StdioAgent::Stop() {
     state_->stopping = true;
   }
   // On its own thread: telling a peer that does not read takes until its stream is cut.
-  std::thread farewell([this] {
-    state_->gate.InterruptAll({.kind = ErrorKind::kInterrupted, .message = "the agent was stopped"});
-  });
+  std::thread farewell(
+      [this] { state_->gate.InterruptAll({.kind = ErrorKind::kInterrupted, .message = "the agent was stopped"}); });
   if (!state_->AwaitSessions(kStopGrace)) state_->channel->Cut();
   farewell.join();
   for (std::thread& thread : state_->threads) thread.join();

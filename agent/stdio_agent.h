@@ -1,13 +1,14 @@
-// StdioAgent: the sessions of an agent that was started through a remote shell, over the mux on its standard input and output.
+// StdioAgent: the sessions of an agent that was started through a remote shell, over the mux on its standard input and
+// output.
 //
-// Control streams are served like those of a port, each on a thread of its own; data streams go to their sessions. The peer is whoever
-// was let in by the shell, so it is trusted as the starter of a private agent is.
+// Control streams are served like those of a port, each on a thread of its own; data streams go to their sessions. The
+// peer is whoever was let in by the shell, so it is trusted as the starter of a private agent is.
 //
 // Thread rule: Start, Stop and destruction on the main thread.
 // Use:  US_ASSIGN_OR_RETURN(PipeEnds ends, GreetOnStdio());
-//       US_ASSIGN_OR_RETURN(auto agent, StdioAgent::Start({.runtime = runtime, .table = &table, .ends = std::move(ends)}));
-//       SessionRunner runner({..., .open_peer = agent->PeerOpener()});
-//       agent->Serve(&runner);   WaitForStop(agent->ended_fd());   agent->Stop();
+//       US_ASSIGN_OR_RETURN(auto agent, StdioAgent::Start({.runtime = runtime, .table = &table, .ends =
+//       std::move(ends)})); SessionRunner runner({..., .open_peer = agent->PeerOpener()}); agent->Serve(&runner);
+//       WaitForStop(agent->ended_fd());   agent->Stop();
 #pragma once
 
 #include <functional>
@@ -20,12 +21,13 @@
 
 namespace uringsync {
 
-// Control streams served at once: questions, the two of a run within one host, one for each basis directory, and some for a peer that is left.
+// Control streams served at once: questions, the two of a run within one host, one for each basis directory, and some
+// for a peer that is left.
 constexpr size_t kMaxShellSessions = 32;
 
-// Says the mux's greeting on standard output and reads the peer's from standard input; both are replaced by descriptors that nothing
-// reads or disturbs. InvalidArgument for a terminal, FailedPrecondition when the peer is no uringsync, Unavailable when it hangs up first, DeadlineExceeded when it says
-// nothing for a minute.
+// Says the mux's greeting on standard output and reads the peer's from standard input; both are replaced by descriptors
+// that nothing reads or disturbs. InvalidArgument for a terminal, FailedPrecondition when the peer is no uringsync,
+// Unavailable when it hangs up first, DeadlineExceeded when it says nothing for a minute.
 absl::StatusOr<PipeEnds> GreetOnStdio();
 
 struct StdioAgentOptions {

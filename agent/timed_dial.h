@@ -1,5 +1,5 @@
-// DialWithin: a data connection that is there within a time limit, or a clear error: name resolution and connect have no limit of their own
-// (a host that drops packets makes the kernel try for two minutes).
+// DialWithin: a data connection that is there within a time limit, or a clear error: name resolution and connect have
+// no limit of their own (a host that drops packets makes the kernel try for two minutes).
 //
 // Thread rule: a coroutine of one shard.
 // Use:  co_await DialWithin(driver, std::move(dial), kDialLimit, DialRequestChannel);
@@ -22,7 +22,8 @@ namespace uringsync {
 
 // One try: name, connect, TLS and hello.
 constexpr std::chrono::seconds kDialLimit{10};
-// A session that has had no data connection at all gives up after this; one that lost them waits longer for the network to come back.
+// A session that has had no data connection at all gives up after this; one that lost them waits longer for the network
+// to come back.
 constexpr std::chrono::seconds kFirstConnectionLimit{20};
 
 // What ends the dial; the timer's operation lives here while it is in flight.
@@ -55,7 +56,8 @@ Task<absl::StatusOr<std::unique_ptr<Channel>>> DialWithin(
   const std::string text = "no connection to " + dial.host + " port " + std::to_string(dial.port) + " within " +
                            std::to_string(limit.count() / 1000) + " seconds: it does not answer";
   CancelSource relay = timer.cancel;
-  const CancelToken::Registration registration = outer.OnCancel([outer, relay]() mutable { relay.Cancel(outer.status()); });
+  const CancelToken::Registration registration =
+      outer.OnCancel([outer, relay]() mutable { relay.Cancel(outer.status()); });
   Scope timing;
   timing.Spawn(RunDialTimer(driver, &timer, MakeStatus(absl::StatusCode::kDeadlineExceeded, text)));
   absl::StatusOr<std::unique_ptr<Channel>> channel = co_await connect(driver, std::move(dial));

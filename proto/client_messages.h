@@ -27,8 +27,8 @@ namespace uringsync {
 struct Hello {
   uint32_t min_version = kMinProtocolVersion;
   uint32_t max_version = kProtocolVersion;
-  std::string software;                // "uringsync 0.1.0"
-  std::vector<std::string> features;   // names both sides know are used; unknown ones are ignored
+  std::string software;               // "uringsync 0.1.0"
+  std::vector<std::string> features;  // names both sides know are used; unknown ones are ignored
 };
 
 enum class Role : uint8_t { kSource = 1, kDestination };
@@ -46,7 +46,8 @@ struct DataRoute {
   SessionId peer_session{};
   std::string host;
   uint16_t port = 0;
-  bool direct = false;  // kConnect: under the one-time keys of a DirectQuery; where that fails, over the remote shell's channel
+  bool direct =
+      false;  // kConnect: under the one-time keys of a DirectQuery; where that fails, over the remote shell's channel
 };
 
 // How much of an operand is in the transfer.
@@ -56,18 +57,21 @@ enum class OperandDepth : uint8_t {
   kTree,        // a directory with all below it
 };
 
-// What one source argument, or one name of a list, adds to a transfer. A source session with operands has as its tree what they make
-// together: of objects at one path the first operand's counts, directories at one path merge. A destination session gets the same
-// `at`s, with empty bases, as the part of its tree that is compared.
+// What one source argument, or one name of a list, adds to a transfer. A source session with operands has as its tree
+// what they make together: of objects at one path the first operand's counts, directories at one path merge. A
+// destination session gets the same `at`s, with empty bases, as the part of its tree that is compared.
 struct SourceOperand {
-  // The directory in which `from` lies. In a session on host paths: a path of the agent's host, relative to its working directory,
-  // "" for that; links in it and in from.Parent() are followed. Else names joined by '/' below the session's directory, no link followed.
+  // The directory in which `from` lies. In a session on host paths: a path of the agent's host, relative to its working
+  // directory,
+  // "" for that; links in it and in from.Parent() are followed. Else names joined by '/' below the session's directory,
+  // no link followed.
   std::string base;
   RelPath from;  // the object below `base`; the root: the directory `base` itself
   RelPath at;    // where it is in the transfer; the root: the directory that the transfer fills
   OperandDepth depth = OperandDepth::kTree;
-  bool implied = false;  // a directory on the way to another operand: it need not be there, and is no reason to complain
-  bool follow = false;   // `from` may be a link to the object that is meant
+  bool implied =
+      false;            // a directory on the way to another operand: it need not be there, and is no reason to complain
+  bool follow = false;  // `from` may be a link to the object that is meant
   friend bool operator==(const SourceOperand&, const SourceOperand&) = default;
 };
 // Bounds of one message and of a session; every base, `from` and `at` counts in full.
@@ -77,7 +81,8 @@ constexpr size_t kMaxOperands = size_t{4} << 20;
 constexpr size_t kMaxOperandBytes = size_t{512} << 20;
 constexpr size_t kMaxHostPathBytes = 4096;
 
-// A directory of an agent: below one of its named roots, or, with an empty `root`, below a host path, as in OpenSession.
+// A directory of an agent: below one of its named roots, or, with an empty `root`, below a host path, as in
+// OpenSession.
 struct TreePlace {
   std::string root;
   RelPath path;
@@ -87,8 +92,9 @@ struct TreePlace {
 
 // What a session replaces or deletes, but for directories, is kept under its name and `suffix`.
 struct BackupSettings {
-  std::string suffix;                  // at most 255 bytes, no '/'; not empty without a directory
-  std::optional<TreePlace> directory;  // there, below the directories that lead to it; made as needed. Absent: beside the object
+  std::string suffix;  // at most 255 bytes, no '/'; not empty without a directory
+  std::optional<TreePlace>
+      directory;  // there, below the directories that lead to it; made as needed. Absent: beside the object
   friend bool operator==(const BackupSettings&, const BackupSettings&) = default;
 };
 
@@ -99,20 +105,23 @@ enum class AppendMode : uint8_t {
   kVerify,  // it is compared, and made right where it is not
 };
 
-// How new contents come to their names: rsync's --partial, --partial-dir, --append, --temp-dir, --delay-updates, --fuzzy and --preallocate.
+// How new contents come to their names: rsync's --partial, --partial-dir, --append, --temp-dir, --delay-updates,
+// --fuzzy and --preallocate.
 struct StagingSettings {
-  // What came of a file when the session ends early is kept, for the next one to go on with: under the file's own name, or, where one is
-  // given, in a directory. `partial_directory` is seen from the one that is `partial_climb` levels above the file's; in `partial_place`
-  // files have their last names. Both are made when something is kept.
+  // What came of a file when the session ends early is kept, for the next one to go on with: under the file's own name,
+  // or, where one is given, in a directory. `partial_directory` is seen from the one that is `partial_climb` levels
+  // above the file's; in `partial_place` files have their last names. Both are made when something is kept.
   bool keep_partial = false;
   RelPath partial_directory;  // the root: none
   uint32_t partial_climb = 0;
   std::optional<TreePlace> partial_place;
   AppendMode append = AppendMode::kNone;
   std::optional<TreePlace> temporaries;  // an existing directory in which files are put together
-  // New files get their names when all of their phase are whole; until then they wait in the partial directory of their own.
+  // New files get their names when all of their phase are whole; until then they wait in the partial directory of their
+  // own.
   bool delay_updates = false;
-  uint32_t fuzzy = 0;  // 1: a file of a similar name is the old contents of one that is new; 2: in basis directories too
+  uint32_t fuzzy =
+      0;  // 1: a file of a similar name is the old contents of one that is new; 2: in basis directories too
   bool preallocate = false;  // room is made for a file before it is written
   friend bool operator==(const StagingSettings&, const StagingSettings&) = default;
 };
@@ -123,53 +132,61 @@ struct OpenSession {
   SessionId session{};
   SessionToken token{};
   Role role = Role::kSource;
-  std::string root;   // named root of the agent; "": host paths, which only an agent that a command started allows
-  RelPath path;       // below it
+  std::string root;       // named root of the agent; "": host paths, which only an agent that a command started allows
+  RelPath path;           // below it
   std::string host_path;  // with an empty `root`, the directory: relative to the agent's working directory, "" for that
   // Empty: the whole directory. The rest of a list follows in OperandBatches when `more_operands` is set.
   std::vector<SourceOperand> operands;
   bool more_operands = false;
   MetadataSelection selection;
-  bool checksum = false;         // content digests in the manifest
+  bool checksum = false;  // content digests in the manifest
   bool one_file_system = false;
-  bool sparse = true;            // holes stay holes
-  bool dry_run = false;          // destination: no lock, no write (plan, verify)
-  bool create_root = false;      // destination: make the root directory of the sync when only it is missing
-  bool make_path = false;        // destination, with create_root: make what is missing above it, too
+  bool sparse = true;        // holes stay holes
+  bool dry_run = false;      // destination: no lock, no write (plan, verify)
+  bool create_root = false;  // destination: make the root directory of the sync when only it is missing
+  bool make_path = false;    // destination, with create_root: make what is missing above it, too
   bool wait_for_lock = false;
-  bool force_delete = false;     // a non-empty directory may make way for another type (--delete, --force)
+  bool force_delete = false;  // a non-empty directory may make way for another type (--delete, --force)
   Durability durability = Durability::kBatch;
-  DataRoute route;               // destination only
-  uint32_t data_connections = 0; // 0: the agent chooses
+  DataRoute route;                        // destination only
+  uint32_t data_connections = 0;          // 0: the agent chooses
   DeltaPolicy delta = DeltaPolicy::kOff;  // destination; only where both agents have kDeltaFeature
   CompressionSettings compression;  // source: of the contents it sends; only where both agents have kCompressionFeature
   uint64_t bytes_per_second = 0;    // source: of the contents it sends or reads, all connections together; 0: no limit
   uint32_t jobs = 0;                // shards that work for this session; 0, or more than there are: all
   bool background = false;          // leave the machine to others
-  ReflinkMode reflink = ReflinkMode::kAuto;  // destination, kLocal
+  ReflinkMode reflink = ReflinkMode::kAuto;      // destination, kLocal
   DirectIoMode direct_io = DirectIoMode::kAuto;  // of large files; needs kDirectIoFeature
   // Destination: trees that Action::basis names by their place in this list; only read. Needs kBasisFeature.
   std::vector<TreePlace> basis_directories;
   // Filter rules as engine/tree/path_filter.h takes them, the same for both roles; needs kFiltersFeature.
   std::vector<std::string> filters;
   bool delete_excluded = false;
-  bool nul_separated_filters = false;  // of per-directory files
+  bool nul_separated_filters = false;    // of per-directory files
   std::optional<BackupSettings> backup;  // destination; needs kBackupFeature
-  // Source, whose root has to be writable: takes ActionBatches of the delete phase, one at a time, and answers each with one
-  // ApplyProgress. Needs kRemoveSourcesFeature.
+  // Source, whose root has to be writable: takes ActionBatches of the delete phase, one at a time, and answers each
+  // with one ApplyProgress. Needs kRemoveSourcesFeature.
   bool remove_sources = false;
   // Links that a source takes for what they lead to: below a named root never out of it. Needs kLinksFeature.
   LinkFollowing follow_links;
-  // Destination: a symlink to a directory below the session's directory stays where the source has a directory. Needs kLinksFeature.
+  // Destination: a symlink to a directory below the session's directory stays where the source has a directory. Needs
+  // kLinksFeature.
   bool keep_directory_links = false;
   bool write_devices = false;  // destination: contents for a device that is there go into it; needs kDeviceDataFeature
-  // Destination: blocks that are compared within a leaf of a delta, a power of two from 512 to 65536; 0: it chooses. Needs
-  // kDeltaBlocksFeature.
+  // Destination: blocks that are compared within a leaf of a delta, a power of two from 512 to 65536; 0: it chooses.
+  // Needs kDeltaBlocksFeature.
   uint32_t delta_block_bytes = 0;
-  bool in_place = false;  // destination: a file that is there is written over instead of replaced; needs kInPlaceFeature
+  bool in_place =
+      false;  // destination: a file that is there is written over instead of replaced; needs kInPlaceFeature
   StagingSettings staging;  // destination; needs kStagingFeature
-  // Destination: a source file that is no more as its action says is a problem at once, instead of being taken as it is by then. Needs
-  // kEntryLooksFeature.
+  // Destination: a source file that keeps changing is taken as it is read, and told (ProblemKind::kUnstable), instead
+  // of being a problem. Needs kUnstableFeature; at the source too, or it finds no such file.
+  bool copy_unstable = false;
+  // Destination: large files that an earlier session did not finish are gone on with, and what this one does not finish
+  // stays for the next. Else what earlier ones left is removed; so it is by an agent that does not know this.
+  bool resume = false;
+  // Destination: a source file that is no more as its action says is a problem at once, instead of being taken as it is
+  // by then. Needs kEntryLooksFeature.
   bool as_planned = false;
 };
 
@@ -179,21 +196,22 @@ struct OperandBatch {
   bool last = true;
 };
 
-// What is at these paths, in this order? Before OpenSession. With an empty `root` host paths, as in OpenSession; else paths below
-// that root.
+// What is at these paths, in this order? Before OpenSession. With an empty `root` host paths, as in OpenSession; else
+// paths below that root.
 struct PathQuery {
   std::string root = {};
   std::vector<std::string> paths = {};
-  // The rest is for host paths and needs kHostPlacesFeature. Paths are patterns: "~" or "~USER" in front is a home directory; "*", "?" and "[...]"
-  // stand for what is there, with the names of each pattern sorted by bytes, and for themselves behind a '\' and where nothing matches.
+  // The rest is for host paths and needs kHostPlacesFeature. Paths are patterns: "~" or "~USER" in front is a home
+  // directory; "*", "?" and "[...]" stand for what is there, with the names of each pattern sorted by bytes, and for
+  // themselves behind a '\' and where nothing matches.
   bool expand = false;
   std::string list_file = {};  // not empty: its bytes from list_offset on are asked for
   uint64_t list_offset = 0;
 };
 constexpr size_t kMaxPathQuery = 4096;
 
-// Before OpenSession, once, at an agent that a command or a remote shell started: the keys under which the agents of a run may connect to each other
-// past the shell's channel. Needs kDirectFeature.
+// Before OpenSession, once, at an agent that a command or a remote shell started: the keys under which the agents of a
+// run may connect to each other past the shell's channel. Needs kDirectFeature.
 struct DirectQuery {
   OneTimeKeys keys;
   bool listen = false;  // on `port`, 0 for any, until the agent ends
@@ -201,7 +219,23 @@ struct DirectQuery {
 };
 constexpr size_t kMaxOneTimeKeyBytes = 4096;  // each of the two
 
-// What are the names of these ids at this agent, and which ids have these names? In an open session; needs kNamesFeature.
+// A mount point of the agent's host.
+struct MountedPlace {
+  std::string point;        // absolute, at most 4096 bytes
+  std::string file_system;  // which one, at most 64 bytes; only its agent understands it
+  friend bool operator==(const MountedPlace&, const MountedPlace&) = default;
+};
+constexpr size_t kMaxMounts = 1024;
+constexpr size_t kMaxMountBytes = size_t{1} << 20;  // of all points
+
+// Where are the file systems of the session's tree mounted, and which of these, as told before, are not any more? Of an
+// open source session; needs kMountsFeature.
+struct MountQuery {
+  std::vector<MountedPlace> recorded;
+};
+
+// What are the names of these ids at this agent, and which ids have these names? In an open session; needs
+// kNamesFeature.
 struct NameQuery {
   std::vector<uint32_t> uids;
   std::vector<uint32_t> gids;
@@ -211,8 +245,9 @@ struct NameQuery {
 constexpr size_t kMaxNameQuery = 4096;  // of each kind
 constexpr size_t kMaxAccountNameBytes = 256;
 
-// What is at these paths of the session's tree now, as its manifest would tell it? In an open session; needs kEntryLooksFeature. Rules
-// of the session hide nothing from it. Their bytes count for kMaxPathBytesPerMessage (wire_size.h).
+// What is at these paths of the session's tree now, as its manifest would tell it? In an open session; needs
+// kEntryLooksFeature. Rules of the session hide nothing from it. Their bytes count for kMaxPathBytesPerMessage
+// (wire_size.h).
 struct EntryQuery {
   std::vector<RelPath> paths;
 };
@@ -242,12 +277,12 @@ constexpr size_t kMaxOnlyDirectories = 4096;
 struct ManifestCredit {
   uint32_t batches = 0;
 };
-// What becomes of folded listings, counted 1, 2, 3, ... in the order of the stream. The agent keeps their entries until then, in a
-// window of its own, which takes the place of credit for them.
+// What becomes of folded listings, counted 1, 2, 3, ... in the order of the stream. The agent keeps their entries until
+// then, in a window of its own, which takes the place of credit for them.
 struct ListingVerdicts {
-  uint64_t through = 0;           // all up to this one are judged
-  std::vector<uint64_t> expand;   // of those, ascending: their entries are wanted
-  bool stop_folding = false;      // from now on all entries are wanted
+  uint64_t through = 0;          // all up to this one are judged
+  std::vector<uint64_t> expand;  // of those, ascending: their entries are wanted
+  bool stop_folding = false;     // from now on all entries are wanted
 };
 // Questions to an agent's index, before StartManifest; needs kIndexFeature.
 constexpr char kIndexFeature[] = "tree-digests";
@@ -263,13 +298,13 @@ constexpr size_t kMaxFoldedListings = 1024;
 constexpr size_t kMaxFoldedEntries = 8192;
 
 enum class ActionKind : uint8_t {
-  kMakeDirectory = 1,   // mkdir, 0700; metadata follows as kSetMetadata at the end
-  kPutFile,             // contents and metadata, published whole
+  kMakeDirectory = 1,  // mkdir, 0700; metadata follows as kSetMetadata at the end
+  kPutFile,            // contents and metadata, published whole
   kPutSymlink,
-  kPutSpecial,          // FIFO, socket, device
-  kLink,                // hard link of `link_target`
-  kSetMetadata,         // metadata only, object stays
-  kDelete,              // the object; a directory must be empty by then
+  kPutSpecial,   // FIFO, socket, device
+  kLink,         // hard link of `link_target`
+  kSetMetadata,  // metadata only, object stays
+  kDelete,       // the object; a directory must be empty by then
 };
 
 // An object of a basis directory that an action uses; it lies there at the action's own path.
@@ -278,35 +313,36 @@ struct ActionBasis {
   Entry object;            // as planned with. Another one by then: the action goes on without it
 };
 
-// Where the contents of a file may lie at the destination already, under another name: it seems to have been moved at the source. Nothing
-// is taken for equal: digests of both ends' contents are compared before anything of it is used.
+// Where the contents of a file may lie at the destination already, under another name: it seems to have been moved at
+// the source. Nothing is taken for equal: digests of both ends' contents are compared before anything of it is used.
 struct ActionOrigin {
   enum class Fate : uint8_t {
     kStays = 1,  // copied from
     kReplaced,   // likewise; something else takes its place in the same phase
     kGoes        // deleted later in the plan: the object itself may become the new one
   };
-  RelPath path;   // below the session's root
-  Entry object;   // as planned with. Another one by then: the action goes on without it
+  RelPath path;  // below the session's root
+  Entry object;  // as planned with. Another one by then: the action goes on without it
   Fate fate = Fate::kStays;
 };
 
 struct Action {
-  uint64_t id = 0;       // 1, 2, 3, ... within the session
+  uint64_t id = 0;  // 1, 2, 3, ... within the session
   ActionKind kind = ActionKind::kPutFile;
-  RelPath path;          // relative to the session's root; the root itself for its metadata
-  Entry wanted;          // the source's entry (kDelete: the destination's)
+  RelPath path;  // relative to the session's root; the root itself for its metadata
+  Entry wanted;  // the source's entry (kDelete: the destination's)
   // The destination's object as planned against; nullopt: nothing there. An action finds something else: conflict.
   std::optional<Entry> existing;
-  RelPath link_target;   // kLink without basis
+  RelPath link_target;  // kLink without basis
   // kLink: a hard link of the basis object. kPutFile: its contents are copied, not fetched.
   std::optional<ActionBasis> basis;
   std::optional<ActionOrigin> origin;  // kPutFile without basis, of a file with contents
   bool xattrs_differ = false;  // fetch and apply xattrs and ACLs (always fetched for new objects that have some)
 };
 
-// The agent finishes everything of one phase (and makes it durable) before it starts a batch of another phase. The planner sends
-// kCreate, kLink, kDelete, then kCreate and kLink again for objects that had to wait for a delete, then kDirectoryMetadata.
+// The agent finishes everything of one phase (and makes it durable) before it starts a batch of another phase. The
+// planner sends kCreate, kLink, kDelete, then kCreate and kLink again for objects that had to wait for a delete, then
+// kDirectoryMetadata.
 enum class Phase : uint8_t { kCreate = 1, kLink, kDelete, kDirectoryMetadata };
 
 struct ActionBatch {
@@ -319,8 +355,8 @@ struct FinishApply {};
 // Ends the session politely; ending the stream does the same without an answer.
 struct CloseSession {};
 
-using ClientMessage = std::variant<Hello, OpenSession, ConnectData, StartManifest, ManifestCredit, ActionBatch, FinishApply,
-                                   CloseSession, ListingVerdicts, TreeQuery, RunBench, OperandBatch, PathQuery, NameQuery, EntryQuery,
-                                   DirectQuery>;
+using ClientMessage = std::variant<Hello, OpenSession, ConnectData, StartManifest, ManifestCredit, ActionBatch,
+                                   FinishApply, CloseSession, ListingVerdicts, TreeQuery, RunBench, OperandBatch,
+                                   PathQuery, NameQuery, EntryQuery, DirectQuery, MountQuery>;
 
 }  // namespace uringsync

@@ -14,8 +14,8 @@ constexpr std::string_view kFarHomeRoot = "home";
 struct ControlPeer {
   // Transport address, e.g. "ipv4:10.0.0.7:51234"; "private" for an inherited socket.
   std::string address;
-  // DNS, URI and IP names of the verified client certificate, in the certificate's order; its common name when it has no
-  // such name; empty for a private agent. Bytes of the peer: escape before printing.
+  // DNS, URI and IP names of the verified client certificate, in the certificate's order; its common name when it has
+  // no such name; empty for a private agent. Bytes of the peer: escape before printing.
   std::vector<std::string> identities;
   // The stream came over an inherited socket pair: the peer is the process that started this one.
   bool is_private = false;

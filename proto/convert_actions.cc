@@ -80,7 +80,8 @@ absl::StatusOr<std::vector<RelPath>> DecodeDirectories(const v1::DirectoryTable&
   for (size_t i = 0; i < count; ++i) {
     const uint32_t parent = table.parents(static_cast<int>(i));
     if (parent > i) {
-      return Bad({kMessage, "directories.parents"}, i, "directory " + std::to_string(parent) + " does not come before it");
+      return Bad({kMessage, "directories.parents"}, i,
+                 "directory " + std::to_string(parent) + " does not come before it");
     }
     const std::string_view below = paths.Next();
     if (below.empty()) return Bad(where, i, "empty path");
@@ -96,8 +97,8 @@ absl::StatusOr<std::vector<RelPath>> DecodeDirectories(const v1::DirectoryTable&
 }
 
 // `name` below directory number `parent`; the root itself for an empty name below 0 when `allow_root`.
-absl::StatusOr<RelPath> PathOf(const std::vector<RelPath>& directories, uint32_t parent, std::string_view name, bool allow_root,
-                               Where where, size_t row, PathBudget* budget) {
+absl::StatusOr<RelPath> PathOf(const std::vector<RelPath>& directories, uint32_t parent, std::string_view name,
+                               bool allow_root, Where where, size_t row, PathBudget* budget) {
   if (parent >= directories.size()) {
     return Bad(where, row, "directory " + std::to_string(parent) + " of " + std::to_string(directories.size()));
   }
@@ -135,7 +136,8 @@ absl::Status DecodeLinks(const v1::ActionBatch& wire, const std::vector<RelPath>
   US_RETURN_IF_ERROR(names.Init(wire.link_names(), count, kMaxNameBytes, where));
   for (size_t i = 0; i < count; ++i) {
     Action& action = (*actions)[wire.link_rows(static_cast<int>(i))];
-    if (action.kind != ActionKind::kLink || action.basis) return Bad({kMessage, "link_rows"}, i, "the action is no link");
+    if (action.kind != ActionKind::kLink || action.basis)
+      return Bad({kMessage, "link_rows"}, i, "the action is no link");
     US_ASSIGN_OR_RETURN(action.link_target, PathOf(directories, wire.link_parents(static_cast<int>(i)), names.Next(),
                                                    /*allow_root=*/false, where, i, budget));
   }
@@ -169,7 +171,8 @@ absl::Status DecodeEntriesOfActions(const v1::ActionBatch& wire, std::vector<Act
     const Action& action = (*actions)[row];
     if (!KindFitsType(action.kind, action.wanted.type)) {
       return Bad({kMessage, "kinds"}, row,
-                 "kind " + std::to_string(static_cast<int>(action.kind)) + " does not fit a " + FileTypeName(action.wanted.type));
+                 "kind " + std::to_string(static_cast<int>(action.kind)) + " does not fit a " +
+                     FileTypeName(action.wanted.type));
     }
   }
   return absl::OkStatus();
@@ -179,7 +182,8 @@ absl::Status DecodeBases(const v1::ActionBatch& wire, std::vector<Action>* actio
   const Where where{kMessage, "basis_rows"};
   US_RETURN_IF_ERROR(CheckRows(wire.basis_rows(), actions->size(), where));
   const size_t count = static_cast<size_t>(wire.basis_rows_size());
-  US_RETURN_IF_ERROR(CheckCount({kMessage, "basis_directories"}, static_cast<size_t>(wire.basis_directories_size()), count));
+  US_RETURN_IF_ERROR(
+      CheckCount({kMessage, "basis_directories"}, static_cast<size_t>(wire.basis_directories_size()), count));
   std::vector<Entry*> entries;
   entries.reserve(count);
   for (size_t i = 0; i < count; ++i) {
@@ -218,7 +222,8 @@ absl::Status DecodeOrigins(const v1::ActionBatch& wire, const std::vector<RelPat
   for (size_t i = 0; i < count; ++i) {
     const int at = static_cast<int>(i);
     Action& action = (*actions)[wire.origin_rows(at)];
-    if (action.kind != ActionKind::kPutFile || action.basis) return Bad(where, i, "the action has no use for an origin");
+    if (action.kind != ActionKind::kPutFile || action.basis)
+      return Bad(where, i, "the action has no use for an origin");
     const uint32_t fate = wire.origin_fates(at);
     if (fate < static_cast<uint32_t>(Fate::kStays) || fate > static_cast<uint32_t>(Fate::kGoes)) {
       return Bad({kMessage, "origin_fates"}, i, "unknown fate " + std::to_string(fate));
@@ -234,7 +239,8 @@ absl::Status DecodeOrigins(const v1::ActionBatch& wire, const std::vector<RelPat
   US_RETURN_IF_ERROR(DecodeEntries(wire.origin_objects(), entries, "ActionBatch.origin_objects"));
   for (size_t i = 0; i < count; ++i) {
     const Entry& object = *entries[i];
-    if (object.type != FileType::kRegular || object.size_bytes == 0) return Bad(where, i, "the origin is no file with contents");
+    if (object.type != FileType::kRegular || object.size_bytes == 0)
+      return Bad(where, i, "the origin is no file with contents");
   }
   return absl::OkStatus();
 }
@@ -260,7 +266,8 @@ absl::Status DecodeHeads(const v1::ActionBatch& wire, const std::vector<RelPath>
     action.kind = static_cast<ActionKind>(kind);
     // A root that is missing is made by its session; a plan that is kept says that it was missing.
     const bool may_be_root = action.kind == ActionKind::kSetMetadata || action.kind == ActionKind::kMakeDirectory;
-    US_ASSIGN_OR_RETURN(action.path, PathOf(directories, parents[row], names.Next(), may_be_root, {kMessage, "names"}, row, budget));
+    US_ASSIGN_OR_RETURN(action.path,
+                        PathOf(directories, parents[row], names.Next(), may_be_root, {kMessage, "names"}, row, budget));
   }
   return absl::OkStatus();
 }

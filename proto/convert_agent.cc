@@ -1,9 +1,10 @@
 #include "engine/base/errno_status.h"
 #include "proto/convert.h"
 #include "proto/convert_bench.h"
-#include "proto/convert_fields.h"
 #include "proto/convert_direct.h"
+#include "proto/convert_fields.h"
 #include "proto/convert_looks.h"
+#include "proto/convert_mounts.h"
 #include "proto/convert_names.h"
 #include "proto/convert_operands.h"
 #include "proto/convert_tables.h"
@@ -23,7 +24,8 @@ absl::Status Encode(const HelloReply& reply, v1::HelloReply* wire) {
   wire->set_io_backend(std::string(Clip(reply.io_backend, kMaxShortTextBytes)));
   wire->set_fallback_reason(std::string(Clip(reply.fallback_reason, kMaxLineBytes)));
   wire->set_data_port(reply.data_port);
-  return EncodeList({"HelloReply", "features"}, reply.features, kMaxFeatures, kMaxFeatureBytes, wire->mutable_features());
+  return EncodeList({"HelloReply", "features"}, reply.features, kMaxFeatures, kMaxFeatureBytes,
+                    wire->mutable_features());
 }
 
 void EncodeVolume(const VolumeFacts& volume, v1::VolumeFacts* wire) {
@@ -82,7 +84,8 @@ absl::Status Encode(const SessionOpened& opened, v1::SessionOpened* wire) {
     wire->add_ancestor_devices(ancestor.device);
     wire->add_ancestor_inodes(ancestor.inode);
   }
-  US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "tree_roots"}, opened.tree_roots.size(), kMaxTreeRoots, "directories"));
+  US_RETURN_IF_ERROR(
+      CheckBound({"SessionOpened", "tree_roots"}, opened.tree_roots.size(), kMaxTreeRoots, "directories"));
   for (const FileId& root : opened.tree_roots) {
     wire->add_tree_root_devices(root.device);
     wire->add_tree_root_inodes(root.inode);
@@ -94,8 +97,8 @@ absl::Status Encode(const ApplyProgress& progress, v1::ApplyProgress* wire) {
   wire->set_completed_sequence(progress.completed_sequence);
   EncodeCounters(progress.counters, wire->mutable_counters());
   if (!progress.problems.empty()) US_RETURN_IF_ERROR(EncodeProblems(progress.problems, wire->mutable_problems()));
-  US_RETURN_IF_ERROR(
-      CheckBound({"ApplyProgress", "skipped_actions"}, progress.skipped_actions.size(), kMaxSkippedPerMessage, "actions"));
+  US_RETURN_IF_ERROR(CheckBound({"ApplyProgress", "skipped_actions"}, progress.skipped_actions.size(),
+                                kMaxSkippedPerMessage, "actions"));
   wire->mutable_skipped_actions()->Add(progress.skipped_actions.begin(), progress.skipped_actions.end());
   wire->set_current_file(progress.current_file.text());
   wire->set_current_bytes(progress.current_bytes);
@@ -127,6 +130,7 @@ struct Encoder {
   absl::Status operator()(const BenchReport& value) { return EncodeBenchReport(value, wire->mutable_bench_report()); }
   absl::Status operator()(const PathReply& value) { return EncodePathReply(value, wire->mutable_path_reply()); }
   absl::Status operator()(const NameReply& value) { return EncodeNameReply(value, wire->mutable_name_reply()); }
+  absl::Status operator()(const MountReply& value) { return EncodeMountReply(value, wire->mutable_mount_reply()); }
   absl::Status operator()(const EntryReply& value) { return EncodeEntryReply(value, wire->mutable_entry_reply()); }
   absl::Status operator()(const DirectReply& value) { return EncodeDirectReply(value, wire->mutable_direct_reply()); }
   absl::Status operator()(const Notice& value) {
@@ -146,18 +150,22 @@ absl::StatusOr<AgentMessage> Decode(const v1::HelloReply& wire) {
   HelloReply reply;
   US_RETURN_IF_ERROR(CheckVersions("HelloReply", wire.min_version(), wire.max_version()));
   if (wire.version() < wire.min_version() || wire.version() > wire.max_version()) {
-    return Bad({"HelloReply", "version"}, kNoRow, std::to_string(wire.version()) + " is outside of the agent's own range");
+    return Bad({"HelloReply", "version"}, kNoRow,
+               std::to_string(wire.version()) + " is outside of the agent's own range");
   }
   reply.version = wire.version();
   reply.min_version = wire.min_version();
   reply.max_version = wire.max_version();
   US_ASSIGN_OR_RETURN(reply.software, DecodeText({"HelloReply", "software"}, wire.software(), kMaxSoftwareBytes));
-  US_ASSIGN_OR_RETURN(reply.features, DecodeList({"HelloReply", "features"}, wire.features(), kMaxFeatures, kMaxFeatureBytes,
-                                                 /*labels=*/true));
-  US_ASSIGN_OR_RETURN(reply.io_backend, DecodeText({"HelloReply", "io_backend"}, wire.io_backend(), kMaxShortTextBytes));
+  US_ASSIGN_OR_RETURN(reply.features,
+                      DecodeList({"HelloReply", "features"}, wire.features(), kMaxFeatures, kMaxFeatureBytes,
+                                 /*labels=*/true));
+  US_ASSIGN_OR_RETURN(reply.io_backend,
+                      DecodeText({"HelloReply", "io_backend"}, wire.io_backend(), kMaxShortTextBytes));
   US_ASSIGN_OR_RETURN(reply.fallback_reason,
                       DecodeText({"HelloReply", "fallback_reason"}, wire.fallback_reason(), kMaxLineBytes));
-  US_ASSIGN_OR_RETURN(reply.data_port, DecodePort({"HelloReply", "data_port"}, wire.data_port(), /*none_allowed=*/true));
+  US_ASSIGN_OR_RETURN(reply.data_port,
+                      DecodePort({"HelloReply", "data_port"}, wire.data_port(), /*none_allowed=*/true));
   return reply;
 }
 
@@ -170,17 +178,20 @@ absl::StatusOr<AgentMessage> Decode(const v1::SessionOpened& wire) {
     Entry* root = &opened.root;
     US_RETURN_IF_ERROR(DecodeEntries(wire.root(), {&root, 1}, "SessionOpened.root"));
   }
-  US_ASSIGN_OR_RETURN(opened.file_system, DecodeText({"SessionOpened", "file_system"}, wire.file_system(), kMaxShortTextBytes));
+  US_ASSIGN_OR_RETURN(opened.file_system,
+                      DecodeText({"SessionOpened", "file_system"}, wire.file_system(), kMaxShortTextBytes));
   opened.can_chown = wire.can_chown();
   opened.can_mknod = wire.can_mknod();
   opened.can_set_capabilities = wire.can_set_capabilities();
   opened.can_set_trusted = wire.can_set_trusted();
   opened.uid = wire.uid();
-  US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "groups"}, static_cast<size_t>(wire.groups_size()), kMaxGroups, "groups"));
+  US_RETURN_IF_ERROR(
+      CheckBound({"SessionOpened", "groups"}, static_cast<size_t>(wire.groups_size()), kMaxGroups, "groups"));
   opened.groups.assign(wire.groups().begin(), wire.groups().end());
   opened.time_granularity_ns = wire.time_granularity_ns();
   if (opened.time_granularity_ns == 0 || opened.time_granularity_ns > kMaxTimeGranularityNs) {
-    return Bad({"SessionOpened", "time_granularity_ns"}, kNoRow, std::to_string(opened.time_granularity_ns) + " is out of range");
+    return Bad({"SessionOpened", "time_granularity_ns"}, kNoRow,
+               std::to_string(opened.time_granularity_ns) + " is out of range");
   }
   if (wire.has_time_min_seconds()) opened.time_range.min_seconds = wire.time_min_seconds();
   if (wire.has_time_max_seconds()) opened.time_range.max_seconds = wire.time_max_seconds();
@@ -207,8 +218,8 @@ absl::StatusOr<AgentMessage> Decode(const v1::SessionOpened& wire) {
   for (int i = 0; i < wire.tree_root_devices_size(); ++i) {
     opened.tree_roots.push_back({wire.tree_root_devices(i), wire.tree_root_inodes(i)});
   }
-  US_ASSIGN_OR_RETURN(opened.notices,
-                      DecodeList({"SessionOpened", "notices"}, wire.notices(), kMaxNotices, kMaxLineBytes, /*labels=*/false));
+  US_ASSIGN_OR_RETURN(opened.notices, DecodeList({"SessionOpened", "notices"}, wire.notices(), kMaxNotices,
+                                                 kMaxLineBytes, /*labels=*/false));
   return opened;
 }
 
@@ -292,6 +303,10 @@ absl::StatusOr<AgentMessage> DecodeMessage(const v1::AgentMessage& wire) {
     }
     case v1::AgentMessage::kPathReply: {
       US_ASSIGN_OR_RETURN(PathReply reply, DecodePathReply(wire.path_reply()));
+      return AgentMessage(std::move(reply));
+    }
+    case v1::AgentMessage::kMountReply: {
+      US_ASSIGN_OR_RETURN(MountReply reply, DecodeMountReply(wire.mount_reply()));
       return AgentMessage(std::move(reply));
     }
     case v1::AgentMessage::kNameReply: {

@@ -63,10 +63,10 @@ absl::StatusOr<BenchReport> DecodeBenchReport(const v1::BenchReport& wire) {
   if (report.cores == 0) return Bad({"BenchReport", "cores"}, kNoRow, "0 cores");
   US_ASSIGN_OR_RETURN(report.note, DecodeText({"BenchReport", "note"}, wire.note(), kMaxLineBytes));
   const int rows = wire.metrics_size();
-  US_RETURN_IF_ERROR(
-      CheckBound({"BenchReport", "metrics"}, static_cast<size_t>(rows), kMaxBenchFigures, "figures"));
-  for (const auto& [field, size] : {std::pair{"counts", wire.counts_size()}, std::pair{"bytes", wire.bytes_size()},
-                                    std::pair{"elapsed_ns", wire.elapsed_ns_size()}, std::pair{"cpu_ns", wire.cpu_ns_size()}}) {
+  US_RETURN_IF_ERROR(CheckBound({"BenchReport", "metrics"}, static_cast<size_t>(rows), kMaxBenchFigures, "figures"));
+  for (const auto& [field, size] :
+       {std::pair{"counts", wire.counts_size()}, std::pair{"bytes", wire.bytes_size()},
+        std::pair{"elapsed_ns", wire.elapsed_ns_size()}, std::pair{"cpu_ns", wire.cpu_ns_size()}}) {
     if (size != rows) return Bad({"BenchReport", field}, kNoRow, "not as many as metrics");
   }
   for (int i = 0; i < rows; ++i) {

@@ -1,11 +1,12 @@
-#include "engine/delta/signature.h"
 #include "engine/base/errno_status.h"
+#include "engine/delta/signature.h"
 #include "engine/tree/path_filter.h"
 #include "proto/convert.h"
 #include "proto/convert_bench.h"
-#include "proto/convert_fields.h"
 #include "proto/convert_direct.h"
+#include "proto/convert_fields.h"
 #include "proto/convert_looks.h"
+#include "proto/convert_mounts.h"
 #include "proto/convert_names.h"
 #include "proto/convert_operands.h"
 #include "proto/convert_places.h"
@@ -41,8 +42,8 @@ absl::Status EncodeSelection(const MetadataSelection& selection, v1::MetadataSel
   wire->set_executability(selection.executability);
   wire->set_device_files(selection.device_files);
   if (selection.modify_window_s) wire->set_modify_window_s(*selection.modify_window_s);
-  return EncodeList({"OpenSession", "selection.extra_xattrs"}, selection.extra_xattrs, kMaxExtraXattrs, kMaxXattrNameBytes,
-                    wire->mutable_extra_xattrs());
+  return EncodeList({"OpenSession", "selection.extra_xattrs"}, selection.extra_xattrs, kMaxExtraXattrs,
+                    kMaxXattrNameBytes, wire->mutable_extra_xattrs());
 }
 
 void EncodeRoute(const DataRoute& route, v1::DataRoute* wire) {
@@ -67,7 +68,8 @@ constexpr uint32_t kFollowUnsafe = 2;
 constexpr uint32_t kFollowDirectories = 4;
 
 uint32_t EncodeFollowing(const LinkFollowing& following) {
-  return (following.all ? kFollowAll : 0) | (following.unsafe ? kFollowUnsafe : 0) | (following.directories ? kFollowDirectories : 0);
+  return (following.all ? kFollowAll : 0) | (following.unsafe ? kFollowUnsafe : 0) |
+         (following.directories ? kFollowDirectories : 0);
 }
 
 absl::StatusOr<LinkFollowing> DecodeFollowing(uint32_t bits) {
@@ -81,7 +83,8 @@ absl::Status EncodeFilters(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_nul_separated_filters(open.nul_separated_filters);
   if (open.filters.empty()) return absl::OkStatus();
   US_RETURN_IF_ERROR(CheckFilters(open.filters));
-  return EncodeList({"OpenSession", "filters"}, open.filters, kMaxFilterRules, kMaxFilterRuleBytes, wire->mutable_filters());
+  return EncodeList({"OpenSession", "filters"}, open.filters, kMaxFilterRules, kMaxFilterRuleBytes,
+                    wire->mutable_filters());
 }
 
 absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
@@ -104,14 +107,16 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_delta(static_cast<v1::DeltaPolicy>(open.delta));
   if (open.compression.mode != CompressionMode::kOff) {
     wire->mutable_compression()->set_adaptive(open.compression.mode == CompressionMode::kAdaptive);
-    if (open.compression.mode == CompressionMode::kFixed) wire->mutable_compression()->set_level(open.compression.level);
+    if (open.compression.mode == CompressionMode::kFixed)
+      wire->mutable_compression()->set_level(open.compression.level);
   }
   wire->set_bytes_per_second(open.bytes_per_second);
   wire->set_jobs(open.jobs);
   wire->set_background(open.background);
   wire->set_reflink(static_cast<v1::ReflinkMode>(open.reflink));
   wire->set_direct_io(static_cast<v1::DirectIo>(open.direct_io));
-  US_RETURN_IF_ERROR(CheckBound({"OpenSession", "basis_directories"}, open.basis_directories.size(), kMaxBasisDirectories, "directories"));
+  US_RETURN_IF_ERROR(CheckBound({"OpenSession", "basis_directories"}, open.basis_directories.size(),
+                                kMaxBasisDirectories, "directories"));
   for (const TreePlace& place : open.basis_directories) EncodePlace(place, wire->add_basis_directories());
   wire->set_follow_links(EncodeFollowing(open.follow_links));
   wire->set_keep_directory_links(open.keep_directory_links);
@@ -119,6 +124,8 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_write_devices(open.write_devices);
   wire->set_delta_block_bytes(open.delta_block_bytes);
   if (open.staging != StagingSettings()) EncodeStaging(open.staging, wire->mutable_staging());
+  wire->set_copy_unstable(open.copy_unstable);
+  wire->set_resume(open.resume);
   wire->set_as_planned(open.as_planned);
   wire->set_remove_sources(open.remove_sources);
   if (open.backup) EncodeBackup(*open.backup, wire->mutable_backup());
@@ -143,7 +150,8 @@ struct Encoder {
   absl::Status operator()(const StartManifest& value) {
     v1::StartManifest* start = wire->mutable_start_manifest();
     if (value.only) {
-      US_RETURN_IF_ERROR(EncodePaths({"StartManifest", "only"}, *value.only, kMaxOnlyDirectories, start->mutable_only()));
+      US_RETURN_IF_ERROR(
+          EncodePaths({"StartManifest", "only"}, *value.only, kMaxOnlyDirectories, start->mutable_only()));
     }
     if (!value.fold) return absl::OkStatus();
     start->mutable_fold()->set_seed(value.fold->seed);
@@ -172,10 +180,12 @@ struct Encoder {
   absl::Status operator()(const ActionBatch& value) { return EncodeActions(value, wire->mutable_action_batch()); }
   absl::Status operator()(const OperandBatch& value) {
     wire->mutable_operand_batch()->set_last(value.last);
-    return EncodeOperands({"OperandBatch", "operands"}, value.operands, wire->mutable_operand_batch()->mutable_operands());
+    return EncodeOperands({"OperandBatch", "operands"}, value.operands,
+                          wire->mutable_operand_batch()->mutable_operands());
   }
   absl::Status operator()(const PathQuery& value) { return EncodePathQuery(value, wire->mutable_path_query()); }
   absl::Status operator()(const NameQuery& value) { return EncodeNameQuery(value, wire->mutable_name_query()); }
+  absl::Status operator()(const MountQuery& value) { return EncodeMountQuery(value, wire->mutable_mount_query()); }
   absl::Status operator()(const EntryQuery& value) { return EncodeEntryQuery(value, wire->mutable_entry_query()); }
   absl::Status operator()(const DirectQuery& value) { return EncodeDirectQuery(value, wire->mutable_direct_query()); }
   absl::Status operator()(const RunBench& value) {
@@ -261,7 +271,8 @@ absl::StatusOr<CompressionSettings> DecodeCompression(const v1::Compression& wir
 
 absl::Status DecodePlaces(const v1::OpenSession& wire, OpenSession* open) {
   const Where where{"OpenSession", "basis_directories"};
-  US_RETURN_IF_ERROR(CheckBound(where, static_cast<size_t>(wire.basis_directories_size()), kMaxBasisDirectories, "directories"));
+  US_RETURN_IF_ERROR(
+      CheckBound(where, static_cast<size_t>(wire.basis_directories_size()), kMaxBasisDirectories, "directories"));
   for (const v1::TreePlace& place : wire.basis_directories()) {
     US_ASSIGN_OR_RETURN(open->basis_directories.emplace_back(), DecodePlace(where, place));
   }
@@ -279,7 +290,8 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   US_ASSIGN_OR_RETURN(open.root, DecodeRootName({"OpenSession", "root"}, wire.root()));
   US_ASSIGN_OR_RETURN(open.path, ParsePath({"OpenSession", "path"}, kNoRow, wire.path()));
   if (open.root.empty() && !open.path.is_root()) return Bad({"OpenSession", "path"}, kNoRow, "a path without a root");
-  if (!open.root.empty() && !wire.host_path().empty()) return Bad({"OpenSession", "host_path"}, kNoRow, "beside a root");
+  if (!open.root.empty() && !wire.host_path().empty())
+    return Bad({"OpenSession", "host_path"}, kNoRow, "beside a root");
   US_ASSIGN_OR_RETURN(open.host_path, DecodeHostPath({"OpenSession", "host_path"}, kNoRow, wire.host_path()));
   US_ASSIGN_OR_RETURN(open.operands, DecodeOperands({"OpenSession", "operands"}, wire.operands(), open.root.empty()));
   open.more_operands = wire.more_operands();
@@ -320,8 +332,8 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   }
   open.direct_io = static_cast<DirectIoMode>(wire.direct_io());
   US_RETURN_IF_ERROR(DecodePlaces(wire, &open));
-  US_ASSIGN_OR_RETURN(open.filters,
-                      DecodeList({"OpenSession", "filters"}, wire.filters(), kMaxFilterRules, kMaxFilterRuleBytes, /*labels=*/false));
+  US_ASSIGN_OR_RETURN(open.filters, DecodeList({"OpenSession", "filters"}, wire.filters(), kMaxFilterRules,
+                                               kMaxFilterRuleBytes, /*labels=*/false));
   US_RETURN_IF_ERROR(CheckFilters(open.filters));
   open.delete_excluded = wire.delete_excluded();
   open.nul_separated_filters = wire.nul_separated_filters();
@@ -331,11 +343,14 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   open.write_devices = wire.write_devices();
   open.delta_block_bytes = wire.delta_block_bytes();
   if (open.delta_block_bytes != 0 && !IsBlockSize(open.delta_block_bytes)) {
-    return Bad({"OpenSession", "delta_block_bytes"}, kNoRow, "blocks of " + std::to_string(open.delta_block_bytes) + " bytes");
+    return Bad({"OpenSession", "delta_block_bytes"}, kNoRow,
+               "blocks of " + std::to_string(open.delta_block_bytes) + " bytes");
   }
   if (wire.has_staging()) {
     US_ASSIGN_OR_RETURN(open.staging, DecodeStaging(wire.staging()));
   }
+  open.copy_unstable = wire.copy_unstable();
+  open.resume = wire.resume();
   open.as_planned = wire.as_planned();
   open.remove_sources = wire.remove_sources();
   if (wire.has_backup()) {
@@ -440,13 +455,17 @@ absl::StatusOr<ClientMessage> DecodeMessage(const v1::ClientMessage& wire) {
       OperandBatch batch;
       batch.last = wire.operand_batch().last();
       // Whether bases are host paths is known to whoever knows the OpenSession.
-      US_ASSIGN_OR_RETURN(batch.operands,
-                          DecodeOperands({"OperandBatch", "operands"}, wire.operand_batch().operands(), /*host_paths=*/true));
+      US_ASSIGN_OR_RETURN(batch.operands, DecodeOperands({"OperandBatch", "operands"}, wire.operand_batch().operands(),
+                                                         /*host_paths=*/true));
       return batch;
     }
     case v1::ClientMessage::kPathQuery: {
       US_ASSIGN_OR_RETURN(PathQuery query, DecodePathQuery(wire.path_query()));
       return query;
+    }
+    case v1::ClientMessage::kMountQuery: {
+      US_ASSIGN_OR_RETURN(MountQuery query, DecodeMountQuery(wire.mount_query()));
+      return ClientMessage(std::move(query));
     }
     case v1::ClientMessage::kNameQuery: {
       US_ASSIGN_OR_RETURN(NameQuery query, DecodeNameQuery(wire.name_query()));

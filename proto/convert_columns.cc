@@ -30,7 +30,8 @@ std::string Quoted(std::string_view bytes) {
 
 absl::Status CheckBound(Where where, size_t size, size_t bound, std::string_view unit) {
   if (size <= bound) return absl::OkStatus();
-  return Bad(where, kNoRow, std::to_string(size) + " " + std::string(unit) + ", at most " + std::to_string(bound) + " allowed");
+  return Bad(where, kNoRow,
+             std::to_string(size) + " " + std::string(unit) + ", at most " + std::to_string(bound) + " allowed");
 }
 
 absl::StatusOr<RelPath> ParsePath(Where where, size_t row, std::string_view text) {
@@ -75,8 +76,9 @@ absl::Status StringsReader::Init(const v1::Strings& strings, size_t count, size_
     total += length;
   }
   if (total != strings.text().size()) {
-    return Bad(where, kNoRow,
-               "lengths add up to " + std::to_string(total) + " bytes, the text has " + std::to_string(strings.text().size()));
+    return Bad(
+        where, kNoRow,
+        "lengths add up to " + std::to_string(total) + " bytes, the text has " + std::to_string(strings.text().size()));
   }
   text_ = strings.text().data();
   lengths_ = strings.lengths().data();

@@ -1,4 +1,5 @@
-// The column forms of the wire (see uringsync/v1/agent.proto), checked readers and compact writers. For convert_*.cc only.
+// The column forms of the wire (see uringsync/v1/agent.proto), checked readers and compact writers. For convert_*.cc
+// only.
 //
 // Readers borrow the message they read.
 #pragma once
@@ -37,7 +38,9 @@ absl::StatusOr<RelPath> ParsePath(Where where, size_t row, std::string_view text
 // A name from the wire.
 absl::Status CheckName(Where where, size_t row, std::string_view name);
 // `bytes` cut to `bound`.
-inline std::string_view Clip(std::string_view bytes, size_t bound) { return bytes.substr(0, bound); }
+inline std::string_view Clip(std::string_view bytes, size_t bound) {
+  return bytes.substr(0, bound);
+}
 
 // A plain column: 0, 1 or `rows` elements.
 template <typename T>

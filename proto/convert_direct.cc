@@ -8,7 +8,8 @@
 namespace uringsync::convert_internal {
 
 absl::Status EncodeDirectQuery(const DirectQuery& query, v1::DirectQuery* wire) {
-  US_RETURN_IF_ERROR(CheckBound({"DirectQuery", "certificate"}, query.keys.certificate.size(), kMaxOneTimeKeyBytes, "bytes"));
+  US_RETURN_IF_ERROR(
+      CheckBound({"DirectQuery", "certificate"}, query.keys.certificate.size(), kMaxOneTimeKeyBytes, "bytes"));
   US_RETURN_IF_ERROR(CheckBound({"DirectQuery", "key"}, query.keys.key.size(), kMaxOneTimeKeyBytes, "bytes"));
   wire->set_certificate(query.keys.certificate);
   wire->set_key(query.keys.key);
@@ -19,7 +20,8 @@ absl::Status EncodeDirectQuery(const DirectQuery& query, v1::DirectQuery* wire) 
 
 absl::StatusOr<DirectQuery> DecodeDirectQuery(const v1::DirectQuery& wire) {
   DirectQuery query;
-  US_ASSIGN_OR_RETURN(query.keys.certificate, DecodeText({"DirectQuery", "certificate"}, wire.certificate(), kMaxOneTimeKeyBytes));
+  US_ASSIGN_OR_RETURN(query.keys.certificate,
+                      DecodeText({"DirectQuery", "certificate"}, wire.certificate(), kMaxOneTimeKeyBytes));
   US_ASSIGN_OR_RETURN(query.keys.key, DecodeText({"DirectQuery", "key"}, wire.key(), kMaxOneTimeKeyBytes));
   query.listen = wire.listen();
   US_ASSIGN_OR_RETURN(query.port, DecodePort({"DirectQuery", "port"}, wire.port(), /*none_allowed=*/true));

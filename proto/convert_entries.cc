@@ -86,7 +86,8 @@ struct Columns {
     entry->uid = uids[row];
     entry->gid = gids[row];
     entry->size_bytes = sizes[row];
-    if (entry->size_bytes >= kMaxSize) return Bad({where, "sizes"}, row, std::to_string(entry->size_bytes) + " is not below 2^63");
+    if (entry->size_bytes >= kMaxSize)
+      return Bad({where, "sizes"}, row, std::to_string(entry->size_bytes) + " is not below 2^63");
     entry->mtime = {mtime_seconds[row], mtime_nanoseconds[row]};
     if (entry->mtime.nanoseconds >= kNanosecondsPerSecond) {
       return Bad({where, "mtime_nanoseconds"}, row, std::to_string(entry->mtime.nanoseconds) + " is not below 1e9");
@@ -127,7 +128,8 @@ absl::Status DecodeAllDigests(const v1::EntryTable& table, std::span<Entry* cons
                                    [](Entry* entry, const Digest128& digest) { entry->content_digest = digest; }));
   for (const uint32_t row : table.content_digests().rows()) {
     if (entries[row]->type != FileType::kRegular) {
-      return Bad({where, "content_digests"}, row, std::string("a ") + FileTypeName(entries[row]->type) + " has no contents");
+      return Bad({where, "content_digests"}, row,
+                 std::string("a ") + FileTypeName(entries[row]->type) + " has no contents");
     }
   }
   return absl::OkStatus();
@@ -137,11 +139,13 @@ absl::Status DecodeAtimes(const v1::EntryTable& table, std::span<Entry* const> e
   const size_t count = static_cast<size_t>(table.atime_rows_size());
   US_RETURN_IF_ERROR(CheckRows(table.atime_rows(), entries.size(), {where, "atime_rows"}));
   US_RETURN_IF_ERROR(CheckCount({where, "atime_seconds"}, static_cast<size_t>(table.atime_seconds_size()), count));
-  US_RETURN_IF_ERROR(CheckCount({where, "atime_nanoseconds"}, static_cast<size_t>(table.atime_nanoseconds_size()), count));
+  US_RETURN_IF_ERROR(
+      CheckCount({where, "atime_nanoseconds"}, static_cast<size_t>(table.atime_nanoseconds_size()), count));
   for (int i = 0; i < table.atime_rows_size(); ++i) {
     const FileTime atime{table.atime_seconds(i), table.atime_nanoseconds(i)};
     if (atime.nanoseconds >= kNanosecondsPerSecond) {
-      return Bad({where, "atime_nanoseconds"}, static_cast<size_t>(i), std::to_string(atime.nanoseconds) + " is not below 1e9");
+      return Bad({where, "atime_nanoseconds"}, static_cast<size_t>(i),
+                 std::to_string(atime.nanoseconds) + " is not below 1e9");
     }
     entries[table.atime_rows(i)]->atime = atime;
   }
@@ -156,7 +160,8 @@ absl::Status DecodeDevices(const v1::EntryTable& table, std::span<Entry* const> 
   for (int i = 0; i < table.device_rows_size(); ++i) {
     Entry* entry = entries[table.device_rows(i)];
     if (!IsDevice(*entry)) {
-      return Bad({where, "device_rows"}, static_cast<size_t>(i), std::string("a ") + FileTypeName(entry->type) + " is no device");
+      return Bad({where, "device_rows"}, static_cast<size_t>(i),
+                 std::string("a ") + FileTypeName(entry->type) + " is no device");
     }
     entry->rdev_major = table.rdev_majors(i);
     entry->rdev_minor = table.rdev_minors(i);
@@ -216,13 +221,14 @@ absl::Status DecodeTargets(const v1::EntryTable& table, std::span<Entry* const> 
   const Where field{where, "symlink_targets"};
   US_RETURN_IF_ERROR(CheckRows(table.symlink_rows(), entries.size(), {where, "symlink_rows"}));
   StringsReader targets;
-  US_RETURN_IF_ERROR(
-      targets.Init(table.symlink_targets(), static_cast<size_t>(table.symlink_rows_size()), kMaxSymlinkTargetBytes, field));
+  US_RETURN_IF_ERROR(targets.Init(table.symlink_targets(), static_cast<size_t>(table.symlink_rows_size()),
+                                  kMaxSymlinkTargetBytes, field));
   for (int i = 0; i < table.symlink_rows_size(); ++i) {
     Entry* entry = entries[table.symlink_rows(i)];
     const std::string_view target = targets.Next();
     if (entry->type != FileType::kSymlink) {
-      return Bad({where, "symlink_rows"}, static_cast<size_t>(i), std::string("a ") + FileTypeName(entry->type) + " has no target");
+      return Bad({where, "symlink_rows"}, static_cast<size_t>(i),
+                 std::string("a ") + FileTypeName(entry->type) + " has no target");
     }
     if (target.empty()) return Bad(field, static_cast<size_t>(i), "empty target");
     if (target.find('\0') != std::string_view::npos) {
@@ -243,7 +249,8 @@ absl::Status DecodeTargets(const v1::EntryTable& table, std::span<Entry* const> 
 
 void EncodeEntries(std::span<const Entry* const> entries, v1::EntryTable* table) {
   const size_t rows = entries.size();
-  WriteColumn(table->mutable_modes(), rows, [&](size_t i) { return FileTypeToMode(entries[i]->type) | entries[i]->mode; });
+  WriteColumn(table->mutable_modes(), rows,
+              [&](size_t i) { return FileTypeToMode(entries[i]->type) | entries[i]->mode; });
   WriteColumn(table->mutable_uids(), rows, [&](size_t i) { return entries[i]->uid; });
   WriteColumn(table->mutable_gids(), rows, [&](size_t i) { return entries[i]->gid; });
   WriteColumn(table->mutable_sizes(), rows, [&](size_t i) { return entries[i]->size_bytes; });

@@ -7,7 +7,9 @@
 namespace uringsync::convert_internal {
 namespace {
 
-bool IsControlByte(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }
+bool IsControlByte(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
 
 }  // namespace
 
@@ -40,11 +42,12 @@ absl::StatusOr<uint16_t> DecodePort(Where where, uint32_t port, bool none_allowe
 
 absl::Status CheckVersions(std::string_view message, uint32_t min, uint32_t max) {
   if (min >= 1 && min <= max) return absl::OkStatus();
-  return Bad({message, "min_version"}, kNoRow, "versions " + std::to_string(min) + " to " + std::to_string(max) + " are no range");
+  return Bad({message, "min_version"}, kNoRow,
+             "versions " + std::to_string(min) + " to " + std::to_string(max) + " are no range");
 }
 
-absl::StatusOr<std::vector<std::string>> DecodeList(Where where, const v1::Strings& list, size_t count_bound, size_t byte_bound,
-                                                    bool labels) {
+absl::StatusOr<std::vector<std::string>> DecodeList(Where where, const v1::Strings& list, size_t count_bound,
+                                                    size_t byte_bound, bool labels) {
   const size_t count = static_cast<size_t>(list.lengths_size());
   US_RETURN_IF_ERROR(CheckBound(where, count, count_bound, "elements"));
   StringsReader reader;

@@ -26,8 +26,8 @@ absl::StatusOr<uint16_t> DecodePort(Where where, uint32_t port, bool none_allowe
 absl::Status CheckVersions(std::string_view message, uint32_t min, uint32_t max);
 
 // At most `count_bound` strings of at most `byte_bound` bytes each; empty ones are refused when `labels`.
-absl::StatusOr<std::vector<std::string>> DecodeList(Where where, const v1::Strings& list, size_t count_bound, size_t byte_bound,
-                                                    bool labels);
+absl::StatusOr<std::vector<std::string>> DecodeList(Where where, const v1::Strings& list, size_t count_bound,
+                                                    size_t byte_bound, bool labels);
 absl::Status EncodeList(Where where, const std::vector<std::string>& list, size_t count_bound, size_t byte_bound,
                         v1::Strings* wire);
 

@@ -17,7 +17,8 @@ absl::Status DecodeNames(const v1::Strings& strings, std::vector<Entry>* entries
     const std::string_view name = names.Next();
     US_RETURN_IF_ERROR(CheckName(where, row, name));
     if (row > 0 && name <= previous) {
-      return Bad(where, row, Quoted(name) + (name == previous ? " appears twice" : " is out of order after " + Quoted(previous)));
+      return Bad(where, row,
+                 Quoted(name) + (name == previous ? " appears twice" : " is out of order after " + Quoted(previous)));
     }
     (*entries)[row].name.assign(name);
     previous = name;
@@ -35,7 +36,8 @@ absl::Status DecodeFolded(const v1::DirectoryBatch& wire, DirectoryBatch* batch)
     return Bad(where, kNoRow,
                std::to_string(folded.entries()) + " entries and " + std::to_string(folded.files()) + " files");
   }
-  batch->folded = FoldedEntries{{folded.digest_low(), folded.digest_high()}, folded.entries(), folded.files(), folded.bytes()};
+  batch->folded =
+      FoldedEntries{{folded.digest_low(), folded.digest_high()}, folded.entries(), folded.files(), folded.bytes()};
   return absl::OkStatus();
 }
 
@@ -78,7 +80,8 @@ absl::StatusOr<DirectoryBatch> DecodeBatch(const v1::DirectoryBatch& wire) {
   Entry* self = &batch.self;
   US_RETURN_IF_ERROR(DecodeEntries(wire.self(), {&self, 1}, "DirectoryBatch.self"));
   if (batch.self.type != FileType::kDirectory) {
-    return Bad({kMessage, "self"}, kNoRow, std::string("a ") + FileTypeName(batch.self.type) + " where a directory belongs");
+    return Bad({kMessage, "self"}, kNoRow,
+               std::string("a ") + FileTypeName(batch.self.type) + " where a directory belongs");
   }
   const size_t rows = static_cast<size_t>(wire.names().lengths_size());
   US_RETURN_IF_ERROR(CheckBound({kMessage, "names"}, rows, kMaxEntriesPerBatch, "entries"));
@@ -123,7 +126,8 @@ absl::StatusOr<FoldedGroup> DecodeGroup(const v1::FoldedGroup& wire) {
   v1::DirectoryBatch encoded;
   for (size_t row = 0; row < count; ++row) {
     const std::string_view bytes = reader.Next();
-    if (!encoded.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return Bad(where, row, "is no DirectoryBatch");
+    if (!encoded.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+      return Bad(where, row, "is no DirectoryBatch");
     US_ASSIGN_OR_RETURN(DirectoryBatch batch, DecodeBatch(encoded));
     if (!batch.folded) return Bad(where, row, "is not folded");
     group.batches.push_back(std::move(batch));

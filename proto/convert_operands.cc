@@ -90,7 +90,8 @@ absl::Status EncodeOperands(Where where, const std::vector<SourceOperand>& opera
     if (operand.follow) table->add_follow_rows(static_cast<uint32_t>(row));
   }
   WriteColumn(table->mutable_base_numbers(), operands.size(), [&](size_t row) { return base_numbers[row]; });
-  WriteColumn(table->mutable_depths(), operands.size(), [&](size_t row) { return static_cast<uint32_t>(operands[row].depth); });
+  WriteColumn(table->mutable_depths(), operands.size(),
+              [&](size_t row) { return static_cast<uint32_t>(operands[row].depth); });
   return CheckBound(where, bytes, kMaxOperandBytesPerMessage, "bytes of operands");
 }
 
@@ -112,7 +113,8 @@ absl::StatusOr<std::vector<SourceOperand>> DecodeOperands(Where where, const v1:
     bytes += BytesOf(operand) + bases[base_numbers[row]].size();
     US_RETURN_IF_ERROR(CheckBound(where, bytes, kMaxOperandBytesPerMessage, "bytes of operands"));
     operand.base = bases[base_numbers[row]];
-    if (depths[row] < static_cast<uint32_t>(OperandDepth::kObject) || depths[row] > static_cast<uint32_t>(OperandDepth::kTree)) {
+    if (depths[row] < static_cast<uint32_t>(OperandDepth::kObject) ||
+        depths[row] > static_cast<uint32_t>(OperandDepth::kTree)) {
       return Bad(where, row, "unknown depth " + std::to_string(depths[row]));
     }
     operand.depth = static_cast<OperandDepth>(depths[row]);
@@ -146,14 +148,16 @@ absl::StatusOr<PathQuery> DecodePathQuery(const v1::PathQuery& wire) {
   query.expand = wire.expand();
   US_ASSIGN_OR_RETURN(query.list_file, DecodeHostPath({"PathQuery", "list_file"}, kNoRow, wire.list_file()));
   query.list_offset = wire.list_offset();
-  if (!query.root.empty() && (query.expand || !query.list_file.empty())) return Bad(where, kNoRow, "patterns and lists are of host paths");
+  if (!query.root.empty() && (query.expand || !query.list_file.empty()))
+    return Bad(where, kNoRow, "patterns and lists are of host paths");
   return query;
 }
 
 absl::Status EncodePathReply(const PathReply& reply, v1::PathReply* wire) {
   const size_t rows = reply.paths.size();
   US_RETURN_IF_ERROR(CheckBound({"PathReply", "kinds"}, rows, kMaxPathReply, "paths"));
-  US_RETURN_IF_ERROR(EncodeList({"PathReply", "names"}, reply.names, kMaxPathReply, kMaxHostPathBytes, wire->mutable_names()));
+  US_RETURN_IF_ERROR(
+      EncodeList({"PathReply", "names"}, reply.names, kMaxPathReply, kMaxHostPathBytes, wire->mutable_names()));
   wire->set_directory(reply.directory);
   wire->set_list(reply.list);
   wire->set_list_ends(reply.list_ends);
@@ -161,7 +165,8 @@ absl::Status EncodePathReply(const PathReply& reply, v1::PathReply* wire) {
     wire->add_kinds(static_cast<uint32_t>(reply.paths[row].kind));
     if (reply.paths[row].has_parent) wire->add_parent_rows(static_cast<uint32_t>(row));
   }
-  WriteColumn(wire->mutable_targets(), rows, [&](size_t row) { return static_cast<uint32_t>(reply.paths[row].target); });
+  WriteColumn(wire->mutable_targets(), rows,
+              [&](size_t row) { return static_cast<uint32_t>(reply.paths[row].target); });
   WriteColumn(wire->mutable_errors(), rows, [&](size_t row) { return static_cast<uint32_t>(reply.paths[row].error); });
   WriteColumn(wire->mutable_devices(), rows, [&](size_t row) { return reply.paths[row].id.device; });
   WriteColumn(wire->mutable_inodes(), rows, [&](size_t row) { return reply.paths[row].id.inode; });

@@ -36,7 +36,8 @@ absl::StatusOr<BackupSettings> DecodeBackup(const v1::Backup& wire) {
   backup.suffix = wire.suffix();
   if (backup.suffix.empty() && !wire.has_directory()) return Bad(suffix, kNoRow, "empty, and no directory");
   // Put behind a name it has to make one.
-  if (!backup.suffix.empty()) US_RETURN_IF_ERROR(CheckName(suffix, kNoRow, "x" + backup.suffix.substr(0, kMaxNameBytes)));
+  if (!backup.suffix.empty())
+    US_RETURN_IF_ERROR(CheckName(suffix, kNoRow, "x" + backup.suffix.substr(0, kMaxNameBytes)));
   US_RETURN_IF_ERROR(CheckBound(suffix, backup.suffix.size(), kMaxNameBytes - 1, "bytes"));
   if (wire.has_directory()) {
     US_ASSIGN_OR_RETURN(backup.directory, DecodePlace({"OpenSession", "backup.directory"}, wire.directory()));
@@ -61,11 +62,13 @@ absl::StatusOr<StagingSettings> DecodeStaging(const v1::Staging& wire) {
   StagingSettings staging;
   staging.keep_partial = wire.keep_partial();
   US_ASSIGN_OR_RETURN(staging.partial_directory, ParsePath(partial, kNoRow, wire.partial_directory()));
-  US_RETURN_IF_ERROR(CheckBound({"OpenSession", "staging.partial_climb"}, wire.partial_climb(), kMaxPartialClimb, "levels"));
+  US_RETURN_IF_ERROR(
+      CheckBound({"OpenSession", "staging.partial_climb"}, wire.partial_climb(), kMaxPartialClimb, "levels"));
   staging.partial_climb = wire.partial_climb();
   if (wire.has_partial_place()) {
     if (!staging.partial_directory.is_root()) return Bad(partial, kNoRow, "beside a place");
-    US_ASSIGN_OR_RETURN(staging.partial_place, DecodePlace({"OpenSession", "staging.partial_place"}, wire.partial_place()));
+    US_ASSIGN_OR_RETURN(staging.partial_place,
+                        DecodePlace({"OpenSession", "staging.partial_place"}, wire.partial_place()));
   }
   if (wire.append() < 0 || wire.append() > v1::APPEND_MODE_VERIFY) {
     return Bad({"OpenSession", "staging.append"}, kNoRow, "unknown mode " + std::to_string(wire.append()));

@@ -18,8 +18,10 @@ absl::Status EncodeProblems(std::span<const Problem> problems, v1::ProblemTable*
     AddString(table->mutable_operations(), Clip(problem.operation, kMaxOperationBytes));
     AddString(table->mutable_details(), Clip(problem.detail, kMaxTextBytes));
   }
-  WriteColumn(table->mutable_sides(), problems.size(), [&](size_t i) { return static_cast<uint32_t>(problems[i].side); });
-  WriteColumn(table->mutable_errors(), problems.size(), [&](size_t i) { return static_cast<uint32_t>(problems[i].error); });
+  WriteColumn(table->mutable_sides(), problems.size(),
+              [&](size_t i) { return static_cast<uint32_t>(problems[i].side); });
+  WriteColumn(table->mutable_errors(), problems.size(),
+              [&](size_t i) { return static_cast<uint32_t>(problems[i].error); });
   WriteColumn(table->mutable_actions(), problems.size(), [&](size_t i) { return problems[i].action; });
   return absl::OkStatus();
 }
@@ -43,7 +45,7 @@ absl::StatusOr<std::vector<Problem>> DecodeProblems(const v1::ProblemTable& tabl
   for (size_t row = 0; row < rows; ++row) {
     Problem& problem = problems[row];
     const uint32_t kind = table.kinds(static_cast<int>(row));
-    if (kind < v1::PROBLEM_KIND_FAILED || kind > v1::PROBLEM_KIND_NO_SPACE) {
+    if (kind < v1::PROBLEM_KIND_FAILED || kind > v1::PROBLEM_KIND_UNSTABLE) {
       return Bad({kMessage, "kinds"}, row, "unknown kind " + std::to_string(kind));
     }
     problem.kind = static_cast<ProblemKind>(kind);

@@ -63,7 +63,8 @@ absl::Status DecodeChildren(const v1::TreeReply& wire, std::vector<TreeRow>* row
     for (const size_t end = next + counts[row]; next < end; ++next) {
       const std::string_view name = names.Next();
       US_RETURN_IF_ERROR(CheckName(names_of, next, name));
-      if (!children.empty() && name <= children.back().name) return Bad(names_of, next, Quoted(name) + " is out of order");
+      if (!children.empty() && name <= children.back().name)
+        return Bad(names_of, next, Quoted(name) + " is out of order");
       children.push_back({std::string(name), table[next]});
     }
   }
@@ -104,10 +105,13 @@ absl::Status EncodeTree(const TreeReply& reply, v1::TreeReply* wire) {
     }
   }
   US_RETURN_IF_ERROR(CheckBound({kMessage, "names"}, children.size(), kMaxTreeChildren, "subdirectories"));
-  EncodeTable(reply.rows.size(), [&](size_t row) -> const TreeDigest& { return reply.rows[row].tree; },
-              wire->mutable_directories());
-  WriteColumn(wire->mutable_child_counts(), reply.rows.size(), [&](size_t row) { return reply.rows[row].children.size(); });
-  EncodeTable(children.size(), [&](size_t row) -> const TreeDigest& { return *children[row]; }, wire->mutable_children());
+  EncodeTable(
+      reply.rows.size(), [&](size_t row) -> const TreeDigest& { return reply.rows[row].tree; },
+      wire->mutable_directories());
+  WriteColumn(wire->mutable_child_counts(), reply.rows.size(),
+              [&](size_t row) { return reply.rows[row].children.size(); });
+  EncodeTable(
+      children.size(), [&](size_t row) -> const TreeDigest& { return *children[row]; }, wire->mutable_children());
   return absl::OkStatus();
 }
 

@@ -169,6 +169,7 @@ void RequestToWire(const FileRequest& request, uint32_t directory, v1::DataReque
   wire->set_want_xattrs(request.want_xattrs);
   wire->set_kind(static_cast<v1::DataRequestKind>(request.kind));
   wire->set_unit(request.unit_bytes);
+  wire->set_accept_moving(request.accept_moving);
 }
 
 absl::StatusOr<FileRequest> RequestFromWire(const v1::DataRequest& wire, DirectoryTableReader* table) {
@@ -194,6 +195,7 @@ absl::StatusOr<FileRequest> RequestFromWire(const v1::DataRequest& wire, Directo
   }
   request.kind = static_cast<RequestKind>(wire.kind());
   request.unit_bytes = wire.unit();
+  request.accept_moving = wire.accept_moving();
   US_RETURN_IF_ERROR(CheckSignatureRequest(request));
   return request;
 }
@@ -247,6 +249,16 @@ absl::Status CheckXattrs(const XattrList& xattrs) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<CurrentFile> CurrentFromWire(const v1::DataReply& reply) {
+  const v1::DataCurrentFile& wire = reply.current();
+  if (reply.status() != v1::DATA_STATUS_CHANGED) return Invalid("a reply that is not about a change tells what is new");
+  if (wire.size() > kMaxOffset) return Invalid("a reply tells a file size beyond 2^63-1");
+  if (wire.mtime_nanoseconds() >= kNanosecondsPerSecond)
+    return Invalid("a reply tells a time with too many nanoseconds");
+  return CurrentFile{
+      {wire.device(), wire.inode()}, wire.size(), FileTime{wire.mtime_seconds(), wire.mtime_nanoseconds()}};
+}
+
 void ReplyToWire(const ReplyItem& item, v1::DataReply* wire) {
   wire->set_id(item.id);
   wire->set_status(static_cast<v1::DataStatus>(item.status));
@@ -258,6 +270,14 @@ void ReplyToWire(const ReplyItem& item, v1::DataReply* wire) {
   wire->set_digest_low(item.digest.low);
   wire->set_digest_high(item.digest.high);
   wire->set_end(item.end);
+  if (item.current) {
+    v1::DataCurrentFile* current = wire->mutable_current();
+    current->set_device(item.current->file.device);
+    current->set_inode(item.current->file.inode);
+    current->set_size(item.current->size_bytes);
+    current->set_mtime_seconds(item.current->mtime.seconds);
+    current->set_mtime_nanoseconds(item.current->mtime.nanoseconds);
+  }
   if (!item.xattrs) return;
   v1::DataXattrs* xattrs = wire->mutable_xattrs();
   for (const Xattr& xattr : *item.xattrs) {
@@ -283,6 +303,9 @@ absl::StatusOr<ReplyItem> ReplyFromWire(const v1::DataReply& wire) {
   item.digest = {wire.digest_low(), wire.digest_high()};
   item.end = wire.end();
   US_RETURN_IF_ERROR(CheckReplyItem(item));
+  if (wire.has_current()) {
+    US_ASSIGN_OR_RETURN(item.current, CurrentFromWire(wire));
+  }
   if (wire.has_xattrs()) {
     XattrList& xattrs = item.xattrs.emplace();
     xattrs.reserve(static_cast<size_t>(wire.xattrs().xattrs_size()));
@@ -298,7 +321,7 @@ size_t XattrCount(const ReplyItem& item) {
 
 // Upper bound of what one item adds to a header.
 size_t ReplyBytes(const ReplyItem& item) {
-  size_t bytes = 128 + item.operation.size();
+  size_t bytes = 192 + item.operation.size();
   if (item.xattrs) {
     for (const Xattr& xattr : *item.xattrs) bytes += xattr.name.size() + xattr.value.size() + 16;
   }

@@ -1,6 +1,7 @@
 // What both ends of the protocol go by before anything else: versions, the names of features, bounds of messages, ids.
 //
-// A feature is a name in Hello and HelloReply: what only one end knows is not used. Nothing here knows protobuf or gRPC.
+// A feature is a name in Hello and HelloReply: what only one end knows is not used. Nothing here knows protobuf or
+// gRPC.
 #pragma once
 
 #include <array>
@@ -34,7 +35,8 @@ constexpr std::string_view kDirectIoFeature = "direct-io";
 // Of HelloReply: the agent knows directory_times, link_times, executability and modify_window_s of a MetadataSelection.
 constexpr std::string_view kMetadataRulesFeature = "metadata-rules";
 
-// Of Hello and HelloReply: operands and host paths of OpenSession, OperandBatch, PathQuery, Entry::implied, DirectoryBatch::partial.
+// Of Hello and HelloReply: operands and host paths of OpenSession, OperandBatch, PathQuery, Entry::implied,
+// DirectoryBatch::partial.
 constexpr std::string_view kOperandsFeature = "operands";
 
 // Of HelloReply: the agent knows basis directories.
@@ -54,7 +56,8 @@ constexpr std::string_view kBackupFeature = "backups";
 // Of HelloReply: the agent answers NameQuery, and tells its name_domain.
 constexpr std::string_view kNamesFeature = "id-names";
 
-// Of HelloReply: a source follows links, a destination keeps those that lead to directories (follow_links, keep_directory_links).
+// Of HelloReply: a source follows links, a destination keeps those that lead to directories (follow_links,
+// keep_directory_links).
 constexpr std::string_view kLinksFeature = "links";
 
 // Of Hello and HelloReply: filters of OpenSession, Entry::protection, DirectoryBatch::holds_excluded.
@@ -63,11 +66,16 @@ constexpr std::string_view kFiltersFeature = "filters";
 // Of HelloReply: the agent answers EntryQuery, and knows as_planned of OpenSession.
 constexpr std::string_view kEntryLooksFeature = "entry-looks";
 
-// Of HelloReply: the agent reads and writes what devices hold (MetadataSelection::device_files, OpenSession::write_devices), where it
-// is allowed to.
+// Of HelloReply: the agent reads and writes what devices hold (MetadataSelection::device_files,
+// OpenSession::write_devices), where it is allowed to.
 constexpr std::string_view kDeviceDataFeature = "device-data";
 // Of HelloReply: OpenSession::delta_block_bytes.
 constexpr std::string_view kDeltaBlocksFeature = "delta-blocks";
+// Of HelloReply: OpenSession::copy_unstable; a source tells what became of a file that changed, and hands out one that
+// keeps changing.
+constexpr std::string_view kUnstableFeature = "unstable-files";
+// Of Hello and HelloReply: a source answers MountQuery.
+constexpr std::string_view kMountsFeature = "mounts";
 // Of HelloReply: the agent knows Action::origin.
 constexpr std::string_view kOriginsFeature = "origins";
 // Of Hello and HelloReply: the agent answers DirectQuery, and knows `direct` of DataRoute and ConnectData.

@@ -1,7 +1,7 @@
 // What both ends of the gRPC transport share: the method, the encoded form of messages, and the channel settings.
 //
-// Messages pass gRPC as opaque byte buffers and are parsed by WireDecoder. So a malformed message is told apart from a broken
-// connection, its size is known before it is parsed, and parsing uses an arena.
+// Messages pass gRPC as opaque byte buffers and are parsed by WireDecoder. So a malformed message is told apart from a
+// broken connection, its size is known before it is parsed, and parsing uses an arena.
 #pragma once
 
 #include <grpc/slice.h>

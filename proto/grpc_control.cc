@@ -75,8 +75,8 @@ class GrpcClientStream final : public ClientStream {
       : channel_(std::move(channel)),
         name_(std::move(name)),
         method_(grpc_internal::kSessionMethod, grpc::internal::RpcMethod::BIDI_STREAMING, channel_) {
-    call_.reset(grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(channel_.get(), method_,
-                                                                                                      &context_));
+    call_.reset(grpc::internal::ClientReaderWriterFactory<grpc::ByteBuffer, grpc::ByteBuffer>::Create(
+        channel_.get(), method_, &context_));
   }
 
   ~GrpcClientStream() override {
@@ -175,14 +175,15 @@ absl::StatusOr<std::unique_ptr<ControlChannel>> ConnectInherited(UniqueFd fd) {
   return std::make_unique<GrpcControlChannel>(std::move(channel), "the private agent");
 }
 
-// How long a channel that failed, though nothing was found to be wrong, may go on trying: a link that has just come up, an agent
-// that has just started.
+// How long a channel that failed, though nothing was found to be wrong, may go on trying: a link that has just come up,
+// an agent that has just started.
 constexpr std::chrono::milliseconds kSecondPatience{4000};
 
 enum class OnFailure : uint8_t { kGiveUp, kTryAgain };
 
 // READY in time, or what stands in the way.
-absl::Status WaitUntilReady(grpc::Channel* channel, std::chrono::system_clock::time_point deadline, OnFailure on_failure) {
+absl::Status WaitUntilReady(grpc::Channel* channel, std::chrono::system_clock::time_point deadline,
+                            OnFailure on_failure) {
   grpc_connectivity_state state = channel->GetState(/*try_to_connect=*/true);
   while (state != GRPC_CHANNEL_READY) {
     const bool failed = state == GRPC_CHANNEL_TRANSIENT_FAILURE;
@@ -196,10 +197,11 @@ absl::Status WaitUntilReady(grpc::Channel* channel, std::chrono::system_clock::t
   return absl::OkStatus();
 }
 
-// Every address of the agent as a gRPC target. The system's resolver is asked, as everywhere else in this program; IPv4 addresses
-// stand in their mapped form, because a target has one family.
+// Every address of the agent as a gRPC target. The system's resolver is asked, as everywhere else in this program; IPv4
+// addresses stand in their mapped form, because a target has one family.
 absl::StatusOr<std::string> TargetOf(const ChannelSpec& spec) {
-  const absl::StatusOr<std::vector<SocketAddress>> addresses = ResolveWithin(spec.host, spec.port, spec.connect_timeout);
+  const absl::StatusOr<std::vector<SocketAddress>> addresses =
+      ResolveWithin(spec.host, spec.port, spec.connect_timeout);
   if (!addresses.ok()) {
     return MakeStatus(absl::StatusCode::kUnavailable, "cannot " + std::string(addresses.status().message()));
   }
@@ -211,7 +213,8 @@ absl::StatusOr<std::string> TargetOf(const ChannelSpec& spec) {
     target += target.empty() ? "ipv6:" : ",";
     target += address.family() == AF_INET6 ? text : "[::ffff:" + text.substr(0, text.size() - port.size()) + "]" + port;
   }
-  if (target.empty()) return MakeStatus(absl::StatusCode::kUnavailable, EscapeName(spec.host) + " has no network address");
+  if (target.empty())
+    return MakeStatus(absl::StatusCode::kUnavailable, EscapeName(spec.host) + " has no network address");
   return target;
 }
 
@@ -221,15 +224,18 @@ absl::StatusOr<std::unique_ptr<ControlChannel>> ConnectOverNetwork(const Channel
   const std::string name = "agent " + EscapeName(HostPort{spec.host, spec.port}.ToString());
   grpc::ChannelArguments arguments = MakeArguments();
   arguments.SetSslTargetNameOverride(spec.host);  // the name that the certificate must have: the one that was asked for
-  const std::shared_ptr<grpc::ChannelCredentials> credentials = grpc::SslCredentials(
-      {.pem_root_certs = std::move(texts.ca), .pem_private_key = std::move(texts.key), .pem_cert_chain = std::move(texts.cert)});
+  const std::shared_ptr<grpc::ChannelCredentials> credentials =
+      grpc::SslCredentials({.pem_root_certs = std::move(texts.ca),
+                            .pem_private_key = std::move(texts.key),
+                            .pem_cert_chain = std::move(texts.cert)});
   std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(target, credentials, arguments);
   using std::chrono::system_clock;
   absl::Status ready = WaitUntilReady(channel.get(), system_clock::now() + spec.connect_timeout, OnFailure::kGiveUp);
   if (ready.ok()) return std::make_unique<GrpcControlChannel>(std::move(channel), name);
   // A deadline has passed without a word: asking again for as long would double the wait.
-  const auto patience = absl::IsDeadlineExceeded(ready) ? std::min(spec.connect_timeout, std::chrono::milliseconds(1000))
-                                                        : spec.connect_timeout;
+  const auto patience = absl::IsDeadlineExceeded(ready)
+                            ? std::min(spec.connect_timeout, std::chrono::milliseconds(1000))
+                            : spec.connect_timeout;
   US_RETURN_IF_ERROR(DiagnoseConnection(spec.host, spec.port, spec.tls, *texts.context, patience));
   if (absl::IsUnavailable(ready)) {
     const std::chrono::milliseconds rest = std::min(spec.connect_timeout, kSecondPatience);

@@ -3,8 +3,9 @@
 // Use:  US_ASSIGN_OR_RETURN(auto channel, ControlChannel::Connect({.host = "backup1", .tls = {cert, key, ca}}));
 //       US_ASSIGN_OR_RETURN(std::unique_ptr<ClientStream> stream, channel->OpenStream());
 //
-// Thread rule: Connect blocks its thread until the channel is usable or refused; OpenStream from any thread. A stream may
-// outlive its channel object. Streams follow the rule of proto/transport.h; Send may even be called by several threads.
+// Thread rule: Connect blocks its thread until the channel is usable or refused; OpenStream from any thread. A stream
+// may outlive its channel object. Streams follow the rule of proto/transport.h; Send may even be called by several
+// threads.
 #pragma once
 
 #include <chrono>
@@ -30,7 +31,7 @@ struct ControlTlsFiles {
 
 // How to reach an agent: over the network (host, port, tls), or over an inherited connected stream socket (fd).
 struct ChannelSpec {
-  UniqueFd fd;       // valid: a private agent at the other end of this socket; everything below but the timeout is ignored
+  UniqueFd fd;  // valid: a private agent at the other end of this socket; everything below but the timeout is ignored
   std::string host;  // DNS name or address (IPv6 without brackets); must be one of the names in the agent's certificate
   uint16_t port = kDefaultControlPort;
   ControlTlsFiles tls;
@@ -47,15 +48,15 @@ class ControlChannel {
   static absl::StatusOr<std::unique_ptr<ControlChannel>> Connect(ChannelSpec spec);
   virtual ~ControlChannel() = default;
 
-  // A new Agent.Session call. Failures of the call itself show in Send and Receive. The stream's Close() cancels the call at
-  // once; its destructor half-closes, gives the agent up to two seconds to end its side, then cancels.
+  // A new Agent.Session call. Failures of the call itself show in Send and Receive. The stream's Close() cancels the
+  // call at once; its destructor half-closes, gives the agent up to two seconds to end its side, then cancels.
   virtual absl::StatusOr<std::unique_ptr<ClientStream>> OpenStream() = 0;
   // "backup1:7440", or "private agent".
   virtual const std::string& name() const = 0;
 };
 
-// Sends gRPC's own diagnostics to nowhere (they go to stderr and repeat what our errors say), unless GRPC_VERBOSITY is set.
-// Connect calls it; programs may earlier.
+// Sends gRPC's own diagnostics to nowhere (they go to stderr and repeat what our errors say), unless GRPC_VERBOSITY is
+// set. Connect calls it; programs may earlier.
 void QuietGrpcLogs();
 
 }  // namespace uringsync

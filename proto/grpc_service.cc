@@ -57,7 +57,8 @@ class GrpcAgentStream final : public AgentStream {
   absl::Status EndOfReading() const {
     if (closed_) return absl::UnavailableError("the session was closed at this end");
     // A half-close leaves the call alive; a lost connection, a cancelled call and an oversized message do not.
-    if (context_->IsCancelled()) return absl::UnavailableError("the coordinator is gone, or the connection to it broke");
+    if (context_->IsCancelled())
+      return absl::UnavailableError("the coordinator is gone, or the connection to it broke");
     return absl::OutOfRangeError("the coordinator ended the session");
   }
 
@@ -89,7 +90,8 @@ ControlPeer PeerOf(const grpc::ServerContext& context, bool is_private) {
 
 }  // namespace
 
-ControlService::ControlService(Handler handler, bool is_private) : handler_(std::move(handler)), is_private_(is_private) {
+ControlService::ControlService(Handler handler, bool is_private)
+    : handler_(std::move(handler)), is_private_(is_private) {
   using grpc::internal::BidiStreamingHandler;
   AddMethod(new grpc::internal::RpcServiceMethod(
       grpc_internal::kSessionMethod, grpc::internal::RpcMethod::BIDI_STREAMING,
@@ -110,7 +112,8 @@ void SetControlServerOptions(grpc::ServerBuilder* builder, int max_threads) {
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Clients ping as often as we do; half of it leaves room for their clock.
-  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, grpc_internal::kKeepaliveTimeMs / 2);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                              grpc_internal::kKeepaliveTimeMs / 2);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder->AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, grpc_internal::kStreamWindowBytes);
   builder->AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, grpc_internal::kHandshakeTimeoutMs);

@@ -3,8 +3,8 @@
 // Use:  ControlService service([](AgentStream* stream, const ControlPeer& peer) { ... });
 //       grpc::ServerBuilder builder;  SetControlServerOptions(&builder);  builder.RegisterService(&service);
 //
-// Thread rule: the handler is called on one of gRPC's threads for each call, and may block it. The stream dies when the handler
-// returns; Close() from any thread while it lives.
+// Thread rule: the handler is called on one of gRPC's threads for each call, and may block it. The stream dies when the
+// handler returns; Close() from any thread while it lives.
 #pragma once
 
 #include <grpcpp/impl/service_type.h>
@@ -24,7 +24,8 @@ namespace uringsync {
 
 class ControlService final : public grpc::Service {
  public:
-  // Returns how the call ends: OK is the stream's orderly end. Anything else reaches the client as Unavailable with the text.
+  // Returns how the call ends: OK is the stream's orderly end. Anything else reaches the client as Unavailable with the
+  // text.
   using Handler = std::function<grpc::Status(AgentStream* stream, const ControlPeer& peer)>;
   // `is_private`: calls come over an inherited socket, from the process that started this one.
   explicit ControlService(Handler handler, bool is_private = false);
@@ -35,12 +36,12 @@ class ControlService final : public grpc::Service {
   const bool is_private_;
 };
 
-// Message size, keepalive, flow-control window and thread settings of a control server. `max_threads` bounds gRPC's threads,
-// those that run handlers included.
+// Message size, keepalive, flow-control window and thread settings of a control server. `max_threads` bounds gRPC's
+// threads, those that run handlers included.
 void SetControlServerOptions(grpc::ServerBuilder* builder, int max_threads);
 
-// Credentials of a server that requires a client certificate signed by tls.ca. InvalidArgument names the file that is missing,
-// unreadable, no PEM, or does not fit.
+// Credentials of a server that requires a client certificate signed by tls.ca. InvalidArgument names the file that is
+// missing, unreadable, no PEM, or does not fit.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeControlServerCredentials(const ControlTlsFiles& tls);
 
 }  // namespace uringsync

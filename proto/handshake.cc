@@ -24,9 +24,13 @@ absl::Status Refuse(AgentStream* stream, ErrorKind kind, absl::Status reason) {
 
 }  // namespace
 
-std::string SoftwareName(std::string_view program) { return std::string(program) + " " + std::string(kVersion); }
+std::string SoftwareName(std::string_view program) {
+  return std::string(program) + " " + std::string(kVersion);
+}
 
-std::string_view SoftwareVersion() { return kVersion; }
+std::string_view SoftwareVersion() {
+  return kVersion;
+}
 
 bool HasFeature(const std::vector<std::string>& features, std::string_view feature) {
   return std::ranges::find(features, feature) != features.end();
@@ -44,8 +48,8 @@ absl::StatusOr<uint32_t> ChooseVersion(VersionRange mine, std::string_view mine_
   if (lowest <= highest) return highest;
   const bool peer_is_older = peer.max < mine.min;
   return MakeStatus(absl::StatusCode::kFailedPrecondition,
-                    EscapeName(peer_name) + " speaks " + RangeText(peer) + ", this " + EscapeName(mine_name) + " speaks " +
-                        RangeText(mine) + "; update " + EscapeName(peer_is_older ? peer_name : mine_name) +
+                    EscapeName(peer_name) + " speaks " + RangeText(peer) + ", this " + EscapeName(mine_name) +
+                        " speaks " + RangeText(mine) + "; update " + EscapeName(peer_is_older ? peer_name : mine_name) +
                         (peer_is_older ? " over there" : " here"));
 }
 
@@ -85,7 +89,8 @@ absl::StatusOr<AgentHello> AgentHandshake(AgentStream* stream, HelloReply reply)
   }
   auto* hello = std::get_if<Hello>(&*first);
   if (hello == nullptr) {
-    return Refuse(stream, ErrorKind::kProtocol, absl::InvalidArgumentError("the first message of a session must be Hello"));
+    return Refuse(stream, ErrorKind::kProtocol,
+                  absl::InvalidArgumentError("the first message of a session must be Hello"));
   }
   const VersionRange mine{};
   const VersionRange client{hello->min_version, hello->max_version};

@@ -20,7 +20,8 @@ std::string SoftwareName(std::string_view program);
 // The version alone, "0.1.0".
 std::string_view SoftwareVersion();
 
-// Feature: an open session that has nothing to tell says so now and then, with an ApplyProgress that holds nothing, whatever its role.
+// Feature: an open session that has nothing to tell says so now and then, with an ApplyProgress that holds nothing,
+// whatever its role.
 constexpr char kAliveFeature[] = "alive";
 
 // A version range, both ends included.
@@ -28,8 +29,8 @@ struct VersionRange {
   uint32_t min = kMinProtocolVersion;
   uint32_t max = kProtocolVersion;
 };
-// Highest version in both ranges. FailedPrecondition names both ranges when they do not overlap (exit 2); InvalidArgument
-// when a range is empty or starts at 0. `mine_name` and `peer_name` are program names for the text.
+// Highest version in both ranges. FailedPrecondition names both ranges when they do not overlap (exit 2);
+// InvalidArgument when a range is empty or starts at 0. `mine_name` and `peer_name` are program names for the text.
 absl::StatusOr<uint32_t> ChooseVersion(VersionRange mine, std::string_view mine_name, VersionRange peer,
                                        std::string_view peer_name);
 
@@ -47,9 +48,10 @@ struct AgentHello {
   uint32_t version = 0;               // chosen
   std::vector<std::string> features;  // in common
 };
-// Waits for Hello and answers with `reply`, whose version fields and features are filled here: reply.features goes in as what
-// this agent offers. On failure the coordinator has been sent a SessionError (kVersion or kProtocol) and the session is over.
-// FailedPrecondition: no version in common; InvalidArgument: the first message was no Hello; else the stream's error.
+// Waits for Hello and answers with `reply`, whose version fields and features are filled here: reply.features goes in
+// as what this agent offers. On failure the coordinator has been sent a SessionError (kVersion or kProtocol) and the
+// session is over. FailedPrecondition: no version in common; InvalidArgument: the first message was no Hello; else the
+// stream's error.
 absl::StatusOr<AgentHello> AgentHandshake(AgentStream* stream, HelloReply reply);
 
 }  // namespace uringsync

@@ -1,5 +1,5 @@
-// The control messages of a session as validated C++ values: what convert makes from the wire and what both ends speak. Here: what an agent
-// says to a coordinator; client_messages.h has the other direction.
+// The control messages of a session as validated C++ values: what convert makes from the wire and what both ends speak.
+// Here: what an agent says to a coordinator; client_messages.h has the other direction.
 //
 // agent/ and coordinator/ meet only here. Nothing in these files knows protobuf or gRPC.
 #pragma once
@@ -35,22 +35,22 @@ struct HelloReply {
 };
 
 struct SessionOpened {
-  bool exists = false;       // the session's root directory is there
-  bool created = false;      // made by this session
-  Entry root;                // when it exists
-  std::string file_system;   // statfs type name, e.g. "ext4", "tmpfs", "0x1234" for an unknown one
+  bool exists = false;      // the session's root directory is there
+  bool created = false;     // made by this session
+  Entry root;               // when it exists
+  std::string file_system;  // statfs type name, e.g. "ext4", "tmpfs", "0x1234" for an unknown one
   // What this process may set; the planner leaves the rest out of the comparison unless an option named it.
-  bool can_chown = false;          // CAP_CHOWN
-  bool can_mknod = false;          // CAP_MKNOD
+  bool can_chown = false;             // CAP_CHOWN
+  bool can_mknod = false;             // CAP_MKNOD
   bool can_set_capabilities = false;  // CAP_SETFCAP
-  bool can_set_trusted = false;    // CAP_SYS_ADMIN
-  uint32_t uid = 0;                // effective
-  std::vector<uint32_t> groups;    // effective and supplementary: groups it may set on its own files
-  uint32_t time_granularity_ns = 1;  // of the destination's file system; 1e9 where it keeps whole seconds
-  TimeRange time_range;              // that the destination's file system keeps
-  std::vector<std::string> notices;  // what this destination cannot promise, a line each
-  // Where the root lies, so that a run into itself is seen whatever the roots are called: the kernel (its boot id; empty when
-  // unknown) and every directory above the root, nearest first. Equal host and FileId: the same directory.
+  bool can_set_trusted = false;       // CAP_SYS_ADMIN
+  uint32_t uid = 0;                   // effective
+  std::vector<uint32_t> groups;       // effective and supplementary: groups it may set on its own files
+  uint32_t time_granularity_ns = 1;   // of the destination's file system; 1e9 where it keeps whole seconds
+  TimeRange time_range;               // that the destination's file system keeps
+  std::vector<std::string> notices;   // what this destination cannot promise, a line each
+  // Where the root lies, so that a run into itself is seen whatever the roots are called: the kernel (its boot id;
+  // empty when unknown) and every directory above the root, nearest first. Equal host and FileId: the same directory.
   std::string host_id;
   std::vector<FileId> ancestors;
   // Agents that tell the same name_domain give the same names to ids. Empty: unknown.
@@ -97,6 +97,17 @@ struct DirectReply {
   uint16_t port = 0;    // where it listens; 0: nowhere
 };
 
+// Answer to a MountQuery.
+struct LostMount {
+  std::string point;
+  bool emptied = false;  // something is mounted there, another file system and an empty one; else nothing is
+  friend bool operator==(const LostMount&, const LostMount&) = default;
+};
+struct MountReply {
+  std::vector<MountedPlace> mounts;  // where the file systems of the session's tree are mounted, the first kMaxMounts
+  std::vector<LostMount> lost;       // of the recorded ones
+};
+
 // Answers to a NameQuery, in its order.
 struct NameReply {
   std::vector<std::string> user_names;  // of `uids`; empty: no name
@@ -107,8 +118,8 @@ struct NameReply {
 
 // One path of an EntryQuery.
 struct EntryFinding {
-  // Nothing there: nullopt, and in `error` the errno of a way that leads nowhere (ENOTDIR, ELOOP, EACCES, ...), 0 where the name or the
-  // directory above is just missing.
+  // Nothing there: nullopt, and in `error` the errno of a way that leads nowhere (ENOTDIR, ELOOP, EACCES, ...), 0 where
+  // the name or the directory above is just missing.
   std::optional<Entry> entry;  // its name is the path's
   int error = 0;
 };
@@ -129,7 +140,9 @@ struct TreeDigest {
   Digest128 digest;
   bool certain = false;  // everything is in the digest; else it says nothing
   TreeTotals below;
-  bool Equals(const TreeDigest& other) const { return certain && other.certain && digest == other.digest && below == other.below; }
+  bool Equals(const TreeDigest& other) const {
+    return certain && other.certain && digest == other.digest && below == other.below;
+  }
   friend bool operator==(const TreeDigest&, const TreeDigest&) = default;
 };
 struct TreeRow {
@@ -156,14 +169,14 @@ struct TreeReply {
 
 // Why an agent refuses or gives up: a category that decides the exit code, and the text.
 enum class ErrorKind : uint8_t {
-  kUsage = 1,        // exit 1
-  kVersion,          // 2
-  kSelection,        // 3: no such root, not a directory, read-only root, missing source
-  kLocked,           // 11 with the holder named
-  kFileIo,           // 11
-  kProtocol,         // 12
-  kInterrupted,      // 20
-  kTimeout,          // 30
+  kUsage = 1,    // exit 1
+  kVersion,      // 2
+  kSelection,    // 3: no such root, not a directory, read-only root, missing source
+  kLocked,       // 11 with the holder named
+  kFileIo,       // 11
+  kProtocol,     // 12
+  kInterrupted,  // 20
+  kTimeout,      // 30
 };
 struct SessionError {
   ErrorKind kind = ErrorKind::kProtocol;
@@ -178,7 +191,9 @@ struct ManifestEnd {
 };
 
 // One object that did not reach the asked state. The run goes on; exit 23 (24 when all are kVanished).
-enum class ProblemKind : uint8_t { kFailed = 1, kVanished, kChanged, kConflict, kIntegrity, kNoSpace };
+// kUnstable alone is no failure: what was copied is what was read of a file that kept changing
+// (OpenSession::copy_unstable).
+enum class ProblemKind : uint8_t { kFailed = 1, kVanished, kChanged, kConflict, kIntegrity, kNoSpace, kUnstable };
 enum class Side : uint8_t { kSource = 1, kDestination, kCoordinator };
 // What failed where a followed symlink leads nowhere.
 constexpr char kFollowOperation[] = "follow";
@@ -194,28 +209,29 @@ struct Problem {
 
 // Totals since the session began.
 struct ApplyCounters {
-  uint64_t actions_done = 0;      // ended, well or with a problem
+  uint64_t actions_done = 0;  // ended, well or with a problem
   uint64_t files_published = 0;
-  uint64_t bytes_received = 0;    // file contents that arrived from the source
+  uint64_t bytes_received = 0;  // file contents that arrived from the source
   uint64_t bytes_written = 0;
-  uint64_t wire_bytes = 0;        // of data connections, both ways; 0 for a local route
+  uint64_t wire_bytes = 0;  // of data connections, both ways; 0 for a local route
   uint64_t retries = 0;
   // Attributes that the process may not set and nobody asked for by name: no part of the asked state.
   uint64_t skipped_owner = 0;
   uint64_t skipped_devices = 0;
   uint64_t skipped_xattrs = 0;
-  uint64_t bytes_matched = 0;     // of old files, that needed no sending
-  uint64_t bytes_cloned = 0;      // shared with the source's files: neither received nor written
-  uint64_t files_renamed = 0;     // that are objects which the destination had under other names: nothing of them was written
+  uint64_t bytes_matched = 0;  // of old files, that needed no sending
+  uint64_t bytes_cloned = 0;   // shared with the source's files: neither received nor written
+  uint64_t files_renamed =
+      0;  // that are objects which the destination had under other names: nothing of them was written
 };
 
 struct ApplyProgress {
-  uint64_t completed_sequence = 0;    // every batch up to this one has ended: returns credit
+  uint64_t completed_sequence = 0;  // every batch up to this one has ended: returns credit
   ApplyCounters counters;
-  std::vector<Problem> problems;      // new since the last message
+  std::vector<Problem> problems;  // new since the last message
   // Actions that ended with nothing changed because they are no part of the asked state (devices without CAP_MKNOD).
   std::vector<uint64_t> skipped_actions;
-  RelPath current_file;               // a large file being moved, or the root
+  RelPath current_file;  // a large file being moved, or the root
   uint64_t current_bytes = 0;
   uint64_t current_size = 0;
 };
@@ -231,7 +247,7 @@ struct Notice {
 };
 
 using AgentMessage = std::variant<HelloReply, SessionOpened, SessionError, DirectoryBatch, ManifestEnd, ApplyProgress,
-                                  ApplyDone, TreeReply, FoldedGroup, BenchReport, Notice, PathReply, NameReply, EntryReply,
-                                  DirectReply>;
+                                  ApplyDone, TreeReply, FoldedGroup, BenchReport, Notice, PathReply, NameReply,
+                                  EntryReply, DirectReply, MountReply>;
 
 }  // namespace uringsync

@@ -105,7 +105,8 @@ class SocketStream final : public MessageStream<Out, In> {
     if (closed_) return ClosedHere();
     if (length == 0) return MakeStatus(absl::StatusCode::kOutOfRange, peer_ + " ended the session");
     if (length > kMaxControlMessageBytes) {
-      return MakeStatus(absl::StatusCode::kInvalidArgument, peer_ + " sent a control message of " + std::to_string(length) + " bytes");
+      return MakeStatus(absl::StatusCode::kInvalidArgument,
+                        peer_ + " sent a control message of " + std::to_string(length) + " bytes");
     }
     incoming_.resize(length);
     if (!ReceiveWhole(socket_.get(), incoming_.data(), length)) return closed_ ? ClosedHere() : Lost();
@@ -118,7 +119,8 @@ class SocketStream final : public MessageStream<Out, In> {
     const auto deadline = std::chrono::steady_clock::now() + kPoliteEnd;
     std::array<uint8_t, 4096> dropped;
     while (true) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+      const auto left =
+          std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
       pollfd ready{.fd = socket_.get(), .events = POLLIN, .revents = 0};
       if (left.count() <= 0 || ::poll(&ready, 1, static_cast<int>(left.count())) == 0) return;
       const ssize_t n = ::recv(socket_.get(), dropped.data(), dropped.size(), MSG_DONTWAIT);
@@ -141,11 +143,13 @@ class SocketStream final : public MessageStream<Out, In> {
 }  // namespace
 
 std::unique_ptr<ClientStream> MakeSocketClientStream(UniqueFd socket, std::string peer) {
-  return std::make_unique<SocketStream<ClientMessage, AgentMessage>>(std::move(socket), std::move(peer), Farewell::kPolite);
+  return std::make_unique<SocketStream<ClientMessage, AgentMessage>>(std::move(socket), std::move(peer),
+                                                                     Farewell::kPolite);
 }
 
 std::unique_ptr<AgentStream> MakeSocketAgentStream(UniqueFd socket, std::string peer) {
-  return std::make_unique<SocketStream<AgentMessage, ClientMessage>>(std::move(socket), std::move(peer), Farewell::kAtOnce);
+  return std::make_unique<SocketStream<AgentMessage, ClientMessage>>(std::move(socket), std::move(peer),
+                                                                     Farewell::kAtOnce);
 }
 
 }  // namespace uringsync

@@ -1,5 +1,5 @@
-// Control streams over a connected stream socket of this host: what lies between a command or an agent and the mux of a remote shell
-// (docs/protocol-shell.md).
+// Control streams over a connected stream socket of this host: what lies between a command or an agent and the mux of a
+// remote shell (docs/protocol-shell.md).
 //
 //   record = length:u32 message      (little-endian; length 0: the orderly end, nothing follows)
 //
@@ -15,8 +15,8 @@
 
 namespace uringsync {
 
-// `peer` is for messages. The client's destructor ends its side in order and gives the agent up to two seconds to end its own; the
-// agent's only ends its side.
+// `peer` is for messages. The client's destructor ends its side in order and gives the agent up to two seconds to end
+// its own; the agent's only ends its side.
 std::unique_ptr<ClientStream> MakeSocketClientStream(UniqueFd socket, std::string peer);
 std::unique_ptr<AgentStream> MakeSocketAgentStream(UniqueFd socket, std::string peer);
 

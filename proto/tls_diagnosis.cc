@@ -85,7 +85,8 @@ absl::StatusOr<UniqueFd> Dial(const Target& target) {
   addrinfo* list = nullptr;
   const int failed = ::getaddrinfo(target.host.c_str(), std::to_string(target.port).c_str(), &hints, &list);
   if (failed != 0) {
-    return MakeStatus(absl::StatusCode::kUnavailable, "cannot resolve " + EscapeName(target.host) + ": " + ::gai_strerror(failed));
+    return MakeStatus(absl::StatusCode::kUnavailable,
+                      "cannot resolve " + EscapeName(target.host) + ": " + ::gai_strerror(failed));
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
   int err = EADDRNOTAVAIL;
@@ -107,9 +108,11 @@ std::string NamesOf(X509* cert) {
     const bool is_ip = name->type == GEN_IPADD;
     if (!is_ip && name->type != GEN_DNS) continue;
     const ASN1_STRING* value = is_ip ? name->d.iPAddress : name->d.dNSName;
-    std::string shown(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)), static_cast<size_t>(ASN1_STRING_length(value)));
+    std::string shown(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
+                      static_cast<size_t>(ASN1_STRING_length(value)));
     char address[INET6_ADDRSTRLEN];
-    if (is_ip && ::inet_ntop(shown.size() == 4 ? AF_INET : AF_INET6, shown.data(), address, sizeof(address)) != nullptr &&
+    if (is_ip &&
+        ::inet_ntop(shown.size() == 4 ? AF_INET : AF_INET6, shown.data(), address, sizeof(address)) != nullptr &&
         (shown.size() == 4 || shown.size() == 16)) {
       shown = address;
     }
@@ -118,7 +121,8 @@ std::string NamesOf(X509* cert) {
   return text.empty() ? "no names" : text;
 }
 
-// Notes the names of a certificate that fails; afterwards the connection has it no more. The SSL's app data is a std::string.
+// Notes the names of a certificate that fails; afterwards the connection has it no more. The SSL's app data is a
+// std::string.
 int NoteNames(int ok, X509_STORE_CTX* store) {
   auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   X509* cert = X509_STORE_CTX_get_current_cert(store);
@@ -145,7 +149,8 @@ absl::Status AgentRefused(const Target& target, const std::string& names, long v
     case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
     case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-      text += "the authority in " + EscapeName(target.files.ca) + " did not sign it; give the authority that did with --ca";
+      text +=
+          "the authority in " + EscapeName(target.files.ca) + " did not sign it; give the authority that did with --ca";
       break;
     default: text += X509_verify_cert_error_string(verdict);
   }
@@ -163,7 +168,8 @@ absl::Status WeAreRefused(const Target& target, unsigned long error) {
       text += "the agent's --ca did not sign it; use a certificate of the agent's authority";
       break;
     // gRPC's server often hangs up without an alert.
-    default: text += "the agent's --ca did not sign it, or it is no longer valid; use a certificate of the agent's authority";
+    default:
+      text += "the agent's --ca did not sign it, or it is no longer valid; use a certificate of the agent's authority";
   }
   return MakeStatus(absl::StatusCode::kUnauthenticated, text);
 }
@@ -172,7 +178,8 @@ bool IsAlert(unsigned long error) {
   return ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) > SSL_AD_REASON_OFFSET;
 }
 
-// Runs `step` (SSL_connect, SSL_read) to its end. Positive: done; 0: failed, `error` from OpenSSL; -1: the deadline passed.
+// Runs `step` (SSL_connect, SSL_read) to its end. Positive: done; 0: failed, `error` from OpenSSL; -1: the deadline
+// passed.
 template <typename Step>
 int Drive(SSL* ssl, int fd, Clock::time_point deadline, unsigned long* error, Step step) {
   while (true) {
@@ -209,8 +216,8 @@ absl::Status Handshake(const Target& target, SSL* ssl, int fd, const std::string
 
 }  // namespace
 
-absl::Status DiagnoseConnection(const std::string& host, uint16_t port, const ControlTlsFiles& files, const TlsContext& context,
-                                std::chrono::milliseconds timeout) {
+absl::Status DiagnoseConnection(const std::string& host, uint16_t port, const ControlTlsFiles& files,
+                                const TlsContext& context, std::chrono::milliseconds timeout) {
   const Target target{host, port, files, Clock::now() + timeout};
   US_ASSIGN_OR_RETURN(const UniqueFd fd, Dial(target));
   const std::unique_ptr<SSL, decltype(&SSL_free)> ssl(SSL_new(context.native()), &SSL_free);

@@ -1,7 +1,7 @@
 // TLS files of a control connection as texts, checked; and what is wrong when a TLS connection does not come about.
 //
-// gRPC reports every failed handshake alike. DiagnoseConnection repeats the connection with OpenSSL alone and says what happened in
-// terms of files and names. Thread rule: blocking functions of programs' own threads.
+// gRPC reports every failed handshake alike. DiagnoseConnection repeats the connection with OpenSSL alone and says what
+// happened in terms of files and names. Thread rule: blocking functions of programs' own threads.
 #pragma once
 
 #include <chrono>
@@ -27,10 +27,10 @@ struct TlsTexts {
 // Unauthenticated: the own certificate has expired or is not valid yet. The text names the file.
 absl::StatusOr<TlsTexts> LoadTlsTexts(const ControlTlsFiles& files);
 
-// Connects to host:port as a client and hangs up. OK when nothing is wrong up to and including TLS. Unavailable: unknown host,
-// refused, unreachable, no TLS there; DeadlineExceeded: no answer within `timeout`; Unauthenticated: which certificate was refused
-// by whom, why, and what to do.
-absl::Status DiagnoseConnection(const std::string& host, uint16_t port, const ControlTlsFiles& files, const TlsContext& context,
-                                std::chrono::milliseconds timeout);
+// Connects to host:port as a client and hangs up. OK when nothing is wrong up to and including TLS. Unavailable:
+// unknown host, refused, unreachable, no TLS there; DeadlineExceeded: no answer within `timeout`; Unauthenticated:
+// which certificate was refused by whom, why, and what to do.
+absl::Status DiagnoseConnection(const std::string& host, uint16_t port, const ControlTlsFiles& files,
+                                const TlsContext& context, std::chrono::milliseconds timeout);
 
 }  // namespace uringsync

@@ -1,11 +1,11 @@
 // Transport: what session and planner logic know of the way between coordinator and agent.
 //
-// A control stream of whole messages, both ways. Credit lives in the messages (ManifestCredit, ApplyProgress), so a receiver
-// that keeps reading never stalls the peer, and the same logic runs over gRPC, an in-memory pair and, later, a byte pipe.
-// One conformance suite (tests/conformance/transport_*) runs on all kinds.
+// A control stream of whole messages, both ways. Credit lives in the messages (ManifestCredit, ApplyProgress), so a
+// receiver that keeps reading never stalls the peer, and the same logic runs over gRPC, an in-memory pair and, later, a
+// byte pipe. One conformance suite (tests/conformance/transport_*) runs on all kinds.
 //
-// Thread rule: one thread may Send while another Receives; Close from any thread. Both block the calling thread (never a
-// shard's thread).
+// Thread rule: one thread may Send while another Receives; Close from any thread. Both block the calling thread (never
+// a shard's thread).
 #pragma once
 
 #include <memory>

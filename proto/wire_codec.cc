@@ -22,9 +22,9 @@ struct WireOf<AgentMessage> {
 
 absl::Status CheckSize(std::string_view what, size_t size) {
   if (size <= kMaxControlMessageBytes) return absl::OkStatus();
-  return MakeStatus(absl::StatusCode::kInvalidArgument,
-                    std::string(what) + " of " + std::to_string(size) + " bytes; control messages have at most " +
-                        std::to_string(kMaxControlMessageBytes));
+  return MakeStatus(absl::StatusCode::kInvalidArgument, std::string(what) + " of " + std::to_string(size) +
+                                                            " bytes; control messages have at most " +
+                                                            std::to_string(kMaxControlMessageBytes));
 }
 
 // Gives the arena's memory back when a message has been handled.

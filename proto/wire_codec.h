@@ -20,8 +20,8 @@ namespace uringsync {
 template <typename Value>
 class WireEncoder {
  public:
-  // Asks `allocate` for memory of the message's exact size and fills it. InvalidArgument for what EncodeMessage refuses and
-  // for a message of more than kMaxControlMessageBytes; `allocate` has not been called then.
+  // Asks `allocate` for memory of the message's exact size and fills it. InvalidArgument for what EncodeMessage refuses
+  // and for a message of more than kMaxControlMessageBytes; `allocate` has not been called then.
   absl::Status Encode(const Value& value, const std::function<uint8_t*(size_t)>& allocate);
 
  private:

@@ -3,7 +3,8 @@
 namespace uringsync {
 namespace {
 
-// All plain columns of one row at their longest: five 4-byte numbers as varints, seven 8-byte ones, row numbers and lengths.
+// All plain columns of one row at their longest: five 4-byte numbers as varints, seven 8-byte ones, row numbers and
+// lengths.
 constexpr size_t kRowBytes = 128;
 constexpr size_t kDigestBytes = 20;
 // Numbers of an operand at their longest, and where a message of operands is full.

@@ -1,7 +1,8 @@
-// How many bytes a value takes on the control wire, estimated from above without encoding: for senders that split batches.
+// How many bytes a value takes on the control wire, estimated from above without encoding: for senders that split
+// batches.
 //
-// A sender keeps every batch under kTargetBatchBytes by these numbers (one value alone may exceed it); then no message comes
-// near kMaxControlMessageBytes, which Send refuses, or kMaxPathBytesPerMessage, which the receiver refuses.
+// A sender keeps every batch under kTargetBatchBytes by these numbers (one value alone may exceed it); then no message
+// comes near kMaxControlMessageBytes, which Send refuses, or kMaxPathBytesPerMessage, which the receiver refuses.
 #pragma once
 
 #include <cstddef>

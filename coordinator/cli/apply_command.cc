@@ -1,6 +1,7 @@
 #include "coordinator/cli/apply_command.h"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -28,12 +29,13 @@ absl::StatusOr<OpenedPlan> OpenPlan(const PlanFileOptions& options) {
   US_ASSIGN_OR_RETURN(plan.file, PlanFile::Open(options.file));
   US_ASSIGN_OR_RETURN(plan.decoder, plan.file->Read());
   US_ASSIGN_OR_RETURN(plan.run, ToRunOptionsOfPlan(plan.decoder->header(), plan.decoder->operands(), options.settings));
+  if (plan.run.source.is_local()) plan.run.request.plan_directory = plan.file->directory();
   return plan;
 }
 
 // Goes through the plan once, and back to its beginning.
 absl::Status MeasureNeeds(OpenedPlan* plan) {
-  PlanNeeds needs;
+  PlanNeeds needs{.holes = plan->run.request.sparse, .largest_path = {}, .longest_path = {}};
   while (true) {
     US_ASSIGN_OR_RETURN(const std::optional<PlannedBatch> batch, plan->decoder->Next());
     if (!batch) break;
@@ -66,7 +68,13 @@ int ApplyCommand(const PlanFileOptions& options, const Program& program) {
     if (const absl::Status status = MeasureNeeds(&*plan); !status.ok()) return Refuse(status, program);
   }
   plan->run.request.plan = plan->decoder.get();
-  return RunCommand(std::move(plan->run), program);
+  // Operands of another host have paths of their own there.
+  const SettleRun settle = [](Links& links, RunOptions& run) -> std::optional<OperandsEnd> {
+    if (!run.request.operands.empty()) links.SetHostPath(Side::kSource, "");
+    return std::nullopt;
+  };
+  const bool operands = plan->run.source.is_shell() && !plan->run.request.operands.empty();
+  return RunCommand(std::move(plan->run), program, operands ? settle : SettleRun());
 }
 
 int ShowPlanCommand(const PlanFileOptions& options, const Program& program) {
@@ -80,7 +88,8 @@ int ShowPlanCommand(const PlanFileOptions& options, const Program& program) {
     const absl::StatusOr<std::optional<PlannedBatch>> batch = plan->decoder->Next();
     if (!batch.ok()) return Refuse(batch.status(), program);
     if (!batch->has_value()) break;
-    for (const PlannedAction& planned : (*batch)->actions) reporter->OnAction(planned.action, planned.differences, ActionOutcome::kPlanned);
+    for (const PlannedAction& planned : (*batch)->actions)
+      reporter->OnAction(planned.action, planned.differences, ActionOutcome::kPlanned);
   }
   SyncOutcome outcome;
   outcome.complete = true;

@@ -6,7 +6,8 @@
 
 namespace uringsync {
 
-// Carries out the plan, as RunCommand. Exit 1 for a file that is no plan of ours, 11 for one that is damaged or cannot be read.
+// Carries out the plan, as RunCommand. Exit 1 for a file that is no plan of ours, 11 for one that is damaged or cannot
+// be read.
 int ApplyCommand(const PlanFileOptions& options, const Program& program);
 
 // Lists the plan as `uringsync plan` lists what it finds; nothing but the file is looked at.

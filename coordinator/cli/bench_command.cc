@@ -21,11 +21,14 @@ constexpr std::chrono::milliseconds kAgentGrace{5000};
 LinkOptions LinkOptionsOf(const BenchOptions& options, const Program& program) {
   LinkOptions link;
   link.tls = options.run.tls;
+  link.idle_timeout = options.run.request.idle_timeout;
   link.find_agent = [&program] { return FindAgentProgram(program.agent_override, program.self, program.search_path); };
   link.shell = options.run.shell;
   link.on_shell_line = [&program](std::string_view line) { program.console->Error("uringsync: " + std::string(line)); };
   link.agent_arguments = options.run.agent_arguments;
-  link.on_agent_warning = [&program](std::string_view line) { program.console->Error("uringsync: " + std::string(line)); };
+  link.on_agent_warning = [&program](std::string_view line) {
+    program.console->Error("uringsync: " + std::string(line));
+  };
   return link;
 }
 
@@ -37,7 +40,7 @@ std::string DescribeError(const BenchOutcome& outcome, Links* links) {
 }  // namespace
 
 int BenchCommand(BenchOptions options, const Program& program) {
-  auto cancellation = std::make_shared<Cancellation>();
+  auto cancellation = std::make_shared<Cancellation>(program.name);
   Interrupts interrupts;
   interrupts.Watch([cancellation](int signal, int count) { cancellation->OnSignal(signal, count); });
   RunOptions& run = options.run;
@@ -52,7 +55,8 @@ int BenchCommand(BenchOptions options, const Program& program) {
   };
 
   BenchOutcome outcome;
-  absl::StatusOr<std::unique_ptr<Links>> links = Links::Open(run.source, run.destination, LinkOptionsOf(options, program));
+  absl::StatusOr<std::unique_ptr<Links>> links =
+      Links::Open(run.source, run.destination, LinkOptionsOf(options, program));
   const absl::Status ready = links.ok() ? (*links)->Prepare(&run.request) : links.status();
   if (ready.ok()) {
     run.request.cancel = cancellation->source.token();

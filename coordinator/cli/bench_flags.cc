@@ -25,17 +25,22 @@ void AddBenchFlags(CLI::App* command, BenchFlags* flags) {
       ->check(CLI::Range(kMinSeconds, kMaxSeconds))
       ->type_name("SECONDS")
       ->group(group);
-  command->add_option("--max-write", flags->max_mebibytes, "MiB that a step writes below DST at the most; 256 by default")
+  command
+      ->add_option("--max-write", flags->max_mebibytes, "MiB that a step writes below DST at the most; 256 by default")
       ->check(CLI::Range(1u, static_cast<unsigned>(kMaxBenchBytes >> 20)))
       ->type_name("MIB")
       ->group(group);
   const std::string how = "How it runs";
   command->add_flag("--wait", run->wait, "Wait for another run into the same DST instead of giving up")->group(how);
-  command->add_option("--connections", run->connections, "Data connections between two agents; the agents choose by default")
+  command
+      ->add_option("--connections", run->connections,
+                   "Data connections between two agents; the agents choose by default")
       ->check(CLI::Range(1u, kMaxConnections))
       ->type_name("N")
       ->group(how);
-  command->add_option("--io-backend", run->io_backend, "Of the private agent for local paths; auto (default) falls back to threads")
+  command
+      ->add_option("--io-backend", run->io_backend,
+                   "Of the private agent for local paths; auto (default) falls back to threads")
       ->check(CLI::IsMember({"auto", "uring", "threads"}))
       ->type_name("auto|uring|threads")
       ->group(how);
@@ -43,13 +48,21 @@ void AddBenchFlags(CLI::App* command, BenchFlags* flags) {
       ->check(CLI::Range(1u, kMaxJobs))
       ->type_name("N")
       ->group(how);
-  command->add_option("--timeout", run->timeout, "End (exit 30) when an agent answers so much later than it should; never by default")
+  command
+      ->add_option("--timeout", run->timeout,
+                   "End (exit 30) when an agent answers so much later than it should; never by default")
       ->check(CLI::Range(1u, kMaxTimeoutSeconds))
       ->type_name("SECONDS")
       ->group(how);
   const std::string tls = "Mutual TLS, for agent:// endpoints";
-  command->add_option("--cert", run->cert, "Own certificate (PEM)")->envname("URINGSYNC_CERT")->type_name("FILE")->group(tls);
-  command->add_option("--key", run->key, "Its private key (PEM)")->envname("URINGSYNC_KEY")->type_name("FILE")->group(tls);
+  command->add_option("--cert", run->cert, "Own certificate (PEM)")
+      ->envname("URINGSYNC_CERT")
+      ->type_name("FILE")
+      ->group(tls);
+  command->add_option("--key", run->key, "Its private key (PEM)")
+      ->envname("URINGSYNC_KEY")
+      ->type_name("FILE")
+      ->group(tls);
   command->add_option("--ca", run->ca, "Authority that vouches for the agents (PEM)")
       ->envname("URINGSYNC_CA")
       ->type_name("FILE")

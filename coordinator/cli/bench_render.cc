@@ -59,11 +59,14 @@ std::string Padded(std::string text, size_t columns) {
   return text;
 }
 
-std::string Percent(double share) { return std::to_string(std::lround(share * 100)) + " %"; }
+std::string Percent(double share) {
+  return std::to_string(std::lround(share * 100)) + " %";
+}
 
-std::string SideLine(const char* name, const std::string& endpoint, const HelloReply& agent, const SessionOpened& opened,
-                     uint32_t cores) {
-  std::string line = Padded(name, 13) + endpoint + "  (" + EscapeName(opened.file_system) + ", " + EscapeName(agent.io_backend);
+std::string SideLine(const char* name, const std::string& endpoint, const HelloReply& agent,
+                     const SessionOpened& opened, uint32_t cores) {
+  std::string line =
+      Padded(name, 13) + endpoint + "  (" + EscapeName(opened.file_system) + ", " + EscapeName(agent.io_backend);
   if (cores > 0) line += ", " + Count(cores, "core");
   return line + ")";
 }
@@ -80,11 +83,12 @@ void AddTable(const BenchOutcome& outcome, std::vector<std::string>* lines) {
   for (const BenchRate& rate : rates) {
     const BenchMetric metric = rate.figure.metric;
     if (metric == BenchMetric::kServed) continue;
-    std::string line = "  " + Padded(BenchMetricName(metric), 28) + Padded(IsNetwork(metric) ? "network" : SideName(rate.side), 13) +
-                       Padded(Speed(rate), 20);
+    std::string line = "  " + Padded(BenchMetricName(metric), 28) +
+                       Padded(IsNetwork(metric) ? "network" : SideName(rate.side), 13) + Padded(Speed(rate), 20);
     if (rate.figure.cpu_ns > 0) line += "CPU " + Percent(rate.cpu_share);
     if (metric == BenchMetric::kFetched) {
-      const auto served = std::ranges::find(rates, BenchMetric::kServed, [](const BenchRate& r) { return r.figure.metric; });
+      const auto served =
+          std::ranges::find(rates, BenchMetric::kServed, [](const BenchRate& r) { return r.figure.metric; });
       if (served != rates.end()) line += ", source " + Percent(served->cpu_share);
     }
     while (line.ends_with(' ')) line.pop_back();
@@ -94,11 +98,12 @@ void AddTable(const BenchOutcome& outcome, std::vector<std::string>* lines) {
 
 std::string VerdictLine(const BenchVerdict& verdict) {
   const bool bytes = verdict.workload == BenchWorkload::kLargeFiles;
-  const std::string rate = bytes ? FormatRate(verdict.expected)
-                                 : Grouped(verdict.expected) +
-                                       (verdict.workload == BenchWorkload::kSmallFiles ? " files/s" : " objects/s");
-  return Padded(BenchWorkloadName(verdict.workload), 15) + "up to " + rate + "; the limit: " + BenchMetricName(verdict.bottleneck) +
-         " (" + SideName(verdict.side) + (verdict.cpu_bound ? ", processor" : "") + ")";
+  const std::string rate =
+      bytes ? FormatRate(verdict.expected)
+            : Grouped(verdict.expected) + (verdict.workload == BenchWorkload::kSmallFiles ? " files/s" : " objects/s");
+  return Padded(BenchWorkloadName(verdict.workload), 15) + "up to " + rate +
+         "; the limit: " + BenchMetricName(verdict.bottleneck) + " (" + SideName(verdict.side) +
+         (verdict.cpu_bound ? ", processor" : "") + ")";
 }
 
 // `text` in lines of words, each after `indent` spaces.
@@ -149,7 +154,8 @@ nlohmann::ordered_json StepJson(const MeasuredStep& step) {
 
 std::vector<std::string> RenderBenchText(const BenchOutcome& outcome, const BenchFacts& facts) {
   std::vector<std::string> lines;
-  lines.push_back(SideLine("source", facts.source, outcome.source_agent, outcome.source, CoresOf(outcome, Side::kSource)));
+  lines.push_back(
+      SideLine("source", facts.source, outcome.source_agent, outcome.source, CoresOf(outcome, Side::kSource)));
   lines.push_back(SideLine("destination", facts.destination, outcome.destination_agent, outcome.destination,
                            CoresOf(outcome, Side::kDestination)));
   if (outcome.one_agent) lines.push_back("network      none: both sides are one process");

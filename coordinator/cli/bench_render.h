@@ -13,7 +13,7 @@ namespace uringsync {
 
 // What the outcome does not hold.
 struct BenchFacts {
-  std::string source;       // endpoints, escaped
+  std::string source;  // endpoints, escaped
   std::string destination;
   double step_seconds = 0;
   std::string error;  // why it broke off, with the agent named; empty: it did not

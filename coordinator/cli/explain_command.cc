@@ -9,6 +9,7 @@
 
 #include "coordinator/cli/cancellation.h"
 #include "coordinator/cli/console.h"
+#include "coordinator/cli/explain_rules.h"
 #include "coordinator/cli/interrupts.h"
 #include "coordinator/cli/json_reporter.h"
 #include "coordinator/cli/run_command.h"
@@ -19,6 +20,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/tree/filter_rule.h"
+#include "proto/handshake.h"
 
 namespace uringsync {
 namespace {
@@ -54,30 +56,59 @@ class Listener final : public Observer {
     }
   }
 
+  void OnInBasis(const RelPath& path, const Entry&, uint32_t basis) override {
+    if (SeenOfPath* seen = Of(path)) seen->in_basis = basis;
+  }
+  // On the planning thread, before anything else is told.
+  void SetBases(const std::vector<std::string>& bases) {
+    for (auto& [path, seen] : seen_) seen.bases = bases;
+  }
+  void OnUnchanged(const RelPath& path, const Entry& source) override {
+    if (source.type == FileType::kDirectory) return;
+    if (SeenOfPath* seen = Of(path)) seen->unchanged = true;
+  }
+
  private:
   std::map<RelPath, SeenOfPath> seen_;
 };
 
-// The first of the directories above `path`, or `path` itself, that a rule of the run excludes.
-std::optional<DecidingRule> FindExcluding(const PathFilter& filter, const std::vector<ExpandedRule>& rules, FilterSide side, const RelPath& path,
-                                          bool is_directory) {
-  std::vector<RelPath> ways;
-  for (RelPath way = path; !way.is_root(); way = way.Parent()) ways.push_back(way);
-  for (size_t i = ways.size(); i-- > 0;) {
-    const PathFilter::Finding found = filter.FindRule(side, ways[i].text(), i > 0 || is_directory);
-    if (found.verdict != FilterVerdict::kExclude || found.rule >= rules.size()) continue;
-    const ExpandedRule& rule = rules[found.rule];
-    return DecidingRule{rule.rule, rule.file, rule.line, ways[i], found.merge_before};
-  }
-  return std::nullopt;
+// Reads files of the side's host; null where nobody answers for its paths.
+HostFileReader ReaderOf(const Endpoint& endpoint, Side side, Links* links) {
+  if (endpoint.is_local()) return ReadLocalRuleFile;
+  if (!endpoint.is_shell()) return nullptr;
+  return [links, side](const std::string& path) -> std::optional<std::string> {
+    const std::string software = SoftwareName("uringsync");
+    // A question that fails would be the last one.
+    const absl::StatusOr<PathReply> found = links->Look(side, {.paths = {path}}, software);
+    if (!found.ok() || found->paths.front().kind != PathKind::kFile) return std::nullopt;
+    absl::StatusOr<std::string> text = links->ReadList(side, path, software);
+    if (!text.ok() || text->size() > kMaxMergeFileBytes) return std::nullopt;
+    return *std::move(text);
+  };
 }
 
-void AddRules(const RunOptions& run, const PathFilter& filter, SeenOfPath* seen) {
-  const auto is_directory = [](const EntryFinding& found) { return found.entry && found.entry->type == FileType::kDirectory; };
-  seen->hidden = FindExcluding(filter, run.placed_filters, FilterSide::kSender, seen->path, is_directory(seen->source));
-  seen->protected_ = FindExcluding(filter, run.placed_filters, FilterSide::kReceiver, seen->path, is_directory(seen->destination));
-  seen->per_directory_rules = PathFilter::NeedsEntering(*filter.base());
-  seen->deletes = run.request.delete_extraneous;
+std::string DirectoryOf(const Endpoint& endpoint) {
+  if (endpoint.is_local()) return endpoint.local().path;
+  return endpoint.is_shell() ? endpoint.shell().path : std::string();
+}
+
+// While the links are open.
+void AddRules(const ExplainOptions& options, const PathFilter& filter, Links* links, Listener* listener) {
+  const RunOptions& run = options.run;
+  RuleFinder source(filter, run.placed_filters, ReaderOf(run.source, Side::kSource, links), DirectoryOf(run.source),
+                    run.source.is_local());
+  RuleFinder destination(filter, run.placed_filters, ReaderOf(run.destination, Side::kDestination, links),
+                         DirectoryOf(run.destination), run.destination.is_local());
+  const auto is_directory = [](const EntryFinding& found) {
+    return found.entry && found.entry->type == FileType::kDirectory;
+  };
+  for (const RelPath& path : options.paths) {
+    SeenOfPath* const seen = listener->Of(path);
+    seen->hidden = source.FindExcluding(FilterSide::kSender, path, is_directory(seen->source));
+    seen->protected_ = destination.FindExcluding(FilterSide::kReceiver, path, is_directory(seen->destination));
+    seen->per_directory_rules = PathFilter::NeedsEntering(*filter.base());
+    seen->deletes = run.request.delete_extraneous;
+  }
 }
 
 Json ToJson(const Explanation& why) {
@@ -95,7 +126,8 @@ Json ToJson(const Explanation& why) {
     AddPath("of", why.rule->of.text(), &event["rule"]);
   }
   Json changes = Json::array();
-  for (const FieldChange& change : why.changes) changes.push_back({{"field", change.field}, {"from", change.from}, {"to", change.to}});
+  for (const FieldChange& change : why.changes)
+    changes.push_back({{"field", change.field}, {"from", change.from}, {"to", change.to}});
   event["changes"] = std::move(changes);
   return event;
 }
@@ -115,27 +147,29 @@ void Show(const Explanation& why, bool json, Console* console) {
 }
 
 // "" or the error, ready to print.
-std::string Plan(ExplainOptions* options, const Program& program, Listener* listener, SyncOutcome* outcome) {
+std::string Plan(ExplainOptions* options, const PathFilter& filter, const Program& program, Listener* listener,
+                 SyncOutcome* outcome) {
   SyncRequest& request = options->run.request;
-  auto cancellation = std::make_shared<Cancellation>();
+  auto cancellation = std::make_shared<Cancellation>(program.name);
   Interrupts interrupts;
   interrupts.Watch([cancellation](int signal, int count) { cancellation->OnSignal(signal, count); });
   // Every object has to be told, one by one.
   request.fold_listings = request.use_index = false;
   request.look_at = options->paths;
-  request.on_unchanged = [listener](const RelPath& path) {
-    if (SeenOfPath* seen = listener->Of(path)) seen->unchanged = true;
-  };
-  request.on_looked = [listener, &paths = options->paths](std::vector<EntryFinding> source, std::vector<EntryFinding> destination) {
+  request.on_bases = [listener](const std::vector<std::string>& shown) { listener->SetBases(shown); };
+  request.tell_unchanged = true;
+  request.on_looked = [listener, &paths = options->paths](std::vector<EntryFinding> source,
+                                                          std::vector<EntryFinding> destination) {
     for (size_t i = 0; i < paths.size(); ++i) {
       SeenOfPath* const seen = listener->Of(paths[i]);
       seen->source = std::move(source[i]);
       seen->destination = std::move(destination[i]);
     }
   };
-  absl::StatusOr<std::unique_ptr<Links>> links =
-      Links::Open(options->run.source, options->run.destination,
-                  LinkOptionsOf(options->run, program, [&program](std::string_view line) { program.console->Error("uringsync: " + std::string(line)); }));
+  absl::StatusOr<std::unique_ptr<Links>> links = Links::Open(
+      options->run.source, options->run.destination,
+      LinkOptionsOf(options->run, program,
+                    [&program](std::string_view line) { program.console->Error("uringsync: " + std::string(line)); }));
   const absl::Status ready = links.ok() ? (*links)->Prepare(&request) : links.status();
   if (!ready.ok()) {
     outcome->exit_code = LinkExitCode(ready);
@@ -145,7 +179,9 @@ std::string Plan(ExplainOptions* options, const Program& program, Listener* list
   cancellation->running = true;
   *outcome = RunSync(request, (*links)->source(), (*links)->destination(), *listener);
   std::string error = outcome->error;
-  if (outcome->error_side) error = (*links)->Explain(*outcome->error_side, outcome->error, outcome->exit_code == ExitCode::kProtocol);
+  if (outcome->error_side)
+    error = (*links)->Explain(*outcome->error_side, outcome->error, outcome->exit_code == ExitCode::kProtocol);
+  if (outcome->complete) AddRules(*options, filter, links->get(), listener);
   (*links)->Close(kAgentGrace);
   return error;
 }
@@ -161,16 +197,14 @@ int ExplainCommand(ExplainOptions options, const Program& program) {
   }
   Listener listener(options.paths);
   SyncOutcome outcome;
-  const std::string error = Plan(&options, program, &listener, &outcome);
+  const std::string error = Plan(&options, **filter, program, &listener, &outcome);
   if (!outcome.complete) {
     if (!error.empty()) program.console->Error("uringsync: " + error);
     return static_cast<int>(outcome.exit_code);
   }
   bool missing = false;
   for (const RelPath& path : options.paths) {
-    SeenOfPath* const seen = listener.Of(path);
-    AddRules(options.run, **filter, seen);
-    const Explanation why = Explain(*seen);
+    const Explanation why = Explain(*listener.Of(path));
     missing = missing || why.decision == "missing";
     Show(why, options.run.output.json, program.console);
   }

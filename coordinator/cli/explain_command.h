@@ -6,7 +6,8 @@
 
 namespace uringsync {
 
-// Tells of each path and returns the exit code: 0 when all were found on either side, 23 when one was not; others as of a plan.
+// Tells of each path and returns the exit code: 0 when all were found on either side, 23 when one was not; others as of
+// a plan.
 int ExplainCommand(ExplainOptions options, const Program& program);
 
 }  // namespace uringsync

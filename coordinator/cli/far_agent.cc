@@ -31,7 +31,7 @@ int BecomeStdioAgent(int argc, const char* const* argv, const Program& program) 
   } else {
     reason = std::string(agent.status().message());
   }
-  program.console->Error("uringsync: " + reason);
+  program.console->Error(std::string(program.name) + ": " + reason);
   return static_cast<int>(ExitCode::kRemoteNotFound);
 }
 

@@ -1,4 +1,5 @@
-// The far end of a remote shell, started under the command's name: scripts that name `ursync` with --rsync-path find it so.
+// The far end of a remote shell, started under the command's name: scripts that name `ursync` with --rsync-path find it
+// so.
 #pragma once
 
 #include "coordinator/cli/program.h"
@@ -7,8 +8,8 @@ namespace uringsync {
 
 // True for a command line whose first word is --stdio.
 bool AsksForStdio(int argc, const char* const* argv);
-// Replaces this process by the agent beside it, with the same arguments. Returns only on failure: what to exit with, 127 as a shell's
-// where there is no agent, after a line on standard error.
+// Replaces this process by the agent beside it, with the same arguments. Returns only on failure: what to exit with,
+// 127 as a shell's where there is no agent, after a line on standard error.
 int BecomeStdioAgent(int argc, const char* const* argv, const Program& program);
 
 }  // namespace uringsync

@@ -30,6 +30,7 @@ const char* ProblemKindName(ProblemKind kind) {
     case ProblemKind::kFailed: return "failed";
     case ProblemKind::kVanished: return "vanished";
     case ProblemKind::kChanged: return "changed";
+    case ProblemKind::kUnstable: return "unstable";
     case ProblemKind::kConflict: return "conflict";
     case ProblemKind::kIntegrity: return "integrity";
     case ProblemKind::kNoSpace: return "no_space";
@@ -81,40 +82,46 @@ Json AgentFacts(const HelloReply& hello, const SessionOpened& session) {
 }
 
 Json VolumeJson(const VolumeFacts& volume) {
-  return Json{{"bytes_total", volume.bytes_total},     {"bytes_free", volume.bytes_free},
-              {"files_total", volume.files_total},     {"files_free", volume.files_free},
-              {"name_bytes_max", volume.name_bytes_max}, {"file_bytes_max", volume.file_bytes_max},
-              {"read_only", volume.read_only},         {"ignores_case", volume.ignores_case},
-              {"normalises_names", volume.normalises_names}, {"xattrs", !volume.lacks_xattrs},
+  return Json{{"bytes_total", volume.bytes_total},
+              {"bytes_free", volume.bytes_free},
+              {"files_total", volume.files_total},
+              {"files_free", volume.files_free},
+              {"name_bytes_max", volume.name_bytes_max},
+              {"file_bytes_max", volume.file_bytes_max},
+              {"read_only", volume.read_only},
+              {"ignores_case", volume.ignores_case},
+              {"normalises_names", volume.normalises_names},
+              {"xattrs", !volume.lacks_xattrs},
               {"acls", !volume.lacks_acls}};
 }
 
 Json PlanCounts(const PlanCounters& plan) {
-  return Json{{"source_objects", plan.source_entries}, {"source_files", plan.source_files},
-              {"source_bytes", plan.source_bytes},     {"destination_objects", plan.destination_entries},
-              {"unchanged", plan.unchanged},           {"told_by_digest", plan.told_by_digest},
-              {"told_by_index", plan.told_by_index},   {"actions", plan.actions},
-              {"transfer_files", plan.transfer_files}, {"transfer_bytes", plan.transfer_bytes},
-              {"renames", plan.renames},               {"rename_bytes", plan.rename_bytes}};
+  return Json{{"source_objects", plan.source_entries},
+              {"source_files", plan.source_files},
+              {"source_bytes", plan.source_bytes},
+              {"destination_objects", plan.destination_entries},
+              {"unchanged", plan.unchanged},
+              {"told_by_digest", plan.told_by_digest},
+              {"told_by_index", plan.told_by_index},
+              {"actions", plan.actions},
+              {"transfer_files", plan.transfer_files},
+              {"transfer_bytes", plan.transfer_bytes},
+              {"renames", plan.renames},
+              {"rename_bytes", plan.rename_bytes}};
 }
 
 Json ApplyCounts(const ApplyCounters& apply) {
-  return Json{{"files_published", apply.files_published},
-              {"files_renamed", apply.files_renamed},
-              {"bytes_moved", apply.bytes_received},
-              {"bytes_matched", apply.bytes_matched},
-              {"bytes_cloned", apply.bytes_cloned},
-              {"bytes_written", apply.bytes_written},
-              {"wire_bytes", apply.wire_bytes},
-              {"retries", apply.retries}};
+  return Json{{"files_published", apply.files_published}, {"files_renamed", apply.files_renamed},
+              {"bytes_moved", apply.bytes_received},      {"bytes_matched", apply.bytes_matched},
+              {"bytes_cloned", apply.bytes_cloned},       {"bytes_written", apply.bytes_written},
+              {"wire_bytes", apply.wire_bytes},           {"retries", apply.retries}};
 }
 
 Json ChangeCounts(const Tally& tally) {
   return Json{{"new_files", tally.new_files},   {"new_directories", tally.new_directories},
               {"new_others", tally.new_others}, {"updated", tally.updated},
-              {"renamed", tally.renamed},
-              {"metadata", tally.metadata},     {"linked", tally.linked},
-              {"deleted", tally.deleted}};
+              {"renamed", tally.renamed},       {"metadata", tally.metadata},
+              {"linked", tally.linked},         {"deleted", tally.deleted}};
 }
 
 }  // namespace
@@ -277,7 +284,9 @@ void JsonReporter::Finish(const SyncOutcome& outcome, const std::string& error) 
   event["actions"] =
       Json{{"done", outcome.actions_done}, {"failed", outcome.actions_failed}, {"skipped", outcome.actions_skipped}};
   event["apply"] = ApplyCounts(outcome.apply);
-  event["problems"] = Json{{"failed", outcome.problems.failed}, {"vanished", outcome.problems.vanished}};
+  event["problems"] = Json{{"failed", outcome.problems.failed},
+                           {"vanished", outcome.problems.vanished},
+                           {"unstable", outcome.problems.unstable}};
   if (facts_.mode == SyncMode::kVerify) event["problems"]["differing"] = outcome.problems.differing;
   event["left_out"] = Json{{"by_option", outcome.plan.skipped_options},
                            {"owner", outcome.plan.skipped_owner},

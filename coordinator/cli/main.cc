@@ -15,6 +15,7 @@
 #include "coordinator/cli/console.h"
 #include "coordinator/cli/far_agent.h"
 #include "coordinator/cli/ursync_command.h"
+#include "coordinator/core/exit_code.h"
 #include "engine/base/exhaustion.h"
 
 namespace {
@@ -28,6 +29,14 @@ std::string SelfPath() {
   char path[PATH_MAX];
   const ssize_t n = ::readlink("/proc/self/exe", path, sizeof(path));
   return n > 0 ? std::string(path, static_cast<size_t>(n)) : std::string();
+}
+
+std::string StateDirectory() {
+  if (const char* set = std::getenv("URINGSYNC_STATE_DIR"); set != nullptr) return set;
+  if (::geteuid() == 0) return "/var/lib/uringsync";
+  if (const std::string set = Variable("XDG_STATE_HOME"); set.starts_with('/')) return set + "/uringsync";
+  const std::string home = Variable("HOME");
+  return home.starts_with('/') ? home + "/.local/state/uringsync" : std::string();
 }
 
 bool LocaleIsUtf8() {
@@ -50,10 +59,27 @@ int TerminalColumns() {
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+// A signal before a run watches for them (Interrupts): there is nothing to put in order yet.
+void EndBySignal(int) {
+  constexpr char kLine[] = "received SIGINT, SIGTERM, or SIGHUP\n";
+  [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, kLine, sizeof(kLine) - 1);
+  ::_exit(static_cast<int>(uringsync::ExitCode::kInterrupted));
+}
+
+void EndBySignals() {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction now = {};
+    if (::sigaction(number, nullptr, &now) == 0 && now.sa_handler == SIG_DFL) ::signal(number, &EndBySignal);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  uringsync::EndInWordsWhenExhausted("uringsync");
+  const bool as_rsync = argc > 0 && CalledAsRsync(argv[0]);
+  const char* const name = as_rsync ? "ursync" : "uringsync";
+  uringsync::EndInWordsWhenExhausted(name);
+  EndBySignals();
   ::signal(SIGPIPE, SIG_IGN);  // a closed pipe shows as an error of the write
   uringsync::Console console({.out = stdout,
                               .err = stderr,
@@ -61,12 +87,14 @@ int main(int argc, char** argv) {
                               .out_is_terminal = ::isatty(STDOUT_FILENO) == 1,
                               .columns = &TerminalColumns});
   const uringsync::Program program{.console = &console,
+                                   .name = name,
                                    .self = SelfPath(),
                                    .agent_override = Variable("URINGSYNC_AGENT"),
                                    .search_path = Variable("PATH"),
                                    .fallback = Variable("URSYNC_FALLBACK"),
+                                   .state_directory = StateDirectory(),
                                    .utf8 = LocaleIsUtf8()};
   if (uringsync::AsksForStdio(argc, argv)) return uringsync::BecomeStdioAgent(argc, argv, program);
-  if (argc > 0 && CalledAsRsync(argv[0])) return uringsync::UrsyncCommand(argc, argv, program);
+  if (as_rsync) return uringsync::UrsyncCommand(argc, argv, program);
   return uringsync::RunApp(argc, argv, program);
 }

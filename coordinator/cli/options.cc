@@ -60,22 +60,27 @@ struct App {
   bool version = false;
 };
 
-// sync, plan, apply, explain and verify are here for their names: what stands behind those is read by the option table (rsync/parse.h).
+// sync, plan, apply, explain and verify are here for their names: what stands behind those is read by the option table
+// (rsync/parse.h).
 void AddRunCommands(App* app) {
   app->sync_command = app->root.add_subcommand("sync", "Make DST equal to SRC");
   app->plan_command = app->root.add_subcommand("plan", "Show what a sync would do, one line an object; change nothing");
-  app->apply_command = app->root.add_subcommand("apply", "Carry out a plan that plan --plan-out wrote, as far as nothing changed since");
-  app->explain_command = app->root.add_subcommand("explain", "Say why paths would be copied, left out, kept or deleted, and what differs");
+  app->apply_command =
+      app->root.add_subcommand("apply", "Carry out a plan that plan --plan-out wrote, as far as nothing changed since");
+  app->explain_command =
+      app->root.add_subcommand("explain", "Say why paths would be copied, left out, kept or deleted, and what differs");
   app->verify_command =
       app->root.add_subcommand("verify", "Compare two trees by content and metadata; list what differs");
 
-  app->bench_command = app->root.add_subcommand("bench", "Measure two endpoints and say what limits a sync between them");
-  app->bench_command->footer(
-      std::string("\n") + kEndpoints +
-      "\nEach part of a sync is measured alone, by the agents, with the code that syncs: listing, reading, the way between the\n"
-      "hosts, writing, making and deleting small files, fsync. No file of either tree is changed; what is written lies in a\n"
-      "temporary directory below DST and is removed.\n\n" +
-      kExitCodes);
+  app->bench_command =
+      app->root.add_subcommand("bench", "Measure two endpoints and say what limits a sync between them");
+  app->bench_command->footer(std::string("\n") + kEndpoints +
+                             "\nEach part of a sync is measured alone, by the agents, with the code that syncs: "
+                             "listing, reading, the way between the\n"
+                             "hosts, writing, making and deleting small files, fsync. No file of either tree is "
+                             "changed; what is written lies in a\n"
+                             "temporary directory below DST and is removed.\n\n" +
+                             kExitCodes);
   AddBenchFlags(app->bench_command, &app->bench);
 }
 
@@ -109,8 +114,7 @@ void AddOtherCommands(App* app) {
       app->root.add_subcommand("doctor", "Check kernel, io_uring, limits, capabilities and the file systems of paths");
   app->doctor_command->add_option("PATH", app->doctor.paths, "Directories whose file system is looked at");
   app->doctor_command->add_flag("--json", app->doctor.json, "One JSON object");
-  app->doctor_command->footer(
-      "\nExit 0: nothing is bad. Exit 23: something is bad; each finding says what to do.\n");
+  app->doctor_command->footer("\nExit 0: nothing is bad. Exit 23: something is bad; each finding says what to do.\n");
 }
 
 std::unique_ptr<App> MakeApp() {
@@ -124,8 +128,8 @@ std::unique_ptr<App> MakeApp() {
   AddOtherCommands(app.get());
   // Unknown options are collected and answered with the nearest known one.
   for (CLI::App* command : {static_cast<CLI::App*>(&app->root), app->sync_command, app->plan_command,
-                            app->apply_command, app->explain_command, app->verify_command, app->bench_command, app->certs_command, app->certs_init,
-                            app->doctor_command}) {
+                            app->apply_command, app->explain_command, app->verify_command, app->bench_command,
+                            app->certs_command, app->certs_init, app->doctor_command}) {
     command->allow_extras();
     command->formatter(std::make_shared<HelpFormatter>());
     command->get_formatter()->column_width(34);
@@ -211,8 +215,9 @@ absl::StatusOr<CommandLine> Collect(App* app) {
   }
   if (app->certs_init->parsed()) return app->certs;
   if (app->doctor_command->parsed()) return app->doctor;
-  return Usage(chosen, chosen == app->certs_command ? "certs needs a command: init"
-                                                    : "a command is missing: sync, plan, apply, explain, verify, bench, certs, doctor");
+  return Usage(chosen, chosen == app->certs_command
+                           ? "certs needs a command: init"
+                           : "a command is missing: sync, plan, apply, explain, verify, bench, certs, doctor");
 }
 
 // `usage` makes a usage error.
@@ -251,9 +256,13 @@ absl::StatusOr<CommandLine> ToExplainOptions(Settings settings, const Usage& usa
   if (settings.operands.size() < 3) return usage("SRC, DST and at least one PATH belong there");
   ExplainOptions options;
   for (size_t i = 2; i < settings.operands.size(); ++i) {
+    if (settings.operands[i].empty()) return usage("a PATH is empty; '.' is the root");
     const absl::StatusOr<RelPath> path = AskedPath(settings.operands[i], settings.operands);
-    if (!path.ok()) return usage("'" + EscapeName(settings.operands[i]) + "' is no path below SRC: " + std::string(ToStd(path.status().message())));
-    if (std::find(options.paths.begin(), options.paths.end(), *path) == options.paths.end()) options.paths.push_back(*path);
+    if (!path.ok())
+      return usage("'" + EscapeName(settings.operands[i]) +
+                   "' is no path below SRC: " + std::string(ToStd(path.status().message())));
+    if (std::find(options.paths.begin(), options.paths.end(), *path) == options.paths.end())
+      options.paths.push_back(*path);
   }
   settings.operands.resize(2);
   absl::StatusOr<RunOptions> run = ToRunOptions(settings);

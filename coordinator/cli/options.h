@@ -49,7 +49,8 @@ struct TextAnswer {
   std::string text;
 };
 
-using CommandLine = std::variant<RunOptions, BenchOptions, CertsOptions, DoctorOptions, PlanFileOptions, ExplainOptions, TextAnswer>;
+using CommandLine =
+    std::variant<RunOptions, BenchOptions, CertsOptions, DoctorOptions, PlanFileOptions, ExplainOptions, TextAnswer>;
 
 // LinkError(kUsage) with a text that says what is wrong, the nearest known word for an unknown one, and where help is.
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);

@@ -30,8 +30,10 @@ std::string InDirectoryOf(const std::string& path, const std::string& name) {
 
 // With the path in front, as a LinkError: what is no plan of ours is a mistake of the command line.
 absl::Status Named(const std::string& path, const absl::Status& status) {
-  const bool other = status.code() == absl::StatusCode::kUnimplemented || (absl::IsNotFound(status) && StatusErrno(status) == 0);
-  return LinkError(other ? ErrorKind::kUsage : ErrorKind::kFileIo, EscapeName(path) + ": " + std::string(ToStd(status.message())));
+  const bool other =
+      status.code() == absl::StatusCode::kUnimplemented || (absl::IsNotFound(status) && StatusErrno(status) == 0);
+  return LinkError(other ? ErrorKind::kUsage : ErrorKind::kFileIo,
+                   EscapeName(path) + ": " + std::string(ToStd(status.message())));
 }
 
 absl::Status Failed(const std::string& path, const char* what) {
@@ -49,9 +51,10 @@ absl::StatusOr<size_t> ReadSome(int fd, std::span<char> buffer) {
 
 // Nothing is written over but another plan.
 absl::Status CheckReplaceable(const std::string& path) {
-  struct stat found {};
+  struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) return errno == ENOENT ? absl::OkStatus() : Failed(path, "stat");
-  const absl::Status refused = LinkError(ErrorKind::kUsage, EscapeName(path) + " is there and is no plan; it is not written over");
+  const absl::Status refused =
+      LinkError(ErrorKind::kUsage, EscapeName(path) + " is there and is no plan; it is not written over");
   if (!S_ISREG(found.st_mode)) return refused;
   const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!file.valid()) return Failed(path, "open");
@@ -63,14 +66,15 @@ absl::Status CheckReplaceable(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PlanFileWriter>> PlanFileWriter::Create(std::string path, PlanHeader header,
-                                                                      const std::vector<SourceOperand>& operands) {
+                                                                       const std::vector<SourceOperand>& operands) {
   US_RETURN_IF_ERROR(CheckReplaceable(path));
   std::unique_ptr<PlanFileWriter> writer(new PlanFileWriter(std::move(path), std::move(header)));
   US_RETURN_IF_ERROR(writer->Open());
   std::span<const SourceOperand> left(operands);
   while (!left.empty()) {
     const size_t count = OperandsOfOneMessage(left);
-    US_ASSIGN_OR_RETURN(const std::string record, writer->encoder_.Operands({left.begin(), left.begin() + static_cast<std::ptrdiff_t>(count)}));
+    US_ASSIGN_OR_RETURN(const std::string record,
+                        writer->encoder_.Operands({left.begin(), left.begin() + static_cast<std::ptrdiff_t>(count)}));
     US_RETURN_IF_ERROR(writer->Write(record));
     left = left.subspan(count);
   }
@@ -131,17 +135,20 @@ absl::Status PlanFileWriter::Commit(const PlanCounters& counters) {
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) return Failed(path_, "rename");
   temporary_.clear();
   const UniqueFd directory(::open(InDirectoryOf(path_, ".").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (directory.valid() && ::fsync(directory.get()) != 0 && errno != EINVAL) return Failed(path_, "fsync of its directory");
+  if (directory.valid() && ::fsync(directory.get()) != 0 && errno != EINVAL)
+    return Failed(path_, "fsync of its directory");
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::unique_ptr<PlanFile>> PlanFile::Open(const std::string& path) {
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!file.valid()) return Failed(path, "open");
-  struct stat found {};
+  struct stat found{};
   if (::fstat(file.get(), &found) != 0) return Failed(path, "stat");
   if (!S_ISREG(found.st_mode)) return LinkError(ErrorKind::kUsage, EscapeName(path) + ": it is no plan");
   std::unique_ptr<PlanFile> plan(new PlanFile(std::move(file)));
+  struct stat above{};
+  if (::stat(InDirectoryOf(path, ".").c_str(), &above) == 0) plan->directory_ = FileId{above.st_dev, above.st_ino};
   // All of it, before any of it is done.
   absl::StatusOr<std::unique_ptr<PlanDecoder>> decoder = plan->Read();
   if (!decoder.ok()) return Named(path, decoder.status());

@@ -1,5 +1,5 @@
-// The file of a plan (coordinator/core/plan_document.h): written beside its place and put there when it is whole, read twice: once to see
-// that it is whole, once to carry it out.
+// The file of a plan (coordinator/core/plan_document.h): written beside its place and put there when it is whole, read
+// twice: once to see that it is whole, once to carry it out.
 //
 // Thread rule: one thread at a time. Use:
 //   US_ASSIGN_OR_RETURN(std::unique_ptr<PlanFileWriter> writer, PlanFileWriter::Create(path, header, operands));
@@ -8,11 +8,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "coordinator/core/plan_document.h"
+#include "engine/base/entry.h"
 #include "engine/base/unique_fd.h"
 
 namespace uringsync {
@@ -20,7 +22,8 @@ namespace uringsync {
 class PlanFileWriter {
  public:
   // LinkError(kUsage): something that is no plan is there; LinkError(kFileIo): the file system's errors.
-  static absl::StatusOr<std::unique_ptr<PlanFileWriter>> Create(std::string path, PlanHeader header, const std::vector<SourceOperand>& operands);
+  static absl::StatusOr<std::unique_ptr<PlanFileWriter>> Create(std::string path, PlanHeader header,
+                                                                const std::vector<SourceOperand>& operands);
   // Removes what was not committed.
   ~PlanFileWriter();
   PlanFileWriter(const PlanFileWriter&) = delete;
@@ -46,14 +49,18 @@ class PlanFileWriter {
 
 class PlanFile {
  public:
-  // Reads all of it. LinkError(kUsage): it is no plan, or of another format; LinkError(kFileIo): damaged, or it cannot be read.
+  // Reads all of it. LinkError(kUsage): it is no plan, or of another format; LinkError(kFileIo): damaged, or it cannot
+  // be read.
   static absl::StatusOr<std::unique_ptr<PlanFile>> Open(const std::string& path);
+  // The directory that the file is in, whose time moved when it was put there; nullopt where it cannot be looked at.
+  std::optional<FileId> directory() const { return directory_; }
   // From its beginning. The decoder must not outlive this object; one at a time.
   absl::StatusOr<std::unique_ptr<PlanDecoder>> Read();
 
  private:
   explicit PlanFile(UniqueFd file) : file_(std::move(file)) {}
   UniqueFd file_;
+  std::optional<FileId> directory_;
 };
 
 }  // namespace uringsync

@@ -24,6 +24,7 @@ const char* Reason(ProblemKind kind) {
     case ProblemKind::kConflict: return "changed meanwhile";
     case ProblemKind::kIntegrity: return "arrived damaged";
     case ProblemKind::kNoSpace: return "no space";
+    case ProblemKind::kUnstable: return "kept changing and were copied as they were read";
     case ProblemKind::kFailed: break;
   }
   return "failed";

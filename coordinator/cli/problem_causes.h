@@ -1,5 +1,5 @@
-// ProblemCauses: which problems of a run are shown one by one and which are only counted, so that ten thousand files on a full disk do
-// not become ten thousand lines.
+// ProblemCauses: which problems of a run are shown one by one and which are only counted, so that ten thousand files on
+// a full disk do not become ten thousand lines.
 //
 // Problems of one side, kind, operation and errno share a cause. Thread rule: one thread.
 // Use:  if (causes.Show(problem)) Print(problem);   ...   for (const std::string& line : causes.Hidden()) Print(line);
@@ -23,7 +23,8 @@ class ProblemCauses {
 
   // Counts `problem`; true for the first kShownOfEach of its cause.
   bool Show(const Problem& problem);
-  // "and 9980 more at the destination: create: No space left on device": a line for each cause that was not shown in full.
+  // "and 9980 more at the destination: create: No space left on device": a line for each cause that was not shown in
+  // full.
   std::vector<std::string> Hidden() const;
 
  private:

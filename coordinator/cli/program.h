@@ -9,12 +9,14 @@ namespace uringsync {
 class Console;
 
 struct Program {
-  Console* console = nullptr;  // borrowed
-  std::string self;            // path of the running executable
-  std::string agent_override;  // $URINGSYNC_AGENT
-  std::string search_path;     // $PATH
-  std::string fallback;        // $URSYNC_FALLBACK
-  bool utf8 = false;           // text of this process's locale is UTF-8
+  Console* console = nullptr;      // borrowed
+  const char* name = "uringsync";  // what its own messages begin with; a literal
+  std::string self;                // path of the running executable
+  std::string agent_override;      // $URINGSYNC_AGENT
+  std::string search_path;         // $PATH
+  std::string fallback;            // $URSYNC_FALLBACK
+  std::string state_directory;     // where runs remember something for the next ones; empty: nowhere
+  bool utf8 = false;               // text of this process's locale is UTF-8
 };
 
 }  // namespace uringsync

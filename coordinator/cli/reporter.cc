@@ -17,7 +17,11 @@ namespace {
 std::string_view WayOut(const Problem& problem) {
   switch (problem.kind) {
     case ProblemKind::kVanished: return "it was removed while the run went on";
-    case ProblemKind::kChanged: return "the file kept changing; the old one stays, run again when it is quiet";
+    case ProblemKind::kChanged:
+      return problem.error == 0
+                 ? "the file kept changing and was not copied; run again when it is quiet, or --unstable=copy"
+                 : "it holds less than its size says";
+    case ProblemKind::kUnstable: return "the file kept changing; copied as it was read";
     case ProblemKind::kConflict:
       // What is in the way says more than that something is.
       return problem.detail.empty() ? "the destination was changed by somebody else meanwhile; run again" : "";
@@ -26,7 +30,8 @@ std::string_view WayOut(const Problem& problem) {
     case ProblemKind::kNoSpace: return "free space or raise the quota, then run again";
     case ProblemKind::kFailed: break;
   }
-  if (problem.operation == "clone") return "these file systems do not clone this file; --reflink=auto copies what cannot be cloned";
+  if (problem.operation == "clone")
+    return "these file systems do not clone this file; --reflink=auto copies what cannot be cloned";
   switch (problem.error) {
     case EACCES: return "run as a user who may, or as root";
     case EPERM: return "this needs a privilege (root or a capability)";
@@ -58,12 +63,13 @@ std::string ProblemLine(std::string_view place, const Problem& problem) {
   return out;
 }
 
+bool RunReporter::IsNew(std::string_view text) {
+  std::lock_guard lock(warnings_mutex_);
+  return warnings_.size() < kMaxWarnings && warnings_.emplace(text).second;
+}
+
 void RunReporter::Warn(std::string_view text) {
-  {
-    std::lock_guard lock(warnings_mutex_);
-    if (warnings_.size() >= kMaxWarnings || !warnings_.emplace(text).second) return;
-  }
-  ShowWarning(text);
+  if (IsNew(text)) ShowWarning(text);
 }
 
 void RunReporter::OnOpened(const HelloReply& source, const SessionOpened& source_session, const HelloReply& destination,
@@ -80,6 +86,11 @@ void RunReporter::OnAction(const Action& action, const Differences& differences,
 
 void RunReporter::OnNotice(Side, std::string_view text) {
   // Without the side: what both ends of one agent say is said once.
+  const std::string shown = EscapeName(text);
+  if (IsNew(shown)) ShowNotice(shown);
+}
+
+void RunReporter::OnShortfall(Side, std::string_view text) {
   Warn(EscapeName(text));
 }
 
@@ -107,7 +118,8 @@ std::string RunReporter::Place(Side side, const RelPath& path) const {
 }
 
 std::unique_ptr<RunReporter> MakeReporter(ReportFacts facts, Console* console) {
-  if (facts.output.rsync && facts.output.rsync->list_only) return std::make_unique<ListReporter>(std::move(facts), console);
+  if (facts.output.rsync && facts.output.rsync->list_only)
+    return std::make_unique<ListReporter>(std::move(facts), console);
   if (facts.output.rsync) return std::make_unique<RsyncReporter>(std::move(facts), console);
   if (facts.output.json) return std::make_unique<JsonReporter>(std::move(facts), console);
   return std::make_unique<TextReporter>(std::move(facts), console);

@@ -39,9 +39,9 @@ struct ReportFacts {
   bool destination_is_local = true;
   MetadataSelection selection;
   std::vector<SourceOperand> operands;  // of ursync; empty: the whole source
-  bool has_basis = false;  // --link-dest or its kin
-  bool utf8 = false;  // the terminal's text is UTF-8
-  bool acls_only = false;  // ACLs are kept and other xattrs are not: Itemize then tells them apart
+  bool has_basis = false;               // --link-dest or its kin
+  bool utf8 = false;                    // the terminal's text is UTF-8
+  bool acls_only = false;               // ACLs are kept and other xattrs are not: Itemize then tells them apart
   std::chrono::steady_clock::time_point start;
   std::function<std::chrono::steady_clock::time_point()> now;  // the clock, so that a test can hold it
   std::function<std::chrono::system_clock::time_point()> wall_clock;
@@ -53,22 +53,27 @@ class RunReporter : public Observer {
 
   // Before anything is connected.
   virtual void Start() = 0;
-  // That the list of objects was made; told by OnOpened of a run that begins. `count`: how many there are, where that is known.
+  // That the list of objects was made; told by OnOpened of a run that begins. `count`: how many there are, where that
+  // is known.
   virtual void TellList(std::optional<uint64_t> /*count*/) {}
   // After the run, also after one that never began (an outcome with its exit code and nothing else). `error`: why the
   // run as a whole ended early, ready to print; empty otherwise.
   virtual void Finish(const SyncOutcome& outcome, const std::string& error) = 0;
-  // A line that concerns the run as a whole, escaped. Each text is shown once.
+  // A line that concerns the run as a whole, escaped: what it does not do that it was asked for, and what shells and
+  // agents have to say. Each text is shown once.
   void Warn(std::string_view text);
 
   void OnOpened(const HelloReply& source, const SessionOpened& source_session, const HelloReply& destination,
                 const SessionOpened& destination_session) override;
   void OnAction(const Action& action, const Differences& differences, ActionOutcome outcome) override;
   void OnNotice(Side side, std::string_view text) override;
+  void OnShortfall(Side side, std::string_view text) override;
   void OnSkipped(SkipReason reason, const RelPath& path, FileType type) override;
 
  protected:
   virtual void ShowWarning(std::string_view text) = 0;
+  // What is of interest and breaks no promise.
+  virtual void ShowNotice(std::string_view text) { ShowWarning(text); }
   virtual void ShowAction(const Action& action, const Differences& differences, ActionOutcome outcome) = 0;
   virtual void ShowOpened(const HelloReply& source, const SessionOpened& source_session, const HelloReply& destination,
                           const SessionOpened& destination_session) = 0;
@@ -84,6 +89,9 @@ class RunReporter : public Observer {
   Tally tally_;
 
  private:
+  // Whether it is the first time.
+  bool IsNew(std::string_view text);
+
   // Different texts that are remembered, so that an agent cannot fill our memory with warnings.
   static constexpr size_t kMaxWarnings = 1000;
   std::mutex warnings_mutex_;

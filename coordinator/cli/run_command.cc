@@ -6,10 +6,10 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 #include <string_view>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -19,7 +19,10 @@
 #include "coordinator/cli/json_reporter.h"
 #include "coordinator/cli/plan_file.h"
 #include "coordinator/cli/reporter.h"
+#include "coordinator/cli/self_copy.h"
+#include "coordinator/cli/source_memory.h"
 #include "coordinator/core/run.h"
+#include "coordinator/core/session_request.h"
 #include "coordinator/link/link_error.h"
 #include "coordinator/link/links.h"
 #include "engine/base/errno_status.h"
@@ -31,6 +34,8 @@ namespace {
 // at all.
 constexpr std::chrono::milliseconds kAgentGrace{5000};
 constexpr std::chrono::milliseconds kSilentAgentGrace{500};
+// How long a signal may be on its way here that has ended a remote shell already: Ctrl-C goes to both.
+constexpr std::chrono::milliseconds kSignalPatience{300};
 
 // What messages call the path of an operand: as it is typed, without the host.
 std::string OperandPath(const Endpoint& endpoint) {
@@ -52,14 +57,16 @@ std::string AbsolutePath(const Endpoint& endpoint, const std::string& far_direct
 bool HasBasis(const RunOptions& options) {
   if (options.has_basis) return *options.has_basis;
   const std::filesystem::path below = options.destination.is_local() ? options.destination.local().path : "";
-  return std::any_of(options.basis_directories.begin(), options.basis_directories.end(), [&](const std::string& directory) {
-    std::error_code error;
-    return !options.destination.is_local() || std::filesystem::is_directory((below / directory).lexically_normal(), error);
-  });
+  return std::any_of(options.basis_directories.begin(), options.basis_directories.end(),
+                     [&](const std::string& directory) {
+                       std::error_code error;
+                       return !options.destination.is_local() ||
+                              std::filesystem::is_directory((below / directory).lexically_normal(), error);
+                     });
 }
 
-// The reporter of a run, which is made when it is known what the run is about. What its agents and shells have to say before is told at once, or,
-// with `hold`, when it is released.
+// The reporter of a run, which is made when it is known what the run is about. What its agents and shells have to say
+// before is told at once, or, with `hold`, when it is released.
 class LateReporter {
  public:
   LateReporter(const Program& program, bool hold) : program_(program), hold_(hold) {}
@@ -104,12 +111,38 @@ std::string DescribeError(const SyncOutcome& outcome, Links* links) {
   return links->Explain(*outcome.error_side, outcome.error, outcome.exit_code == ExitCode::kProtocol);
 }
 
+// What a run over a remote shell ended with that ended with `code` and `error`: by a signal, where one came to the
+// shell and to us; as the shell did, where that ended by itself. `links` may be null; before they are closed.
+ExitCode CodeOfBreak(ExitCode code, const RunOptions& options, Links* links, Cancellation* cancellation,
+                     std::string* error) {
+  const bool shell = options.source.is_shell() || options.destination.is_shell();
+  if (!shell || (code != ExitCode::kProtocol && code != ExitCode::kShellFailed)) return code;
+  if (cancellation->WaitForSignal(kSignalPatience)) {
+    *error = std::string(ToStd(cancellation->source.token().status().message()));
+    return ExitCode::kInterrupted;
+  }
+  return links == nullptr ? code : links->CodeOfShells(code);
+}
+
+// What to exit with after a run that went well. As rsync, ursync minds nobody reading it, unless its output is to be
+// written at once (--outbuf): then it is an error, here at the end.
+int EndOutput(const RunOptions& options, const Program& program) {
+  const bool written = program.console->Flush();
+  const bool as_rsync = options.output.rsync && !options.output.json;
+  const char buffer = as_rsync ? options.output.rsync->outbuf : 0;
+  if (written || (as_rsync && buffer != 'N' && buffer != 'L')) return static_cast<int>(ExitCode::kOk);
+  if (as_rsync) return TellEnd({static_cast<int>(ExitCode::kOutput), ""}, program.console);
+  program.console->Error(std::string(program.name) + ": standard output could not be written");
+  return static_cast<int>(ExitCode::kFileIo);
+}
+
 // Where the run is to write its plan down.
 absl::StatusOr<std::unique_ptr<PlanFileWriter>> OpenPlan(RunOptions* options) {
   if (!options->plan_output) return std::unique_ptr<PlanFileWriter>();
   PlanOutput& output = *options->plan_output;
   output.header.made = FormatTime(std::chrono::system_clock::now());
-  US_ASSIGN_OR_RETURN(std::unique_ptr<PlanFileWriter> writer, PlanFileWriter::Create(output.file, output.header, output.operands));
+  US_ASSIGN_OR_RETURN(std::unique_ptr<PlanFileWriter> writer,
+                      PlanFileWriter::Create(output.file, output.header, output.operands));
   options->request.record = [plan = writer.get()](const PlannedAction& planned) { return plan->Add(planned); };
   return writer;
 }
@@ -134,19 +167,22 @@ class SilentObserver final : public Observer {
   void OnSkipped(SkipReason, const RelPath&, FileType) override {}
 };
 
-// Makes the whole plan once, for what it needs. What goes wrong with that goes wrong in the run itself, and is told there.
+// Makes the whole plan once, for what it needs. What goes wrong with that goes wrong in the run itself, and is told
+// there.
 void MeasureNeeds(RunOptions* options, const Program& program, LateReporter* reporter, CancelToken cancel) {
   if (options->request.preflight != PreflightMode::kFull || options->request.plan != nullptr) return;
   RunOptions look = *options;
   look.request.mode = SyncMode::kPlan;
   look.request.preflight = PreflightMode::kOff;
   look.request.cancel = std::move(cancel);
-  PlanNeeds needs;
+  PlanNeeds needs{.holes = options->request.sparse, .largest_path = {}, .longest_path = {}};
   look.request.record = [&needs](const PlannedAction& planned) {
     needs.Add(planned);
     return absl::OkStatus();
   };
-  absl::StatusOr<std::unique_ptr<Links>> links = Links::Open(look.source, look.destination, LinkOptionsOf(look, program, [reporter](std::string_view line) { reporter->Warn(line); }));
+  absl::StatusOr<std::unique_ptr<Links>> links =
+      Links::Open(look.source, look.destination,
+                  LinkOptionsOf(look, program, [reporter](std::string_view line) { reporter->Warn(line); }));
   if (!links.ok() || !(*links)->Prepare(&look.request).ok()) return;
   SilentObserver observer;
   const SyncOutcome outcome = RunSync(look.request, (*links)->source(), (*links)->destination(), observer);
@@ -156,20 +192,25 @@ void MeasureNeeds(RunOptions* options, const Program& program, LateReporter* rep
 
 }  // namespace
 
-LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program, std::function<void(std::string_view)> warn) {
+LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program,
+                          std::function<void(std::string_view)> warn) {
   LinkOptions link;
   const bool lists = options.output.rsync && options.output.rsync->list_only;
   link.writes = options.request.mode != SyncMode::kVerify && !lists;
   link.deletes = options.request.delete_extraneous;
   link.tls = options.tls;
   if (options.connect_timeout) link.connect_timeout = *options.connect_timeout;
+  link.idle_timeout = options.request.idle_timeout;
   link.find_agent = [&program] { return FindAgentProgram(program.agent_override, program.self, program.search_path); };
   link.operands = options.names_operands;
   link.host_destination = options.host_destination;
   link.basis_directories = options.basis_directories;
+  link.basis_use = options.request.basis_use;
   link.backup_directory = options.backup_directory;
   link.partial_directory = options.staging.partial_directory;
   link.temporary_directory = options.staging.temporary_directory;
+  link.hidden = !options.request.filters.empty() &&
+                HidesDestination(options.request, DestinationInTransfer(FactsOf(options, program)));
   link.removes_sources = options.request.remove_source_files && options.request.mode == SyncMode::kSync;
   link.shell = options.shell;
   link.direct = options.direct;
@@ -193,7 +234,8 @@ ReportFacts FactsOf(const RunOptions& options, const Program& program) {
   facts.destination_is_local = options.destination.is_local();
   facts.selection = options.request.selection;
   std::error_code unknown;
-  facts.working_directory = options.source.is_shell() ? options.source_directory : std::filesystem::current_path(unknown).string();
+  facts.working_directory =
+      options.source.is_shell() ? options.source_directory : std::filesystem::current_path(unknown).string();
   facts.operands = options.request.operands;
   facts.utf8 = program.utf8;
   facts.has_basis = HasBasis(options);
@@ -218,28 +260,32 @@ int EndRun(const OperandsEnd& end, const Program& program) {
   outcome.complete = outcome.exit_code == ExitCode::kOk || outcome.exit_code == ExitCode::kPartial;
   reporter->TellList(outcome.complete ? std::optional<uint64_t>(0) : std::nullopt);
   reporter->Finish(outcome, end.text);
-  return program.console->Flush() || end.exit_code != 0 ? end.exit_code : static_cast<int>(ExitCode::kFileIo);
+  return end.exit_code == 0 ? EndOutput(*end.listed, program) : end.exit_code;
 }
 
 int RunCommand(RunOptions options, const Program& program, const SettleRun& settle, std::string* no_agent) {
-  auto cancellation = std::make_shared<Cancellation>();
+  auto cancellation = std::make_shared<Cancellation>(program.name);
   Interrupts interrupts;
   interrupts.Watch([cancellation](int signal, int count) { cancellation->OnSignal(signal, count); });
   LateReporter late(program, no_agent != nullptr);
-  if (options.output.rsync && options.output.rsync->outbuf != 0) program.console->SetBuffer(options.output.rsync->outbuf);
+  if (options.output.rsync && options.output.rsync->outbuf != 0)
+    program.console->SetBuffer(options.output.rsync->outbuf);
   RunReporter* reporter = settle || no_agent != nullptr ? nullptr : &late.Start(options);
 
   SyncOutcome outcome;
   std::string error;
   absl::StatusOr<std::unique_ptr<Links>> links =
-      Links::Open(options.source, options.destination, LinkOptionsOf(options, program, [&late](std::string_view line) { late.Warn(line); }));
+      Links::Open(options.source, options.destination,
+                  LinkOptionsOf(options, program, [&late](std::string_view line) { late.Warn(line); }));
   if (no_agent != nullptr && !links.ok() && LinkExitCode(links.status()) == ExitCode::kRemoteNotFound) {
     *no_agent = std::string(links.status().message());
     return static_cast<int>(ExitCode::kRemoteNotFound);
   }
   late.Release();
   if (links.ok() && settle) {
-    if (const std::optional<OperandsEnd> end = settle(**links, options)) {
+    if (std::optional<OperandsEnd> end = settle(**links, options)) {
+      const ExitCode code{end->exit_code};
+      end->exit_code = static_cast<int>(CodeOfBreak(code, options, links->get(), cancellation.get(), &end->text));
       (*links)->Close(kAgentGrace);
       return EndRun(*end, program);
     }
@@ -260,22 +306,30 @@ int RunCommand(RunOptions options, const Program& program, const SettleRun& sett
     }
     options.request.cancel = cancellation->source.token();
     cancellation->running = true;
+    const ReportFacts facts = FactsOf(options, program);
+    // Only rules leave a destination out; each source is resolved for that.
+    if (!options.request.filters.empty()) options.request.destination_in_transfer = DestinationInTransfer(facts);
+    SourceMemory memory(options, facts, program.state_directory);
+    const auto tell = [reporter](const std::string& line) {
+      if (!line.empty()) reporter->OnNotice(Side::kCoordinator, line);
+    };
+    tell(memory.Recall(&options.request));
     outcome = RunSync(options.request, (*links)->source(), (*links)->destination(), *reporter);
+    tell(memory.Remember(outcome));
     error = DescribeError(outcome, links->get());
+    outcome.exit_code = CodeOfBreak(outcome.exit_code, options, links->get(), cancellation.get(), &error);
     if (error.empty()) error = ClosePlan(plan->get(), &outcome);
     // The agent removes what a broken-off run left before it ends; its last warnings come before the summary.
     (*links)->Close(outcome.exit_code == ExitCode::kTimeout ? kSilentAgentGrace : kAgentGrace);
   } else {
     outcome.exit_code = LinkExitCode(ready);
     error = std::string(ready.message());
+    outcome.exit_code =
+        CodeOfBreak(outcome.exit_code, options, links.ok() ? links->get() : nullptr, cancellation.get(), &error);
   }
   if (options.sources_missing && outcome.exit_code == ExitCode::kOk) outcome.exit_code = ExitCode::kPartial;
   reporter->Finish(outcome, error);
-  if (!program.console->Flush() && outcome.exit_code == ExitCode::kOk) {
-    program.console->Error("uringsync: standard output could not be written");
-    return static_cast<int>(ExitCode::kFileIo);
-  }
-  return static_cast<int>(outcome.exit_code);
+  return outcome.exit_code == ExitCode::kOk ? EndOutput(options, program) : static_cast<int>(outcome.exit_code);
 }
 
 }  // namespace uringsync

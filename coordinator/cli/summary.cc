@@ -43,6 +43,7 @@ std::string Troubles(const RunResult& result) {
   const ProblemTally& problems = result.outcome.problems;
   if (problems.failed > 0) parts.push_back(Count(problems.failed, "problem"));
   if (problems.vanished > 0) parts.push_back(std::to_string(problems.vanished) + " vanished");
+  if (problems.unstable > 0) parts.push_back(std::to_string(problems.unstable) + " copied while changing");
   if (!result.outcome.complete) parts.push_back("NOT COMPLETE");
   return parts.empty() ? "" : "; " + Join(parts, ", ");
 }
@@ -168,6 +169,7 @@ std::vector<std::string> StatsTable(const RunResult& result) {
   number("left out: privileged xattrs", plan.skipped_xattrs);
   number("problems", result.outcome.problems.failed);
   number("vanished", result.outcome.problems.vanished);
+  number("copied while changing", result.outcome.problems.unstable);
   if (result.mode == SyncMode::kSync) rows.emplace_back("durability", DurabilityName(result.outcome.durability));
   rows.emplace_back("I/O backend, source", result.source_backend);
   rows.emplace_back("I/O backend, destination", result.destination_backend);

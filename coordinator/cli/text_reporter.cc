@@ -74,6 +74,7 @@ void TextReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType 
 }
 
 void TextReporter::OnProblem(const Problem& problem) {
+  if (problem.kind == ProblemKind::kUnstable && facts_.output.quiet) return;
   // Counted in any case: -v shows what the others hide.
   if (!causes_.Show(problem) && !facts_.output.verbose) return;
   console_->Error("uringsync: " + ProblemLine(Place(problem.side, problem.path), problem));
@@ -92,7 +93,8 @@ void TextReporter::OnProgress(const SyncProgress& progress) {
 void TextReporter::Finish(const SyncOutcome& outcome, const std::string& error) {
   console_->ClearProgress();
   if (!facts_.output.verbose) {
-    for (const std::string& line : causes_.Hidden()) console_->Error("uringsync: " + line + " (-v or --json lists them all)");
+    for (const std::string& line : causes_.Hidden())
+      console_->Error("uringsync: " + line + " (-v or --json lists them all)");
   }
   const RunResult result = Result(outcome);
   const bool began = outcome.complete || outcome.plan.source_entries > 0;

@@ -35,7 +35,8 @@ bool NamesDaemon(std::string_view operand) {
   // An IPv6 address in brackets has ':' of its own.
   const size_t close = operand.find("]:");
   const size_t host = operand.find('@') < close ? operand.find('@') + 1 : 0;
-  const size_t colon = operand.find(':', host < operand.size() && operand[host] == '[' && close < operand.find('/') ? close : 0);
+  const size_t colon =
+      operand.find(':', host < operand.size() && operand[host] == '[' && close < operand.find('/') ? close : 0);
   return colon != std::string_view::npos && colon < operand.find('/') && operand.substr(colon, 2) == "::";
 }
 
@@ -49,7 +50,8 @@ std::optional<GrammarError> CheckOperands(const Settings& settings) {
 
 // What came from standard input is gone for another program.
 bool ReadsInput(int argc, const char* const* argv) {
-  return std::any_of(argv + 1, argv + argc, [](std::string_view word) { return word == "-" || word.ends_with("=-"); });
+  return std::any_of(argv + 1, argv + argc,
+                     [](std::string_view word) { return word == "-" || word.ends_with("=-") || word.ends_with(" -"); });
 }
 
 // Returns only where that fails, which is told.
@@ -89,7 +91,7 @@ int UrsyncCommand(int argc, const char* const* argv, const Program& program) {
     if (auto* prepared = std::get_if<PreparedRun>(&run)) return Run(std::move(*prepared), argc, argv, program);
     const OperandsEnd& end = std::get<OperandsEnd>(run);
     if (!end.unsupported) return EndRun(end, program);
-    parsed = GrammarError{end.text, end.exit_code, true};
+    parsed = GrammarError{end.text, end.exit_code, !ReadsInput(argc, argv)};
   }
   const GrammarError& error = std::get<GrammarError>(parsed);
   if (error.unsupported && !program.fallback.empty()) FallBack(error.text, argc, argv, program);

@@ -5,8 +5,8 @@
 
 namespace uringsync {
 
-// Reads the arguments, runs to the end, and returns rsync's exit code. Where something is asked for that cannot be done and
-// `program.fallback` names a program, that one is run in place of this one, with the same arguments.
+// Reads the arguments, runs to the end, and returns rsync's exit code. Where something is asked for that cannot be done
+// and `program.fallback` names a program, that one is run in place of this one, with the same arguments.
 int UrsyncCommand(int argc, const char* const* argv, const Program& program);
 
 }  // namespace uringsync

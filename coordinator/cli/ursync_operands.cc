@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "coordinator/cli/rsync/file_list.h"
+#include "coordinator/cli/rsync/filter_settings.h"
 #include "coordinator/cli/rsync/item.h"
 #include "coordinator/cli/rsync/messages.h"
 #include "coordinator/cli/rsync/plan_settings.h"
+#include "coordinator/cli/rsync/rule_settings.h"
 #include "coordinator/core/operands.h"
 #include "coordinator/link/destination_path.h"
 #include "coordinator/link/host_places.h"
@@ -31,8 +33,12 @@ namespace {
 constexpr size_t kLookedAtOnce = 256;
 // A source that is listed is compared with nothing: a plan into a name that nobody has.
 constexpr char kNowhere[] = "/.uringsync-nowhere";
+// What another host lists that receives, it lists as if nobody had asked for numbers of another form.
+constexpr int kUsualHuman = 1;
 
 OperandsEnd End(const absl::Status& status) {
+  if (absl::IsUnimplemented(status))
+    return {static_cast<int>(ExitCode::kUsage), std::string(ToStd(status.message())), true};
   const bool plain = status.code() == absl::StatusCode::kInvalidArgument && LinkErrorKind(status) != ErrorKind::kUsage;
   const absl::Status told = plain ? LinkError(ErrorKind::kUsage, ToStd(status.message())) : status;
   return {static_cast<int>(LinkExitCode(told)), std::string(ToStd(told.message())), false};
@@ -42,7 +48,17 @@ std::string Absolute(const std::string& path, const std::string& working_directo
   return (std::filesystem::path(working_directory) / path).lexically_normal().string();
 }
 
-std::string_view FarPart(std::string_view file) { return file.substr(file.find(':') + 1); }
+// Stands in a run for nothing at all: on the way to an operand, and not there.
+SourceOperand NoObject() {
+  SourceOperand operand;
+  operand.from = operand.at = RelPath().Child(kNowhere + 1);
+  operand.implied = true;
+  return operand;
+}
+
+std::string_view FarPart(std::string_view file) {
+  return file.substr(file.find(':') + 1);
+}
 
 class Preparation {
  public:
@@ -55,7 +71,15 @@ class Preparation {
   bool Relative() const { return settings_.relative.value_or(settings_.files_from.has_value()); }
   // One directory's contents with all that is below: the whole session, as other commands have it.
   bool IsWhole() const;
-  OperandsEnd Nothing() const { return Listed({sources_missing_ ? static_cast<int>(ExitCode::kPartial) : 0, "", false}); }
+  // As with rsync DST/ is made even where nothing is left to go into it, unless nothing comes from another host.
+  bool OnlyMakesDirectory() const {
+    return !settings_.list_only && destination_.ends_with('/') && !source_.is_shell() && !to_.is_agent() &&
+           settings_.plan_out.empty();
+  }
+  std::string FirstSource() const { return sources_.empty() ? "." : sources_.front(); }
+  OperandsEnd Nothing() const {
+    return Listed({sources_missing_ ? static_cast<int>(ExitCode::kPartial) : 0, "", false});
+  }
   // `end` with what is said of the list that was made.
   OperandsEnd Listed(OperandsEnd end) const;
   absl::Status SplitOperands();
@@ -74,12 +98,15 @@ class Preparation {
   // What the run takes the object at `path` of the source's host for; `contents`: what is in it is meant.
   Looked Judge(const std::string& path, const PathInfo& found, bool contents) const;
   absl::StatusOr<bool> IsLeftOut(const std::string& argument, const PathInfo& found);
-  // Tells that a source cannot be looked at, unless it may be missing. `below`: the part of it that rsync looks for in a directory; where
-  // that is missing, too, nothing is deleted.
+  // With --relative a source that begins with "./" brings along the directory that it is below.
+  void LeaveOutTop();
+  // Tells that a source cannot be looked at, unless it may be missing. `below`: the part of it that rsync looks for in
+  // a directory; where that is missing, too, nothing is deleted.
   absl::Status TellMissing(const std::string& path, int error, const std::string& below);
   void TellLookedAt(const char* operation, const std::string& path, int error);
   absl::StatusOr<std::vector<std::string>> ReadNames() const;
-  // The names of a list as they are to be taken: without a '/' behind what is no directory, and without what is missing, which is told.
+  // The names of a list as they are to be taken: without a '/' behind what is no directory, and without what is
+  // missing, which is told.
   absl::StatusOr<std::vector<std::string>> LookAtListed(const std::vector<std::string>& names);
   // None: the whole directory (IsWhole), or nothing is left.
   absl::StatusOr<std::vector<SourceOperand>> MakeOperands();
@@ -110,12 +137,15 @@ class Preparation {
   bool sources_doubtful_ = false;  // what could not be looked at may be there
   std::vector<std::string> left_out_;
   bool make_path_ = false;
-  size_t made_path_ = 0;  // directories that --mkpath makes
+  bool listed_there_ = false;  // of a listing: the receiving end is another host
+  bool nothing_left_ = false;  // NoObject is the only operand
+  size_t made_path_ = 0;       // directories that --mkpath makes
   bool destination_is_there_ = true;
 };
 
 bool Preparation::IsWhole() const {
-  return sources_.size() == 1 && (settings_.recursive || settings_.list_only) && !Relative() && !settings_.files_from && NamesContents(sources_.front());
+  return sources_.size() == 1 && (settings_.recursive || settings_.list_only) && !Relative() && !settings_.files_from &&
+         NamesContents(sources_.front());
 }
 
 absl::Status Preparation::SplitOperands() {
@@ -125,7 +155,8 @@ absl::Status Preparation::SplitOperands() {
   }
   // The names of a list are entered by -r alone.
   if (settings_.files_from && !settings_.recursive_itself) settings_.recursive = false;
-  if (settings_.files_from && settings_.operands.size() == 1) return LinkError(ErrorKind::kUsage, "--files-from needs SRC and DST");
+  if (settings_.files_from && settings_.operands.size() == 1)
+    return LinkError(ErrorKind::kUsage, "--files-from needs SRC and DST");
   if (settings_.operands.size() == 1) settings_.list_only = true;
   sources_ = std::move(settings_.operands);
   if (sources_.size() > 1) {
@@ -136,9 +167,11 @@ absl::Status Preparation::SplitOperands() {
     return LinkError(ErrorKind::kUsage, "--files-from takes one source argument");
   }
   US_ASSIGN_OR_RETURN(source_, ParseEndpoint(sources_.front()));
-  if (settings_.list_only && source_.is_shell() && !destination_.empty()) {
+  if (settings_.list_only && !destination_.empty()) {
     US_ASSIGN_OR_RETURN(const Endpoint listed_to, ParseEndpoint(destination_));
-    if (listed_to.is_shell()) return LinkError(ErrorKind::kUsage, "The source and destination cannot both be remote.");
+    listed_there_ = listed_to.is_shell();
+    if (listed_there_ && source_.is_shell())
+      return LinkError(ErrorKind::kUsage, "The source and destination cannot both be remote.");
   }
   if (settings_.list_only) destination_ = kNowhere;
   US_ASSIGN_OR_RETURN(to_, ParseEndpoint(destination_));
@@ -146,8 +179,10 @@ absl::Status Preparation::SplitOperands() {
   if (source_.is_shell()) return TakeFarPaths();
   for (const std::string& source : sources_) {
     US_ASSIGN_OR_RETURN(const Endpoint endpoint, ParseEndpoint(source));
-    if (source_.is_local() && endpoint.is_shell()) return LinkError(ErrorKind::kUsage, "Unexpected remote arg: " + EscapeName(source));
-    if (endpoint.is_local() != source_.is_local()) return LinkError(ErrorKind::kUsage, "All source args must come from the same machine.");
+    if (source_.is_local() && endpoint.is_shell())
+      return LinkError(ErrorKind::kUsage, "Unexpected remote arg: " + EscapeName(source));
+    if (endpoint.is_local() != source_.is_local())
+      return LinkError(ErrorKind::kUsage, "All source args must come from the same machine.");
   }
   return absl::OkStatus();
 }
@@ -162,7 +197,8 @@ absl::Status Preparation::TakeFarPaths() {
         return LinkError(ErrorKind::kUsage, "Unexpected local arg: " + EscapeName(source) +
                                                 "\nIf arg is a remote file/dir, prefix it with a colon (:).");
       }
-      const bool same = endpoint.is_shell() && endpoint.shell().user == first.user && endpoint.shell().host == first.host;
+      const bool same =
+          endpoint.is_shell() && endpoint.shell().user == first.user && endpoint.shell().host == first.host;
       if (!same) return LinkError(ErrorKind::kUsage, "All source args must come from the same machine.");
       path = endpoint.shell().path;
     }
@@ -191,7 +227,9 @@ std::optional<OperandsEnd> Preparation::RefuseForAgents(const Endpoint& destinat
   const auto refuse = [](const char* text) { return OperandsEnd{static_cast<int>(ExitCode::kUsage), text, true}; };
   if (source_.is_agent() &&
       (sources_.size() > 1 || Relative() || settings_.files_from || !(settings_.recursive || settings_.list_only))) {
-    return refuse("a source of a running agent is one directory, with -r: more than that is not supported: this version cannot do it");
+    return refuse(
+        "a source of a running agent is one directory, with -r: more than that is not supported: this version cannot "
+        "do it");
   }
   if (destination.is_agent() && settings_.mkpath) {
     return refuse("--mkpath is not supported where DST is of a running agent: this version cannot do it");
@@ -210,7 +248,8 @@ absl::StatusOr<PathReply> Preparation::Look(Side side, const PathQuery& query) c
 
 Preparation::Looked Preparation::Judge(const std::string& path, const PathInfo& found, bool contents) const {
   if (found.error != 0) return {found.kind, found.error};
-  const bool followed = contents || settings_.copy_links || (settings_.copy_dirlinks && found.target == PathKind::kDirectory);
+  const bool followed =
+      contents || settings_.copy_links || (settings_.copy_dirlinks && found.target == PathKind::kDirectory);
   if (found.kind != PathKind::kSymlink || !followed) return {found.kind, found.kind == PathKind::kMissing ? ENOENT : 0};
   std::error_code error;
   const bool lost = found.target == PathKind::kMissing;
@@ -230,8 +269,9 @@ absl::Status Preparation::TellMissing(const std::string& path, int error, const 
 }
 
 void Preparation::TellLookedAt(const char* operation, const std::string& path, int error) {
-  console_->Error(std::string("ursync: [sender] ") + operation + " \"" + PrintableText(Absolute(path, source_directory_), {}) +
-                  "\" failed: " + std::strerror(error) + " (" + std::to_string(error) + ")");
+  console_->Error(std::string("ursync: [sender] ") + operation + " \"" +
+                  PrintableText(Absolute(path, source_directory_), {}) + "\" failed: " + std::strerror(error) + " (" +
+                  std::to_string(error) + ")");
   sources_missing_ = true;
 }
 
@@ -245,18 +285,30 @@ absl::StatusOr<bool> Preparation::IsLeftOut(const std::string& argument, const P
     return true;
   }
   if (kind != PathKind::kDirectory || settings_.recursive || settings_.dirs || settings_.list_only) return false;
-  std::string name = Relative() ? argument : contents ? "." : NameOfHostPath(argument);
-  while (name.size() > 1 && name.ends_with('/')) name.pop_back();
-  left_out_.push_back("skipping directory " + name);
+  OperandList named({.relative = Relative(), .implied_directories = false});
+  US_RETURN_IF_ERROR(named.Add(argument));
+  const std::vector<SourceOperand> operands = named.Take();
+  const bool top = operands.empty() || operands.back().at.is_root();
+  left_out_.push_back("skipping directory " + (top ? "." : operands.back().at.text()));
   return true;
+}
+
+void Preparation::LeaveOutTop() {
+  const bool enters = settings_.recursive || settings_.dirs || settings_.list_only || settings_.files_from;
+  const auto from_top = [](const std::string& source) { return source.size() > 2 && source.starts_with("./"); };
+  if (Relative() && !enters && std::any_of(sources_.begin(), sources_.end(), from_top))
+    left_out_.push_back("skipping directory .");
 }
 
 absl::Status Preparation::LookAtSources() {
   const bool far = source_.is_shell();
+  LeaveOutTop();
   std::vector<std::string> kept;
   for (size_t first = 0; first < sources_.size(); first += kLookedAtOnce) {
     const size_t end = std::min(sources_.size(), first + kLookedAtOnce);
-    const PathQuery query{.paths = {sources_.begin() + static_cast<long>(first), sources_.begin() + static_cast<long>(end)}, .expand = far};
+    const PathQuery query{
+        .paths = {sources_.begin() + static_cast<long>(first), sources_.begin() + static_cast<long>(end)},
+        .expand = far};
     US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kSource, query));
     source_directory_ = reply.directory;
     const std::vector<std::string>& names = far ? reply.names : query.paths;
@@ -274,10 +326,12 @@ absl::Status Preparation::LookAtSources() {
 }
 
 absl::StatusOr<std::vector<std::string>> Preparation::ReadNames() const {
-  if (!far_list_) return ReadFileList(*settings_.files_from, settings_.from0);
+  const FileListFormat format{.nul_separated = settings_.from0, .comments = far_list_ == source_.is_shell()};
+  if (!far_list_) return ReadFileList(*settings_.files_from, format);
   const Side side = source_.is_shell() ? Side::kSource : Side::kDestination;
-  US_ASSIGN_OR_RETURN(const std::string list, links_->ReadList(side, std::string(FarPart(*settings_.files_from)), software_));
-  return SplitFileList(list, *settings_.files_from, settings_.from0);
+  US_ASSIGN_OR_RETURN(const std::string list,
+                      links_->ReadList(side, std::string(FarPart(*settings_.files_from)), software_));
+  return SplitFileList(list, *settings_.files_from, format);
 }
 
 absl::StatusOr<std::vector<SourceOperand>> Preparation::MakeOperands() {
@@ -312,15 +366,21 @@ absl::StatusOr<std::vector<std::string>> Preparation::LookAtListed(const std::ve
     for (size_t i = first; i < end; ++i) {
       const PathInfo& found = reply.paths[i - first];
       const std::string itself = query.paths[i - first].substr(above.size());
-      const bool missing = found.error == ENOENT || found.error == ENOTDIR || (found.error == 0 && found.kind == PathKind::kMissing);
-      if (names[i].find("..") != std::string::npos || (found.error != 0 && !missing)) {
+      const bool missing =
+          found.error == ENOENT || found.error == ENOTDIR || (found.error == 0 && found.kind == PathKind::kMissing);
+      const bool climbs = ("/" + names[i] + "/").find("/../") != std::string::npos;
+      if (climbs || (found.error != 0 && !missing)) {
         // For the run to look at.
         kept.push_back(names[i]);
+      } else if (missing && itself != names[i] && !Relative()) {
+        TellLookedAt("change_dir", above + itself, found.error != 0 ? found.error : ENOENT);
+        sources_doubtful_ = true;
       } else if (missing && settings_.delete_missing_args) {
         kept.push_back(itself);
       } else if (missing) {
         // No directory on its way is in the transfer for its sake.
-        US_RETURN_IF_ERROR(TellMissing(above + itself, found.error != 0 ? found.error : ENOENT, Relative() ? itself : NameOfHostPath(itself)));
+        US_RETURN_IF_ERROR(TellMissing(above + itself, found.error != 0 ? found.error : ENOENT,
+                                       Relative() ? itself : NameOfHostPath(itself)));
       } else if (found.target != PathKind::kDirectory && itself != names[i] && !Relative()) {
         // As with rsync: what is in it was asked for.
         TellLookedAt("change_dir", above + itself, ENOTDIR);
@@ -352,16 +412,18 @@ absl::Status Preparation::ChooseDirectory(std::vector<SourceOperand>* operands) 
   US_ASSIGN_OR_RETURN(const bool single, IsSingleObject(*operands));
   const bool far = to_.is_shell();
   US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kDestination, {.paths = {destination_}, .expand = far}));
-  if (reply.paths.size() != 1) return LinkError(ErrorKind::kUsage, "DST stands for several paths: " + EscapeName(destination_));
+  if (reply.paths.size() != 1)
+    return LinkError(ErrorKind::kUsage, "DST stands for several paths: " + EscapeName(destination_));
   if (far) destination_ = reply.names.front();
   destination_directory_ = reply.directory;
-  US_ASSIGN_OR_RETURN(const DestinationChoice choice, ChooseDestination({.path = destination_,
-                                                                         .found = reply.paths.front(),
-                                                                         .several = !single,
-                                                                         .single_object = single,
-                                                                         // A dry run goes on without what is missing.
-                                                                         .make_path = settings_.mkpath || settings_.dry_run,
-                                                                         .working_directory = reply.directory}));
+  US_ASSIGN_OR_RETURN(const DestinationChoice choice,
+                      ChooseDestination({.path = destination_,
+                                         .found = reply.paths.front(),
+                                         .several = !single,
+                                         .single_object = single,
+                                         // A dry run goes on without what is missing.
+                                         .make_path = settings_.mkpath || settings_.dry_run,
+                                         .working_directory = reply.directory}));
   destination_ = choice.directory.empty() ? "." : choice.directory;
   make_path_ = choice.make_path;
   if (settings_.mkpath && choice.create) {
@@ -379,15 +441,18 @@ absl::StatusOr<size_t> Preparation::CountMissing(const std::string& directory) c
     if (NameOfHostPath(path) != ".") query.paths.push_back(path);
   }
   US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kDestination, query));
-  return static_cast<size_t>(std::count_if(reply.paths.begin(), reply.paths.end(), [](const PathInfo& path) { return path.target == PathKind::kMissing; }));
+  return static_cast<size_t>(std::count_if(reply.paths.begin(), reply.paths.end(),
+                                           [](const PathInfo& path) { return path.target == PathKind::kMissing; }));
 }
 
 absl::StatusOr<bool> Preparation::HasBasis() const {
   if (settings_.basis_directories.empty()) return false;
   PathQuery query;
-  for (const std::string& directory : settings_.basis_directories) query.paths.push_back(PathBeside(destination_, destination_is_there_, directory));
+  for (const std::string& directory : settings_.basis_directories)
+    query.paths.push_back(PathBeside(destination_, destination_is_there_, directory));
   US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kDestination, query));
-  return std::any_of(reply.paths.begin(), reply.paths.end(), [](const PathInfo& path) { return path.target == PathKind::kDirectory; });
+  return std::any_of(reply.paths.begin(), reply.paths.end(),
+                     [](const PathInfo& path) { return path.target == PathKind::kDirectory; });
 }
 
 OperandsEnd Preparation::Listed(OperandsEnd end) const {
@@ -402,8 +467,15 @@ void Preparation::Describe(RunOptions* run) const {
   if (!run->output.rsync) return;
   run->output.rsync->list_only = settings_.list_only;
   run->output.rsync->list_targets = settings_.links;
+  if (listed_there_) run->output.rsync->list_human = kUsualHuman;
   run->output.rsync->left_out = left_out_;
   run->output.rsync->made_path = made_path_;
+  run->output.rsync->nothing_left = nothing_left_;
+  // As rsync: the end that sends knows the names as they were written.
+  run->output.rsync->absolute_names = Relative() && source_.is_local() && !settings_.files_from &&
+                                      std::any_of(sources_.begin(), sources_.end(), [](const std::string& source) {
+                                        return source.starts_with('/') && source.find("/./") == std::string::npos;
+                                      });
 }
 
 OperandsEnd Preparation::EndOfDestination(const absl::Status& status) const {
@@ -440,7 +512,8 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
   run.names_operands = far_list_ || !operands.empty();
   run.request.plain_ways = Relative() && !settings.implied_dirs;
   run.request.operands = std::move(operands);
-  US_RETURN_IF_ERROR(DescribePlan(settings, source_.is_local() ? source_.local().path : sources_.front(), destination_, &run));
+  US_RETURN_IF_ERROR(
+      DescribePlan(settings, source_.is_local() ? source_.local().path : FirstSource(), destination_, &run));
   Describe(&run);
   return run;
 }
@@ -448,19 +521,26 @@ absl::StatusOr<RunOptions> Preparation::Assemble(std::vector<SourceOperand> oper
 std::variant<RunOptions, OperandsEnd> Preparation::Run(bool* settles) {
   if (const absl::Status status = SplitOperands(); !status.ok()) return End(status);
   if (const absl::Status status = CheckCombinations(settings_); !status.ok()) return End(status);
+  // As with rsync, before the first look.
+  if (const absl::Status status = CheckRuleSettings(settings_); !status.ok()) return End(status);
+  if (const absl::Status status = CheckFilters(settings_); !status.ok()) return End(status);
   if (const absl::Status status = CheckList(); !status.ok()) return End(status);
   *settles = source_.is_shell() || to_.is_shell();
   const bool local = source_.is_local();
   if (local && !settings_.files_from) {
     if (const absl::Status status = LookAtSources(); !status.ok()) return End(status);
   }
-  if (sources_.empty()) return Nothing();
+  if (sources_.empty() && !OnlyMakesDirectory()) return Nothing();
   if (std::optional<OperandsEnd> refused = RefuseForAgents(to_)) return *std::move(refused);
   std::vector<SourceOperand> operands;
   if (local && !far_list_) {
     absl::StatusOr<std::vector<SourceOperand>> made = MakeOperands();
     if (!made.ok()) return End(made.status());
-    if (made->empty() && !IsWhole()) return Nothing();
+    if (made->empty() && !IsWhole()) {
+      if (!OnlyMakesDirectory()) return Nothing();
+      made->push_back(NoObject());
+      nothing_left_ = true;
+    }
     operands = *std::move(made);
   }
   if (local) source_ = Endpoint{LocalEndpoint{far_list_ || !operands.empty() ? "." : sources_.front()}};
@@ -471,7 +551,9 @@ std::variant<RunOptions, OperandsEnd> Preparation::Run(bool* settles) {
     const absl::StatusOr<bool> single = IsSingleObject(operands);
     if (single.ok() && *single) {
       return OperandsEnd{static_cast<int>(ExitCode::kUsage),
-                         "another name for a single file is not supported where DST is of a running agent; of a directory write \"DST/\"", true};
+                         "another name for a single file is not supported where DST is of a running agent; of a "
+                         "directory write \"DST/\"",
+                         true};
     }
   }
   absl::StatusOr<RunOptions> run = Assemble(std::move(operands));
@@ -490,14 +572,14 @@ std::optional<OperandsEnd> Preparation::Settle(Links* links, RunOptions* run) {
   if (source_.is_shell() || far_list_) {
     absl::StatusOr<std::vector<SourceOperand>> made = MakeOperands();
     if (!made.ok()) return End(made.status());
-    if (made->empty() && !IsWhole()) return Nothing();
+    if (made->empty() && !IsWhole()) {
+      if (!OnlyMakesDirectory()) return Nothing();
+      made->push_back(NoObject());
+      nothing_left_ = true;
+    }
     operands = *std::move(made);
   }
-  // A plan was described before it was known what they are.
-  if (run->plan_output && !operands.empty() && (source_.is_shell() || far_list_)) {
-    return End(LinkError(ErrorKind::kUsage, "--plan-out over a remote shell takes one directory's contents (SRC/), with -r"));
-  }
-  if (source_.is_shell()) links->SetHostPath(Side::kSource, operands.empty() ? sources_.front() : "");
+  if (source_.is_shell()) links->SetHostPath(Side::kSource, operands.empty() ? FirstSource() : "");
   if (!settings_.list_only) {
     if (const absl::Status status = ChooseDirectory(&operands); !status.ok()) return EndOfDestination(status);
     links->SetHostPath(Side::kDestination, destination_);
@@ -509,7 +591,7 @@ std::optional<OperandsEnd> Preparation::Settle(Links* links, RunOptions* run) {
     if (to_.is_local()) run->destination = to_;
     if (auto* shell = std::get_if<ShellEndpoint>(&run->destination.where)) shell->path = destination_;
   }
-  if (auto* shell = std::get_if<ShellEndpoint>(&run->source.where)) shell->path = sources_.front();
+  if (auto* shell = std::get_if<ShellEndpoint>(&run->source.where)) shell->path = FirstSource();
   run->source_directory = source_directory_;
   run->destination_directory = destination_directory_;
   run->sources_missing = sources_missing_;
@@ -517,7 +599,8 @@ std::optional<OperandsEnd> Preparation::Settle(Links* links, RunOptions* run) {
   run->request.operands = std::move(operands);
   Describe(run);
   // Now that it is known what it is about.
-  const absl::Status described = DescribePlan(settings_, source_.is_local() ? source_.local().path : sources_.front(), destination_, run);
+  const absl::Status described =
+      DescribePlan(settings_, source_.is_local() ? source_.local().path : FirstSource(), destination_, run);
   return described.ok() ? std::nullopt : std::optional(End(described));
 }
 
@@ -536,7 +619,8 @@ std::variant<PreparedRun, OperandsEnd> PrepareRun(Settings settings, Console* co
   std::variant<RunOptions, OperandsEnd> made = preparation->Run(&settles);
   if (auto* end = std::get_if<OperandsEnd>(&made)) return *std::move(end);
   PreparedRun prepared{std::get<RunOptions>(std::move(made)), {}};
-  if (settles) prepared.settle = [preparation](Links& links, RunOptions& run) { return preparation->Settle(&links, &run); };
+  if (settles)
+    prepared.settle = [preparation](Links& links, RunOptions& run) { return preparation->Settle(&links, &run); };
   return prepared;
 }
 

@@ -1,6 +1,7 @@
 // ursync's operands: from SRC... DST, or SRC alone, to the run they stand for, by rsync's rules of trailing slashes.
 //
-// What is on this host is looked at here; what a remote shell leads to is asked when the shells of the run have greeted.
+// What is on this host is looked at here; what a remote shell leads to is asked when the shells of the run have
+// greeted.
 //
 // Thread rule: one thread. Use:
 //   std::variant<PreparedRun, OperandsEnd> prepared = PrepareRun(std::move(settings), console);
@@ -26,11 +27,12 @@ struct OperandsEnd {
   std::optional<RunOptions> listed = {};
 };
 
-// Looks at the operands of other hosts over open links, before Links::Prepare, and fills in what they stand for. nullopt: go on.
+// Looks at the operands of other hosts over open links, before Links::Prepare, and fills in what they stand for.
+// nullopt: go on.
 using SettleRun = std::function<std::optional<OperandsEnd>(Links& links, RunOptions& run)>;
 
-// Says why there is nothing to run: "ursync: <text>", and the last line of a failure. Returns the exit code. EndRun (run_command.h) tells
-// what is said of the list as well.
+// Says why there is nothing to run: "ursync: <text>", and the last line of a failure. Returns the exit code. EndRun
+// (run_command.h) tells what is said of the list as well.
 int TellEnd(const OperandsEnd& end, Console* console);
 
 struct PreparedRun {

@@ -72,7 +72,8 @@ std::vector<ActionsEvent> ActionWindow::TakeReturned() {
     Batch& batch = under_way_.front();
     for (size_t i = 0; i < batch.outcomes.size(); ++i) {
       const ActionOutcome outcome = batch.outcomes[i];
-      if (outcome != ActionOutcome::kDone && unfinished_.size() <= kMaxUnfinished) unfinished_.insert(batch.first_id + i);
+      if (outcome != ActionOutcome::kDone && unfinished_.size() <= kMaxUnfinished)
+        unfinished_.insert(batch.first_id + i);
       totals_.done += outcome == ActionOutcome::kDone;
       totals_.failed += outcome == ActionOutcome::kFailed;
       totals_.skipped += outcome == ActionOutcome::kSkipped;
@@ -96,7 +97,8 @@ void ActionWindow::Mark(uint64_t id, ActionOutcome outcome) {
   }
   // A file that waited for its name (StagingSettings::delay_updates) may fail after its batch was returned.
   const bool returned = under_way_.empty() || id < under_way_.front().first_id;
-  if (returned && outcome == ActionOutcome::kFailed && unfinished_.size() <= kMaxUnfinished && unfinished_.insert(id).second) {
+  if (returned && outcome == ActionOutcome::kFailed && unfinished_.size() <= kMaxUnfinished &&
+      unfinished_.insert(id).second) {
     totals_.done -= std::min<uint64_t>(totals_.done, 1);
     ++totals_.failed;
   }
@@ -111,7 +113,7 @@ absl::Status ActionWindow::OnProgress(ApplyProgress progress) {
     for (const uint64_t id : progress.skipped_actions) Mark(id, ActionOutcome::kSkipped);
     for (const Problem& problem : progress.problems) {
       totals_.problems.Add(problem);
-      if (problem.action != 0) Mark(problem.action, ActionOutcome::kFailed);
+      if (problem.action != 0 && problem.kind != ProblemKind::kUnstable) Mark(problem.action, ActionOutcome::kFailed);
     }
   }
   events_->SetApply(progress);

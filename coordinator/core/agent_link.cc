@@ -138,7 +138,8 @@ bool AgentLink::Handle(AgentMessage message) {
   if (auto* batch = std::get_if<DirectoryBatch>(&message)) {
     broken = AcceptBatch(std::move(*batch));
   } else if (auto* group = std::get_if<FoldedGroup>(&message)) {
-    for (size_t i = 0; i < group->batches.size() && broken == nullptr; ++i) broken = AcceptBatch(std::move(group->batches[i]));
+    for (size_t i = 0; i < group->batches.size() && broken == nullptr; ++i)
+      broken = AcceptBatch(std::move(group->batches[i]));
   } else if (const auto* end = std::get_if<ManifestEnd>(&message)) {
     if (end_ || !manifest_asked_) broken = "ended a manifest that was not running";
     end_ = *end;
@@ -216,6 +217,11 @@ absl::StatusOr<TreeReply> AgentLink::AwaitTree() {
 absl::StatusOr<NameReply> AgentLink::AskNames(const NameQuery& query) {
   US_RETURN_IF_ERROR(Send(query));
   return AwaitReply<NameReply>("names");
+}
+
+absl::StatusOr<MountReply> AgentLink::AskMounts(const MountQuery& query) {
+  US_RETURN_IF_ERROR(Send(query));
+  return AwaitReply<MountReply>("what is mounted");
 }
 
 absl::StatusOr<EntryReply> AgentLink::AwaitEntries() {

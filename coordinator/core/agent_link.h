@@ -63,6 +63,7 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   absl::StatusOr<TreeReply> AwaitTree();
   // Asks, also while the manifest comes, and waits for the answer.
   absl::StatusOr<NameReply> AskNames(const NameQuery& query);
+  absl::StatusOr<MountReply> AskMounts(const MountQuery& query);
   // The answer to an EntryQuery that was sent; to be asked again for the paths that it leaves out.
   absl::StatusOr<EntryReply> AwaitEntries();
   // Asks for the manifest, to be read by Next, or with `start.fold` by Take.

@@ -20,11 +20,13 @@ absl::Status Unasked(const RelPath& path) {
 AskedManifest::AskedManifest(ManifestStream* source, const std::vector<SourceOperand>& operands, PathFilterPtr filter)
     : source_(source), operands_(operands), filter_(std::move(filter)), by_path_(operands.size()) {
   std::iota(by_path_.begin(), by_path_.end(), 0u);
-  std::sort(by_path_.begin(), by_path_.end(), [this](uint32_t a, uint32_t b) { return operands_[a].at < operands_[b].at; });
+  std::sort(by_path_.begin(), by_path_.end(),
+            [this](uint32_t a, uint32_t b) { return operands_[a].at < operands_[b].at; });
 }
 
 AskedManifest::Place AskedManifest::Find(const RelPath& path) const {
-  return std::lower_bound(by_path_.begin(), by_path_.end(), path, [this](uint32_t a, const RelPath& b) { return operands_[a].at < b; });
+  return std::lower_bound(by_path_.begin(), by_path_.end(), path,
+                          [this](uint32_t a, const RelPath& b) { return operands_[a].at < b; });
 }
 
 bool AskedManifest::LeadsToOperand(const RelPath& path) const {
@@ -55,7 +57,8 @@ absl::Status AskedManifest::Check(const DirectoryBatch& batch) {
   for (const Entry& entry : batch.entries) {
     const RelPath path = directory.Child(entry.name);
     if (!lists_all_ && !LeadsToOperand(path)) return Unasked(path);
-    const bool hidden = filter_ != nullptr && entry.error == 0 && filter_->SurelyHidden(path.text(), entry.type == FileType::kDirectory);
+    const bool hidden = filter_ != nullptr && entry.error == 0 &&
+                        filter_->SurelyHidden(path.text(), entry.type == FileType::kDirectory);
     // A name of a list counts for more than the rules.
     if (hidden && !LeadsToOperand(path)) return Unasked(path);
   }

@@ -1,7 +1,9 @@
-// AskedManifest: the source's manifest, held to what the run asked for: its operands, and no name that its filter rules hide.
+// AskedManifest: the source's manifest, held to what the run asked for: its operands, and no name that its filter rules
+// hide.
 //
-// An agent on another host may be hostile. In a transfer of single operands, what it could tell besides would be written to the destination
-// (say, .ssh/authorized_keys beside the one file that was asked for). What only its own merge files can decide stays its word.
+// An agent on another host may be hostile. In a transfer of single operands, what it could tell besides would be
+// written to the destination (say, .ssh/authorized_keys beside the one file that was asked for). What only its own
+// merge files can decide stays its word.
 //
 // Memory: four bytes for each operand. Thread rule: one thread, the planning one.
 // Use:  AskedManifest asked(&link, request.operands, filter);   planner.Run(asked, destination, sink);
@@ -39,9 +41,9 @@ class AskedManifest final : public ManifestStream {
   ManifestStream* const source_;
   const std::vector<SourceOperand>& operands_;
   const PathFilterPtr filter_;
-  std::vector<uint32_t> by_path_;      // of operands_, in the order of manifests
-  std::optional<RelPath> directory_;   // that was looked at last
-  bool lists_all_ = false;             // of that one
+  std::vector<uint32_t> by_path_;     // of operands_, in the order of manifests
+  std::optional<RelPath> directory_;  // that was looked at last
+  bool lists_all_ = false;            // of that one
 };
 
 }  // namespace uringsync

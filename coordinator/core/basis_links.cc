@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "coordinator/core/basis_notice.h"
 #include "engine/base/errno_status.h"
 #include "proto/handshake.h"
 
@@ -40,8 +41,9 @@ absl::Status BasisLinks::Open(const SyncRequest& request, const OpenSession& ope
     if (opened.exists) {
       existing_.push_back(sessions_.back()->link.get());
       places_.push_back(basis.place);
+      shown_.push_back(basis.shown);
     } else {
-      events_->Push(NoticeEvent{Side::kDestination, "basis directory does not exist: " + basis.shown});
+      events_->Push(NoticeEvent{Side::kDestination, UnusableBasis(request.basis_use, basis.shown, true), true});
     }
   }
   return absl::OkStatus();

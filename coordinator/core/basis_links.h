@@ -1,9 +1,11 @@
-// BasisLinks: the sessions of a run that only read: one for each basis directory, at the destination's agent, for its manifest.
+// BasisLinks: the sessions of a run that only read: one for each basis directory, at the destination's agent, for its
+// manifest.
 //
-// A basis directory that does not exist is left out, and told. Thread rule: Stop on any thread, the rest on the planning one, Join
-// and the destructor after it has ended. Use:
+// A basis directory that does not exist is left out, and told. Thread rule: Stop on any thread, the rest on the
+// planning one, Join and the destructor after it has ended. Use:
 //   US_RETURN_IF_ERROR(links.Open(request, template_open));
-//   destination.basis_directories = links.places();  ...  links.Start();  BasisTrees trees(request.basis_use, links.streams());
+//   destination.basis_directories = links.places();  ...  links.Start();  BasisTrees trees(request.basis_use,
+//   links.streams());
 #pragma once
 
 #include <functional>
@@ -25,6 +27,8 @@ class BasisLinks {
   absl::Status Start(const std::function<absl::Status()>& before_waiting);
   // Those that exist, in the order of the request.
   std::vector<TreePlace> places() const { return places_; }
+  // The same as the user wrote them.
+  const std::vector<std::string>& shown() const { return shown_; }
   std::vector<ManifestStream*> streams() const;
   // Ends the sessions.
   void Stop();
@@ -43,6 +47,7 @@ class BasisLinks {
   bool stopped_ = false;
   std::vector<AgentLink*> existing_;
   std::vector<TreePlace> places_;
+  std::vector<std::string> shown_;
 };
 
 }  // namespace uringsync

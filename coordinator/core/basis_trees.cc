@@ -80,7 +80,8 @@ absl::StatusOr<std::optional<BasisMatch>> BasisTrees::Match(const RelPath& direc
     if (entry == nullptr || entry->error != 0 || entry->type != source.type) continue;
     const Differences differences = Compare(source, *entry, policy);
     BasisMatch::Level level = BasisMatch::Level::kType;
-    if (!differences.NeedsObject()) level = differences.empty() ? BasisMatch::Level::kExact : BasisMatch::Level::kContents;
+    if (!differences.NeedsObject())
+      level = differences.empty() ? BasisMatch::Level::kExact : BasisMatch::Level::kContents;
     if (best && best->level >= level) continue;
     best = BasisMatch{level, ActionBasis{static_cast<uint32_t>(i), *entry}, differences};
   }

@@ -1,7 +1,9 @@
-// BasisTrees: what the basis directories of a run (--link-dest, --copy-dest, --compare-dest) have where the planner stands.
+// BasisTrees: what the basis directories of a run (--link-dest, --copy-dest, --compare-dest) have where the planner
+// stands.
 //
-// Their manifests come in the order of the source's, so they are read beside it, forwards only: one batch of each in memory,
-// whatever they hold. What only they have is passed over. A manifest that breaks the order is InvalidArgument (a protocol error).
+// Their manifests come in the order of the source's, so they are read beside it, forwards only: one batch of each in
+// memory, whatever they hold. What only they have is passed over. A manifest that breaks the order is InvalidArgument
+// (a protocol error).
 //
 // Thread rule: the planning thread. Use:
 //   BasisTrees bases(BasisUse::kLink, {&newest, &older});
@@ -57,10 +59,12 @@ class BasisTrees {
   // In the order in which they are to be preferred; outlive this object.
   BasisTrees(BasisUse use, const std::vector<ManifestStream*>& streams);
   BasisUse use() const { return use_; }
-  // What the source's root differs in from the best of the bases' roots; nullopt: there is none. Before anything else is asked for.
+  // What the source's root differs in from the best of the bases' roots; nullopt: there is none. Before anything else
+  // is asked for.
   absl::StatusOr<std::optional<Differences>> CompareRoot(const Entry& source, const ComparePolicy& policy);
   // Names and directories have to be asked for in the order of a manifest. The first of the best.
-  absl::StatusOr<std::optional<BasisMatch>> Match(const RelPath& directory, const Entry& source, const ComparePolicy& policy);
+  absl::StatusOr<std::optional<BasisMatch>> Match(const RelPath& directory, const Entry& source,
+                                                  const ComparePolicy& policy);
 
  private:
   const BasisUse use_;

@@ -14,7 +14,8 @@
 namespace uringsync {
 namespace {
 
-// What nobody waits for beyond a step's own time when there is no idle time-out: fsync of what was written may take long.
+// What nobody waits for beyond a step's own time when there is no idle time-out: fsync of what was written may take
+// long.
 constexpr absl::Duration kForever = absl::InfiniteDuration();
 // How long an agent has to end its session after everything is measured.
 constexpr absl::Duration kPoliteEnd = absl::Seconds(5);
@@ -24,7 +25,8 @@ class Watch {
  public:
   Watch(ClientStream* source, ClientStream* destination, const CancelToken& cancel)
       : source_(source), destination_(destination), thread_([this] { Loop(); }) {
-    registration_ = cancel.OnCancel([this, cancel] { End(ExitCode::kInterrupted, std::string(cancel.status().message())); });
+    registration_ =
+        cancel.OnCancel([this, cancel] { End(ExitCode::kInterrupted, std::string(cancel.status().message())); });
   }
   ~Watch() {
     registration_ = {};
@@ -88,7 +90,11 @@ class Benchmark {
  public:
   Benchmark(const SyncRequest& request, const BenchPlan& plan, ClientStream& source, ClientStream& destination,
             const std::function<void(Side, BenchStep)>& on_step)
-      : request_(request), plan_(plan), source_(&source), destination_(&destination), on_step_(on_step),
+      : request_(request),
+        plan_(plan),
+        source_(&source),
+        destination_(&destination),
+        on_step_(on_step),
         watch_(&source, &destination, request.cancel) {}
 
   BenchOutcome Run() {
@@ -158,8 +164,8 @@ class Benchmark {
       if (!reply.ok()) return FailFor(side, reply.status());
       if (!HasFeature(reply->features, kBenchFeature)) {
         return Fail(ExitCode::kVersion, side,
-                    Name(side) + ": " + EscapeName(reply->software) + " cannot measure; " + EscapeName(request_.software) +
-                        " can: update the agent over there");
+                    Name(side) + ": " + EscapeName(reply->software) + " cannot measure; " +
+                        EscapeName(request_.software) + " can: update the agent over there");
       }
       (side == Side::kSource ? outcome_.source_agent : outcome_.destination_agent) = *std::move(reply);
     }

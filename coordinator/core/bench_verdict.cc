@@ -61,14 +61,18 @@ double SpeedOf(BenchWorkload workload, const BenchRate& rate) {
   return workload == BenchWorkload::kLargeFiles ? rate.bytes_per_second : rate.count_per_second;
 }
 
-std::string Host(Side side) { return side == Side::kSource ? "the source's" : "the destination's"; }
+std::string Host(Side side) {
+  return side == Side::kSource ? "the source's" : "the destination's";
+}
 
 std::string NetworkAdvice(const std::vector<BenchRate>& rates, bool cpu_bound) {
-  if (cpu_bound) return "Encrypting and checking take the processor: give the agents more cores, or run fewer things beside them.";
+  if (cpu_bound)
+    return "Encrypting and checking take the processor: give the agents more cores, or run fewer things beside them.";
   const BenchRate* trip = Find(rates, Side::kDestination, BenchMetric::kRoundTrip);
   const double seconds = trip == nullptr ? 0 : 1 / std::max(trip->count_per_second, 1e-9);
   if (seconds > kLongRoundTripSeconds)
-    return "The round trip is long: try more data connections (--connections), and look at the limits of the hosts' TCP windows "
+    return "The round trip is long: try more data connections (--connections), and look at the limits of the hosts' "
+           "TCP windows "
            "(net.ipv4.tcp_rmem, tcp_wmem).";
   return "The network carries no more: a faster link helps, or -z where contents compress.";
 }
@@ -80,15 +84,18 @@ std::string AdviceFor(const BenchRate& slowest, const std::vector<BenchRate>& ra
     case kFetched:
     case kFetchedSmall: return NetworkAdvice(rates, cpu_bound);
     case kScanned:
-      if (cpu_bound) return "Listing takes " + host + " processor: more cores make it faster (--jobs, or the agent's own setting).";
-      return "Inodes are read from " + host + " storage: more memory keeps them cached, and a second run shows whether it does.";
+      if (cpu_bound)
+        return "Listing takes " + host + " processor: more cores make it faster (--jobs, or the agent's own setting).";
+      return "Inodes are read from " + host +
+             " storage: more memory keeps them cached, and a second run shows whether it does.";
     case kReadLarge:
     case kReadSmall:
       if (cpu_bound) return "Reading takes " + host + " processor: more cores make it faster.";
       return "The source's storage delivers no more: faster disks, or fewer readers beside this run, help.";
     case kWrittenSynced:
     case kSyncedFiles:
-      return "The destination's storage takes this long until data is safe: --durability none leaves that out, but a power cut may then "
+      return "The destination's storage takes this long until data is safe: --durability none leaves that out, but a "
+             "power cut may then "
              "lose what a finished run wrote.";
     default:
       if (cpu_bound) return "Writing takes " + host + " processor: more cores make it faster.";
@@ -127,10 +134,15 @@ std::vector<BenchVerdict> JudgeBenchmark(const BenchOutcome& outcome) {
       return SpeedOf(workload, *a) < SpeedOf(workload, *b);
     };
     const BenchRate& slowest = **std::ranges::min_element(parts.used, slower);
-    const bool network = slowest.figure.metric == BenchMetric::kFetched || slowest.figure.metric == BenchMetric::kFetchedSmall;
-    BenchVerdict verdict{.workload = workload, .expected = SpeedOf(workload, slowest), .side = slowest.side,
-                         .bottleneck = slowest.figure.metric, .advice = {}};
-    verdict.cpu_bound = slowest.cpu_share >= kCpuBound || (network && served != nullptr && served->cpu_share >= kCpuBound);
+    const bool network =
+        slowest.figure.metric == BenchMetric::kFetched || slowest.figure.metric == BenchMetric::kFetchedSmall;
+    BenchVerdict verdict{.workload = workload,
+                         .expected = SpeedOf(workload, slowest),
+                         .side = slowest.side,
+                         .bottleneck = slowest.figure.metric,
+                         .advice = {}};
+    verdict.cpu_bound =
+        slowest.cpu_share >= kCpuBound || (network && served != nullptr && served->cpu_share >= kCpuBound);
     if (network) verdict.side = Side::kCoordinator;
     // In one agent the parts take turns on the same cores: their times add up as far as they are processor time.
     if (outcome.one_agent) {

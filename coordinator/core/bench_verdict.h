@@ -30,11 +30,11 @@ const char* BenchStepName(BenchStep step);              // "scan", ...
 
 struct BenchVerdict {
   BenchWorkload workload = BenchWorkload::kLargeFiles;
-  double expected = 0;       // bytes/s for large files, else objects/s: what a sync can reach at the most
-  Side side = Side::kSource; // of the bottleneck; kCoordinator: the way between the agents
+  double expected = 0;        // bytes/s for large files, else objects/s: what a sync can reach at the most
+  Side side = Side::kSource;  // of the bottleneck; kCoordinator: the way between the agents
   BenchMetric bottleneck = BenchMetric::kScanned;
-  bool cpu_bound = false;    // the processor of that side is what is short
-  std::string advice;        // one sentence
+  bool cpu_bound = false;  // the processor of that side is what is short
+  std::string advice;      // one sentence
 };
 // One verdict for each workload that was measured on every part that it needs.
 std::vector<BenchVerdict> JudgeBenchmark(const BenchOutcome& outcome);

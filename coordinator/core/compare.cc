@@ -63,7 +63,8 @@ void CompareOwnership(const Entry& source, const Entry& destination, const Compa
     }
   }
   if (policy.selection.group && source.gid != destination.gid) {
-    if (policy.GroupAsked(source.gid, destination.uid)) {
+    // What is made anew belongs to the process.
+    if (policy.GroupAsked(source.gid, result->NeedsObject() ? policy.uid : destination.uid)) {
       result->Add(Attribute::kGroup);
     } else {
       result->skipped_owner = true;

@@ -35,8 +35,7 @@ enum class Attribute : uint32_t {
   kTrusted = 1u << 13,     // trusted.* and other security.*
   kHardLink = 1u << 14,    // the object is not the hard link that it is at the source (or is one that it is not there)
   kExtraneous = 1u << 15,  // only at the destination
-  kAssumed =
-      1u << 16,  // contents are taken as changed: nothing but the time was compared (kMtime), or not even that
+  kAssumed = 1u << 16,  // contents are taken as changed: nothing but the time was compared (kMtime), or not even that
 };
 
 class Differences {
@@ -109,8 +108,8 @@ Differences Compare(const Entry& source, const Entry& destination, const Compare
 Differences CompareMissing(const Entry& source, const ComparePolicy& policy);
 
 // Machine-readable names of the differences, in a fixed order: "new", "type", "size", "mtime", "content", "target",
-// "device", "mode", "owner", "group", "atime", "xattrs", "capabilities", "trusted", "hardlink", "extraneous"; "unchecked" alone
-// for a file of equal size and time that is taken as changed (ignore_times).
+// "device", "mode", "owner", "group", "atime", "xattrs", "capabilities", "trusted", "hardlink", "extraneous";
+// "unchecked" alone for a file of equal size and time that is taken as changed (ignore_times).
 std::vector<std::string> DifferenceNames(const Differences& differences);
 
 }  // namespace uringsync

@@ -35,7 +35,8 @@ DeferredActions::DeferredActions(Driver* driver, const std::string& directory, c
       late_links_(driver, Options(directory)),
       deletes_(driver, Options(directory)),
       directories_(driver, Options(directory)),
-      touched_(driver, KeyLess, {kTouchedMemoryBytes, directory}) {}
+      touched_(driver, KeyLess, {kTouchedMemoryBytes, directory}),
+      entered_(driver, directory) {}
 
 absl::Status DeferredActions::AddTo(Spool& spool, const PlannedAction& planned) {
   writer_.Clear();
@@ -44,13 +45,17 @@ absl::Status DeferredActions::AddTo(Spool& spool, const PlannedAction& planned) 
   return spool.Append(writer_.bytes());
 }
 
-absl::Status DeferredActions::AddCreate(const PlannedAction& planned) { return AddTo(creates_, planned); }
+absl::Status DeferredActions::AddCreate(const PlannedAction& planned) {
+  return AddTo(creates_, planned);
+}
 
 absl::Status DeferredActions::AddLink(const PlannedAction& planned, bool late) {
   return AddTo(late ? late_links_ : links_, planned);
 }
 
-absl::Status DeferredActions::AddLateCreate(const PlannedAction& planned) { return AddTo(late_creates_, planned); }
+absl::Status DeferredActions::AddLateCreate(const PlannedAction& planned) {
+  return AddTo(late_creates_, planned);
+}
 
 absl::Status DeferredActions::AddDelete(uint64_t parent, DeletePlace place, const RelPath& path, const Entry& entry) {
   writer_.Clear();
@@ -132,6 +137,7 @@ absl::Status DeferredActions::WalkDeletes(const PlanEmitter& emitter, const Take
   kept_.reset();
   kept_by_limit_ = false;
   deleted_ = 0;
+  US_RETURN_IF_ERROR(entered_.Settle());
   while (true) {
     US_ASSIGN_OR_RETURN(const bool more, records.Next(&record));
     if (!more) return absl::OkStatus();
@@ -160,6 +166,13 @@ absl::Status DeferredActions::WalkDeletes(const PlanEmitter& emitter, const Take
 DeferredActions::Deletion::Fate DeferredActions::Judge(DeletePlace place, const RelPath& path, const Entry& entry) {
   using Fate = Deletion::Fate;
   if (spares_ && (place == DeletePlace::kTop || place == DeletePlace::kNested)) return Fate::kSpared;
+  if (entered_.Protects(path)) {
+    const bool first = !entered_.Protects(path.Parent());
+    if (!first || entry.type != FileType::kDirectory) return Fate::kSpared;
+    kept_ = path;
+    kept_by_limit_ = false;
+    return Fate::kNotEmpty;
+  }
   if (kept_ && entry.type == FileType::kDirectory && kept_->IsWithin(path)) {
     kept_ = path;
     // Of directories that are not empty rsync counts those that are in another one.
@@ -177,7 +190,8 @@ DeferredActions::Deletion::Fate DeferredActions::Judge(DeletePlace place, const 
 }
 
 absl::Status DeferredActions::EmitDeletes(PlanEmitter& emitter) {
-  if (ErrorsSpare(emitter) && deletable_) US_RETURN_IF_ERROR(emitter.Skip(SkipReason::kSparedByErrors, RelPath(), FileType::kDirectory));
+  if (ErrorsSpare(emitter) && deletable_)
+    US_RETURN_IF_ERROR(emitter.Skip(SkipReason::kSparedByErrors, RelPath(), FileType::kDirectory));
   return WalkDeletes(emitter, [this, &emitter](Deletion deletion) { return EmitDelete(std::move(deletion), emitter); });
 }
 
@@ -199,13 +213,15 @@ absl::Status DeferredActions::EmitDelete(Deletion deletion, PlanEmitter& emitter
   }
   if (rules_.max_delete && emptied_.size() < kMaxEmptied) emptied_.insert(deletion.path.Parent().text());
   const bool makes_way = deletion.fate == Fate::kMakesWay;
-  return emitter.Emit(Phase::kDelete, PlanEmitter::Delete(std::move(deletion.path), std::move(deletion.entry), makes_way));
+  return emitter.Emit(Phase::kDelete,
+                      PlanEmitter::Delete(std::move(deletion.path), std::move(deletion.entry), makes_way));
 }
 
 absl::Status DeferredActions::TellDoomed(const PlanEmitter& emitter, MovedFiles* moved) {
   return WalkDeletes(emitter, [moved](Deletion deletion) {
     const bool goes = deletion.fate == Deletion::Fate::kEmit;
-    return moved->AddCandidate(deletion.path, deletion.entry, goes ? ActionOrigin::Fate::kGoes : ActionOrigin::Fate::kStays);
+    return moved->AddCandidate(deletion.path, deletion.entry,
+                               goes ? ActionOrigin::Fate::kGoes : ActionOrigin::Fate::kStays);
   });
 }
 
@@ -232,14 +248,14 @@ absl::Status DeferredActions::EmitDirectories(PlanEmitter& emitter) {
       if (~RecordReader(key).GetKey() == directory) emit = true;
       US_ASSIGN_OR_RETURN(more_touched, touched_.Next(&key));
     }
-    if (!emit) {
-      ++emitter.counters().unchanged;
-      continue;
-    }
     PlannedAction planned;
     planned.differences = reader.GetDifferences();
     planned.action = reader.GetAction();
     if (!reader.ok()) return DamagedSpool();
+    if (!emit) {
+      US_RETURN_IF_ERROR(emitter.Unchanged(planned.action.path, planned.action.wanted));
+      continue;
+    }
     if ((bits & kMoved) != 0 && WasEmptied(planned.action.path)) planned.differences.Add(Attribute::kMtime);
     US_RETURN_IF_ERROR(emitter.Emit(Phase::kDirectoryMetadata, std::move(planned)));
   }

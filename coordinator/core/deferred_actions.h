@@ -9,9 +9,10 @@
 
 #include <functional>
 #include <string>
-#include <unordered_set>
 #include <unordered_map>
+#include <unordered_set>
 
+#include "coordinator/core/entered_links.h"
 #include "coordinator/core/plan_emitter.h"
 #include "coordinator/core/spool_record.h"
 #include "engine/fs/external_sorter.h"
@@ -50,6 +51,13 @@ class DeferredActions {
   absl::Status VoidDeletes(uint64_t parent);
   // The directory `path`, recorded for deletion before, holds something that stays: it and what is above it stay too.
   absl::Status KeepDirectory(const RelPath& path);
+  // The destination's directory `id` is compared under the name `path`, which is a link where `by_link` says so: where
+  // links are entered each is to be told, so that no other name of one loses what is put there (EnteredLinks).
+  absl::Status NoteMerged(const FileId& id, const RelPath& path, bool by_link) {
+    return entered_.NoteMerged(id, path, by_link);
+  }
+  // The directory `path`, recorded for deletion, may be one that a link leads to.
+  absl::Status NoteDoomed(const FileId& id, const RelPath& path) { return entered_.NoteDoomed(id, path); }
   // Some directory's listing is more than parts of it: what it lacks could be deleted.
   void NoteDeletable() { deletable_ = true; }
 
@@ -95,9 +103,10 @@ class DeferredActions {
   Spool deletes_;
   Spool directories_;
   ExternalSorter touched_;
+  EnteredLinks entered_;
   uint64_t last_touched_ = 0;
-  // What was met last (backwards) of that which must stay: a directory above it stays, too. One is enough, because what is in a
-  // directory is recorded between it and whatever was recorded earlier.
+  // What was met last (backwards) of that which must stay: a directory above it stays, too. One is enough, because what
+  // is in a directory is recorded between it and whatever was recorded earlier.
   std::optional<RelPath> kept_;
   bool kept_by_limit_ = false;
   bool deletable_ = false;

@@ -53,10 +53,9 @@ class Looks {
 
 }  // namespace
 
-absl::StatusOr<std::pair<std::vector<EntryFinding>, std::vector<EntryFinding>>> LookAtBoth(AgentLink& source,
-                                                                                          std::vector<RelPath> source_paths,
-                                                                                          AgentLink& destination,
-                                                                                          std::vector<RelPath> destination_paths) {
+absl::StatusOr<std::pair<std::vector<EntryFinding>, std::vector<EntryFinding>>> LookAtBoth(
+    AgentLink& source, std::vector<RelPath> source_paths, AgentLink& destination,
+    std::vector<RelPath> destination_paths) {
   Looks at_source(&source, std::move(source_paths));
   Looks at_destination(&destination, std::move(destination_paths));
   while (!at_source.done() || !at_destination.done()) {

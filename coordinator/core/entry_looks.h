@@ -14,12 +14,11 @@
 
 namespace uringsync {
 
-// One finding for each path, in their order; both agents look at the same time. Errors are those of the links, and InvalidArgument for an
-// answer to something that was not asked.
-absl::StatusOr<std::pair<std::vector<EntryFinding>, std::vector<EntryFinding>>> LookAtBoth(AgentLink& source,
-                                                                                          std::vector<RelPath> source_paths,
-                                                                                          AgentLink& destination,
-                                                                                          std::vector<RelPath> destination_paths);
+// One finding for each path, in their order; both agents look at the same time. Errors are those of the links, and
+// InvalidArgument for an answer to something that was not asked.
+absl::StatusOr<std::pair<std::vector<EntryFinding>, std::vector<EntryFinding>>> LookAtBoth(
+    AgentLink& source, std::vector<RelPath> source_paths, AgentLink& destination,
+    std::vector<RelPath> destination_paths);
 
 // Single objects as a manifest, so that what rewrites manifests rewrites them.
 class FoundEntries final : public ManifestStream {

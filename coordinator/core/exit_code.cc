@@ -5,6 +5,8 @@ namespace uringsync {
 void ProblemTally::Add(const Problem& problem) {
   if (problem.kind == ProblemKind::kVanished) {
     ++vanished;
+  } else if (problem.kind == ProblemKind::kUnstable) {
+    ++unstable;
   } else {
     ++failed;
   }

@@ -14,13 +14,14 @@ enum class ExitCode : int {
   kOk = 0,  // every object reached the asked state
   kUsage = 1,
   kVersion = 2,
-  kSelection = 3,  // no such root, missing source, read-only root
-  kFileIo = 11,    // also: the destination is locked by another run
-  kProtocol = 12,  // also: an agent died or the connection broke
+  kSelection = 3,     // no such root, missing source, read-only root
+  kFileIo = 11,       // also: the destination is locked by another run
+  kProtocol = 12,     // also: an agent died or the connection broke
+  kOutput = 13,       // ursync: standard output takes nothing
   kStartFailed = 14,  // the remote shell could not be started
   kInterrupted = 20,
-  kPartial = 23,   // some objects failed, differ (verify), or stayed unstable
-  kVanished = 24,  // some source objects vanished, nothing worse
+  kPartial = 23,      // some objects failed, differ (verify), or stayed unstable
+  kVanished = 24,     // some source objects vanished, nothing worse
   kDeleteLimit = 25,  // --max-delete left deletions out, nothing worse
   kTimeout = 30,
   // Of the remote shell itself, handed through.
@@ -31,8 +32,9 @@ enum class ExitCode : int {
 
 // Objects that did not reach the asked state, by what became of them.
 struct ProblemTally {
-  uint64_t failed = 0;  // every kind but vanished
+  uint64_t failed = 0;  // every kind but vanished and unstable
   uint64_t vanished = 0;
+  uint64_t unstable = 0;   // copied as they were read; no reason for an exit code
   uint64_t differing = 0;  // verify only
   void Add(const Problem& problem);
 };

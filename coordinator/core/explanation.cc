@@ -61,10 +61,14 @@ std::string ValueOf(std::string_view field, const Entry& entry) {
 
 std::vector<FieldChange> ChangesOf(const PlannedAction& planned, const EntryFinding& destination) {
   std::vector<FieldChange> changes;
-  const Entry* const before = planned.action.existing ? &*planned.action.existing : destination.entry ? &*destination.entry : nullptr;
+  const Entry* const before = planned.action.existing ? &*planned.action.existing
+                              : destination.entry     ? &*destination.entry
+                                                      : nullptr;
   for (std::string& name : DifferenceNames(planned.differences)) {
     if (name == "new" || name == "extraneous") continue;
-    FieldChange change{.field = name, .from = before == nullptr ? "" : ValueOf(name, *before), .to = ValueOf(name, planned.action.wanted)};
+    FieldChange change{.field = name,
+                       .from = before == nullptr ? "" : ValueOf(name, *before),
+                       .to = ValueOf(name, planned.action.wanted)};
     changes.push_back(std::move(change));
   }
   return changes;
@@ -72,25 +76,44 @@ std::vector<FieldChange> ChangesOf(const PlannedAction& planned, const EntryFind
 
 // The action that tells most: what is made before what is set.
 const PlannedAction* MainAction(const SeenOfPath& seen) {
-  const PlannedAction* found = nullptr;
   for (const PlannedAction& planned : seen.actions) {
-    if (!planned.differences.empty() && found == nullptr) found = &planned;
+    // Nothing differs from what a basis directory has.
+    if (!planned.differences.empty() || planned.action.basis) return &planned;
   }
-  return found;
+  return nullptr;
+}
+
+std::string BasisText(const SeenOfPath& seen, uint32_t basis) {
+  if (basis >= seen.bases.size()) return "a basis directory";
+  return "the basis directory " + EscapeName(seen.bases[basis]);
+}
+
+// --compare-dest left it out.
+Explanation OfBasis(const SeenOfPath& seen) {
+  Explanation why{.path = seen.path, .decision = "skip"};
+  why.reason = BasisText(seen, *seen.in_basis) + " has the same object";
+  if (!seen.destination.entry) return why;
+  why.decision = "delete";
+  why.reason += ", and what DST has of it goes";
+  return why;
 }
 
 Explanation OfAction(const SeenOfPath& seen, const PlannedAction& planned) {
   Explanation why{.path = seen.path, .changes = ChangesOf(planned, seen.destination)};
-  const bool is_new = planned.differences.Has(Attribute::kExistence);
+  const bool is_new =
+      planned.differences.Has(Attribute::kExistence) ||
+      (!planned.action.existing && !seen.destination.entry && planned.action.kind != ActionKind::kDelete);
   switch (planned.action.kind) {
     case ActionKind::kDelete:
       why.decision = "delete";
-      why.reason = seen.hidden ? "the rules hide it at SRC, and excluded objects are deleted too" : "SRC does not have it";
+      why.reason =
+          seen.hidden ? "the rules hide it at SRC, and excluded objects are deleted too" : "SRC does not have it";
       return why;
     case ActionKind::kLink:
       why.decision = "link";
-      why.reason = planned.action.basis ? "a basis directory has the same object"
-                                        : "it is a hard link of " + EscapeName(planned.action.link_target.text()) + " at SRC";
+      why.reason = planned.action.basis
+                       ? BasisText(seen, planned.action.basis->directory) + " has the same object"
+                       : "it is a hard link of " + EscapeName(planned.action.link_target.text()) + " at SRC";
       return why;
     case ActionKind::kSetMetadata:
       why.decision = "metadata";
@@ -100,7 +123,10 @@ Explanation OfAction(const SeenOfPath& seen, const PlannedAction& planned) {
   }
   why.decision = is_new ? "copy" : "update";
   why.reason = is_new ? "DST does not have it" : "it differs at DST";
-  if (planned.action.basis) why.reason += "; a basis directory has its contents";
+  // What a basis directory has differs in something: that is no change of DST's.
+  if (is_new) why.changes.clear();
+  if (planned.action.basis)
+    why.reason += "; its contents are copied from " + BasisText(seen, planned.action.basis->directory);
   if (planned.action.origin) {
     const bool goes = planned.action.origin->fate == ActionOrigin::Fate::kGoes;
     why.reason += "; " + EscapeName(planned.action.origin->path.text()) + " at DST looks like it, and " +
@@ -124,7 +150,8 @@ std::string RuleText(const SeenOfPath& seen, const DecidingRule& rule) {
   return text;
 }
 
-Explanation Excluded(const SeenOfPath& seen, const char* decision, const std::optional<DecidingRule>& rule, const char* does) {
+Explanation Excluded(const SeenOfPath& seen, const char* decision, const std::optional<DecidingRule>& rule,
+                     const char* does) {
   Explanation why{.path = seen.path, .decision = decision, .rule = rule};
   if (!rule) {
     why.reason = std::string("a rule in a per-directory file of the tree ") + does;
@@ -162,6 +189,7 @@ std::string TimeText(const FileTime& time) {
 Explanation Explain(const SeenOfPath& seen) {
   if (const PlannedAction* planned = MainAction(seen)) return OfAction(seen, *planned);
   if (seen.problem) return Plain(seen, "problem", ProblemText(*seen.problem));
+  if (seen.in_basis) return OfBasis(seen);
   if (seen.skipped) return Plain(seen, "skip", WordsOf(*seen.skipped));
   if (seen.skipped_above) {
     return Plain(seen, "skip", "the directory " + EscapeName(seen.skipped_above->text()) + "/ above it is left out");

@@ -1,4 +1,5 @@
-// Explanations: why a run would do with an object what it would do, put together from a plan that was made for it and a look at the object.
+// Explanations: why a run would do with an object what it would do, put together from a plan that was made for it and a
+// look at the object.
 //
 // Thread rule: values and pure functions. Use:
 //   Explanation why = Explain(seen);   // what the plan said of the path, what is there, which rule decides
@@ -17,10 +18,10 @@ namespace uringsync {
 
 // A rule that decides of a path, or of a directory above it.
 struct DecidingRule {
-  std::string rule;   // as it is written in full
-  std::string file;   // where it stands; empty: on the command line, or built in
+  std::string rule;  // as it is written in full
+  std::string file;  // where it stands; empty: on the command line, or built in
   size_t line = 0;
-  RelPath of;         // what it matches: the path, or a directory above it
+  RelPath of;                  // what it matches: the path, or a directory above it
   bool may_be_before = false;  // a per-directory file may hold one that decides before
 };
 
@@ -33,11 +34,13 @@ struct SeenOfPath {
   std::optional<RelPath> skipped_above;  // a directory above it that was left out
   EntryFinding source;                   // rules hide nothing from these looks
   EntryFinding destination;
-  std::optional<DecidingRule> hidden;     // a rule of the run that hides it at the source
+  std::optional<DecidingRule> hidden;      // a rule of the run that hides it at the source
   std::optional<DecidingRule> protected_;  // that keeps it at the destination
+  std::vector<std::string> bases;          // the basis directories of the run, as actions name them
+  std::optional<uint32_t> in_basis;        // of these: it is left out because that one has it
   bool unchanged = false;                  // the plan had it and found nothing to do; never of directories
-  bool per_directory_rules = false;       // the run has rules in files of the trees
-  bool deletes = false;                   // --delete
+  bool per_directory_rules = false;        // the run has rules in files of the trees
+  bool deletes = false;                    // --delete
 };
 
 // One field that differs, ready to print.

@@ -1,12 +1,12 @@
-// FoldedManifests: two manifests whose listings come folded, as the planner wants to read them: a directory that both sides folded
-// equally is marked as matched, of every other one all entries are asked for and handed out in its place.
+// FoldedManifests: two manifests whose listings come folded, as the planner wants to read them: a directory that both
+// sides folded equally is marked as matched, of every other one all entries are asked for and handed out in its place.
 //
-// Both streams are read ahead of the planner, so the verdicts of many directories travel together and their entries are on the way
-// while others are planned: a difference costs no round trip of its own.
+// Both streams are read ahead of the planner, so the verdicts of many directories travel together and their entries are
+// on the way while others are planned: a difference costs no round trip of its own.
 //
-// Memory: what the agents may send unasked (their windows and credit), and kMaxQueued listings that match. No deadlock: the smaller
-// head of both streams can always be judged; where the other side can say nothing because the planner has to go on first, the
-// verdict is to send the entries, which is right whatever comes.
+// Memory: what the agents may send unasked (their windows and credit), and kMaxQueued listings that match. No deadlock:
+// the smaller head of both streams can always be judged; where the other side can say nothing because the planner has
+// to go on first, the verdict is to send the entries, which is right whatever comes.
 //
 // Thread rule: one thread, the planning one; ArrivalSignal::Notify from any.
 // Use:  FoldedManifests folded(&source_link, &destination_link, &arrivals, before_waiting);
@@ -90,8 +90,8 @@ class FoldedManifests {
     void PopFront();
     FoldedManifests* const owner_;
     FoldingLink* const link_;
-    std::deque<Item> queue_;      // in the order of the stream
-    size_t joined_ = 0;           // how many of them the comparison has passed
+    std::deque<Item> queue_;       // in the order of the stream
+    size_t joined_ = 0;            // how many of them the comparison has passed
     std::deque<Item*> expanding_;  // in the order in which they were asked for
     bool ended_ = false;
     ListingVerdicts verdicts_;  // not sent yet

@@ -10,7 +10,8 @@ namespace uringsync {
 namespace {
 
 absl::Status Unfit(const char* side) {
-  return MakeStatus(absl::StatusCode::kInvalidArgument, std::string(side) + ": an answer that does not fit the names asked for");
+  return MakeStatus(absl::StatusCode::kInvalidArgument,
+                    std::string(side) + ": an answer that does not fit the names asked for");
 }
 
 bool Fits(const NameReply& reply, const NameQuery& query) {
@@ -39,8 +40,9 @@ absl::Status IdMapper::Prepare() {
       for (size_t i = begin; i < end; ++i) {
         const std::optional<uint32_t> id = (users ? reply.user_ids : reply.group_ids)[i - begin];
         if (!id) {
-          return MakeStatus(absl::StatusCode::kNotFound, std::string("no ") + (users ? "user" : "group") + " is called \"" +
-                                                             EscapeName(targets[i]->name) + "\" at the destination");
+          return MakeStatus(absl::StatusCode::kNotFound, std::string("no ") + (users ? "user" : "group") +
+                                                             " is called \"" + EscapeName(targets[i]->name) +
+                                                             "\" at the destination");
         }
         targets[i]->id = *id;
       }
@@ -85,7 +87,8 @@ absl::StatusOr<IdMapper::Names> IdMapper::SourceNames(const NameQuery& ids) {
 }
 
 void IdMapper::Resolve(const std::vector<uint32_t>& ids, const std::vector<std::string>& names, const IdRules& rules,
-                       Known* known, std::vector<std::string>* unresolved, std::vector<uint32_t>* unresolved_ids) const {
+                       Known* known, std::vector<std::string>* unresolved,
+                       std::vector<uint32_t>* unresolved_ids) const {
   for (size_t i = 0; i < ids.size(); ++i) {
     (*known)[ids[i]] = ids[i];
     if (const IdRules::Target* target = rules.Find(ids[i], names[i])) {

@@ -1,8 +1,8 @@
 // IdMapper: which user and group of the destination an object of the source belongs to.
 //
-// By the rules of --usermap and --groupmap; where none fits, by name: the id that has the source's name at the destination. An id
-// without a name at the source, or with one that the destination does not know, keeps its number, and so does 0. With numeric ids
-// nothing is looked up, and rules see numbers only.
+// By the rules of --usermap and --groupmap; where none fits, by name: the id that has the source's name at the
+// destination. An id without a name at the source, or with one that the destination does not know, keeps its number,
+// and so does 0. With numeric ids nothing is looked up, and rules see numbers only.
 //
 // Both agents are asked for many ids at once, and only for those not met before.
 // Thread rule: one thread. Use:
@@ -48,11 +48,14 @@ class IdMapper {
 
   // Asking is called from Prepare and Learn, and its errors are theirs.
   IdMapper(IdMapOptions options, Ask ask_source, Ask ask_destination)
-      : options_(std::move(options)), ask_source_(std::move(ask_source)), ask_destination_(std::move(ask_destination)) {}
+      : options_(std::move(options)),
+        ask_source_(std::move(ask_source)),
+        ask_destination_(std::move(ask_destination)) {}
 
   // Finds the ids of the names that rules lead to. NotFound names the first one that the destination does not know.
   absl::Status Prepare();
-  // Makes known what owners and groups of `entries` become. InvalidArgument for an answer that does not fit its question.
+  // Makes known what owners and groups of `entries` become. InvalidArgument for an answer that does not fit its
+  // question.
   absl::Status Learn(std::span<const Entry> entries);
   // Of ids that were learnt.
   uint32_t User(uint32_t uid) const { return Lookup(known_users_, uid); }
@@ -70,9 +73,10 @@ class IdMapper {
   }
   absl::Status LearnIds(const NameQuery& ids);
   absl::StatusOr<Names> SourceNames(const NameQuery& ids);
-  // For each id what a rule says, or the id itself; where neither, its name goes to `unresolved` with where the answer belongs.
-  void Resolve(const std::vector<uint32_t>& ids, const std::vector<std::string>& names, const IdRules& rules, Known* known,
-               std::vector<std::string>* unresolved, std::vector<uint32_t>* unresolved_ids) const;
+  // For each id what a rule says, or the id itself; where neither, its name goes to `unresolved` with where the answer
+  // belongs.
+  void Resolve(const std::vector<uint32_t>& ids, const std::vector<std::string>& names, const IdRules& rules,
+               Known* known, std::vector<std::string>* unresolved, std::vector<uint32_t>* unresolved_ids) const;
 
   IdMapOptions options_;
   const Ask ask_source_;

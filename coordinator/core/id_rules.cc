@@ -15,7 +15,8 @@ bool IsNumber(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-// Decimal digits only; nullopt for anything else and for what is no id. The largest number stands for "no change" in chown(2).
+// Decimal digits only; nullopt for anything else and for what is no id. The largest number stands for "no change" in
+// chown(2).
 std::optional<uint32_t> ParseId(std::string_view text) {
   uint32_t id = 0;
   if (!IsNumber(text)) return std::nullopt;

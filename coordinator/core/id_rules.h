@@ -1,9 +1,9 @@
 // IdRules: what --usermap, --groupmap and --chown say becomes of which user or group.
 //
-// Values, any thread. Rules are "FROM:TO", separated by commas; the first one that fits an id counts. FROM is a name or a pattern of
-// names (*, ?, [...]) of the source's host, "*" for every id, nothing for ids without a name, a number, or a range of numbers. TO
-// is a number, or a name of the destination's host.
-// Use:  US_ASSIGN_OR_RETURN(IdRules rules, IdRules::Parse("daemon:bin,1000-1999:ftp,*:nobody"));
+// Values, any thread. Rules are "FROM:TO", separated by commas; the first one that fits an id counts. FROM is a name or
+// a pattern of names (*, ?, [...]) of the source's host, "*" for every id, nothing for ids without a name, a number, or
+// a range of numbers. TO is a number, or a name of the destination's host. Use:  US_ASSIGN_OR_RETURN(IdRules rules,
+// IdRules::Parse("daemon:bin,1000-1999:ftp,*:nobody"));
 //       const IdRules::Target* target = rules.Find(id, name);
 #pragma once
 

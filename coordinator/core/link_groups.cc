@@ -13,7 +13,7 @@ constexpr size_t kDestinationKeyBytes = 24;
 constexpr size_t kSourceKeyBytes = 33;
 
 // Within a group the best leader sorts first.
-enum Rank : uint8_t { kMatches = 0, kReplaced, kWaits };
+enum Rank : uint8_t { kMatches = 0, kInBasis, kSimilar, kNew, kWaits };
 
 template <size_t kBytes>
 bool KeyLess(std::string_view a, std::string_view b) {
@@ -54,11 +54,35 @@ bool ChangesSharedTime(const LinkMember& member) {
   return member.destination->nlink > 1 && member.differences.Has(Attribute::kMtime);
 }
 
+// What the destination has under the name may stay, with other attributes maybe.
+bool Stays(const LinkMember& member) {
+  return member.destination && !member.waits && !member.differences.NeedsObject() &&
+         !member.differences.Has(Attribute::kHardLink) && !ChangesSharedTime(member) && !member.basis;
+}
+
 Rank RankOf(const LinkMember& member) {
   if (member.waits) return kWaits;
-  const bool matches = member.destination && !member.differences.NeedsObject() &&
-                       !member.differences.Has(Attribute::kHardLink) && !ChangesSharedTime(member) && !member.basis;
-  return matches ? kMatches : kReplaced;
+  // As with rsync the first name of these leads.
+  if (Stays(member) || member.link_basis) return kMatches;
+  // No contents have to come for it, so none have to come for the others.
+  if (member.basis) return kInBasis;
+  // Or not all of them: some other contents are there under this name.
+  const Differences& differences = member.differences;
+  return differences.Has(Attribute::kExistence) || differences.Has(Attribute::kType) ? kNew : kSimilar;
+}
+
+// What is told of a name that becomes a link of a leader; `leader_basis`: the object of a basis directory that the
+// leader is a link of. As rsync tells it: nothing of names that were linked in the basis directory as well, and where
+// there is nothing, a copied basis is what a new name is compared with.
+Differences ToldOfLink(const LinkMember& member, const std::optional<FileId>& leader_basis) {
+  Differences told = member.differences;
+  if (!member.destination) {
+    if (member.link_basis && leader_basis && member.basis->object.id == *leader_basis) return told;
+    const bool copied = member.basis && !member.link_basis && told.empty();
+    if (!copied) return Differences::FromMask(static_cast<uint32_t>(Attribute::kExistence));
+  }
+  told.Add(Attribute::kHardLink);
+  return told;
 }
 
 }  // namespace
@@ -69,7 +93,7 @@ LinkGroups::LinkGroups(Driver* driver, const std::string& directory)
 
 absl::Status LinkGroups::Add(const LinkMember& member) {
   ++added_;
-  if (RankOf(member) != kMatches || member.destination->nlink <= 1) return AddToSourceGroup(member, added_);
+  if (!Stays(member) || member.destination->nlink <= 1) return AddToSourceGroup(member, added_);
   writer_.Clear();
   writer_.PutKey(member.destination->id.device);
   writer_.PutKey(member.destination->id.inode);
@@ -127,18 +151,20 @@ absl::Status LinkGroups::ResolveSourceGroups(LinkPlan& plan) {
   std::optional<FileId> group;
   RelPath leader;
   std::optional<FileId> leader_inode;  // at the destination, when the leader stays
+  std::optional<FileId> leader_basis;  // in a basis directory, when the leader becomes a link of that
   bool leader_waits = false;
   while (true) {
     US_ASSIGN_OR_RETURN(const bool more, by_source_.Next(&record));
     if (!more) return absl::OkStatus();
     US_ASSIGN_OR_RETURN(LinkMember member, GetMember(record, kSourceKeyBytes));
-    const Rank rank = RankOf(member);
     if (group != member.source.id) {
       group = member.source.id;
       leader = member.path;
       leader_waits = member.waits;
       leader_inode.reset();
-      if (rank == kMatches) {
+      leader_basis.reset();
+      if (member.link_basis) leader_basis = member.basis->object.id;
+      if (Stays(member)) {
         leader_inode = member.destination->id;
         US_RETURN_IF_ERROR(plan.KeepMember(std::move(member)));
       } else {
@@ -152,7 +178,7 @@ absl::Status LinkGroups::ResolveSourceGroups(LinkPlan& plan) {
       US_RETURN_IF_ERROR(plan.KeepMember(std::move(member)));
       continue;
     }
-    member.differences.Add(Attribute::kHardLink);
+    member.differences = ToldOfLink(member, leader_basis);
     const bool late = member.waits || leader_waits;
     US_RETURN_IF_ERROR(plan.LinkMemberTo(std::move(member), leader, late));
   }

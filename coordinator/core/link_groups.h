@@ -5,7 +5,7 @@
 //  inodes that
 //     share it are broken off (made anew);
 //  2. the names of one source inode become links of one leader: the first name whose destination object already
-//  matches, else
+//     matches, else the first that a basis directory has, else the first under which there is something similar, else
 //     the first. Names that share the leader's destination inode already need nothing.
 // A group with one name inside the tree is a plain object. Leaders are complete, times included, before any link is
 // made: a link is made only to an object that looks like the source's.
@@ -33,7 +33,7 @@ struct LinkMember {
   // What it can be made from, as a hard link of it or as a copy.
   std::optional<ActionBasis> basis = std::nullopt;
   bool link_basis = false;
-  bool waits = false;                // its name is free only after the deletes
+  bool waits = false;  // its name is free only after the deletes
 };
 
 // What is to be done with each name.

@@ -44,10 +44,19 @@ class ModeChangeParser {
       switch (rest_.front()) {
         case 'D': change->files = false; break;
         case 'F': change->directories = false; break;
-        case 'u': places_ |= kUser; named_special_ |= kSetuid; break;
-        case 'g': places_ |= kGroup; named_special_ |= kSetgid; break;
+        case 'u':
+          places_ |= kUser;
+          named_special_ |= kSetuid;
+          break;
+        case 'g':
+          places_ |= kGroup;
+          named_special_ |= kSetgid;
+          break;
         case 'o': places_ |= kOther; break;
-        case 'a': places_ |= kEveryone; named_special_ |= kSetuid | kSetgid; break;
+        case 'a':
+          places_ |= kEveryone;
+          named_special_ |= kSetuid | kSetgid;
+          break;
         default: return change->files || change->directories;
       }
     }
@@ -92,7 +101,9 @@ class ModeChangeParser {
       change->places = places;
       change->mask = mask;
       change->copy_removes = operation == '-';
-      const uint32_t special = places_ == 0 ? kSetuid | kSetgid : named_special_;
+      // As with rsync, and other than with letters, what others may do brings the sticky bit along.
+      const uint32_t sticky = (places & kOther) != 0 ? kSticky : 0;
+      const uint32_t special = sticky | (places_ == 0 ? kSetuid | kSetgid : named_special_);
       if (operation == '=') change->keep = kAllBits & ~(places * 7 | special);
       return true;
     }

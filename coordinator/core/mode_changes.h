@@ -1,8 +1,8 @@
 // ModeChanges: what --chmod makes of a mode, in rsync's syntax.
 //
-// Values, any thread. A list of changes separated by commas, each for files (F), directories (D) or both, octal ("D2755") or
-// symbolic ("ug+rwX", "o=", "g=u"). Where no class is named, the bits that the umask withholds stay as they are.
-// Use:  US_ASSIGN_OR_RETURN(ModeChanges changes, ModeChanges::Parse("D755,F=rw", umask));
+// Values, any thread. A list of changes separated by commas, each for files (F), directories (D) or both, octal
+// ("D2755") or symbolic ("ug+rwX", "o=", "g=u"). Where no class is named, the bits that the umask withholds stay as
+// they are. Use:  US_ASSIGN_OR_RETURN(ModeChanges changes, ModeChanges::Parse("D755,F=rw", umask));
 //       entry.mode = changes.Apply(entry.mode, entry.type);
 #pragma once
 
@@ -31,9 +31,10 @@ class ModeChanges {
   struct Change {
     bool directories = true;
     bool files = true;
-    uint32_t keep = 07777;   // bits of the mode that stay
-    uint32_t set = 0;        // bits that are added
-    bool may_execute = true;  // X: false where only an object that is executable, or a directory, gets execute bits of `set`
+    uint32_t keep = 07777;  // bits of the mode that stay
+    uint32_t set = 0;       // bits that are added
+    bool may_execute =
+        true;  // X: false where only an object that is executable, or a directory, gets execute bits of `set`
     // A class whose permissions are taken ("g=u"): shift of its bits, spread over `places` and cut to `mask`.
     int copied_shift = -1;
     bool copy_removes = false;

@@ -1,11 +1,12 @@
 // MovedFiles: finds out which files were moved or renamed at the source (--detect-renames).
 //
-// Puts of files with contents are held back until both trees are known, and so is every file of the destination that will be deleted or
-// replaced, or that only the destination has. Then both are joined, each pass with what the one before left over:
+// Puts of files with contents are held back until both trees are known, and so is every file of the destination that
+// will be deleted or replaced, or that only the destination has. Then both are joined, each pass with what the one
+// before left over:
 //   1. equal size, time and name   2. equal size and time   3. equal size and name
-// Among several the one whose directories are called alike, from the file upwards, is taken: so a renamed directory of files that all
-// look the same finds each of them. A put that found something gets it as its Action::origin. That is a guess: the destination's agent
-// compares contents before it uses anything.
+// Among several the one whose directories are called alike, from the file upwards, is taken: so a renamed directory of
+// files that all look the same finds each of them. A put that found something gets it as its Action::origin. That is a
+// guess: the destination's agent compares contents before it uses anything.
 //
 // Everything is in spools and external sorters, in memory that does not grow with the trees.
 //

@@ -18,7 +18,8 @@ struct Need {
 bool HasHostPlace(const SyncRequest& request) {
   const auto by_host_path = [](const TreePlace& place) { return place.root.empty(); };
   if (request.backup && request.backup->directory && by_host_path(*request.backup->directory)) return true;
-  return std::any_of(request.basis.begin(), request.basis.end(), [&](const BasisDirectory& basis) { return by_host_path(basis.place); });
+  return std::any_of(request.basis.begin(), request.basis.end(),
+                     [&](const BasisDirectory& basis) { return by_host_path(basis.place); });
 }
 
 bool OmitsOrRounds(const MetadataSelection& selection) {
@@ -30,15 +31,18 @@ bool OmitsOrRounds(const MetadataSelection& selection) {
 
 std::vector<std::string> CoordinatorFeatures() {
   std::vector<std::string> features;
-  for (const std::string_view feature :
-       {std::string_view(kAliveFeature), std::string_view(kFoldFeature), std::string_view(kIndexFeature),
-        std::string_view(kCompressionFeature), std::string_view(kLimitsFeature), std::string_view(kDeltaFeature),
-        std::string_view(kDirectIoFeature), std::string_view(kBasisFeature), std::string_view(kFiltersFeature),
-        std::string_view(kBackupFeature), std::string_view(kHostPlacesFeature), std::string_view(kInPlaceFeature),
-        std::string_view(kRemoveSourcesFeature), std::string_view(kStagingFeature), std::string_view(kMetadataRulesFeature),
-        std::string_view(kNamesFeature), std::string_view(kLinksFeature), std::string_view(kOperandsFeature),
-        std::string_view(kEntryLooksFeature), std::string_view(kOriginsFeature),
-        std::string_view(kDeviceDataFeature), std::string_view(kDeltaBlocksFeature)}) {
+  for (const std::string_view feature : {std::string_view(kAliveFeature),         std::string_view(kFoldFeature),
+                                         std::string_view(kIndexFeature),         std::string_view(kCompressionFeature),
+                                         std::string_view(kLimitsFeature),        std::string_view(kDeltaFeature),
+                                         std::string_view(kDirectIoFeature),      std::string_view(kBasisFeature),
+                                         std::string_view(kFiltersFeature),       std::string_view(kBackupFeature),
+                                         std::string_view(kHostPlacesFeature),    std::string_view(kInPlaceFeature),
+                                         std::string_view(kRemoveSourcesFeature), std::string_view(kStagingFeature),
+                                         std::string_view(kMetadataRulesFeature), std::string_view(kNamesFeature),
+                                         std::string_view(kLinksFeature),         std::string_view(kOperandsFeature),
+                                         std::string_view(kEntryLooksFeature),    std::string_view(kOriginsFeature),
+                                         std::string_view(kDeviceDataFeature),    std::string_view(kDeltaBlocksFeature),
+                                         std::string_view(kUnstableFeature),      std::string_view(kMountsFeature)}) {
     features.emplace_back(feature);
   }
   return features;
@@ -60,6 +64,7 @@ std::string MissingFeature(const SyncRequest& request, Side side, const std::vec
       {!source && request.staging != StagingSettings(), kStagingFeature, "partial files, appending and the like"},
       {source ? request.copy_devices : request.write_devices, kDeviceDataFeature, "what devices hold"},
       {!source && request.delta_block_bytes > 0, kDeltaBlocksFeature, "a block size"},
+      {request.unstable == UnstableFiles::kCopy, kUnstableFeature, "--unstable=copy"},
       {request.detect_renames, source ? kDeltaFeature : kOriginsFeature, "--detect-renames"},
       {!source && request.backup.has_value(), kBackupFeature, "backups"},
       {source ? request.follow_links.any() : KeepsDirectoryLinks(request), kLinksFeature, "following symlinks"},

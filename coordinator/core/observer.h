@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "coordinator/core/planner.h"
@@ -41,12 +42,26 @@ class Observer {
   // whose entries changed in this run.
   virtual void OnAction(const Action& action, const Differences& differences, ActionOutcome outcome) = 0;
   virtual void OnProblem(const Problem& problem) = 0;
+  // How things stand while actions are told that ended together; before they are.
+  virtual void OnActionsEnding(const SyncProgress& /*progress*/) {}
   // Not more often than SyncRequest::progress_interval, and once at the end.
   virtual void OnProgress(const SyncProgress& progress) = 0;
   // A line of general interest from one side: what it cannot promise, why io_uring is not used.
   virtual void OnNotice(Side side, std::string_view text) = 0;
+  // The same of something that the run was told to do, and goes on without.
+  virtual void OnShortfall(Side side, std::string_view text) { OnNotice(side, text); }
   // An object that is left out on purpose.
   virtual void OnSkipped(SkipReason reason, const RelPath& path, FileType type) = 0;
+  // The same of a symlink that may lead out of the tree (SkipReason::kUnsafeLink).
+  virtual void OnUnsafeLink(const RelPath& path, const std::string& /*target*/) {
+    OnSkipped(SkipReason::kUnsafeLink, path, FileType::kSymlink);
+  }
+  // An object of the source that needs nothing; only with SyncRequest::tell_unchanged.
+  virtual void OnUnchanged(const RelPath& /*path*/, const Entry& /*source*/) {}
+  // One that is left out because a basis directory has it: that one of those that SyncRequest::on_bases was told.
+  virtual void OnInBasis(const RelPath& path, const Entry& source, uint32_t /*basis*/) { OnUnchanged(path, source); }
+  // An object was removed at the source (SyncRequest::remove_source_files).
+  virtual void OnSourceRemoved(const RelPath& /*path*/) {}
 };
 
 }  // namespace uringsync

@@ -21,7 +21,8 @@ std::string Join(const std::vector<std::string_view>& components) {
 absl::StatusOr<RelPath> NameOf(std::string_view text, std::string_view argument) {
   absl::StatusOr<RelPath> name = RelPath::Parse(text);
   if (name.ok()) return name;
-  return MakeStatus(absl::StatusCode::kInvalidArgument, EscapeName(argument) + ": " + std::string(ToStd(name.status().message())));
+  return MakeStatus(absl::StatusCode::kInvalidArgument,
+                    EscapeName(argument) + ": " + std::string(ToStd(name.status().message())));
 }
 
 }  // namespace
@@ -69,7 +70,8 @@ absl::Status OperandList::AddPlain(std::string_view argument) {
 }
 
 absl::Status OperandList::AddRelative(std::string base, std::string_view below, std::string_view argument) {
-  if (rules_.implied_directories && (rules_.recursive || rules_.directories) && below.starts_with("./") && !PathComponents(below).empty()) {
+  if (rules_.implied_directories && (rules_.recursive || rules_.directories) && below.starts_with("./") &&
+      !PathComponents(below).empty()) {
     // Seen from here everything is below ".", which is in the transfer with its metadata.
     operands_.push_back({.base = base, .from = RelPath(), .at = RelPath(), .depth = OperandDepth::kObject});
   }
@@ -93,7 +95,12 @@ absl::Status OperandList::AddRelative(std::string base, std::string_view below, 
     }
   }
   for (; !ways.empty(); ways.pop_back()) {
-    operands_.push_back({.base = base, .from = ways.back(), .at = ways.back(), .depth = OperandDepth::kObject, .implied = true, .follow = true});
+    operands_.push_back({.base = base,
+                         .from = ways.back(),
+                         .at = ways.back(),
+                         .depth = OperandDepth::kObject,
+                         .implied = true,
+                         .follow = true});
   }
   operand.base = std::move(base);
   operands_.push_back(std::move(operand));
@@ -119,7 +126,8 @@ absl::Status OperandList::AddListed(std::string_view base, std::string_view name
   if (NamesContents(name) && !below.empty()) below += '/';
   std::string from(base);
   if (!before.empty()) from += (from.empty() || from.back() == '/' ? "" : "/") + before;
-  if (rules_.relative && anchor == std::string_view::npos && name.starts_with("./") && !below.empty()) below.insert(0, "./");
+  if (rules_.relative && anchor == std::string_view::npos && name.starts_with("./") && !below.empty())
+    below.insert(0, "./");
   if (rules_.relative) return AddRelative(std::move(from), below, below.empty() ? "." : std::string_view(below));
   if (!from.empty() && from.back() != '/') from += '/';
   return AddPlain(from + (below.empty() ? "." : below));
@@ -130,15 +138,13 @@ std::vector<SourceOperand> OperandList::Take() {
   return std::exchange(operands_, {});
 }
 
-std::vector<SourceOperand> CoveredParts(const std::vector<SourceOperand>& operands, bool deletes, bool deletes_missing) {
+std::vector<SourceOperand> CoveredParts(const std::vector<SourceOperand>& operands, bool deletes) {
   std::vector<SourceOperand> parts;
   for (const SourceOperand& operand : operands) {
     // The destination looks at the directories on the way anyway.
     if (operand.implied) continue;
-    OperandDepth depth = operand.depth;
-    if (deletes_missing) depth = OperandDepth::kTree;
-    if (deletes && depth == OperandDepth::kEntries) depth = OperandDepth::kTree;
-    parts.push_back({.base = "", .from = operand.at, .at = operand.at, .depth = depth});
+    parts.push_back(
+        {.base = "", .from = operand.at, .at = operand.at, .depth = deletes ? OperandDepth::kTree : operand.depth});
   }
   return parts;
 }

@@ -1,9 +1,10 @@
-// Operands: what source arguments and names of a list are as SourceOperands, by rsync's rules (rsync(1), "ADVANCED USAGE", --relative,
+// Operands: what source arguments and names of a list are as SourceOperands, by rsync's rules (rsync(1), "ADVANCED
+// USAGE", --relative,
 // --files-from).
 //
 //   a/b      the object, called b            a/b/, a/b/., a/..   what is in the directory, at the top
-// With `relative` the name is the path behind the last "/./" (or all of it), and with `implied_directories` the directories on the way bring
-// their attributes along.
+// With `relative` the name is the path behind the last "/./" (or all of it), and with `implied_directories` the
+// directories on the way bring their attributes along.
 //
 // Pure; one thread. Use:
 //   OperandList list({.recursive = true});
@@ -22,20 +23,21 @@
 namespace uringsync {
 
 struct OperandRules {
-  bool relative = false;             // -R; --files-from implies it
-  bool implied_directories = true;   // --no-implied-dirs
-  bool recursive = false;            // -r
-  bool directories = false;          // -d; --files-from implies it
+  bool relative = false;            // -R; --files-from implies it
+  bool implied_directories = true;  // --no-implied-dirs
+  bool recursive = false;           // -r
+  bool directories = false;         // -d; --files-from implies it
 };
 
 class OperandList {
  public:
   explicit OperandList(OperandRules rules) : rules_(rules) {}
 
-  // One argument, as it is typed. InvalidArgument, ready to print: a ".." in the part that becomes the name, a name that no file can have.
+  // One argument, as it is typed. InvalidArgument, ready to print: a ".." in the part that becomes the name, a name
+  // that no file can have.
   absl::Status Add(std::string_view argument);
-  // One name of a list, below the directory `base`: a '/' at its front is nothing, ".." goes no higher than `base`, a '/' at its end means what
-  // is in the directory. Errors as Add.
+  // One name of a list, below the directory `base`: a '/' at its front is nothing, ".." goes no higher than `base`, a
+  // '/' at its end means what is in the directory. Errors as Add.
   absl::Status AddListed(std::string_view base, std::string_view name);
   std::vector<SourceOperand> Take();
 
@@ -52,8 +54,8 @@ class OperandList {
 // True where the argument means what is in a directory, not the object itself.
 bool NamesContents(std::string_view argument);
 
-// The operands of a destination session: the parts of its tree that `operands` are compared with. With `deletes` directories that are
-// compared with all their entries are so with all below those; with `deletes_missing` all directories, whatever is there of an operand that is missing.
-std::vector<SourceOperand> CoveredParts(const std::vector<SourceOperand>& operands, bool deletes, bool deletes_missing = false);
+// The operands of a destination session: the parts of its tree that `operands` are compared with. With `deletes`, where
+// directories may go (what the source lacks, or what is in the way of something else), each with all that is below.
+std::vector<SourceOperand> CoveredParts(const std::vector<SourceOperand>& operands, bool deletes);
 
 }  // namespace uringsync

@@ -9,6 +9,8 @@
 namespace uringsync {
 namespace {
 
+// Bit beside a record's plan.
+constexpr uint8_t kByLink = 0x80;
 // Bytes read from the file at once: about a thousand names.
 constexpr size_t kWindowBytes = size_t{64} << 10;
 constexpr size_t kLengthBytes = 4;
@@ -71,11 +73,16 @@ void SpillStack::Truncate(uint64_t size) {
 absl::Status PendingDirectories::Add(const PendingDirectory& directory) {
   writer_.Clear();
   writer_.PutBytes(directory.name);
-  writer_.PutByte(static_cast<uint8_t>(directory.plan));
+  writer_.PutByte(static_cast<uint8_t>(static_cast<uint8_t>(directory.plan) | (directory.by_link ? kByLink : 0)));
   writer_.PutByte(
       static_cast<uint8_t>(static_cast<uint8_t>(directory.source) << 4 | static_cast<uint8_t>(directory.destination)));
   writer_.PutOptionalEntry(directory.source_entry);
   writer_.PutOptionalEntry(directory.destination_entry);
+  writer_.PutBasis(directory.basis ? std::optional(directory.basis->basis) : std::nullopt);
+  if (directory.basis) {
+    writer_.PutByte(static_cast<uint8_t>(directory.basis->level));
+    writer_.PutDifferences(directory.basis->differences);
+  }
   const auto length = static_cast<uint32_t>(writer_.bytes().size());
   US_RETURN_IF_ERROR(stack_.Append(std::string_view(reinterpret_cast<const char*>(&length), kLengthBytes)));
   US_RETURN_IF_ERROR(stack_.Append(writer_.bytes()));
@@ -95,12 +102,20 @@ absl::StatusOr<std::optional<PendingDirectory>> PendingDirectories::Next() {
   RecordReader reader(record_);
   PendingDirectory directory;
   directory.name = reader.GetBytes();
-  directory.plan = static_cast<DirectoryPlan>(reader.GetByte());
+  const uint8_t plan = reader.GetByte();
+  directory.by_link = (plan & kByLink) != 0;
+  directory.plan = static_cast<DirectoryPlan>(plan & ~kByLink);
   const uint8_t expect = reader.GetByte();
   directory.source = static_cast<Expect>(expect >> 4);
   directory.destination = static_cast<Expect>(expect & 0xf);
   directory.source_entry = reader.GetOptionalEntry();
   directory.destination_entry = reader.GetOptionalEntry();
+  if (std::optional<ActionBasis> basis = reader.GetBasis()) {
+    directory.basis.emplace();
+    directory.basis->basis = *std::move(basis);
+    directory.basis->level = static_cast<BasisMatch::Level>(reader.GetByte());
+    directory.basis->differences = reader.GetDifferences();
+  }
   if (!reader.ok()) return DamagedSpool();
   return std::optional<PendingDirectory>(std::move(directory));
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "coordinator/core/basis_trees.h"
 #include "coordinator/core/spool_record.h"
 #include "engine/base/entry.h"
 #include "engine/base/unique_fd.h"
@@ -67,9 +68,12 @@ struct PendingDirectory {
   DirectoryPlan plan = DirectoryPlan::kMerge;
   Expect source = Expect::kAbsent;
   Expect destination = Expect::kAbsent;
+  bool by_link = false;  // kMerge: the destination has a link of that name, which is entered
   // Set where no batch will tell: kMakeWay (what the source wants instead), directories that are not entered.
   std::optional<Entry> source_entry;
   std::optional<Entry> destination_entry;
+  // kMakeWay: what basis directories have of what the source wants instead; they are read past it by then.
+  std::optional<BasisMatch> basis;
 };
 
 class PendingDirectories {

@@ -32,7 +32,8 @@ const Entry* Expected(const Action& action) {
 // A directory that deletes of the same plan take away before the action comes.
 bool MakesWay(const Action& action) {
   const bool makes = action.kind != ActionKind::kDelete && action.kind != ActionKind::kSetMetadata;
-  return makes && action.wanted.type != FileType::kDirectory && action.existing && action.existing->type == FileType::kDirectory;
+  return makes && action.wanted.type != FileType::kDirectory && action.existing &&
+         action.existing->type == FileType::kDirectory;
 }
 
 // Metadata of a directory that the same plan makes.
@@ -99,7 +100,8 @@ absl::Status PlanApplier::Act(Phase phase, PlannedAction planned, const Now& now
     case Judgement::kConflict:
       return emitter_.Problem(judgement.side, 0, action.path, "apply", judgement.why, ProblemKind::kConflict);
     case Judgement::kDone: {
-      const bool tell = options_.tell_done && now.source != nullptr && now.source->entry && !JudgeSource(action, *now.source);
+      const bool tell =
+          options_.tell_done && now.source != nullptr && now.source->entry && !JudgeSource(action, *now.source);
       return emitter_.Unchanged(action.path, tell ? *now.source->entry : action.wanted, tell);
     }
     case Judgement::kApply: break;
@@ -119,7 +121,8 @@ absl::Status PlanApplier::Act(Phase phase, PlannedAction planned, const Now& now
 void PlanApplier::RefreshOrigin(const Now& now, Action* action) {
   const std::optional<Entry>& there = now.origin->entry;
   const SameRules rules{.directory_times = false, .ctime_of_links = false};
-  const bool same = there && there->error == 0 && ChangedSince(action->origin->object, *there, rules, &destination_devices_).empty();
+  const bool same =
+      there && there->error == 0 && ChangedSince(action->origin->object, *there, rules, &destination_devices_).empty();
   if (same) {
     action->origin->object = *there;
   } else {
@@ -139,7 +142,9 @@ PlanApplier::Judgement PlanApplier::Judge(const Action& action, const Now& now) 
 }
 
 std::optional<PlanApplier::Judgement> PlanApplier::JudgeDestination(const Action& action, const Now& now) {
-  const auto conflict = [](std::string why) { return Judgement{Judgement::kConflict, Side::kDestination, std::move(why)}; };
+  const auto conflict = [](std::string why) {
+    return Judgement{Judgement::kConflict, Side::kDestination, std::move(why)};
+  };
   const EntryFinding& there = *now.destination;
   const Entry* const expected = Expected(action);
   const int error = there.entry ? there.entry->error : there.error;
@@ -148,11 +153,13 @@ std::optional<PlanApplier::Judgement> PlanApplier::JudgeDestination(const Action
   if (!there.entry && MakesWay(action)) return std::nullopt;
   if (!there.entry && options_.dry_run && FollowsMaking(action)) return std::nullopt;
   // One that was just made has the modes of what is being filled, which nothing compares.
-  const bool filled = FollowsMaking(action) && there.entry && there.entry->type == FileType::kDirectory && !options_.policy.selection.mode;
+  const bool filled = FollowsMaking(action) && there.entry && there.entry->type == FileType::kDirectory &&
+                      !options_.policy.selection.mode;
   if (filled) return std::nullopt;
   std::vector<std::string> changed;
   // Also where nothing moved: what is asked for may have come some other way.
-  if (action.kind == ActionKind::kSetMetadata && IsDone(action, now)) return Judgement{Judgement::kDone, Side::kDestination, {}};
+  if (action.kind == ActionKind::kSetMetadata && IsDone(action, now))
+    return Judgement{Judgement::kDone, Side::kDestination, {}};
   if (there.entry && expected != nullptr) {
     const SameRules rules{.directory_times = false, .ctime_of_links = false};
     changed = ChangedSince(*expected, *there.entry, rules, &destination_devices_);
@@ -170,10 +177,12 @@ std::optional<PlanApplier::Judgement> PlanApplier::JudgeSource(const Action& act
   const int error = source.entry ? source.entry->error : source.error;
   if (error != 0) return conflict(std::string("it cannot be looked at any more: ") + std::strerror(error));
   if (!source.entry) return conflict("it is gone since the plan was made");
-  std::vector<std::string> changed = ChangedSince(action.wanted, *source.entry, SameRules(), &source_devices_);
+  const SameRules rules{.directory_times = options_.plan_directory != source.entry->id};
+  std::vector<std::string> changed = ChangedSince(action.wanted, *source.entry, rules, &source_devices_);
   if (changed.empty()) return std::nullopt;
   // Of a directory that is made nothing is taken over yet.
-  const bool same_directory = action.kind == ActionKind::kMakeDirectory && changed.front() != "type" && changed.front() != "object";
+  const bool same_directory =
+      action.kind == ActionKind::kMakeDirectory && changed.front() != "type" && changed.front() != "object";
   if (same_directory) return std::nullopt;
   return conflict("changed since the plan was made: " + Joined(changed));
 }

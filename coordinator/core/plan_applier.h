@@ -1,8 +1,8 @@
 // PlanApplier: carries out a plan that was made before, as far as everything is still what the plan saw.
 //
-// Every object that an action needs is looked at again on both sides. What changed is a conflict: told, and left as it is. What is as the
-// plan wants it already needs nothing, so that a plan can be applied again after a run that broke off. The other actions go out with what
-// was just seen, and the agents hold them to that.
+// Every object that an action needs is looked at again on both sides. What changed is a conflict: told, and left as it
+// is. What is as the plan wants it already needs nothing, so that a plan can be applied again after a run that broke
+// off. The other actions go out with what was just seen, and the agents hold them to that.
 //
 // Memory: one batch. Thread rule: one thread, the planning one. Use:
 //   PlanApplier applier(options, hooks);  US_RETURN_IF_ERROR(applier.Run(plan, sink));
@@ -38,14 +38,17 @@ class PlanApplier {
  public:
   struct Options {
     ComparePolicy policy;
-    bool dry_run = false;      // nothing is carried out: what earlier actions would make is not there
-    size_t bases = 0;          // basis directories that are there
-    bool tell_done = false;    // the sink hears of objects that need nothing (PlanSink::OnUnchanged)
+    bool dry_run = false;                  // nothing is carried out: what earlier actions would make is not there
+    size_t bases = 0;                      // basis directories that are there
+    std::optional<FileId> plan_directory;  // of the source; its times do not count: the plan itself was put there
+    bool tell_done = false;                // the sink hears of objects that need nothing (PlanSink::OnUnchanged)
   };
   using Findings = std::vector<EntryFinding>;
   struct Hooks {
     // What is at these paths now: at the source, as the run sees it, and at the destination. One finding for each path.
-    std::function<absl::StatusOr<std::pair<Findings, Findings>>(std::vector<RelPath> source, std::vector<RelPath> destination)> look;
+    std::function<absl::StatusOr<std::pair<Findings, Findings>>(std::vector<RelPath> source,
+                                                                std::vector<RelPath> destination)>
+        look;
     // Waits until everything emitted so far has ended.
     std::function<absl::Status()> drain;
   };
@@ -67,7 +70,7 @@ class PlanApplier {
   };
   // What is there now, of one action.
   struct Now {
-    const EntryFinding* source = nullptr;       // null: the action needs nothing from there
+    const EntryFinding* source = nullptr;  // null: the action needs nothing from there
     const EntryFinding* destination = nullptr;
     const EntryFinding* link_target = nullptr;  // of a link to another name
     const EntryFinding* origin = nullptr;       // of an action that has one

@@ -21,16 +21,32 @@ constexpr size_t kDigestBytes = 16;
 constexpr size_t kReadBytes = size_t{256} << 10;
 
 // What the end of a document tells, in this order; further ones may follow in a later version.
-constexpr std::array<uint64_t PlanCounters::*, 26> kCounters = {
-    &PlanCounters::source_entries,     &PlanCounters::source_files,       &PlanCounters::source_bytes,
-    &PlanCounters::source_directories, &PlanCounters::source_symlinks,    &PlanCounters::source_devices,
-    &PlanCounters::source_specials,    &PlanCounters::source_symlink_bytes, &PlanCounters::destination_entries,
-    &PlanCounters::unchanged,          &PlanCounters::told_by_digest,     &PlanCounters::told_by_index,
-    &PlanCounters::actions,            &PlanCounters::creates,            &PlanCounters::updates,
-    &PlanCounters::metadata_only,      &PlanCounters::links,              &PlanCounters::from_basis,
-    &PlanCounters::deletes,            &PlanCounters::transfer_files,     &PlanCounters::transfer_bytes,
-    &PlanCounters::problems,           &PlanCounters::skipped_options,    &PlanCounters::skipped_by_rule,
-    &PlanCounters::renames,            &PlanCounters::rename_bytes};
+constexpr std::array<uint64_t PlanCounters::*, 26> kCounters = {&PlanCounters::source_entries,
+                                                                &PlanCounters::source_files,
+                                                                &PlanCounters::source_bytes,
+                                                                &PlanCounters::source_directories,
+                                                                &PlanCounters::source_symlinks,
+                                                                &PlanCounters::source_devices,
+                                                                &PlanCounters::source_specials,
+                                                                &PlanCounters::source_symlink_bytes,
+                                                                &PlanCounters::destination_entries,
+                                                                &PlanCounters::unchanged,
+                                                                &PlanCounters::told_by_digest,
+                                                                &PlanCounters::told_by_index,
+                                                                &PlanCounters::actions,
+                                                                &PlanCounters::creates,
+                                                                &PlanCounters::updates,
+                                                                &PlanCounters::metadata_only,
+                                                                &PlanCounters::links,
+                                                                &PlanCounters::from_basis,
+                                                                &PlanCounters::deletes,
+                                                                &PlanCounters::transfer_files,
+                                                                &PlanCounters::transfer_bytes,
+                                                                &PlanCounters::problems,
+                                                                &PlanCounters::skipped_options,
+                                                                &PlanCounters::skipped_by_rule,
+                                                                &PlanCounters::renames,
+                                                                &PlanCounters::rename_bytes};
 
 absl::Status Damaged(std::string_view what) {
   return absl::DataLossError("the plan is damaged: " + std::string(what));
@@ -134,7 +150,8 @@ absl::Status PlanDecoder::ReadHeader() {
     if (buffer_.size() == had) break;
     end = buffer_.find(kEmptyLine);
   }
-  const std::string_view text = std::string_view(buffer_).substr(0, end == std::string::npos ? buffer_.size() : end + kEmptyLine.size());
+  const std::string_view text =
+      std::string_view(buffer_).substr(0, end == std::string::npos ? buffer_.size() : end + kEmptyLine.size());
   absl::StatusOr<PlanHeader> header = ParsePlanHeader(text);
   if (absl::IsDataLoss(header.status()) && end == std::string::npos) return Damaged("its header has no end");
   US_RETURN_IF_ERROR(header.status());
@@ -204,7 +221,8 @@ absl::Status PlanDecoder::DecodeEnd() {
   RecordReader reader(record_);
   if (reader.GetNumber() != actions_) return Damaged("actions are missing");
   const uint64_t told = reader.GetNumber();
-  for (uint64_t i = 0; i < std::min<uint64_t>(told, kCounters.size()); ++i) counters_.*kCounters[i] = reader.GetNumber();
+  for (uint64_t i = 0; i < std::min<uint64_t>(told, kCounters.size()); ++i)
+    counters_.*kCounters[i] = reader.GetNumber();
   if (!reader.ok()) return Damaged("its end cannot be read");
   std::string beyond;
   if (ReadExactly(1, &beyond).ok()) return Damaged("something follows its end");

@@ -1,12 +1,13 @@
-// A plan as a document: what `--plan-out` writes and `uringsync apply` reads. Bytes alone; whoever has the file reads and writes it.
+// A plan as a document: what `--plan-out` writes and `uringsync apply` reads. Bytes alone; whoever has the file reads
+// and writes it.
 //
-// A text that people read (first line, fields, empty line), then records: operands, actions in batches, the end. Each record ends with a
-// digest that goes on from the one before it, so that a document that was cut, damaged or edited is refused; it proves nothing against
-// somebody who means to deceive. docs/plan-files.md has the grammar.
+// A text that people read (first line, fields, empty line), then records: operands, actions in batches, the end. Each
+// record ends with a digest that goes on from the one before it, so that a document that was cut, damaged or edited is
+// refused; it proves nothing against somebody who means to deceive. docs/plan-files.md has the grammar.
 //
 // Memory: one record. Thread rule: one thread at a time. Use:
-//   PlanEncoder encoder(header);  write(encoder.Begin());  write(encoder.Actions(phase, actions));  write(encoder.End(counters));
-//   US_ASSIGN_OR_RETURN(std::unique_ptr<PlanDecoder> plan, PlanDecoder::Open(read));
+//   PlanEncoder encoder(header);  write(encoder.Begin());  write(encoder.Actions(phase, actions));
+//   write(encoder.End(counters)); US_ASSIGN_OR_RETURN(std::unique_ptr<PlanDecoder> plan, PlanDecoder::Open(read));
 //   while (true) { US_ASSIGN_OR_RETURN(std::optional<PlannedBatch> batch, plan->Next()); if (!batch) break; ... }
 #pragma once
 
@@ -35,10 +36,10 @@ constexpr size_t kMaxPlanOptions = 8192;
 constexpr size_t kMaxPlanRecordBytes = kMaxControlMessageBytes + (size_t{64} << 10);
 
 struct PlanHeader {
-  std::string software;              // that made it
-  std::string made;                  // when, UTC
-  std::string program;               // whose options they are: "ursync", "sync" or "plan"
-  std::string source;                // endpoints as they are written; paths of this host absolute
+  std::string software;  // that made it
+  std::string made;      // when, UTC
+  std::string program;   // whose options they are: "ursync", "sync" or "plan"
+  std::string source;    // endpoints as they are written; paths of this host absolute
   std::string destination;
   std::vector<std::string> options;  // in order, as words of a command line
   bool make_path = false;            // what is missing above the destination is made
@@ -70,8 +71,8 @@ class PlanDecoder final : public PlannedActions {
   // Fills the buffer as far as there is something; 0 at the end.
   using Read = std::function<absl::StatusOr<size_t>(std::span<char>)>;
 
-  // Reads what comes before the actions. NotFound: it is no plan; Unimplemented: of another format; DataLoss: damaged or cut; what `read`
-  // fails with.
+  // Reads what comes before the actions. NotFound: it is no plan; Unimplemented: of another format; DataLoss: damaged
+  // or cut; what `read` fails with.
   static absl::StatusOr<std::unique_ptr<PlanDecoder>> Open(Read read);
 
   const PlanHeader& header() const { return header_; }

@@ -133,9 +133,16 @@ absl::Status PlanEmitter::LookProblem(Side side, int error, const RelPath& path,
   // Only the reading of attributes knows this error: of stat(2) and getdents(2) it is no answer.
   if (error != E2BIG) return Problem(side, error, path, operation);
   static_assert(kMaxXattrBytesPerObject == size_t{1} << 20 && kMaxXattrsPerObject == 4096);
-  std::string detail = "its extended attributes have more than 1 MiB, or are more than 4,096: more than one object may have; ";
+  std::string detail =
+      "its extended attributes have more than 1 MiB, or are more than 4,096: more than one object may have; ";
   detail += side == Side::kSource ? "it was left out" : "it was left as it is";
   return Problem(side, error, path, "listxattr", std::move(detail));
+}
+
+absl::Status PlanEmitter::Skip(SkipReason reason, const RelPath& path, const Entry& source) {
+  if (reason != SkipReason::kUnsafeLink) return Skip(reason, path, source.type);
+  ++counters_.skipped_by_rule;
+  return sink_->OnUnsafeLink(path, source.symlink_target);
 }
 
 absl::Status PlanEmitter::Skip(SkipReason reason, const RelPath& path, FileType type) {
@@ -163,6 +170,11 @@ absl::Status PlanEmitter::Skip(SkipReason reason, const RelPath& path, FileType 
 absl::Status PlanEmitter::Unchanged(const RelPath& path, const Entry& source, bool tell) {
   ++counters_.unchanged;
   return tell ? sink_->OnUnchanged(path, source) : absl::OkStatus();
+}
+
+absl::Status PlanEmitter::InBasis(const RelPath& path, const Entry& source, uint32_t basis) {
+  ++counters_.unchanged;
+  return tells_unchanged_ ? sink_->OnInBasis(path, source, basis) : absl::OkStatus();
 }
 
 void PlanEmitter::CountLeftOut(const Differences& differences) {

@@ -9,7 +9,8 @@
 namespace uringsync {
 namespace {
 
-constexpr std::string_view kHowTo = "# Show it: uringsync plan --show FILE    Do it: uringsync apply FILE    Edited by hand it is refused.\n";
+constexpr std::string_view kHowTo =
+    "# Show it: uringsync plan --show FILE    Do it: uringsync apply FILE    Edited by hand it is refused.\n";
 
 absl::Status Damaged(std::string_view what) {
   return absl::DataLossError("the plan is damaged: " + std::string(what));
@@ -61,7 +62,9 @@ std::string PlanHeaderText(const PlanHeader& header) {
   std::string text(kPlanMagic);
   text += std::to_string(kPlanFormat) + "\n";
   text += kHowTo;
-  const auto line = [&text](std::string_view name, const std::string& value) { text.append(name) += ": " + EscapeName(value) + "\n"; };
+  const auto line = [&text](std::string_view name, const std::string& value) {
+    text.append(name) += ": " + EscapeName(value) + "\n";
+  };
   line("software", header.software);
   line("made", header.made);
   line("program", header.program);

@@ -14,7 +14,8 @@ namespace uringsync {
 // Everything up to and with the empty line.
 std::string PlanHeaderText(const PlanHeader& header);
 
-// The header of such a text. NotFound: it is none; Unimplemented: another format; DataLoss: a line that PlanHeaderText does not write.
+// The header of such a text. NotFound: it is none; Unimplemented: another format; DataLoss: a line that PlanHeaderText
+// does not write.
 absl::StatusOr<PlanHeader> ParsePlanHeader(std::string_view text);
 
 }  // namespace uringsync

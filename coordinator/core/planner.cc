@@ -29,7 +29,7 @@ class Planner::Impl : public LinkPlan {
       : options_(std::move(options)), driver_(driver), spool_directory_(std::move(spool_directory)) {}
 
   absl::Status Run(ManifestStream& source, ManifestStream& destination, PlanSink& sink) {
-    emitter_.SetSink(&sink);
+    emitter_.SetSink(&sink, options_.tell_unchanged);
     CountPruned();
     DeferredActions deferred(driver_, spool_directory_, options_.rules);
     deferred_ = &deferred;
@@ -45,8 +45,9 @@ class Planner::Impl : public LinkPlan {
     ManifestCursor source_cursor(Side::kSource, &source);
     ManifestCursor destination_cursor(Side::kDestination, &destination);
     {
-      TreeMerge merge({options_, source_cursor, destination_cursor, emitter_, links, deferred, bases_, moved ? &*moved : nullptr},
-                      driver_, spool_directory_);
+      TreeMerge merge(
+          {options_, source_cursor, destination_cursor, emitter_, links, deferred, bases_, moved ? &*moved : nullptr},
+          driver_, spool_directory_);
       US_RETURN_IF_ERROR(merge.Run());
     }
     US_RETURN_IF_ERROR(links.Resolve(*this));
@@ -75,7 +76,7 @@ class Planner::Impl : public LinkPlan {
   }
 
   absl::Status KeepMember(LinkMember member) override {
-    if (member.differences.empty()) return emitter_.Unchanged(member.path, member.source, options_.tell_unchanged);
+    if (member.differences.empty()) return emitter_.Unchanged(member.path, member.source);
     return emitter_.Emit(Phase::kCreate, PlanEmitter::SetMetadata(std::move(member.path), std::move(member.source),
                                                                   std::move(member.destination), member.differences));
   }
@@ -108,6 +109,14 @@ Planner::~Planner() = default;
 
 absl::Status PlanSink::OnUnchanged(const RelPath&, const Entry&) {
   return absl::OkStatus();
+}
+
+absl::Status PlanSink::OnUnsafeLink(const RelPath& path, const std::string&) {
+  return OnSkipped(SkipReason::kUnsafeLink, path, FileType::kSymlink);
+}
+
+absl::Status PlanSink::OnInBasis(const RelPath& path, const Entry& source, uint32_t) {
+  return OnUnchanged(path, source);
 }
 
 void Planner::SetBasis(BasisTrees* bases) {

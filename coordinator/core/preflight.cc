@@ -24,27 +24,32 @@ std::string Bytes(uint64_t bytes) {
 
 // Files of one such file system are cloned into each other and need no room.
 bool MayClone(const SyncRequest& request, const SessionOpened& source, const SessionOpened& destination) {
-  const bool one_volume = !source.host_id.empty() && source.host_id == destination.host_id && source.exists && destination.exists &&
-                          source.root.id.device == destination.root.id.device;
+  const bool one_volume = !source.host_id.empty() && source.host_id == destination.host_id && source.exists &&
+                          destination.exists && source.root.id.device == destination.root.id.device;
   const std::string& type = destination.file_system;
-  return one_volume && request.reflink != ReflinkMode::kNever && (type == "btrfs" || type == "xfs" || type == "bcachefs" || type == "zfs");
+  return one_volume && request.reflink != ReflinkMode::kNever &&
+         (type == "btrfs" || type == "xfs" || type == "bcachefs" || type == "zfs");
 }
 
-std::optional<std::string> RefuseForNeeds(const SyncRequest& request, const PlanNeeds& needs, const VolumeFacts& volume, bool clones) {
+std::optional<std::string> RefuseForNeeds(const SyncRequest& request, const PlanNeeds& needs, const VolumeFacts& volume,
+                                          bool clones) {
   if (volume.name_bytes_max != 0 && needs.longest_name > volume.name_bytes_max) {
-    return "names of more than " + std::to_string(volume.name_bytes_max) + " bytes do not fit into the destination's file system: " +
-           EscapeName(needs.longest_path.text()) + "; exclude them" + kWayOut;
+    return "names of more than " + std::to_string(volume.name_bytes_max) +
+           " bytes do not fit into the destination's file system: " + EscapeName(needs.longest_path.text()) +
+           "; exclude them" + kWayOut;
   }
   if (volume.file_bytes_max != 0 && needs.largest_file > volume.file_bytes_max) {
-    return "files of more than " + Bytes(volume.file_bytes_max) + " do not fit into the destination's file system: " +
-           EscapeName(needs.largest_path.text()) + "; --max-size leaves them out" + kWayOut;
+    return "files of more than " + Bytes(volume.file_bytes_max) +
+           " do not fit into the destination's file system: " + EscapeName(needs.largest_path.text()) +
+           "; --max-size leaves them out" + kWayOut;
   }
   const bool frees_first = request.rules.delete_timing == DeleteTiming::kBefore;
   const uint64_t freed = needs.replaced + (frees_first ? needs.deleted : 0);
   const uint64_t bytes = needs.bytes > freed ? needs.bytes - freed : 0;
   const char* hint = needs.deleted > 0 && !frees_first ? "; --delete-before makes room first" : "; make room";
   if (!clones && volume.bytes_total != 0 && bytes > volume.bytes_free) {
-    return "there is no room for " + Bytes(bytes) + " at the destination, " + Bytes(volume.bytes_free) + " are free" + hint + kWayOut;
+    return "there is no room for " + Bytes(bytes) + " at the destination, " + Bytes(volume.bytes_free) + " are free" +
+           hint + kWayOut;
   }
   const uint64_t gone = frees_first ? needs.objects_deleted : 0;
   if (volume.files_total != 0 && needs.objects > volume.files_free + gone) {
@@ -54,26 +59,33 @@ std::optional<std::string> RefuseForNeeds(const SyncRequest& request, const Plan
   return std::nullopt;
 }
 
-void NoteWhatIsNotKept(const SyncRequest& request, const SessionOpened& destination, std::vector<std::string>* notices) {
+void NoteWhatIsNotKept(const SyncRequest& request, const SessionOpened& destination, PreflightReport* report) {
   const VolumeFacts& volume = *destination.volume;
   const std::string& type = destination.file_system;
   if (request.selection.xattrs && volume.lacks_xattrs) {
-    notices->push_back(type + " keeps no extended attributes; objects that have some will be problems; --no-xattrs leaves them out");
+    report->notices.push_back(
+        type + " keeps no extended attributes; objects that have some will be problems; --no-xattrs leaves them out");
   }
   if (request.selection.acls && volume.lacks_acls && !volume.lacks_xattrs) {
-    notices->push_back(type + " keeps no ACLs here; objects that have some will be problems; --no-acls leaves them out");
+    report->notices.push_back(
+        type + " keeps no ACLs here; objects that have some will be problems; --no-acls leaves them out");
   }
   if (volume.ignores_case) {
-    notices->push_back("names that differ in case alone are one name there; of such objects one takes the place of the other; "
-                       "exclude all but one");
+    report->shortfalls.push_back(
+        "names that differ in case alone are one name there; of such objects one takes the place of the other; "
+        "exclude all but one");
   }
   if (volume.normalises_names) {
-    notices->push_back(type + " may give names back in another Unicode form; they will look new in every run, and with --delete go; "
-                       "use names in decomposed form");
+    report->shortfalls.push_back(
+        type +
+        " may give names back in another Unicode form; they will look new in every run, and with --delete go; "
+        "use names in decomposed form");
   }
   if (request.selection.owner && request.selection.explicit_owner && !destination.can_chown) {
-    notices->push_back("owners were asked for by an option and may not be set there (no CAP_CHOWN); run that agent as root, or leave the "
-                       "option out");
+    report->notices.push_back(
+        "owners were asked for by an option and may not be set there (no CAP_CHOWN); run that agent as root, or leave "
+        "the "
+        "option out");
   }
 }
 
@@ -96,27 +108,26 @@ void PlanNeeds::Add(const PlannedAction& planned) {
   if (action.origin && action.origin->fate == ActionOrigin::Fate::kGoes) return;
   if (!action.existing) ++objects;
   if (action.kind != ActionKind::kPutFile) return;
-  bytes += OnDisk(action.wanted);
-  if (action.existing && action.existing->nlink <= 1 && action.existing->type == FileType::kRegular) replaced += OnDisk(*action.existing);
+  bytes += holes ? OnDisk(action.wanted) : action.wanted.size_bytes;
+  if (action.existing && action.existing->nlink <= 1 && action.existing->type == FileType::kRegular)
+    replaced += OnDisk(*action.existing);
   if (action.wanted.size_bytes <= largest_file) return;
   largest_file = action.wanted.size_bytes;
   largest_path = action.path;
 }
 
-PreflightReport CheckBeforeRun(const SyncRequest& request, const SessionOpened& source, const SessionOpened& destination) {
+PreflightReport CheckBeforeRun(const SyncRequest& request, const SessionOpened& source,
+                               const SessionOpened& destination) {
   PreflightReport report;
-  if (request.preflight == PreflightMode::kOff || request.mode == SyncMode::kVerify || !destination.volume) return report;
+  if (request.preflight == PreflightMode::kOff || request.mode == SyncMode::kVerify || !destination.volume)
+    return report;
   const VolumeFacts& volume = *destination.volume;
-  if (volume.read_only) {
-    const std::string text = "the destination's file system is mounted read-only; mount it writable";
-    if (request.mode == SyncMode::kSync) {
-      report.refusal = text + kWayOut;
-      return report;
-    }
-    report.notices.push_back(text);
-  }
-  if (request.needs) report.refusal = RefuseForNeeds(request, *request.needs, volume, MayClone(request, source, destination));
-  NoteWhatIsNotKept(request, destination, &report.notices);
+  // There may be nothing to write, or another file system below.
+  if (volume.read_only)
+    report.notices.push_back("the destination's file system is mounted read-only; mount it writable");
+  if (request.needs)
+    report.refusal = RefuseForNeeds(request, *request.needs, volume, MayClone(request, source, destination));
+  NoteWhatIsNotKept(request, destination, &report);
   return report;
 }
 

@@ -116,7 +116,8 @@ absl::StatusOr<std::optional<DirectoryBatch>> PrunedManifest::Next() {
     batch.last = (flags & 1) != 0;
     batch.partial = (flags & 2) != 0;
     batch.error = static_cast<int>(fields.GetNumber());
-    for (uint64_t left = fields.GetNumber(); left > 0 && fields.ok(); --left) batch.entries.push_back(fields.GetEntry());
+    for (uint64_t left = fields.GetNumber(); left > 0 && fields.ok(); --left)
+      batch.entries.push_back(fields.GetEntry());
     if (!fields.ok()) return DamagedSpool();
     US_RETURN_IF_ERROR(DropEmpty(number, &batch));
     return std::optional<DirectoryBatch>(std::move(batch));

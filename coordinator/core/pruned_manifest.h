@@ -1,13 +1,12 @@
 // PrunedManifest: a manifest without the directories that hold nothing but directories (--prune-empty-dirs).
 //
-// Whether a directory is empty in this sense is known only when all below it has been read, and the entries of its parent come
-// long before: so the whole manifest waits in a spool, and is handed out when its end has come. The root is never left out, nor is
-// a directory that could not be looked at or listed: nobody knows what is in it.
+// Whether a directory is empty in this sense is known only when all below it has been read, and the entries of its
+// parent come long before: so the whole manifest waits in a spool, and is handed out when its end has come. The root is
+// never left out, nor is a directory that could not be looked at or listed: nobody knows what is in it.
 //
-// Memory: one batch, the spools' caches and one bit for each directory. A manifest out of order is handed on as it is, for the
-// planner to refuse.
-// Thread rule: one thread, the owner of `driver`.
-// Use:  PrunedManifest pruned(&source, driver, spool_directory);  planner.Run(pruned, destination, sink);
+// Memory: one batch, the spools' caches and one bit for each directory. A manifest out of order is handed on as it is,
+// for the planner to refuse. Thread rule: one thread, the owner of `driver`. Use:  PrunedManifest pruned(&source,
+// driver, spool_directory);  planner.Run(pruned, destination, sink);
 #pragma once
 
 #include <optional>
@@ -45,13 +44,13 @@ class PrunedManifest final : public ManifestStream {
 
   ManifestStream* const source_;
   Spool batches_;
-  ExternalSorter empty_;     // parent's number and name of each empty directory
-  std::vector<bool> kept_;   // by number, in the order of the manifest
-  std::vector<Open> open_;   // from the root to the directory that was read last
+  ExternalSorter empty_;    // parent's number and name of each empty directory
+  std::vector<bool> kept_;  // by number, in the order of the manifest
+  std::vector<Open> open_;  // from the root to the directory that was read last
   RecordWriter writer_;
   bool read_ = false;
   std::optional<Spool::Reader> reader_;
-  std::string key_;          // of the next empty directory
+  std::string key_;  // of the next empty directory
   bool more_empty_ = false;
 };
 

@@ -1,8 +1,10 @@
-// RewrittenManifest: the source's manifest as the run wants the destination to have it: owners and groups mapped, modes changed
+// RewrittenManifest: the source's manifest as the run wants the destination to have it: owners and groups mapped, modes
+// changed
 // (--chmod), munged links made whole or links munged. The planner compares and acts on what comes out.
 //
 // Thread rule: one thread. What stays as it is costs a look at each entry.
-// Use:  RewrittenManifest source(&link, {.mapper = &mapper, .mode_changes = changes});  planner.Run(source, destination, sink);
+// Use:  RewrittenManifest source(&link, {.mapper = &mapper, .mode_changes = changes});  planner.Run(source,
+// destination, sink);
 #pragma once
 
 #include <optional>

@@ -86,6 +86,11 @@ void SyncRun::Observe() {
     const absl::Duration took = absl::Now() - std::exchange(turn, absl::Now());
     if (took > progress_interval_ + kAway) events_.Excuse(took);
     std::optional<RunEvent> event = events_.Take(NextDeadline());
+    if (event && std::holds_alternative<ActionsEvent>(*event)) {
+      SyncProgress now = events_.progress();
+      now.actions_ended = actions_ended_;
+      observer_.OnActionsEnding(now);
+    }
     if (event) actions_ended_ += Tell(*std::move(event), observer_);
     CheckLimits();
     const absl::Time now = absl::Now();
@@ -110,12 +115,15 @@ SyncOutcome SyncRun::Summarize() const {
   outcome.actions_skipped = totals.skipped;
   outcome.sources_removed = removals_.removed();
   outcome.problems.failed = plan_problems_.failed + totals.problems.failed;
+  outcome.problems.unstable = totals.problems.unstable;
   outcome.problems.vanished = plan_problems_.vanished + totals.problems.vanished;
   if (request_.mode == SyncMode::kVerify) outcome.problems.differing = differing_;
   outcome.source_manifest = source_.manifest_end();
   outcome.destination_manifest = destination_.manifest_end();
   outcome.durability = durability_;
   outcome.complete = complete_;
+  outcome.mounts = mounts_;
+  outcome.deletes_held = deletes_held_;
   const std::optional<RunFailure> failure = events_.failure();
   if (failure && !complete_) {
     outcome.exit_code = failure->code;

@@ -43,11 +43,11 @@ enum class SyncMode : uint8_t {
 
 // Where a session lives in its agent.
 struct SessionTarget {
-  std::string root;       // "": `host_path`, of a private agent's host
+  std::string root;  // "": `host_path`, of a private agent's host
   RelPath path;
   std::string host_path;  // relative to the agent's working directory; "" for that
-  SessionId session{};   // two different ones, also where both sessions live in one agent
-  SessionToken token{};  // the source's admits the destination's data connections, or the other way for kAccept
+  SessionId session{};    // two different ones, also where both sessions live in one agent
+  SessionToken token{};   // the source's admits the destination's data connections, or the other way for kAccept
 };
 
 // How contents will move, decided by coordinator/link once both agents have said hello.
@@ -63,10 +63,18 @@ struct BasisDirectory {
   std::string shown;    // as the user wrote it, for messages
 };
 
+// What becomes of a source file that changes through every try to read it at rest.
+enum class UnstableFiles : uint8_t {
+  kSkip,         // it is a problem: nothing of it is copied
+  kCopy,         // it is copied as it was read, and told; agents that cannot end the run (kVersion)
+  kCopyIfKnown,  // the same, but with such agents kSkip
+};
+
 // rsync's --backup, --suffix and --backup-dir.
 struct BackupRequest {
   std::string suffix = "~";  // with a directory it may be empty
-  // Filled by coordinator/link (LinkOptions::backup_directory): the directory, and where it is in the destination, if it is there.
+  // Filled by coordinator/link (LinkOptions::backup_directory): the directory, and where it is in the destination, if
+  // it is there.
   std::optional<TreePlace> directory;
   std::optional<RelPath> inside;
 };
@@ -77,7 +85,8 @@ struct SyncRequest {
   SessionTarget destination;
   std::function<absl::StatusOr<RouteChoice>(const HelloReply& source, const HelloReply& destination)> choose_route;
 
-  // What of the source is in the transfer; empty: the whole directory. Needs kOperandsFeature at both agents, as host paths do.
+  // What of the source is in the transfer; empty: the whole directory. Needs kOperandsFeature at both agents, as host
+  // paths do.
   std::vector<SourceOperand> operands;
   // The source's agent is this command's own: nobody checks that it tells only what was asked for (asked_manifest.h).
   bool trust_source = false;
@@ -101,7 +110,8 @@ struct SyncRequest {
   uint64_t bytes_per_second = 0;
   uint32_t jobs = 0;
   bool background = false;
-  // Filter rules in rsync's syntax, in order; merge files of the client are expanded (engine/tree/filter_text.h), dir-merge rules are not.
+  // Filter rules in rsync's syntax, in order; merge files of the client are expanded (engine/tree/filter_text.h),
+  // dir-merge rules are not.
   std::vector<std::string> filters;
   bool delete_excluded = false;        // rules that name no side are for the source alone
   bool nul_separated_filters = false;  // rules of per-directory files end with NUL
@@ -119,34 +129,48 @@ struct SyncRequest {
   bool specials = true;
   bool explicit_devices = false;
   bool omit_root_metadata = false;
-  bool size_only = false;     // as in ComparePolicy
+  bool size_only = false;  // as in ComparePolicy
   bool ignore_times = false;
   // --prune-empty-dirs holds the whole source manifest back until its end has come.
   TransferRules rules;
-  // Owners and groups by number, or by name where the destination knows it; then --usermap and --groupmap (or --chown). Names
-  // that a rule leads to and the destination does not know end the run (kUsage). Entries of ACLs keep their numbers.
+  // Owners and groups by number, or by name where the destination knows it; then --usermap and --groupmap (or --chown).
+  // Names that a rule leads to and the destination does not know end the run (kUsage). Entries of ACLs keep their
+  // numbers.
   bool numeric_ids = true;
   IdRules owner_map;
   IdRules group_map;
   ModeChanges mode_changes;  // --chmod
   LinkMunging link_munging = LinkMunging::kNone;
 
+  // Where the source, read without rules, would meet the destination. If the rules leave out every such path whatever
+  // stands there, a destination inside the source is no reason to end the run.
+  std::vector<RelPath> destination_in_transfer;
+
+  // Set: the mount points of the source that an earlier run was told (SyncOutcome::mounts). Where one of them is lost,
+  // nothing is deleted, but with `accept_lost_mounts`. An agent that cannot tell is not asked.
+  std::optional<std::vector<MountedPlace>> recorded_mounts;
+  bool accept_lost_mounts = false;
+
   // What is no directory and reached the asked state is removed at the source, at the end.
   bool remove_source_files = false;
   // Files that are there are written over instead of replaced, but with `backup`.
   bool in_place = false;
-  bool copy_devices = false;   // devices of the source are files with what they hold
-  bool write_devices = false;  // contents for a device of the destination go into it
+  bool copy_devices = false;       // devices of the source are files with what they hold
+  bool write_devices = false;      // contents for a device of the destination go into it
   uint32_t delta_block_bytes = 0;  // as in OpenSession
+  UnstableFiles unstable = UnstableFiles::kSkip;
+  bool resume = true;  // as in OpenSession
   // What is new at its path is looked for under other names of the destination (PlanOptions::detect_renames).
   bool detect_renames = false;
-  // How new contents come to their names. coordinator/link fills in the places (LinkOptions::partial_directory and temporary_directory).
+  // How new contents come to their names. coordinator/link fills in the places (LinkOptions::partial_directory and
+  // temporary_directory).
   StagingSettings staging;
   // What is replaced or deleted is kept.
   std::optional<BackupRequest> backup;
 
-  // rsync's --compare-dest, --copy-dest or --link-dest: the directories in order of preference, at most kMaxBasisDirectories.
-  // coordinator/link resolves them (LinkOptions::basis_directories) and fills `basis` and the function.
+  // rsync's --compare-dest, --copy-dest or --link-dest: the directories in order of preference, at most
+  // kMaxBasisDirectories. coordinator/link resolves them (LinkOptions::basis_directories) and fills `basis` and the
+  // function.
   BasisUse basis_use = BasisUse::kNone;
   std::vector<BasisDirectory> basis;
   // A further control stream to the destination's agent.
@@ -160,10 +184,17 @@ struct SyncRequest {
   // With kPlan: at the end these paths are looked at on both sides, whatever the rules say of them.
   std::vector<RelPath> look_at;
   std::function<void(std::vector<EntryFinding> source, std::vector<EntryFinding> destination)> on_looked;
-  std::function<void(const RelPath& path)> on_unchanged;  // with look_at: each object but directories that needs nothing
-  // Set: these actions are carried out, or with kPlan listed, as far as everything is still what they were planned with; nothing is
-  // scanned. Rules that choose objects have no meaning then. Outlives the run.
+  // The basis directories that exist, as the user wrote them and in the order in which actions name them. On the
+  // planning thread, before anything is planned.
+  std::function<void(const std::vector<std::string>& shown)> on_bases;
+  // Observer::OnUnchanged hears of each object that needs nothing: none may stay behind a digest or an index then
+  // (fold_listings, use_index).
+  bool tell_unchanged = false;
+  // Set: these actions are carried out, or with kPlan listed, as far as everything is still what they were planned
+  // with; nothing is scanned. Rules that choose objects have no meaning then. Outlives the run.
   PlannedActions* plan = nullptr;
+  // The directory of the source's host that holds the file of that plan, whose time moved with it.
+  std::optional<FileId> plan_directory;
 
   std::string software;                                     // of this program, for the hellos
   std::string spool_directory;                              // of the planner; $TMPDIR, else /tmp, when empty
@@ -188,6 +219,8 @@ struct SyncOutcome {
   ManifestEnd source_manifest;
   ManifestEnd destination_manifest;
   Durability durability = Durability::kNone;  // weakest state reached by everything published; sync only
+  std::vector<MountedPlace> mounts;  // of the source, where SyncRequest::recorded_mounts asked; empty: not told
+  bool deletes_held = false;         // nothing was deleted because the source has lost a mount
 };
 
 // Runs to the end. Both streams are connected and unused; they are closed on return.

@@ -22,9 +22,22 @@ size_t Tell(RunEvent event, Observer& observer) {
   } else if (auto* problem = std::get_if<Problem>(&event)) {
     observer.OnProblem(*problem);
   } else if (auto* notice = std::get_if<NoticeEvent>(&event)) {
-    observer.OnNotice(notice->side, notice->text);
+    notice->shortfall ? observer.OnShortfall(notice->side, notice->text)
+                      : observer.OnNotice(notice->side, notice->text);
   } else if (auto* skipped = std::get_if<SkippedEvent>(&event)) {
-    observer.OnSkipped(skipped->reason, skipped->path, skipped->type);
+    if (skipped->reason == SkipReason::kUnsafeLink) {
+      observer.OnUnsafeLink(skipped->path, skipped->target);
+    } else {
+      observer.OnSkipped(skipped->reason, skipped->path, skipped->type);
+    }
+  } else if (auto* unchanged = std::get_if<UnchangedEvent>(&event)) {
+    if (unchanged->basis) {
+      observer.OnInBasis(unchanged->path, unchanged->source, *unchanged->basis);
+    } else {
+      observer.OnUnchanged(unchanged->path, unchanged->source);
+    }
+  } else if (auto* removed = std::get_if<RemovedEvent>(&event)) {
+    for (const RelPath& path : removed->paths) observer.OnSourceRemoved(path);
   }
   return 0;
 }

@@ -35,13 +35,24 @@ struct ActionsEvent {
 struct NoticeEvent {
   Side side = Side::kDestination;
   std::string text;
+  bool shortfall = false;  // Observer::OnShortfall
 };
 struct SkippedEvent {
   SkipReason reason = SkipReason::kBelowProblem;
   RelPath path;
   FileType type = FileType::kRegular;
+  std::string target = {};  // of an unsafe link
 };
-using RunEvent = std::variant<OpenedEvent, ActionsEvent, Problem, NoticeEvent, SkippedEvent>;
+struct UnchangedEvent {
+  RelPath path;
+  Entry source;
+  std::optional<uint32_t> basis = std::nullopt;  // that has it
+};
+struct RemovedEvent {
+  std::vector<RelPath> paths;  // at the source
+};
+using RunEvent =
+    std::variant<OpenedEvent, ActionsEvent, Problem, NoticeEvent, SkippedEvent, UnchangedEvent, RemovedEvent>;
 
 // Hands `event` to `observer`. The count of actions that ended with it.
 size_t Tell(RunEvent event, Observer& observer);

@@ -1,6 +1,13 @@
 #include "coordinator/core/session_request.h"
 
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
 #include "coordinator/core/operands.h"
+#include "engine/tree/filter_rule.h"
+#include "engine/tree/path_filter.h"
 
 namespace uringsync {
 
@@ -8,13 +15,39 @@ bool RemovesSources(const SyncRequest& request) {
   return request.remove_source_files && request.mode == SyncMode::kSync;
 }
 
+bool HidesDestination(const SyncRequest& request, const std::vector<RelPath>& paths) {
+  if (request.filters.empty() || paths.empty()) return false;
+  const absl::StatusOr<PathFilterPtr> filter =
+      PathFilter::Compile(request.filters, {.delete_excluded = request.delete_excluded});
+  if (!filter.ok()) return false;
+  return std::all_of(paths.begin(), paths.end(), [&](RelPath path) {
+    while (!path.is_root() && !(*filter)->SurelyHidden(path.text(), true)) path = path.Parent();
+    return !path.is_root();
+  });
+}
+
 bool UsesOperands(const SyncRequest& request) {
-  return !request.operands.empty() || request.source.root.empty() || request.destination.root.empty() || request.make_path;
+  return !request.operands.empty() || request.source.root.empty() || request.destination.root.empty() ||
+         request.make_path;
 }
 
 bool KeepsDirectoryLinks(const SyncRequest& request) {
   return request.keep_directory_links || request.plain_ways;
 }
+
+namespace {
+
+// What rules can do at a destination where nothing is deleted: leave out what the source hides too. Of that its own
+// merge files say nothing, and nothing that stands behind them is sure; so they are not even read.
+std::vector<std::string> RulesWithoutDeletes(const std::vector<std::string>& rules) {
+  const auto merges = [](const std::string& rule) {
+    const absl::StatusOr<std::optional<FilterRule>> parsed = ParseFilterRule(rule, {}, false);
+    return parsed.ok() && parsed->has_value() && (*parsed)->kind == FilterRule::Kind::kDirMerge;
+  };
+  return {rules.begin(), std::find_if(rules.begin(), rules.end(), merges)};
+}
+
+}  // namespace
 
 OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   const SessionTarget& target = role == Role::kSource ? request.source : request.destination;
@@ -48,15 +81,20 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
     open.in_place = request.in_place;
     open.write_devices = request.write_devices;
     open.delta_block_bytes = request.delta_block_bytes;
+    open.copy_unstable = request.unstable != UnstableFiles::kSkip;
+    open.resume = request.resume;
   }
   if (role == Role::kDestination) open.staging = request.staging;
   if (role == Role::kDestination) open.as_planned = request.plan != nullptr;
-  if (role == Role::kDestination && request.backup) open.backup = BackupSettings{request.backup->suffix, request.backup->directory};
+  if (role == Role::kDestination && request.backup)
+    open.backup = BackupSettings{request.backup->suffix, request.backup->directory};
   if (role == Role::kSource) open.follow_links = request.follow_links;
   if (role == Role::kDestination) open.keep_directory_links = KeepsDirectoryLinks(request);
   const bool deletes_missing = request.rules.missing_operands == MissingOperands::kDelete;
-  open.operands =
-      role == Role::kSource ? request.operands : CoveredParts(request.operands, request.delete_extraneous, deletes_missing);
+  if (role == Role::kDestination && !open.force_delete && !deletes_missing)
+    open.filters = RulesWithoutDeletes(request.filters);
+  const bool deletes = request.delete_extraneous || request.force_delete || deletes_missing;
+  open.operands = role == Role::kSource ? request.operands : CoveredParts(request.operands, deletes);
   if (role == Role::kSource) {
     open.remove_sources = RemovesSources(request);
     open.bytes_per_second = request.bytes_per_second;
@@ -79,7 +117,7 @@ PlanOptions MakePlanOptions(const SyncRequest& request, const SessionOpened& des
   options.only_planned = request.mode != SyncMode::kSync;
   // With the path to it, it is there before anything is compared (as rsync --mkpath).
   options.root_is_new = destination.created && !request.make_path;
-  options.tell_unchanged = RemovesSources(request) || !request.look_at.empty();
+  options.tell_unchanged = RemovesSources(request) || request.tell_unchanged;
   if (request.backup && !request.backup->directory) options.backup_suffix = request.backup->suffix;
   if (request.backup) options.backup_directory = request.backup->inside;
   options.policy.size_only = request.size_only;

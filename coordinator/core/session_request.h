@@ -13,11 +13,15 @@ namespace uringsync {
 
 // Sources are removed by this run: asked for, and no dry run.
 bool RemovesSources(const SyncRequest& request);
+// The request's rules leave out all of `paths`, at which its source would meet its destination (at least one), whatever
+// stands there.
+bool HidesDestination(const SyncRequest& request, const std::vector<RelPath>& paths);
 
 // An agent has to know operands and host paths for it.
 bool UsesOperands(const SyncRequest& request);
 
-// The destination tells what its links to directories lead to: they are to be kept, or may lie on the way to an operand.
+// The destination tells what its links to directories lead to: they are to be kept, or may lie on the way to an
+// operand.
 bool KeepsDirectoryLinks(const SyncRequest& request);
 
 // The session of the agent in `role`; compression and the route are for the caller to fill in.

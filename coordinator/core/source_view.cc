@@ -18,7 +18,8 @@ IdMapOptions MapOptions(const SyncRequest& request, bool same_names) {
 
 }  // namespace
 
-SourceView::SourceView(const SyncRequest& request, bool same_names, IdMapper::Ask ask_source, IdMapper::Ask ask_destination)
+SourceView::SourceView(const SyncRequest& request, bool same_names, IdMapper::Ask ask_source,
+                       IdMapper::Ask ask_destination)
     : request_(request), mapper_(MapOptions(request, same_names), std::move(ask_source), std::move(ask_destination)) {
   const IdMapOptions options = MapOptions(request, same_names);
   maps_ = options.Maps();

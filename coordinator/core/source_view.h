@@ -1,5 +1,5 @@
-// SourceView: the source's manifest as the planner of this run is to read it: rewritten (RewrittenManifest) and without empty
-// directories (PrunedManifest), as far as the request wants that; otherwise the stream itself.
+// SourceView: the source's manifest as the planner of this run is to read it: rewritten (RewrittenManifest) and without
+// empty directories (PrunedManifest), as far as the request wants that; otherwise the stream itself.
 //
 // Thread rule: one thread, the planning one.
 // Use:  SourceView view(request, same_names, ask_source, ask_destination);

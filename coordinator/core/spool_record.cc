@@ -16,6 +16,7 @@ enum EntryBits : uint64_t {
   kPruned = 1 << 8,
   kUnsettled = 1 << 9,
   kImplied = 1 << 10,
+  kMapped = 1 << 11,
 };
 
 }  // namespace
@@ -56,9 +57,8 @@ void RecordWriter::PutEntry(const Entry& entry) {
             (entry.xattr_digest.is_zero() ? 0 : kHasXattrs) |
             (entry.capability_digest.is_zero() ? 0 : kHasCapabilities) |
             (entry.trusted_digest.is_zero() ? 0 : kHasTrusted) | (entry.content_digest ? kHasContent : 0) |
-            (entry.not_entered ? kNotEntered : 0) | (entry.error != 0 ? kHasError : 0) |
-            (entry.pruned ? kPruned : 0) | (entry.unsettled ? kUnsettled : 0) |
-            (entry.implied ? kImplied : 0));
+            (entry.not_entered ? kNotEntered : 0) | (entry.error != 0 ? kHasError : 0) | (entry.pruned ? kPruned : 0) |
+            (entry.unsettled ? kUnsettled : 0) | (entry.implied ? kImplied : 0) | (entry.mapped_from ? kMapped : 0));
   PutBytes(entry.name);
   PutNumber(entry.mode);
   PutNumber(entry.uid);
@@ -81,6 +81,9 @@ void RecordWriter::PutEntry(const Entry& entry) {
   if (!entry.trusted_digest.is_zero()) PutDigest(entry.trusted_digest);
   if (entry.content_digest) PutDigest(*entry.content_digest);
   if (entry.error != 0) PutNumber(static_cast<uint32_t>(entry.error));
+  if (!entry.mapped_from) return;
+  PutNumber(entry.mapped_from->uid);
+  PutNumber(entry.mapped_from->gid);
 }
 
 void RecordWriter::PutOptionalEntry(const std::optional<Entry>& entry) {
@@ -210,6 +213,9 @@ Entry RecordReader::GetEntry() {
   entry.pruned = (bits & kPruned) != 0;
   entry.unsettled = (bits & kUnsettled) != 0;
   entry.implied = (bits & kImplied) != 0;
+  if ((bits & kMapped) == 0) return entry;
+  const auto uid = static_cast<uint32_t>(GetNumber());
+  entry.mapped_from = OwnerIds{uid, static_cast<uint32_t>(GetNumber())};
   return entry;
 }
 

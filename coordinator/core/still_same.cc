@@ -12,7 +12,8 @@ bool SameMode(const Entry& saw, const Entry& now, const SameRules& rules) {
 }
 
 bool SameAttributes(const Entry& saw, const Entry& now) {
-  return saw.xattr_digest == now.xattr_digest && saw.capability_digest == now.capability_digest && saw.trusted_digest == now.trusted_digest;
+  return saw.xattr_digest == now.xattr_digest && saw.capability_digest == now.capability_digest &&
+         saw.trusted_digest == now.trusted_digest;
 }
 
 // Contents that changed although size and time did not.
@@ -29,7 +30,8 @@ bool SeenDevices::Same(uint64_t then, uint64_t now) {
   return known_now->second == now && known_then->second == then;
 }
 
-std::vector<std::string> ChangedSince(const Entry& saw, const Entry& now, const SameRules& rules, SeenDevices* devices) {
+std::vector<std::string> ChangedSince(const Entry& saw, const Entry& now, const SameRules& rules,
+                                      SeenDevices* devices) {
   if (saw.type != now.type) return {"type"};
   if (saw.id.inode != now.id.inode || !devices->Same(saw.id.device, now.id.device)) return {"object"};
   std::vector<std::string> changed;

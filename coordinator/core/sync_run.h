@@ -1,9 +1,10 @@
 // SyncRun: one run of RunSync (run.h). Inside coordinator/core only.
 //
-// Three sources: run.cc is the calling thread, sync_run_sessions.cc what both agents are told before anything is planned, sync_run_plan.cc the plan and
-// what becomes of it.
+// Three sources: run.cc is the calling thread, sync_run_sessions.cc what both agents are told before anything is
+// planned, sync_run_plan.cc the plan and what becomes of it.
 //
-// Thread rule: made and executed on the calling thread. Use:  SyncRun run(request, source, destination, observer);   return run.Execute();
+// Thread rule: made and executed on the calling thread. Use:  SyncRun run(request, source, destination, observer);
+// return run.Execute();
 #pragma once
 
 #include <algorithm>
@@ -37,7 +38,8 @@ class SyncRun final : public PlanSink {
       : request_(request),
         observer_(observer),
         window_(&events_, [this](const ClientMessage& message) { return destination_.Send(message); }),
-        source_(Side::kSource, &source, &events_, [this](AgentMessage message) { return OnSourceMessage(std::move(message)); }),
+        source_(Side::kSource, &source, &events_,
+                [this](AgentMessage message) { return OnSourceMessage(std::move(message)); }),
         destination_(Side::kDestination, &destination, &events_,
                      [this](AgentMessage message) { return OnApplyMessage(std::move(message)); }) {}
 
@@ -47,9 +49,13 @@ class SyncRun final : public PlanSink {
   absl::Status OnAction(PlannedAction planned) override;
   absl::Status OnProblem(Problem problem) override;
   absl::Status OnSkipped(SkipReason reason, const RelPath& path, FileType type) override;
+  absl::Status OnUnsafeLink(const RelPath& path, const std::string& target) override;
   absl::Status OnUnchanged(const RelPath& path, const Entry& source) override;
+  absl::Status OnInBasis(const RelPath& path, const Entry& source, uint32_t basis) override;
 
  private:
+  // An object that needs nothing; `basis` has it.
+  absl::Status Settle(const RelPath& path, const Entry& source, std::optional<uint32_t> basis);
   // Driving thread.
   void Drive();
   absl::Status Converse();
@@ -65,6 +71,7 @@ class SyncRun final : public PlanSink {
   }
   std::optional<FoldRules> ChooseFolding(const SourceView& view) const;
   absl::Status PrepareView(SourceView* view);
+  absl::Status CheckMounts();
   absl::StatusOr<IndexDifference> CompareIndexes(bool folds);
   absl::Status NothingToDo(const TreeTotals& below);
   absl::Status Conclude();
@@ -101,6 +108,8 @@ class SyncRun final : public PlanSink {
   bool source_asked_ = false;
   SessionOpened source_opened_;
   SessionOpened destination_opened_;
+  std::vector<MountedPlace> mounts_;
+  bool deletes_held_ = false;
   const PlanCounters* planned_ = nullptr;  // of what plans now
   PlanCounters plan_counters_;
   ProblemTally plan_problems_;

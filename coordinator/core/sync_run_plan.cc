@@ -26,14 +26,15 @@ class EmptyManifest final : public ManifestStream {
 
 }  // namespace
 
-// Digests stand for entries only where equal entries need nothing at all: not where kinds are left out one by one, nor where
-// contents decide or times do not, nor where the planner sees other entries than the source sends. Into a directory that has just been made nothing is equal.
+// Digests stand for entries only where equal entries need nothing at all: not where kinds are left out one by one, nor
+// where contents decide or times do not, nor where the planner sees other entries than the source sends. Into a
+// directory that has just been made nothing is equal.
 std::optional<FoldRules> SyncRun::ChooseFolding(const SourceView& view) const {
   const bool whole = request_.symlinks && request_.devices && request_.specials && !request_.ignore_times &&
                      !request_.rules.safe_links && view.IsPlain();
   const bool by_content = request_.checksum || request_.mode == SyncMode::kVerify;
-  if (!request_.fold_listings || !request_.basis.empty() || RemovesSources(request_) || KeepsDirectoryLinks(request_) || !whole || by_content || !BothHave(kFoldFeature) ||
-      !destination_opened_.exists || destination_opened_.created) {
+  if (!request_.fold_listings || !request_.basis.empty() || RemovesSources(request_) || KeepsDirectoryLinks(request_) ||
+      !whole || by_content || !BothHave(kFoldFeature) || !destination_opened_.exists || destination_opened_.created) {
     return std::nullopt;
   }
   std::random_device random;
@@ -46,10 +47,12 @@ std::optional<FoldRules> SyncRun::ChooseFolding(const SourceView& view) const {
 
 // Before anything is planned: what names stand for.
 absl::Status SyncRun::PrepareView(SourceView* view) {
-  for (const auto& [link, hello] : {std::pair(&source_, &source_hello_), std::pair(&destination_, &destination_hello_)}) {
+  for (const auto& [link, hello] :
+       {std::pair(&source_, &source_hello_), std::pair(&destination_, &destination_hello_)}) {
     if (!view->NeedsNames() || HasFeature(hello->features, kNamesFeature)) continue;
-    events_.Fail({ExitCode::kVersion, link == &source_ ? Side::kSource : Side::kDestination,
-                  std::string(link->name()) + " is too old to map users and groups by name; --numeric-ids does without"});
+    events_.Fail(
+        {ExitCode::kVersion, link == &source_ ? Side::kSource : Side::kDestination,
+         std::string(link->name()) + " is too old to map users and groups by name; --numeric-ids does without"});
     return absl::CancelledError("a feature is missing");
   }
   const absl::Status prepared = view->Prepare();
@@ -66,9 +69,10 @@ absl::Status SyncRun::PlanAndApply() {
   driver_options.pool_threads = 1;
   US_ASSIGN_OR_RETURN(DriverChoice driver, MakeDriver(driver_options));
   const std::string& domain = source_opened_.name_domain;
-  SourceView view(request_, !domain.empty() && domain == destination_opened_.name_domain,
-                  [this](const NameQuery& query) { return source_.AskNames(query); },
-                  [this](const NameQuery& query) { return destination_.AskNames(query); });
+  SourceView view(
+      request_, !domain.empty() && domain == destination_opened_.name_domain,
+      [this](const NameQuery& query) { return source_.AskNames(query); },
+      [this](const NameQuery& query) { return destination_.AskNames(query); });
   US_RETURN_IF_ERROR(PrepareView(&view));
   if (request_.plan != nullptr) return ApplyPlan(&view, driver.driver.get());
   PathFilterPtr filter;
@@ -82,6 +86,7 @@ absl::Status SyncRun::PlanAndApply() {
   if (difference.usable) start.only = std::move(difference.directories);
   PlanOptions plan_options = MakePlanOptions(request_, destination_opened_);
   plan_options.pruned = difference.equal;
+  if (deletes_held_) plan_options.rules.max_delete = 0;
   Planner planner(std::move(plan_options), driver.driver.get(), request_.spool_directory);
   planned_ = &planner.counters();
   removals_.Begin(driver.driver.get(), request_.spool_directory);
@@ -103,10 +108,9 @@ absl::Status SyncRun::PlanAndApply() {
   ManifestStream& told = fold ? static_cast<ManifestStream&>(folded.source()) : source_;
   AskedManifest asked(&told, request_.operands, request_.trust_source ? nullptr : filter);
   ManifestStream& from = request_.trust_source ? told : asked;
-  const absl::Status planned =
-      fold ? planner.Run(from, folded.destination(), *this)
-           : planner.Run(view.Over(from, driver.driver.get()),
-                         exists ? static_cast<ManifestStream&>(destination_) : nothing, *this);
+  const absl::Status planned = fold ? planner.Run(from, folded.destination(), *this)
+                                    : planner.Run(view.Over(from, driver.driver.get()),
+                                                  exists ? static_cast<ManifestStream&>(destination_) : nothing, *this);
   PublishCounters(false);
   planned_ = nullptr;
   bases_.Stop();
@@ -120,7 +124,9 @@ absl::Status SyncRun::ApplyPlan(SourceView* view, Driver* driver) {
   FoundEntries found;
   ManifestStream& seen = view->Over(found, driver);
   PlanApplier::Hooks hooks;
-  hooks.look = [&](std::vector<RelPath> source, std::vector<RelPath> destination) -> absl::StatusOr<std::pair<PlanApplier::Findings, PlanApplier::Findings>> {
+  hooks.look =
+      [&](std::vector<RelPath> source,
+          std::vector<RelPath> destination) -> absl::StatusOr<std::pair<PlanApplier::Findings, PlanApplier::Findings>> {
     PublishCounters(true);
     US_RETURN_IF_ERROR(request_.mode == SyncMode::kSync ? window_.Flush() : Listed(true));
     US_ASSIGN_OR_RETURN(auto findings, LookAtBoth(source_, std::move(source), destination_, std::move(destination)));
@@ -134,6 +140,7 @@ absl::Status SyncRun::ApplyPlan(SourceView* view, Driver* driver) {
   options.dry_run = request_.mode != SyncMode::kSync;
   options.tell_done = RemovesSources(request_);
   options.bases = bases_.places().size();
+  options.plan_directory = request_.plan_directory;
   PlanApplier applier(std::move(options), std::move(hooks));
   planned_ = &applier.counters();
   const absl::Status applied = applier.Run(*request_.plan, *this);
@@ -147,7 +154,9 @@ absl::Status SyncRun::ApplyPlan(SourceView* view, Driver* driver) {
 // What both indexes leave to be compared. Where one side has none, or they cannot be compared, everything.
 absl::StatusOr<IndexDifference> SyncRun::CompareIndexes(bool folds) {
   const uint64_t seed = source_opened_.index_seed;
-  if (!folds || !request_.use_index || request_.one_file_system || !request_.filters.empty() || seed == 0 || destination_opened_.index_seed == 0) return IndexDifference();
+  if (!folds || !request_.use_index || request_.one_file_system || !request_.filters.empty() || seed == 0 ||
+      destination_opened_.index_seed == 0)
+    return IndexDifference();
   if (destination_opened_.index_seed != seed) {
     // From the next run on.
     US_RETURN_IF_ERROR(destination_.Send(TreeQuery{.adopt_seed = seed}));
@@ -194,12 +203,15 @@ absl::Status SyncRun::LookAtThem() {
 
 absl::Status SyncRun::RemoveSources() {
   if (durability_ < request_.durability) {
-    events_.Push(NoticeEvent{Side::kSource, "no source is removed: the destination could not make everything durable"});
+    events_.Push(
+        NoticeEvent{Side::kSource, "no source is removed: the destination could not make everything durable", true});
     return absl::OkStatus();
   }
-  return removals_.Run([this](uint64_t action) { return window_.Reached(action); },
-                        [this](const ClientMessage& message) { return source_.Send(message); },
-                        [this](Problem problem) { return OnProblem(std::move(problem)); });
+  return removals_.Run(
+      {.reached = [this](uint64_t action) { return window_.Reached(action); },
+       .send = [this](const ClientMessage& message) { return source_.Send(message); },
+       .on_problem = [this](Problem problem) { return OnProblem(std::move(problem)); },
+       .on_removed = [this](std::vector<RelPath> paths) { events_.Push(RemovedEvent{std::move(paths)}); }});
 }
 
 void SyncRun::PublishCounters(bool discovering) {
@@ -210,11 +222,17 @@ void SyncRun::PublishCounters(bool discovering) {
 
 absl::Status SyncRun::OnAction(PlannedAction planned) {
   // The first action that is no creation says that both trees are known.
-  if (planned.phase != Phase::kCreate) discovering_ = false;
-  if (planned.action.id % 64 == 0) PublishCounters(true);
+  const bool known = discovering_ && planned.phase != Phase::kCreate;
+  if (known) discovering_ = false;
+  if (known || planned.action.id % 64 == 0) PublishCounters(true);
   if (!planned.differences.empty()) ++differing_;
   if (request_.record) US_RETURN_IF_ERROR(request_.record(planned));
-  const bool removable = planned.action.wanted.type != FileType::kDirectory && planned.action.kind != ActionKind::kDelete;
+  // What a basis directory has stays at the source, unless it is a file: rsync takes it for nothing that was
+  // transferred.
+  const bool linked = planned.action.kind == ActionKind::kLink && planned.action.basis &&
+                      planned.action.wanted.type != FileType::kRegular;
+  const bool removable =
+      planned.action.wanted.type != FileType::kDirectory && planned.action.kind != ActionKind::kDelete && !linked;
   if (RemovesSources(request_) && removable) {
     US_RETURN_IF_ERROR(removals_.Add(planned.action.id, planned.action.path, planned.action.wanted));
   }
@@ -242,9 +260,24 @@ absl::Status SyncRun::OnSkipped(SkipReason reason, const RelPath& path, FileType
   return absl::OkStatus();
 }
 
+absl::Status SyncRun::OnUnsafeLink(const RelPath& path, const std::string& target) {
+  events_.Push(SkippedEvent{SkipReason::kUnsafeLink, path, FileType::kSymlink, target});
+  return absl::OkStatus();
+}
+
 absl::Status SyncRun::OnUnchanged(const RelPath& path, const Entry& source) {
-  if (request_.on_unchanged) request_.on_unchanged(path);
-  return RemovesSources(request_) ? removals_.Add(0, path, source) : absl::OkStatus();
+  return Settle(path, source, std::nullopt);
+}
+
+absl::Status SyncRun::OnInBasis(const RelPath& path, const Entry& source, uint32_t basis) {
+  return Settle(path, source, basis);
+}
+
+absl::Status SyncRun::Settle(const RelPath& path, const Entry& source, std::optional<uint32_t> basis) {
+  if (request_.tell_unchanged) events_.Push(UnchangedEvent{path, source, basis});
+  const bool removable =
+      RemovesSources(request_) && source.type != FileType::kDirectory && (!basis || source.type == FileType::kRegular);
+  return removable ? removals_.Add(0, path, source) : absl::OkStatus();
 }
 
 absl::Status SyncRun::OnSourceMessage(AgentMessage message) {

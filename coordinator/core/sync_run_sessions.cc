@@ -28,7 +28,8 @@ absl::Status SyncRun::Converse() {
   complete_ = true;
   source_.ExpectEnd();
   destination_.ExpectEnd();
-  // Everything is done; whether the good-bye arrives changes nothing. An agent that takes nothing any more gets the polite time.
+  // Everything is done; whether the good-bye arrives changes nothing. An agent that takes nothing any more gets the
+  // polite time.
   saying_goodbye_ = true;
   events_.Wake();
   source_.SayGoodbye();
@@ -44,7 +45,8 @@ absl::Status SyncRun::SayHello() {
   US_RETURN_IF_ERROR(destination_.Send(hello));
   // Asked for along with the greeting, a round trip earlier, where nothing in it depends on what the agents can do.
   // An agent that knows no filters would tell everything.
-  const bool asks_early = compression_.mode == CompressionMode::kOff && request_.filters.empty() && !UsesOperands(request_);
+  const bool asks_early =
+      compression_.mode == CompressionMode::kOff && request_.filters.empty() && !UsesOperands(request_);
   if (asks_early) US_RETURN_IF_ERROR(OpenSource());
   US_ASSIGN_OR_RETURN(source_hello_, source_.AwaitHello());
   US_ASSIGN_OR_RETURN(destination_hello_, destination_.AwaitHello());
@@ -109,8 +111,11 @@ absl::Status SyncRun::OpenSessions() {
   }
   destination.route = choice.route;
   if (BothHave(kDeltaFeature)) destination.delta = request_.delta;
+  // What is there is compared with the source by its leaf digests.
+  destination.resume = request_.resume && BothHave(kDeltaFeature);
   US_RETURN_IF_ERROR(OpenBases());
   destination.basis_directories = bases_.places();
+  if (request_.on_bases) request_.on_bases(bases_.shown());
   US_RETURN_IF_ERROR(destination_.Open(std::move(destination)));
   US_ASSIGN_OR_RETURN(destination_opened_, destination_.AwaitOpened());
   if (!destination_opened_.exists && request_.mode == SyncMode::kSync) {
@@ -118,8 +123,13 @@ absl::Status SyncRun::OpenSessions() {
         {ExitCode::kSelection, Side::kDestination, "destination agent: the destination directory does not exist"});
     return absl::CancelledError("no destination");
   }
-  if (std::optional<std::string> overlap =
-          DescribeOverlap(source_opened_, destination_opened_, request_.delete_extraneous)) {
+  OverlapRules rules{.deletes = request_.delete_extraneous};
+  std::optional<std::string> overlap = DescribeOverlap(source_opened_, destination_opened_, rules);
+  if (overlap && HidesDestination(request_, request_.destination_in_transfer)) {
+    rules.hidden = true;
+    overlap = DescribeOverlap(source_opened_, destination_opened_, rules);
+  }
+  if (overlap) {
     events_.Fail({ExitCode::kSelection, Side::kDestination, *std::move(overlap)});
     return absl::CancelledError("source and destination overlap");
   }
@@ -130,7 +140,27 @@ absl::Status SyncRun::OpenSessions() {
   }
   if (choice.source_connects) US_RETURN_IF_ERROR(source_.Send(*choice.source_connects));
   events_.Push(OpenedEvent{source_hello_, source_opened_, destination_hello_, destination_opened_});
+  for (std::string& shortfall : preflight.shortfalls)
+    events_.Push(NoticeEvent{Side::kDestination, std::move(shortfall), true});
   for (std::string& notice : preflight.notices) events_.Push(NoticeEvent{Side::kDestination, std::move(notice)});
+  return CheckMounts();
+}
+
+// A disk that is missing looks like a tree whose files were deleted.
+absl::Status SyncRun::CheckMounts() {
+  if (!request_.recorded_mounts || !HasFeature(source_hello_.features, kMountsFeature)) return absl::OkStatus();
+  US_ASSIGN_OR_RETURN(MountReply reply, source_.AskMounts({*request_.recorded_mounts}));
+  mounts_ = std::move(reply.mounts);
+  if (request_.accept_lost_mounts) return absl::OkStatus();
+  for (const LostMount& lost : reply.lost) {
+    deletes_held_ = true;
+    const char* const what = lost.emptied ? ": another file system is mounted there than in the last run, an empty one"
+                                          : ": nothing is mounted there, unlike in the last run";
+    events_.Push(NoticeEvent{Side::kSource,
+                             "source " + lost.point + what +
+                                 "; so nothing is deleted (mount it, or accept the source with --allow-empty-source)",
+                             true});
+  }
   return absl::OkStatus();
 }
 

@@ -54,7 +54,8 @@ absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPat
   current_.path = std::move(path);
   current_.number = ++directories_;
   current_.plan = directory.plan;
-  DeletePlace place = directory.plan == DirectoryPlan::kMakeWay && directory.source_entry ? DeletePlace::kMakesWay : DeletePlace::kTop;
+  DeletePlace place =
+      directory.plan == DirectoryPlan::kMakeWay && directory.source_entry ? DeletePlace::kMakesWay : DeletePlace::kTop;
   if (!pending_.empty()) {
     current_.parent = pending_.top().number;
     if (pending_.top().goes) place = pending_.top().makes_way ? DeletePlace::kInTheWay : DeletePlace::kNested;
@@ -62,6 +63,8 @@ absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPat
   }
   pending_.PushLevel(current_.number);
   US_RETURN_IF_ERROR(EnterBoth(directory));
+  if (options_.keep_directory_links && current_.plan == DirectoryPlan::kMerge && current_.has_destination)
+    US_RETURN_IF_ERROR(deferred_.NoteMerged(destination_.self().id, current_.path, directory.by_link));
   if (current_.plan == DirectoryPlan::kMakeWay) {
     US_RETURN_IF_ERROR(MakeWay(directory));
     current_.makes_way = true;
@@ -70,7 +73,9 @@ absl::Status TreeMerge::MergeDirectory(const PendingDirectory& directory, RelPat
   // name).
   if (current_.plan == DirectoryPlan::kExtraneous) {
     US_RETURN_IF_ERROR(deferred_.AddDelete(0, place, current_.path, destination_.self()));
-    if (options_.backup_directory && options_.backup_directory->IsWithin(current_.path)) US_RETURN_IF_ERROR(KeepCurrent());
+    if (options_.keep_directory_links) US_RETURN_IF_ERROR(deferred_.NoteDoomed(destination_.self().id, current_.path));
+    if (options_.backup_directory && options_.backup_directory->IsWithin(current_.path))
+      US_RETURN_IF_ERROR(KeepCurrent());
   }
   if (current_.plan == DirectoryPlan::kMerge && current_.has_source && current_.has_destination &&
       destination_.listing_error() != 0) {
@@ -208,7 +213,9 @@ absl::Status TreeMerge::ReportListings() {
   // A directory of the destination that nobody asked about may be as unreadable as it likes.
   if (current_.has_destination && destination_.listing_error() != 0 && current_.plan != DirectoryPlan::kLeave) {
     US_RETURN_IF_ERROR(emitter_.LookProblem(Side::kDestination, destination_.listing_error(), current_.path, "list"));
-    if (current_.plan == DirectoryPlan::kExtraneous) return deferred_.KeepDirectory(current_.path);
+    // As with rsync it may be empty all the same, and go.
+    if (current_.plan == DirectoryPlan::kExtraneous && !options_.rules.errors_spare_all)
+      return deferred_.KeepDirectory(current_.path);
   }
   if (current_.plan == DirectoryPlan::kExtraneous && current_.has_destination && destination_.holds_excluded()) {
     return deferred_.KeepDirectory(current_.path);
@@ -223,7 +230,8 @@ absl::Status TreeMerge::FinishDirectory(const PendingDirectory& directory) {
     case DirectoryPlan::kMerge:
     case DirectoryPlan::kCreate:
       may_delete = current_.has_source && ListedWhole();
-      if (current_.has_source && !source_.partial() && (current_.has_destination || !options_.only_planned)) deferred_.NoteDeletable();
+      if (current_.has_source && !source_.partial() && (current_.has_destination || !options_.only_planned))
+        deferred_.NoteDeletable();
       if (!may_delete && current_.recorded_delete) US_RETURN_IF_ERROR(deferred_.VoidDeletes(current_.number));
       if (!may_delete) current_.recorded_delete = false;
       break;
@@ -270,17 +278,17 @@ absl::Status TreeMerge::PlanDirectoryMetadata(const PendingDirectory& directory)
   Differences differences = Compare(source, *existing, options_.policy);
   emitter_.CountLeftOut(differences);
   if (new_root) {
-    PlannedAction planned = PlanEmitter::SetMetadata(current_.path, std::move(source), std::move(existing), differences);
+    PlannedAction planned =
+        PlanEmitter::SetMetadata(current_.path, std::move(source), std::move(existing), differences);
     planned.action.existing.reset();
     planned.differences = root_beside_basis_.value_or(differences);
     return deferred_.AddDirectory(current_.number, planned, true);
   }
-  const bool moved = options_.rules.tell_times_moved_by_deletes && current_.recorded_delete && !differences.Has(Attribute::kMtime) &&
-                     options_.policy.selection.KeepsTime(FileType::kDirectory);
+  const bool moved = options_.rules.tell_times_moved_by_deletes && current_.recorded_delete &&
+                     !differences.Has(Attribute::kMtime) && options_.policy.selection.KeepsTime(FileType::kDirectory);
   const bool always = !differences.empty() || current_.touched;
   if (!always && !current_.maybe_touched) {
-    ++emitter_.counters().unchanged;
-    return absl::OkStatus();
+    return emitter_.Unchanged(current_.path, source);
   }
   return deferred_.AddDirectory(
       current_.number, PlanEmitter::SetMetadata(current_.path, std::move(source), std::move(existing), differences),
@@ -308,22 +316,17 @@ absl::Status TreeMerge::MakeWay(const PendingDirectory& directory) {
   if (destination_.listing_error() != 0) {
     return emitter_.LookProblem(Side::kDestination, destination_.listing_error(), current_.path, "list");
   }
-  // Backups of what is in it would stay in it.
-  const bool keeps = !options_.backup_suffix.empty() || (options_.backup_directory && options_.backup_directory->IsWithin(current_.path));
-  if (first != nullptr && (!remove_all || keeps)) {
+  if (first != nullptr && !remove_all) {
     return emitter_.Problem(Side::kDestination, 0, current_.path, "replace",
                             std::string("a directory that is not empty is in the way of a ") +
-                                FileTypeName(wanted.type) +
-                                (keeps ? "; backups would stay in it" : "; --delete or --force removes it"),
+                                FileTypeName(wanted.type) + "; --delete or --force removes it",
                             ProblemKind::kConflict);
   }
   current_.plan = DirectoryPlan::kExtraneous;
   US_RETURN_IF_ERROR(deferred_.Touch(current_.parent));
-  Differences differences = Differences::FromMask(static_cast<uint32_t>(Attribute::kType));
-  if (options_.preserve_hard_links && wanted.nlink > 1) {
-    return links_.Add({current_.parent, current_.path, std::move(wanted), std::nullopt, differences, std::nullopt, false, true});
-  }
-  return deferred_.AddLateCreate(PlanEmitter::Put(current_.path, std::move(wanted), std::nullopt, differences));
+  if (directory.basis) return UseBasisLate(std::move(wanted), *directory.basis);
+  const Differences differences = Differences::FromMask(static_cast<uint32_t>(Attribute::kType));
+  return PutLate(std::move(wanted), differences, std::nullopt, false);
 }
 
 }  // namespace uringsync

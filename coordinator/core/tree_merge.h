@@ -52,7 +52,7 @@ class TreeMerge {
     bool maybe_touched = false;  // ... if a hard link or a type change turns out to need something
     bool recorded_delete = false;
     bool makes_way = false;  // it, or one that it is in, goes for something else
-    bool kept = false;           // kExtraneous: something in it stays
+    bool kept = false;       // kExtraneous: something in it stays
     bool told_kept = false;  // kKept: the problem was told
   };
 
@@ -78,15 +78,16 @@ class TreeMerge {
   absl::Status KeepCurrent();
   // An operand that is not there, and is not to be told.
   bool IsMissing(const Entry& source) const {
-    return source.error == ENOENT && source.type != FileType::kSymlink && options_.rules.missing_operands != MissingOperands::kTell;
+    return source.error == ENOENT && source.type != FileType::kSymlink &&
+           options_.rules.missing_operands != MissingOperands::kTell;
   }
   absl::Status VisitMissing(const Entry& source, Entry* destination);
   // A directory that a missing operand is about.
   absl::Status DeleteMissing();
   // Tells that `source` could not be looked at.
   absl::Status ReportUnseen(const Entry& source);
-  // Everything that the directory holds at the source is in the manifest, or is to be taken as if it were: what is not there may be
-  // deleted.
+  // Everything that the directory holds at the source is in the manifest, or is to be taken as if it were: what is not
+  // there may be deleted.
   bool ListedWhole() const {
     return !source_.partial() && ((source_.listing_error() == 0 && !in_doubt_) || options_.rules.ignore_errors);
   }
@@ -106,6 +107,11 @@ class TreeMerge {
   absl::StatusOr<std::optional<Differences>> CompareRootWithBasis(const Entry& source);
   // Carries `source` (no directory) out from what FindBasis gave.
   absl::Status UseBasis(Entry& source, std::optional<Entry> destination, BasisMatch match);
+  // The same for what takes the place of the current directory, once that is gone.
+  absl::Status UseBasisLate(Entry source, const BasisMatch& match);
+  // The object of a basis directory that `source` is linked to, or gets its contents from.
+  std::optional<ActionBasis> MadeFrom(const Entry& source, const BasisMatch& match) const;
+  absl::Status PutLate(Entry source, Differences differences, std::optional<ActionBasis> basis, bool link_basis);
   // The reason to leave out `source`, if there is one; `destination` is null or what has that name.
   std::optional<SkipReason> SkipReasonFor(const Entry& source, const Entry* destination) const;
   // The same by options_.rules; of a directory, all below it is left out too.
@@ -128,7 +134,8 @@ class TreeMerge {
   PendingDirectories pending_;
   Current current_;
   std::optional<Differences> root_beside_basis_;  // of a new root
-  bool in_doubt_ = false;  // an operand could not be looked at: nothing is deleted any more
+  bool by_link_ = false;                          // the destination's directory that is visited is a link's
+  bool in_doubt_ = false;                         // an operand could not be looked at: nothing is deleted any more
   uint64_t directories_ = 0;
 };
 

@@ -6,8 +6,9 @@
 
 namespace uringsync {
 
-// A file is looked for in the basis directories when it is not at the destination; with hard links and comparison also when it
-// is, because an exact match there counts more than what the destination has. Other objects only when nothing has their name.
+// A file is looked for in the basis directories when it is not at the destination; with hard links and comparison also
+// when it is, because an exact match there counts more than what the destination has. Other objects only when nothing
+// has their name.
 absl::StatusOr<std::optional<BasisMatch>> TreeMerge::FindBasis(const Entry& source, const Entry* destination) {
   if (bases_ == nullptr) return std::nullopt;
   if (destination != nullptr && source.type != FileType::kRegular) return std::nullopt;
@@ -26,10 +27,16 @@ absl::StatusOr<std::optional<Differences>> TreeMerge::CompareRootWithBasis(const
   return bases_->CompareRoot(source, options_.policy);
 }
 
+std::optional<ActionBasis> TreeMerge::MadeFrom(const Entry& source, const BasisMatch& match) const {
+  const bool link = match.level == BasisMatch::Level::kExact && bases_->use() == BasisUse::kLink;
+  const bool contents = source.type == FileType::kRegular && match.level != BasisMatch::Level::kType;
+  return link || contents ? std::optional(match.basis) : std::nullopt;
+}
+
 absl::Status TreeMerge::UseBasis(Entry& source, std::optional<Entry> destination, BasisMatch match) {
   const bool exact = match.level == BasisMatch::Level::kExact;
   if (exact && bases_->use() == BasisUse::kCompare) {
-    US_RETURN_IF_ERROR(emitter_.Unchanged(PathOf(source), source, options_.tell_unchanged));
+    US_RETURN_IF_ERROR(emitter_.InBasis(PathOf(source), source, match.basis.directory));
     if (!destination) return absl::OkStatus();
     current_.touched = true;
     PlannedAction removal = PlanEmitter::Delete(PathOf(source), *std::move(destination));
@@ -37,11 +44,27 @@ absl::Status TreeMerge::UseBasis(Entry& source, std::optional<Entry> destination
     return emitter_.Emit(Phase::kCreate, std::move(removal));
   }
   current_.touched = true;
-  const bool regular = source.type == FileType::kRegular;
-  const bool link = exact && bases_->use() == BasisUse::kLink;
-  std::optional<ActionBasis> basis;
-  if (link || (regular && match.level != BasisMatch::Level::kType)) basis = std::move(match.basis);
-  return PutOrJoinGroup(source, std::move(destination), match.differences, false, std::move(basis), link);
+  return PutOrJoinGroup(source, std::move(destination), match.differences, false, MadeFrom(source, match),
+                        exact && bases_->use() == BasisUse::kLink);
+}
+
+absl::Status TreeMerge::UseBasisLate(Entry source, const BasisMatch& match) {
+  const bool exact = match.level == BasisMatch::Level::kExact;
+  if (exact && bases_->use() == BasisUse::kCompare)
+    return emitter_.InBasis(current_.path, source, match.basis.directory);
+  std::optional<ActionBasis> basis = MadeFrom(source, match);
+  return PutLate(std::move(source), match.differences, std::move(basis), exact && bases_->use() == BasisUse::kLink);
+}
+
+absl::Status TreeMerge::PutLate(Entry source, Differences differences, std::optional<ActionBasis> basis,
+                                bool link_basis) {
+  if (options_.preserve_hard_links && source.nlink > 1) {
+    return links_.Add({current_.parent, current_.path, std::move(source), std::nullopt, differences, std::move(basis),
+                       link_basis, true});
+  }
+  PlannedAction planned = PlanEmitter::Put(current_.path, std::move(source), std::nullopt, differences);
+  PlanEmitter::AddBasis(std::move(basis), link_basis, &planned);
+  return deferred_.AddLateCreate(planned);
 }
 
 }  // namespace uringsync

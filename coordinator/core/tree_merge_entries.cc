@@ -1,9 +1,8 @@
 // What TreeMerge decides for one name.
+#include <cerrno>
 #include <utility>
 
 #include "coordinator/core/tree_merge.h"
-
-#include <cerrno>
 #include "engine/base/errno_status.h"
 #include "engine/base/link_rules.h"
 
@@ -44,14 +43,16 @@ std::optional<SkipReason> TreeMerge::RuleAgainst(const Entry& source, const Entr
   const TransferRules& rules = options_.rules;
   const bool both_directories = IsDirectory(&source) && IsDirectory(destination);
   if (destination != nullptr && rules.ignore_existing && !both_directories) return SkipReason::kExists;
-  if (source.type == FileType::kSymlink && options_.symlinks && rules.safe_links && IsUnsafeLink(source.symlink_target, current_.path.depth())) {
+  if (source.type == FileType::kSymlink && options_.symlinks && rules.safe_links &&
+      IsUnsafeLink(source.symlink_target, current_.path.depth())) {
     return SkipReason::kUnsafeLink;
   }
   if (source.type != FileType::kRegular) return std::nullopt;
   if (rules.max_size && source.size_bytes > *rules.max_size) return SkipReason::kTooLarge;
   if (rules.min_size && source.size_bytes < *rules.min_size) return SkipReason::kTooSmall;
   if (!rules.update || destination == nullptr || destination->type != FileType::kRegular) return std::nullopt;
-  const bool newer = destination->mtime > source.mtime && !options_.policy.SameKeptTime(source.mtime, destination->mtime);
+  const bool newer =
+      destination->mtime > source.mtime && !options_.policy.SameKeptTime(source.mtime, destination->mtime);
   // Within a window that is not zero, what is not older counts as newer, as with rsync.
   const std::optional<uint32_t> window = options_.policy.selection.modify_window_s;
   const auto ahead_s = static_cast<__int128>(source.mtime.seconds) - destination->mtime.seconds;
@@ -60,7 +61,7 @@ std::optional<SkipReason> TreeMerge::RuleAgainst(const Entry& source, const Entr
 }
 
 absl::Status TreeMerge::LeaveOutByRule(SkipReason reason, const Entry& source, const Entry* destination) {
-  US_RETURN_IF_ERROR(emitter_.Skip(reason, PathOf(source), source.type));
+  US_RETURN_IF_ERROR(emitter_.Skip(reason, PathOf(source), source));
   if (reason == SkipReason::kExists && IsDirectory(&source)) {
     US_RETURN_IF_ERROR(VisitIgnored(&source, nullptr, DirectoryPlan::kKept));
     return absl::OkStatus();
@@ -70,13 +71,16 @@ absl::Status TreeMerge::LeaveOutByRule(SkipReason reason, const Entry& source, c
 
 absl::Status TreeMerge::VisitDirectoryLink(Entry* source, Entry& destination) {
   destination.directory_link = false;
-  const bool merges = current_.plan == DirectoryPlan::kMerge && IsDirectory(source) && source->error == 0 && !source->not_entered &&
-                      (options_.keep_directory_links || source->implied);
+  const bool merges = current_.plan == DirectoryPlan::kMerge && IsDirectory(source) && source->error == 0 &&
+                      !source->not_entered && (options_.keep_directory_links || source->implied);
   if (merges) {
     // What the directory is like is in its own batch.
     destination.type = FileType::kDirectory;
     destination.symlink_target.clear();
-    return Visit(source, &destination);
+    by_link_ = true;
+    const absl::Status visited = Visit(source, &destination);
+    by_link_ = false;
+    return visited;
   }
   // The link is an object like any other, and what it leads to is nobody's business.
   Entry behind = destination;
@@ -86,12 +90,16 @@ absl::Status TreeMerge::VisitDirectoryLink(Entry* source, Entry& destination) {
   return behind.error != 0 ? absl::OkStatus() : VisitIgnored(nullptr, &behind, DirectoryPlan::kLeave);
 }
 
-// Below a directory of the source whose name something else has at the destination, and keeps.
+// Below a directory of the source whose name something else has at the destination, and keeps (--ignore-existing,
+// --no-implied-dirs).
 absl::Status TreeMerge::VisitKept(const Entry& source) {
+  std::optional<SkipReason> reason = SkipReasonFor(source, nullptr);
+  if (!reason) reason = RuleAgainst(source, nullptr);
+  if (reason) return emitter_.Skip(*reason, PathOf(source), source.type);
   if (!current_.told_kept) {
     current_.told_kept = true;
-    US_RETURN_IF_ERROR(emitter_.Problem(Side::kDestination, ENOTDIR, current_.path, "mkdir",
-                                        "it exists and is left as it is (--ignore-existing)"));
+    US_RETURN_IF_ERROR(
+        emitter_.Problem(Side::kDestination, ENOTDIR, current_.path, "mkdir", "what has its name is left as it is"));
   }
   US_RETURN_IF_ERROR(emitter_.Skip(SkipReason::kBelowProblem, PathOf(source), source.type));
   return VisitIgnored(&source, nullptr, DirectoryPlan::kKept);
@@ -102,7 +110,7 @@ absl::Status TreeMerge::LeaveOut(SkipReason reason, const Entry& source) {
   if (reason == SkipReason::kNoMknod && options_.explicit_devices) {
     return emitter_.Problem(Side::kDestination, EPERM, PathOf(source), "mknod");
   }
-  return emitter_.Skip(reason, PathOf(source), source.type);
+  return emitter_.Skip(reason, PathOf(source), source);
 }
 
 absl::Status TreeMerge::VisitIgnored(const Entry* source, const Entry* destination, DirectoryPlan plan) {
@@ -127,7 +135,8 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
   const bool remove = current_.plan == DirectoryPlan::kExtraneous || (options_.delete_extraneous && proven_absent);
   if (!remove) return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
   const bool parent_goes = current_.plan == DirectoryPlan::kExtraneous;
-  if (destination.protection == Protection::kAlways || (destination.protection == Protection::kUnlessParentGoes && !parent_goes)) {
+  if (destination.protection == Protection::kAlways ||
+      (destination.protection == Protection::kUnlessParentGoes && !parent_goes)) {
     if (parent_goes) US_RETURN_IF_ERROR(deferred_.KeepDirectory(current_.path));
     return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
   }
@@ -142,8 +151,9 @@ absl::Status TreeMerge::VisitExtraneous(Entry& destination) {
   }
   if (destination.error != 0 || destination.not_entered) {
     US_RETURN_IF_ERROR(KeepCurrent());
-    US_RETURN_IF_ERROR(destination.error != 0 ? emitter_.LookProblem(Side::kDestination, destination.error, path, "stat")
-                                              : emitter_.Skip(SkipReason::kMountPoint, path, destination.type));
+    US_RETURN_IF_ERROR(destination.error != 0
+                           ? emitter_.LookProblem(Side::kDestination, destination.error, path, "stat")
+                           : emitter_.Skip(SkipReason::kMountPoint, path, destination.type));
     return VisitIgnored(nullptr, &destination, DirectoryPlan::kLeave);
   }
   current_.recorded_delete = true;
@@ -168,7 +178,8 @@ absl::Status TreeMerge::KeepCurrent() {
 
 // A directory that was equal on both sides when the indexes were asked, and no longer is.
 absl::Status TreeMerge::ReportPruned(const RelPath& path) {
-  return emitter_.Problem(Side::kCoordinator, 0, path, "compare", "the directory changed while it was compared", ProblemKind::kChanged);
+  return emitter_.Problem(Side::kCoordinator, 0, path, "compare", "the directory changed while it was compared",
+                          ProblemKind::kChanged);
 }
 
 absl::Status TreeMerge::ReportUnseen(const Entry& source) {
@@ -183,7 +194,8 @@ absl::Status TreeMerge::ReportUnseen(const Entry& source) {
 }
 
 absl::Status TreeMerge::VisitMissing(const Entry& source, Entry* destination) {
-  const bool deletes = destination != nullptr && options_.rules.missing_operands == MissingOperands::kDelete && destination->error == 0;
+  const bool deletes =
+      destination != nullptr && options_.rules.missing_operands == MissingOperands::kDelete && destination->error == 0;
   if (!deletes) return VisitIgnored(&source, destination, DirectoryPlan::kLeave);
   current_.touched = true;
   if (IsDirectory(destination) && !destination->not_entered) {
@@ -210,7 +222,8 @@ absl::Status TreeMerge::VisitNew(Entry& source) {
   if (const std::optional<SkipReason> reason = SkipReasonFor(source, nullptr)) {
     return LeaveOut(*reason, source);
   }
-  if (const std::optional<SkipReason> rule = RuleAgainst(source, nullptr)) return LeaveOutByRule(*rule, source, nullptr);
+  if (const std::optional<SkipReason> rule = RuleAgainst(source, nullptr))
+    return LeaveOutByRule(*rule, source, nullptr);
   Differences differences = CompareMissing(source, options_.policy);
   emitter_.CountLeftOut(differences);
   US_ASSIGN_OR_RETURN(std::optional<BasisMatch> match, FindBasis(source, nullptr));
@@ -231,6 +244,8 @@ absl::Status TreeMerge::VisitNew(Entry& source) {
 
 absl::Status TreeMerge::VisitPair(Entry& source, Entry& destination) {
   if (IsMissing(source)) return VisitMissing(source, &destination);
+  // What is in the way of something that is no part of the transfer itself stays.
+  if (source.implied && !IsDirectory(&destination)) return VisitIgnored(&source, nullptr, DirectoryPlan::kKept);
   if (source.error != 0) {
     US_RETURN_IF_ERROR(ReportUnseen(source));
     // To rsync a link that leads nowhere is not there at all.
@@ -266,6 +281,7 @@ absl::Status TreeMerge::PairDirectories(Entry& source, Entry& destination) {
   directory.plan = DirectoryPlan::kMerge;
   directory.source = ExpectationOf(&source);
   directory.destination = ExpectationOf(&destination);
+  directory.by_link = by_link_;
   if (source.not_entered) {
     // Like an empty directory, but nothing of it says what should be inside: only its metadata is compared. A kMerge
     // without a source listing deletes nothing.
@@ -285,7 +301,8 @@ absl::Status TreeMerge::PairSameType(Entry& source, Entry& destination) {
   const Differences differences = Compare(source, destination, options_.policy);
   emitter_.CountLeftOut(differences);
   const bool remake = differences.NeedsObject();
-  if (remake && options_.rules.append && source.type == FileType::kRegular && destination.size_bytes >= source.size_bytes) {
+  if (remake && options_.rules.append && source.type == FileType::kRegular &&
+      destination.size_bytes >= source.size_bytes) {
     return emitter_.Skip(SkipReason::kNotShorter, PathOf(source), source.type);
   }
   if (options_.preserve_hard_links && (source.nlink > 1 || (destination.nlink > 1 && !remake))) {
@@ -295,11 +312,12 @@ absl::Status TreeMerge::PairSameType(Entry& source, Entry& destination) {
       current_.maybe_touched = true;
     }
     RelPath path = PathOf(source);
-    return links_.Add(
-        {current_.number, std::move(path), std::move(source), std::move(destination), differences, std::nullopt, false, false});
+    return links_.Add({current_.number, std::move(path), std::move(source), std::move(destination), differences,
+                       std::nullopt, false, false});
   }
   if (differences.empty()) {
-    if (options_.tell_unchanged) return emitter_.Unchanged(PathOf(source), source, true);
+    // Most objects of most runs: no path is put together for nobody.
+    if (emitter_.tells_unchanged()) return emitter_.Unchanged(PathOf(source), source);
     ++emitter_.counters().unchanged;
     return absl::OkStatus();
   }
@@ -321,11 +339,13 @@ absl::Status TreeMerge::PairDevice(Entry& source, Entry& destination) {
   file.size_bytes = 0;
   const Differences differences = Compare(source, file, options_.policy);
   emitter_.CountLeftOut(differences);
-  if (differences.empty()) return emitter_.Unchanged(PathOf(source), source, options_.tell_unchanged);
+  if (differences.empty()) return emitter_.Unchanged(PathOf(source), source);
   RelPath path = PathOf(source);
-  return emitter_.Emit(Phase::kCreate, differences.NeedsObject()
-                                           ? PlanEmitter::Put(std::move(path), std::move(source), std::move(destination), differences)
-                                           : PlanEmitter::SetMetadata(std::move(path), std::move(source), std::move(destination), differences));
+  return emitter_.Emit(
+      Phase::kCreate,
+      differences.NeedsObject()
+          ? PlanEmitter::Put(std::move(path), std::move(source), std::move(destination), differences)
+          : PlanEmitter::SetMetadata(std::move(path), std::move(source), std::move(destination), differences));
 }
 
 absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
@@ -354,9 +374,10 @@ absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
     return PutOrJoinGroup(source, std::move(destination), differences, false);
   }
   if (destination.not_entered) {
-    return emitter_.Problem(Side::kDestination, 0, PathOf(source), "replace",
-                            std::string("a directory that is not entered is in the way of a ") + FileTypeName(source.type),
-                            ProblemKind::kConflict);
+    return emitter_.Problem(
+        Side::kDestination, 0, PathOf(source), "replace",
+        std::string("a directory that is not entered is in the way of a ") + FileTypeName(source.type),
+        ProblemKind::kConflict);
   }
   // Whether the directory may go is known when its own batch comes.
   current_.maybe_touched = true;
@@ -364,6 +385,7 @@ absl::Status TreeMerge::PairOtherType(Entry& source, Entry& destination) {
   directory.name = source.name;
   directory.plan = DirectoryPlan::kMakeWay;
   directory.destination = Expect::kRequired;
+  US_ASSIGN_OR_RETURN(directory.basis, FindBasis(source, nullptr));
   directory.source_entry = std::move(source);
   return pending_.Add(directory);
 }

@@ -30,8 +30,10 @@ std::string ParentOf(const std::string& path) {
 
 absl::StatusOr<RelPath> ResolveAgentBasis(const RelPath& destination, std::string_view text) {
   if (text.substr(0, 1) == "/") {
-    return LinkError(ErrorKind::kUsage, Quoted(text) + ": an agent that listens shows nothing above its roots; give a path relative "
-                                                       "to the destination");
+    return LinkError(ErrorKind::kUsage,
+                     Quoted(text) +
+                         ": an agent that listens shows nothing above its roots; give a path relative "
+                         "to the destination");
   }
   RelPath path = destination;
   for (const std::string_view component : PathComponents(text)) {
@@ -48,14 +50,15 @@ absl::StatusOr<RelPath> ResolveAgentBasis(const RelPath& destination, std::strin
 }
 
 absl::StatusOr<LocalBasis> ResolveLocalBasis(const ResolvedPath& destination, std::string_view text) {
-  // The destination's own path is canonical (and may not be there yet): only its part is climbed without the file system.
+  // The destination's own path is canonical (and may not be there yet): only its part is climbed without the file
+  // system.
   std::string base = text.substr(0, 1) == "/" ? "/" : destination.Canonical();
   std::vector<std::string_view> components = PathComponents(text);
   size_t first = 0;
   for (; first < components.size() && components[first] == ".."; ++first) base = ParentOf(base);
   LocalBasis found{base, RelPath()};
   // Of a destination that is yet to be made only the last component is missing.
-  struct stat there {};
+  struct stat there{};
   if (::stat(base.c_str(), &there) != 0 && errno == ENOENT) {
     found = {ParentOf(base), RelPath().Child(base.substr(base.rfind('/') + 1))};
     for (const std::string_view component : components) {
@@ -72,10 +75,12 @@ absl::StatusOr<LocalBasis> ResolveLocalBasis(const ResolvedPath& destination, st
       continue;
     }
     if (errno != ENOENT) {
-      return LinkError(ErrorKind::kSelection, Quoted(text) + ": " + std::string(ToStd(ErrnoStatus(errno, "open").message())));
+      return LinkError(ErrorKind::kSelection,
+                       Quoted(text) + ": " + std::string(ToStd(ErrnoStatus(errno, "open").message())));
     }
     for (; i < components.size(); ++i) {
-      if (!ValidateName(components[i]).ok()) return LinkError(ErrorKind::kSelection, Quoted(text) + " is no valid path");
+      if (!ValidateName(components[i]).ok())
+        return LinkError(ErrorKind::kSelection, Quoted(text) + " is no valid path");
       found.path = found.path.Child(components[i]);
     }
     return found;
@@ -84,8 +89,10 @@ absl::StatusOr<LocalBasis> ResolveLocalBasis(const ResolvedPath& destination, st
 }
 
 bool MayBeDirectory(const LocalBasis& basis) {
-  struct stat found {};
-  if (::stat(basis.root.c_str(), &found) != 0 || !S_ISDIR(found.st_mode) || ::access(basis.root.c_str(), R_OK | X_OK) != 0) return false;
+  struct stat found{};
+  if (::stat(basis.root.c_str(), &found) != 0 || !S_ISDIR(found.st_mode) ||
+      ::access(basis.root.c_str(), R_OK | X_OK) != 0)
+    return false;
   const std::string& missing = basis.path.text();
   return missing.empty() || ::lstat((basis.root + "/" + missing.substr(0, missing.find('/'))).c_str(), &found) != 0;
 }

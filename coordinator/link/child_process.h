@@ -1,9 +1,11 @@
 // ChildProcess: a program that a command starts and ends again: a private agent, a remote shell.
 //
-// It inherits the descriptors it is given and nothing else; what it writes to its standard error comes back line by line.
+// It inherits the descriptors it is given and nothing else; what it writes to its standard error comes back line by
+// line.
 //
-// Thread rule: Start on a thread that outlives it (a parent-death signal of the child follows the starting *thread*); the rest from any.
-// Use:  US_ASSIGN_OR_RETURN(auto child, ChildProcess::Start({.program = path, .arguments = {"name", "--flag"}}, "start name"));
+// Thread rule: Start on a thread that outlives it (a parent-death signal of the child follows the starting *thread*);
+// the rest from any. Use:  US_ASSIGN_OR_RETURN(auto child, ChildProcess::Start({.program = path, .arguments = {"name",
+// "--flag"}}, "start name"));
 //       ... ; child->Stop(std::chrono::seconds(5));
 #pragma once
 
@@ -28,9 +30,10 @@ namespace uringsync {
 constexpr int kFirstOwnDescriptor = 40;
 
 struct ChildOptions {
-  std::string program;                  // path; a name without '/' is looked for on PATH
-  std::vector<std::string> arguments;   // argv, the name first
-  // Number in the child and descriptor here (borrowed). Without 0 it reads nothing, without 1 its output goes where its errors go.
+  std::string program;                 // path; a name without '/' is looked for on PATH
+  std::vector<std::string> arguments;  // argv, the name first
+  // Number in the child and descriptor here (borrowed). Without 0 it reads nothing, without 1 its output goes where its
+  // errors go.
   std::vector<std::pair<int, int>> descriptors;
   bool own_group = true;  // Ctrl-C does not reach it; false: it may ask on the terminal, as ssh does
   // Called from the reader's thread with each line of its standard error, escaped, without the newline.
@@ -48,7 +51,8 @@ class ChildProcess {
 
   // Waits at most `grace` for it to end by itself, then kills it; reaps it either way. Idempotent.
   void Stop(std::chrono::milliseconds grace);
-  // How it ended, for messages: "exited with status 3", "was killed by signal 9 (Killed)"; empty while it runs. Waits a moment
+  // How it ended, for messages: "exited with status 3", "was killed by signal 9 (Killed)"; empty while it runs. Waits a
+  // moment
   // (`patience`) for one that is just ending.
   std::string Ending(std::chrono::milliseconds patience);
   // Its exit status once it has ended by itself; nullopt while it runs (after `patience`) and for one that was killed.

@@ -18,7 +18,8 @@ std::string Shown(const DestinationQuestion& question, const std::string& path) 
 }
 
 absl::Status Failed(ErrorKind kind, const char* what, const std::string& path, int error) {
-  return LinkError(kind, std::string(what) + " \"" + path + "\" failed: " + std::strerror(error) + " (" + std::to_string(error) + ")");
+  return LinkError(kind, std::string(what) + " \"" + path + "\" failed: " + std::strerror(error) + " (" +
+                             std::to_string(error) + ")");
 }
 
 }  // namespace
@@ -32,22 +33,26 @@ absl::StatusOr<DestinationChoice> ChooseDestination(const DestinationQuestion& q
     return choice;
   }
   const bool there = found.target != PathKind::kMissing;
-  if (there && question.several) return LinkError(ErrorKind::kSelection, "ERROR: destination must be a directory when copying more than 1 file");
-  if (there && !question.single_object) return LinkError(ErrorKind::kSelection, "ERROR: cannot overwrite non-directory with a directory");
+  if (there && question.several)
+    return LinkError(ErrorKind::kSelection, "ERROR: destination must be a directory when copying more than 1 file");
+  if (there && !question.single_object)
+    return LinkError(ErrorKind::kSelection, "ERROR: cannot overwrite non-directory with a directory");
   const bool wants_directory = !question.single_object || question.path.ends_with('/');
   const bool parent_missing = !found.has_parent && !question.make_path;
   choice.create = wants_directory || !found.has_parent;
   choice.make_path = choice.create && question.make_path;
   if (wants_directory) {
     choice.directory = question.path;
-    if (found.kind != PathKind::kMissing) return Failed(ErrorKind::kFileIo, "mkdir", Shown(question, question.path), EEXIST);
+    if (found.kind != PathKind::kMissing)
+      return Failed(ErrorKind::kFileIo, "mkdir", Shown(question, question.path), EEXIST);
     if (parent_missing) return Failed(ErrorKind::kFileIo, "mkdir", Shown(question, question.path), ENOENT);
     return choice;
   }
   choice.directory = ParentOfHostPath(question.path);
   choice.new_name = NameOfHostPath(question.path);
   if (parent_missing) return Failed(ErrorKind::kSelection, "change_dir#3", Shown(question, choice.directory), ENOENT);
-  if (const absl::Status valid = ValidateName(choice.new_name); !valid.ok()) return LinkError(ErrorKind::kSelection, ToStd(valid.message()));
+  if (const absl::Status valid = ValidateName(choice.new_name); !valid.ok())
+    return LinkError(ErrorKind::kSelection, ToStd(valid.message()));
   return choice;
 }
 

@@ -34,8 +34,8 @@ absl::StatusOr<ConnectData> Links::TryDirect(const std::string& software) {
   US_ASSIGN_OR_RETURN(PathQuestions* const listening, QuestionsOf(listener, software));
   US_ASSIGN_OR_RETURN(DirectReply reply, listening->AskDirect(query));
   const std::string& host = TargetOf(listener).endpoint.shell().host;
-  // A host is dialled by the name that the user gave it, where that is one here and not only the shell's. What it tells of itself may be its
-  // address in another network.
+  // A host is dialled by the name that the user gave it, where that is one here and not only the shell's. What it tells
+  // of itself may be its address in another network.
   const bool by_name = TargetOf(dialer).endpoint.is_local() && HasAddress(host);
   return ConnectData{by_name || reply.address.empty() ? host : std::move(reply.address), reply.port, /*direct=*/true};
 }
@@ -44,7 +44,9 @@ std::optional<ConnectData> Links::OfferDirect(const std::string& software) {
   if (!direct_ || SameAgent(targets_.source.endpoint, targets_.destination.endpoint)) return std::nullopt;
   absl::StatusOr<ConnectData> way = TryDirect(software);
   if (way.ok()) return *std::move(way);
-  if (on_notice_) on_notice_("no direct connections (" + std::string(ToStd(way.status().message())) + "): contents go through the remote shell");
+  if (on_notice_)
+    on_notice_("no direct connections (" + std::string(ToStd(way.status().message())) +
+               "): contents go through the remote shell");
   return std::nullopt;
 }
 

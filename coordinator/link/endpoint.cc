@@ -178,7 +178,9 @@ absl::StatusOr<Endpoint> ParseShell(std::string_view text, size_t colon) {
   if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   shell.host = std::string(host);
   if (!shell.path.empty() && shell.path.front() == ':') {
-    return Bad(text, "'::' is rsync's daemon, which is not spoken here; write HOST:PATH for a remote shell, or agent://HOST/ROOT");
+    return Bad(
+        text,
+        "'::' is rsync's daemon, which is not spoken here; write HOST:PATH for a remote shell, or agent://HOST/ROOT");
   }
   if (host.empty()) return Bad(text, "the host before ':' is missing; for a local path write ./" + EscapeName(text));
   if (host.size() > kMaxHostBytes) return Bad(text, "the host name is longer than 255 bytes");
@@ -222,7 +224,8 @@ absl::StatusOr<Endpoint> ParseEndpoint(std::string_view text) {
     if (scheme == "rsync") {
       return Bad(text, "rsync's daemon is not spoken here; write HOST:PATH for a remote shell, or agent://HOST/ROOT");
     }
-    return Bad(text, "'" + EscapeName(scheme) + "://' is not known; write PATH, HOST:PATH or agent://HOST[:PORT]/ROOT[/PATH]");
+    return Bad(
+        text, "'" + EscapeName(scheme) + "://' is not known; write PATH, HOST:PATH or agent://HOST[:PORT]/ROOT[/PATH]");
   }
   if (const std::optional<size_t> colon = HostEnd(text)) return ParseShell(text, *colon);
   return Endpoint{LocalEndpoint{std::string(text)}};

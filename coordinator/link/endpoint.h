@@ -2,7 +2,8 @@
 //
 //   PATH                                a directory of this host
 //   agent://HOST[:PORT]/ROOT[/PATH]     below a named root of a running agent; PORT defaults to 7440
-//   [USER@]HOST:PATH                    on a host where a remote shell starts the agent; PATH as it stands, relative to where
+//   [USER@]HOST:PATH                    on a host where a remote shell starts the agent; PATH as it stands, relative to
+//   where
 //                                       the shell begins, nothing decoded. A ':' after the first '/' makes no host
 //
 // HOST may be an IPv6 address in brackets. ROOT and the components of PATH are percent-decoded one by one, so any byte
@@ -59,8 +60,9 @@ struct Endpoint {
   std::string Display() const;
 };
 
-// Fails with LinkError(kUsage, ...): an empty path, another scheme, rsync's daemon (HOST::MODULE, rsync://), a host or user that is
-// empty or begins with '-', a missing root, a bad port or percent sequence, ".." or "." below the root. The text says what to write instead.
+// Fails with LinkError(kUsage, ...): an empty path, another scheme, rsync's daemon (HOST::MODULE, rsync://), a host or
+// user that is empty or begins with '-', a missing root, a bad port or percent sequence, ".." or "." below the root.
+// The text says what to write instead.
 absl::StatusOr<Endpoint> ParseEndpoint(std::string_view text);
 
 }  // namespace uringsync

@@ -1,5 +1,5 @@
-// Where basis directories and the backup directory are, seen from a destination that is a path of its agent's host: as with rsync, relative to
-// the destination.
+// Where basis directories and the backup directory are, seen from a destination that is a path of its agent's host: as
+// with rsync, relative to the destination.
 //
 // Pure functions.
 #pragma once
@@ -23,8 +23,9 @@ std::vector<std::string> WayTo(std::string_view path);
 // What comes behind the first `known` directories of WayTo(path). LinkError(kUsage) where that is no list of names.
 absl::StatusOr<RelPath> RestOfWay(std::string_view path, size_t known);
 
-// Where `directory` is within the destination; nullopt: outside. Paths are compared as text, from `working_directory` where they are relative.
-// LinkError(kUsage): it is the destination itself.
-absl::StatusOr<std::optional<RelPath>> PlaceWithin(const std::string& destination, std::string_view directory, const std::string& working_directory);
+// Where `directory` is within the destination; nullopt: outside. Paths are compared as text, from `working_directory`
+// where they are relative. LinkError(kUsage): it is the destination itself.
+absl::StatusOr<std::optional<RelPath>> PlaceWithin(const std::string& destination, std::string_view directory,
+                                                   const std::string& working_directory);
 
 }  // namespace uringsync

@@ -6,6 +6,7 @@
 #include <thread>
 #include <utility>
 
+#include "coordinator/core/basis_notice.h"
 #include "coordinator/link/basis_path.h"
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
@@ -18,6 +19,7 @@ namespace {
 
 // How long a private agent that broke off may take to show how it ended.
 constexpr std::chrono::milliseconds kEndingPatience{1000};
+constexpr std::chrono::milliseconds kShellPatience{300};
 
 absl::Status RequireTls(const Endpoint& endpoint, const ControlTlsFiles& tls) {
   std::string missing;
@@ -35,6 +37,7 @@ absl::Status RequireTls(const Endpoint& endpoint, const ControlTlsFiles& tls) {
 
 // How long a private agent may take to clean up and end.
 constexpr std::chrono::milliseconds kGrace{5000};
+constexpr std::chrono::milliseconds kSilentGrace{100};
 
 }  // namespace
 
@@ -49,7 +52,7 @@ absl::Status Links::ResolveBases(const std::vector<std::string>& directories) {
       absl::StatusOr<LocalBasis> resolved = ResolveLocalBasis(destination.local, directory);
       if (!resolved.ok() || !MayBeDirectory(*resolved)) {
         // As one that is missing.
-        if (on_notice_) on_notice_("basis directory is no directory that can be read: " + EscapeName(directory));
+        if (on_notice_) on_notice_(EscapeName(UnusableBasis(basis_use_, directory, false)));
         continue;
       }
       LocalBasis local = *std::move(resolved);
@@ -77,7 +80,8 @@ absl::Status Links::ResolveBackup(const std::string& directory) {
   std::string there;
   if (destination.endpoint.is_local()) {
     US_ASSIGN_OR_RETURN(LocalBasis local, ResolveLocalBasis(destination.local, directory));
-    if (!MayBeDirectory(local)) return LinkError(ErrorKind::kUsage, "the backup-dir is no directory that can be used: " + EscapeName(directory));
+    if (!MayBeDirectory(local))
+      return LinkError(ErrorKind::kUsage, "the backup-dir is no directory that can be used: " + EscapeName(directory));
     here = destination.local.Canonical();
     there = local.root + (local.path.is_root() ? "" : "/" + local.path.text());
     backup.place = {"backup", std::move(local.path)};
@@ -116,7 +120,8 @@ absl::Status Links::ResolveStaging() {
   // It need not be there: what is above it does.
   if (place.root.empty()) {
     const std::string name = NameOfHostPath(place.host_path);
-    if (!ValidateName(name).ok()) return LinkError(ErrorKind::kUsage, "no directory for parts of files: " + EscapeName(partial_directory_));
+    if (!ValidateName(name).ok())
+      return LinkError(ErrorKind::kUsage, "no directory for parts of files: " + EscapeName(partial_directory_));
     place.path = RelPath().Child(name);
     place.host_path = ParentOfHostPath(place.host_path);
   }
@@ -152,7 +157,8 @@ absl::Status Links::StartShells(const LinkOptions& options) {
       shell.far.push_back(AboveChildDescriptors(UniqueFd(pair[1])));
     }
     US_ASSIGN_OR_RETURN(std::vector<std::string> words, ShellCommand(options.shell, endpoint.shell()));
-    US_ASSIGN_OR_RETURN(shell.process, RemoteShell::Start(std::move(words), endpoint.shell().Login(), options.on_shell_line));
+    US_ASSIGN_OR_RETURN(shell.process,
+                        RemoteShell::Start(std::move(words), endpoint.shell().Login(), options.on_shell_line));
     shells_.push_back(std::move(shell));
   }
   return absl::OkStatus();
@@ -170,9 +176,14 @@ absl::StatusOr<std::unique_ptr<ClientStream>> Links::OpenDestinationStream() {
   return destination_channel_->OpenStream();
 }
 
-absl::Status Links::GreetShells() {
+absl::Status Links::GreetShells(const LinkOptions& options) {
+  std::optional<std::chrono::milliseconds> silence;
+  if (options.idle_timeout != absl::InfiniteDuration()) silence = absl::ToChronoMilliseconds(options.idle_timeout);
   for (Shell& shell : shells_) {
-    US_RETURN_IF_ERROR(shell.process->Greet());
+    const absl::Status greeted = shell.process->Greet(silence);
+    // What has been silent for so long does not end by itself either.
+    if (!greeted.ok() && LinkErrorKind(greeted) == ErrorKind::kTimeout) Close(kSilentGrace);
+    US_RETURN_IF_ERROR(greeted);
     shell.process->ReleasePipes();
   }
   return absl::OkStatus();
@@ -183,7 +194,8 @@ absl::Status Links::StartPrivateAgent(LinkOptions* options) {
   US_ASSIGN_OR_RETURN(start.program, options->find_agent());
   if (targets_.source.endpoint.is_local() && !targets_.source.root.empty()) {
     start.arguments.insert(start.arguments.end(),
-                           {"--root", std::string(kPrivateSourceRoot) + "=" + targets_.source.local.root + (options->removes_sources ? ":rw" : ":ro")});
+                           {"--root", std::string(kPrivateSourceRoot) + "=" + targets_.source.local.root +
+                                          (options->removes_sources ? ":rw" : ":ro")});
   }
   if (targets_.destination.endpoint.is_local() && !targets_.destination.root.empty()) {
     // ":rw" is the default; it is written so that a path that ends in ":ro" keeps its name.
@@ -195,12 +207,14 @@ absl::Status Links::StartPrivateAgent(LinkOptions* options) {
       start.arguments.insert(start.arguments.end(), {"--root", basis.place.root + "=" + basis.private_root + ":ro"});
   }
   if (backup_ && !backup_->private_root.empty())
-    start.arguments.insert(start.arguments.end(), {"--root", backup_->place.root + "=" + backup_->private_root + ":rw"});
+    start.arguments.insert(start.arguments.end(),
+                           {"--root", backup_->place.root + "=" + backup_->private_root + ":rw"});
   if (targets_.source.endpoint.is_agent() || targets_.destination.endpoint.is_agent()) {
     start.arguments.insert(start.arguments.end(),
                            {"--cert", options->tls.cert, "--key", options->tls.key, "--ca", options->tls.ca});
   }
-  if (!targets_.source.endpoint.is_local() && !targets_.destination.endpoint.is_local()) start.arguments.push_back("--carry-only");
+  if (!targets_.source.endpoint.is_local() && !targets_.destination.endpoint.is_local())
+    start.arguments.push_back("--carry-only");
   int number = kPrivateFd;
   for (const Shell& shell : shells_) {
     std::string spec;
@@ -274,12 +288,14 @@ absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const
     if (endpoint->is_agent()) US_RETURN_IF_ERROR(RequireTls(*endpoint, options.tls));
   }
   if ((source.is_shell() && destination.is_agent()) || (source.is_agent() && destination.is_shell())) {
-    return LinkError(ErrorKind::kUsage,
-                     "HOST:PATH and agent:// do not go together in one run: use agents on both sides, or a remote shell on both");
+    return LinkError(
+        ErrorKind::kUsage,
+        "HOST:PATH and agent:// do not go together in one run: use agents on both sides, or a remote shell on both");
   }
   std::unique_ptr<Links> links(new Links());
   US_ASSIGN_OR_RETURN(links->targets_, ResolveTargets(source, destination, options));
   links->on_notice_ = options.on_notice;
+  links->basis_use_ = options.basis_use;
   US_RETURN_IF_ERROR(links->ResolveBases(options.basis_directories));
   US_RETURN_IF_ERROR(links->ResolveBackup(options.backup_directory));
   links->partial_directory_ = options.partial_directory;
@@ -288,7 +304,7 @@ absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const
   links->direct_port_ = options.direct_port;
   US_RETURN_IF_ERROR(links->StartShells(options));
   if (!source.is_agent() || !destination.is_agent()) US_RETURN_IF_ERROR(links->StartPrivateAgent(&options));
-  US_RETURN_IF_ERROR(links->GreetShells());
+  US_RETURN_IF_ERROR(links->GreetShells(options));
   US_RETURN_IF_ERROR(links->Connect(options));
   return links;
 }
@@ -320,6 +336,15 @@ std::string Links::Name(Side side) const {
   if (side == Side::kSource) return "source " + targets_.source.endpoint.Display();
   if (side == Side::kDestination) return "destination " + targets_.destination.endpoint.Display();
   return "coordinator";
+}
+
+ExitCode Links::CodeOfShells(ExitCode code) {
+  if (code != ExitCode::kProtocol) return code;
+  for (Shell& shell : shells_) {
+    const std::optional<int> status = shell.process->ExitStatus(kShellPatience);
+    if (status && *status > static_cast<int>(code)) code = static_cast<ExitCode>(*status);
+  }
+  return code;
 }
 
 std::string Links::Explain(Side side, std::string_view reason, bool broke) {

@@ -30,7 +30,9 @@ std::vector<std::string> Components(std::string_view path) {
 std::string WithoutBackslashes(const std::string& pattern) {
   std::string out;
   for (size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] == '\\' && i + 1 < pattern.size() && std::string_view("*?[]\\").find(pattern[i + 1]) != std::string_view::npos) ++i;
+    if (pattern[i] == '\\' && i + 1 < pattern.size() &&
+        std::string_view("*?[]\\").find(pattern[i + 1]) != std::string_view::npos)
+      ++i;
     out += pattern[i];
   }
   return out;
@@ -48,7 +50,8 @@ bool MayStandFor(const std::string& pattern, const std::string& name) {
   const size_t skipped = found.size() - wanted.size();
   for (size_t i = 0; i < wanted.size(); ++i) {
     const std::string& component = found[skipped + i];
-    if (WithoutBackslashes(wanted[i]) != component && ::fnmatch(wanted[i].c_str(), component.c_str(), FNM_PERIOD) != 0) return false;
+    if (WithoutBackslashes(wanted[i]) != component && ::fnmatch(wanted[i].c_str(), component.c_str(), FNM_PERIOD) != 0)
+      return false;
   }
   return true;
 }
@@ -61,7 +64,8 @@ absl::Status CheckExpansion(const std::vector<std::string>& patterns, const std:
   for (const std::string& name : names) {
     while (pattern < patterns.size() && !MayStandFor(patterns[pattern], name)) ++pattern;
     if (pattern == patterns.size()) {
-      return MakeStatus(absl::StatusCode::kInvalidArgument, "the agent names " + EscapeName(name) + ", which nobody asked for");
+      return MakeStatus(absl::StatusCode::kInvalidArgument,
+                        "the agent names " + EscapeName(name) + ", which nobody asked for");
     }
   }
   return absl::OkStatus();
@@ -100,7 +104,8 @@ absl::StatusOr<AgentMessage> PathQuestions::AskAgent(const ClientMessage& questi
   if (absl::Status sent = stream_->Send(question); !sent.ok()) return AsLinkError(sent, kAgent);
   absl::StatusOr<AgentMessage> answer = stream_->Receive();
   if (!answer.ok()) return AsLinkError(answer.status(), kAgent);
-  if (const auto* error = std::get_if<SessionError>(&*answer)) return LinkError(error->kind, EscapeName(error->message));
+  if (const auto* error = std::get_if<SessionError>(&*answer))
+    return LinkError(error->kind, EscapeName(error->message));
   return answer;
 }
 
@@ -116,7 +121,8 @@ absl::StatusOr<DirectReply> PathQuestions::AskDirect(const DirectQuery& query) {
 
 absl::StatusOr<PathReply> PathQuestions::Ask(const PathQuery& query) {
   if ((query.expand || !query.list_file.empty()) && !knows_patterns_) {
-    return LinkError(ErrorKind::kVersion, "the agent is too old for patterns, '~' and lists of names over there; update it");
+    return LinkError(ErrorKind::kVersion,
+                     "the agent is too old for patterns, '~' and lists of names over there; update it");
   }
   US_ASSIGN_OR_RETURN(AgentMessage answer, AskAgent(query));
   auto* reply = std::get_if<PathReply>(&answer);
@@ -144,7 +150,8 @@ absl::StatusOr<std::string> PathQuestions::ReadList(const std::string& file) {
     }
     US_RETURN_IF_ERROR(reply.status());
     list += reply->list;
-    if (list.size() > kMaxOperandBytes) return LinkError(ErrorKind::kUsage, EscapeName(file) + ": more than 512 MiB of names");
+    if (list.size() > kMaxOperandBytes)
+      return LinkError(ErrorKind::kUsage, EscapeName(file) + ": more than 512 MiB of names");
     if (reply->list_ends) return list;
     if (reply->list.empty()) return LinkError(ErrorKind::kProtocol, "the agent tells a list without an end");
   }

@@ -1,5 +1,5 @@
-// PathQuestions: what an agent that a command started is asked before a run: about paths of its host (what is there, what patterns stand for,
-// what is in a list of names), and whether it takes direct connections.
+// PathQuestions: what an agent that a command started is asked before a run: about paths of its host (what is there,
+// what patterns stand for, what is in a list of names), and whether it takes direct connections.
 //
 // Answers are of the far host and may be lies about it; a name that was not asked for is refused here.
 // Thread rule: one thread; questions block. Use:
@@ -21,15 +21,16 @@ namespace uringsync {
 
 class PathQuestions {
  public:
-  // Greets the agent at the other end of `stream`, which nobody has used and which serves nothing else; it outlives this object.
-  // LinkError(kVersion) for an agent that does not know such questions, else of the kind of what broke.
+  // Greets the agent at the other end of `stream`, which nobody has used and which serves nothing else; it outlives
+  // this object. LinkError(kVersion) for an agent that does not know such questions, else of the kind of what broke.
   static absl::StatusOr<std::unique_ptr<PathQuestions>> Open(ClientStream* stream, const std::string& software);
   // Tells the agent that no more is asked.
   ~PathQuestions();
   PathQuestions(const PathQuestions&) = delete;
   PathQuestions& operator=(const PathQuestions&) = delete;
 
-  // LinkError: of the kind that the agent names, kVersion for patterns and lists that it does not know, kProtocol for an answer to something else.
+  // LinkError: of the kind that the agent names, kVersion for patterns and lists that it does not know, kProtocol for
+  // an answer to something else.
   absl::StatusOr<PathReply> Ask(const PathQuery& query);
   // The whole of a file of at most kMaxOperandBytes. LinkError(kUsage) for one that cannot be read or is larger.
   absl::StatusOr<std::string> ReadList(const std::string& file);

@@ -67,9 +67,10 @@ absl::StatusOr<std::unique_ptr<PrivateAgent>> PrivateAgent::Start(PrivateAgentOp
   absl::StatusOr<std::unique_ptr<ChildProcess>> process = ChildProcess::Start(std::move(child), context);
   if (!process.ok()) {
     const int err = StatusErrno(process.status());
-    const char* way_out = err == EAGAIN || err == ENOMEM
-                              ? "; raise the limit of processes or of memory (ulimit -u, ulimit -v, the container's pids limit)"
-                              : "";
+    const char* way_out =
+        err == EAGAIN || err == ENOMEM
+            ? "; raise the limit of processes or of memory (ulimit -u, ulimit -v, the container's pids limit)"
+            : "";
     return LinkError(ErrorKind::kFileIo, std::string(process.status().message()) + way_out);
   }
   agent->process_ = *std::move(process);

@@ -37,7 +37,8 @@ constexpr int kPrivateFd = 3;
 struct PrivateAgentOptions {
   std::string program;                 // from FindAgentProgram
   std::vector<std::string> arguments;  // after "--private-fd N"
-  // Further ones that it inherits: number there (above kPrivateFd) and descriptor here (borrowed, see AboveChildDescriptors).
+  // Further ones that it inherits: number there (above kPrivateFd) and descriptor here (borrowed, see
+  // AboveChildDescriptors).
   std::vector<std::pair<int, int>> descriptors;
   // Called from the reader's thread with each line that the agent writes to its standard error, escaped, without the
   // newline.

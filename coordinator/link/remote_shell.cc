@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
+#include <limits>
 
+#include "absl/time/time.h"
 #include "coordinator/link/link_error.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
@@ -21,13 +24,30 @@ constexpr std::chrono::milliseconds kEndingPatience{2000};
 constexpr int kJunkPatienceMs = 200;
 constexpr size_t kJunkBytes = 64;
 
-// Waits for something to read, also where whoever takes the pipe has made it non-blocking already; 0 at the end and for errors.
+// Something can be read, or the end of it, before `limit` has passed; without one it is waited for as long as it takes.
+bool WaitToRead(int fd, std::optional<std::chrono::milliseconds> limit) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  while (true) {
+    int wait = -1;
+    if (limit) {
+      const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start);
+      const auto left = std::max(*limit - passed, std::chrono::milliseconds(0));
+      wait = static_cast<int>(std::min<int64_t>(left.count(), std::numeric_limits<int>::max()));
+    }
+    pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
+    if (::poll(&ready, 1, wait) > 0) return true;
+    if (wait == 0) return false;
+  }
+}
+
+// Waits for something to read, also where whoever takes the pipe has made it non-blocking already; 0 at the end and for
+// errors.
 size_t ReadSome(int fd, std::string* got, size_t most) {
   char buffer[kJunkBytes];
   ssize_t n;
   do {
-    pollfd ready{.fd = fd, .events = POLLIN, .revents = 0};
-    (void)::poll(&ready, 1, -1);
+    (void)WaitToRead(fd, std::nullopt);
     n = ::read(fd, buffer, std::min(most, sizeof(buffer)));
   } while (n < 0 && (errno == EINTR || errno == EAGAIN));
   if (n <= 0) return 0;
@@ -60,7 +80,8 @@ absl::StatusOr<std::unique_ptr<RemoteShell>> RemoteShell::Start(std::vector<std:
   child.on_line = std::move(on_line);
   absl::StatusOr<std::unique_ptr<ChildProcess>> process = ChildProcess::Start(std::move(child), context);
   if (!process.ok()) {
-    return LinkErrorWithExit(ExitCode::kStartFailed, std::string(process.status().message()) + "; -e names another one");
+    return LinkErrorWithExit(ExitCode::kStartFailed,
+                             std::string(process.status().message()) + "; -e names another one");
   }
   shell->process_ = *std::move(process);
   return shell;
@@ -84,11 +105,19 @@ absl::Status RemoteShell::Ended() {
   return LinkError(ErrorKind::kProtocol, text);
 }
 
-absl::Status RemoteShell::Greet() {
+absl::Status RemoteShell::Silent(std::chrono::milliseconds limit) const {
+  const std::string said = process_->last_line();
+  return LinkError(ErrorKind::kTimeout, "the remote shell of " + name_ + " said nothing for " +
+                                            absl::FormatDuration(absl::FromChrono(limit)) +
+                                            ": no agent answered there" + (said.empty() ? "" : "; it said " + said));
+}
+
+absl::Status RemoteShell::Greet(std::optional<std::chrono::milliseconds> silence) {
   // One that has ended already is found by reading.
   (void)WriteMuxGreeting(output_.get());
   std::string got;
   while (got.size() < kMuxGreeting.size() && got == kMuxGreeting.substr(0, got.size())) {
+    if (!WaitToRead(input_.get(), silence)) return Silent(*silence);
     if (ReadSome(input_.get(), &got, kMuxGreeting.size() - got.size()) == 0) break;
   }
   if (got.empty()) return Ended();

@@ -2,10 +2,12 @@
 #include <filesystem>
 #include <utility>
 
+#include "coordinator/core/basis_notice.h"
 #include "coordinator/link/host_places.h"
 #include "coordinator/link/link_error.h"
 #include "coordinator/link/links.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/escape.h"
 
 namespace uringsync {
 
@@ -71,8 +73,29 @@ absl::Status Links::PlaceBesideDestination(const std::string& software) {
   const std::string& destination = targets_.destination.host_path;
   US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kDestination, {.root = "", .paths = {destination}}, software));
   const bool is_there = reply.paths.front().target != PathKind::kMissing;
-  for (Basis& basis : bases_) basis.place = {"", RelPath(), PathBeside(destination, is_there, basis.shown)};
+  PathQuery query;
+  for (Basis& basis : bases_) {
+    basis.place = {"", RelPath(), PathBeside(destination, is_there, basis.shown)};
+    query.paths.push_back(basis.place.host_path);
+  }
+  if (!bases_.empty()) {
+    US_ASSIGN_OR_RETURN(const PathReply found, Look(Side::kDestination, query, software));
+    KeepDirectories(found);
+  }
   return backup_ ? PlaceBackup(is_there, reply.directory, software) : absl::OkStatus();
+}
+
+void Links::KeepDirectories(const PathReply& found) {
+  std::vector<Basis> kept;
+  for (size_t i = 0; i < bases_.size(); ++i) {
+    const PathInfo& there = found.paths[i];
+    if (there.error == 0 && (there.target == PathKind::kDirectory || there.target == PathKind::kMissing)) {
+      kept.push_back(std::move(bases_[i]));
+    } else if (on_notice_) {
+      on_notice_(EscapeName(UnusableBasis(basis_use_, bases_[i].shown, false)));
+    }
+  }
+  bases_ = std::move(kept);
 }
 
 absl::Status Links::PlaceBackup(bool is_there, const std::string& working_directory, const std::string& software) {

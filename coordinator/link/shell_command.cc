@@ -70,7 +70,8 @@ std::string FarProgram(std::string_view path) {
 }
 
 absl::StatusOr<std::vector<std::string>> ShellCommand(const ShellOptions& options, const ShellEndpoint& endpoint) {
-  US_ASSIGN_OR_RETURN(std::vector<std::string> words, SplitShellCommand(options.command.empty() ? "ssh" : options.command));
+  US_ASSIGN_OR_RETURN(std::vector<std::string> words,
+                      SplitShellCommand(options.command.empty() ? "ssh" : options.command));
   const bool is_ssh = Basename(words.front()) == "ssh";
   if (!endpoint.user.empty()) words.insert(words.end(), {"-l", endpoint.user});
   if (is_ssh && options.family == AddressFamily::kIpv4) words.push_back("-4");

@@ -10,20 +10,21 @@
 namespace uringsync {
 namespace {
 
-absl::Status CheckOverlap(Overlap overlap, const Endpoint& source, const Endpoint& destination, bool writes,
-                          bool deletes) {
+absl::Status CheckOverlap(Overlap overlap, const Endpoint& source, const Endpoint& destination,
+                          const LinkOptions& options) {
   switch (overlap) {
     case Overlap::kNone: return absl::OkStatus();
     case Overlap::kSame:
       return LinkError(ErrorKind::kSelection, "source " + source.Display() + " and destination " +
                                                   destination.Display() + " are the same directory");
     case Overlap::kDestinationInsideSource:
-      if (!writes) return absl::OkStatus();
+      if (!options.writes || options.hidden) return absl::OkStatus();
       return LinkError(ErrorKind::kSelection, "destination " + destination.Display() + " lies inside the source " +
                                                   source.Display() +
-                                                  ": the copy would contain itself; choose a destination outside");
+                                                  ": the copy would contain itself; choose a destination outside, or "
+                                                  "exclude it");
     case Overlap::kSourceInsideDestination:
-      if (!writes || !deletes) return absl::OkStatus();
+      if (!options.writes || !options.deletes) return absl::OkStatus();
       return LinkError(ErrorKind::kSelection, "source " + source.Display() + " lies inside the destination " +
                                                   destination.Display() +
                                                   ": --delete would remove it; leave --delete out or choose "
@@ -62,7 +63,8 @@ bool SameAgent(const Endpoint& source, const Endpoint& destination) {
   return source.is_local() || source.agent().Address() == destination.agent().Address();
 }
 
-absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination, const LinkOptions& options) {
+absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoint& destination,
+                                           const LinkOptions& options) {
   LinkTargets targets;
   targets.source.endpoint = source;
   targets.destination.endpoint = destination;
@@ -99,7 +101,7 @@ absl::StatusOr<LinkTargets> ResolveTargets(const Endpoint& source, const Endpoin
   } else if (source.is_agent() && destination.is_agent()) {
     overlap = AgentOverlap(source.agent(), destination.agent());
   }
-  US_RETURN_IF_ERROR(CheckOverlap(overlap, source, destination, options.writes, options.deletes));
+  US_RETURN_IF_ERROR(CheckOverlap(overlap, source, destination, options));
   return targets;
 }
 
@@ -112,7 +114,8 @@ absl::StatusOr<RouteChoice> ChooseRoute(const Endpoint& source, const Endpoint& 
     choice.route.kind = DataRoute::Kind::kLocal;
     return choice;
   }
-  // A data stream of a remote shell's channel needs no address. Whoever is local opens it, or the destination, towards the source.
+  // A data stream of a remote shell's channel needs no address. Whoever is local opens it, or the destination, towards
+  // the source.
   if (source.is_shell() || destination.is_shell()) {
     const ConnectData where = direct.value_or(ConnectData{std::string(kShellRouteHost), kDefaultDataPort});
     const bool destination_opens = source.is_shell();
@@ -149,7 +152,8 @@ absl::Status Links::Prepare(SyncRequest* request) {
   US_RETURN_IF_ERROR(ExpandHomes(request->software));
   if (targets_.destination.root.empty()) US_RETURN_IF_ERROR(PlaceBesideDestination(request->software));
   US_RETURN_IF_ERROR(ResolveStaging());
-  // Questions come before the sessions' streams: the first word on a shell's channel is on the first stream that was taken.
+  // Questions come before the sessions' streams: the first word on a shell's channel is on the first stream that was
+  // taken.
   const std::optional<ConnectData> direct = OfferDirect(request->software);
   US_RETURN_IF_ERROR(OpenShellStreams());
   const LinkTarget& from = targets_.source;

@@ -7,7 +7,8 @@
 #include <cstring>
 #include <vector>
 
-// The library's plain functions are built for the oldest x86-64 (SSE2); these choose AVX2 or AVX-512 when they first run.
+// The library's plain functions are built for the oldest x86-64 (SSE2); these choose AVX2 or AVX-512 when they first
+// run.
 #if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
 #define XXH_DISPATCH_DISABLE_REPLACE
 #include <xxh_x86dispatch.h>
@@ -19,7 +20,9 @@
 namespace uringsync {
 namespace {
 
-Digest128 FromXxh(XXH128_hash_t hash) { return {hash.low64, hash.high64}; }
+Digest128 FromXxh(XXH128_hash_t hash) {
+  return {hash.low64, hash.high64};
+}
 
 }  // namespace
 
@@ -42,7 +45,9 @@ Digest128 Xxh128(std::string_view bytes, uint64_t seed) {
   return FromXxh(URINGSYNC_XXH128_WITH_SEED(bytes.data(), bytes.size(), seed));
 }
 
-Digest128 LeafDigest(std::span<const std::byte> leaf) { return Xxh128(leaf); }
+Digest128 LeafDigest(std::span<const std::byte> leaf) {
+  return Xxh128(leaf);
+}
 
 Digest128 ZeroLeafDigest(size_t size_bytes) {
   static const std::vector<std::byte>* zeros = new std::vector<std::byte>(kLeafBytes);
@@ -55,7 +60,9 @@ struct ContentHasher::State {
   XXH3_state_t* xxh = XXH3_createState();
 };
 
-ContentHasher::ContentHasher() : state_(new State) { XXH3_128bits_reset(state_->xxh); }
+ContentHasher::ContentHasher() : state_(new State) {
+  XXH3_128bits_reset(state_->xxh);
+}
 
 ContentHasher::~ContentHasher() {
   XXH3_freeState(state_->xxh);

@@ -1,6 +1,7 @@
 // 128-bit XXH3 digests: of wire pieces, of extended attributes, of whole files.
 //
-// XXH3 finds accidents; it proves nothing against an adversary. Thread rule: values; ContentHasher belongs to one thread.
+// XXH3 finds accidents; it proves nothing against an adversary. Thread rule: values; ContentHasher belongs to one
+// thread.
 #pragma once
 
 #include <compare>

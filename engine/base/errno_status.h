@@ -12,11 +12,12 @@
 
 namespace uringsync {
 
-// Status for `err` (positive errno). The message is "<context>: <strerror>", e.g. "write at 4096: No space left on device".
-// Codes: ENOENT→NotFound, EEXIST→AlreadyExists, EACCES/EPERM→PermissionDenied, ENOSPC/EDQUOT/EMFILE/ENFILE/ENOMEM→
-// ResourceExhausted, ETIMEDOUT/ETIME→DeadlineExceeded, ECANCELED→Cancelled, ECONN*/EPIPE/ENETUNREACH/EHOSTUNREACH→
-// Unavailable, ENOSYS/EOPNOTSUPP→Unimplemented, EINVAL/ENAMETOOLONG→InvalidArgument, ENOTDIR/EISDIR/ENOTEMPTY/ELOOP/
-// EXDEV/EROFS/EBUSY→FailedPrecondition, EIO→DataLoss, everything else Unknown.
+// Status for `err` (positive errno). The message is "<context>: <strerror>", e.g. "write at 4096: No space left on
+// device". Codes: ENOENT→NotFound, EEXIST→AlreadyExists, EACCES/EPERM→PermissionDenied,
+// ENOSPC/EDQUOT/EMFILE/ENFILE/ENOMEM→ ResourceExhausted, ETIMEDOUT/ETIME→DeadlineExceeded, ECANCELED→Cancelled,
+// ECONN*/EPIPE/ENETUNREACH/EHOSTUNREACH→ Unavailable, ENOSYS/EOPNOTSUPP→Unimplemented,
+// EINVAL/ENAMETOOLONG→InvalidArgument, ENOTDIR/EISDIR/ENOTEMPTY/ELOOP/ EXDEV/EROFS/EBUSY→FailedPrecondition,
+// EIO→DataLoss, everything else Unknown.
 absl::Status ErrnoStatus(int err, std::string_view context);
 
 // errno recorded in `status`, 0 where none was.
@@ -29,8 +30,12 @@ absl::Status WithContext(absl::Status status, std::string_view context);
 absl::Status MakeStatus(absl::StatusCode code, std::string_view message);
 
 // std::string_view and absl::string_view are different types in this build.
-inline absl::string_view ToAbsl(std::string_view s) { return absl::string_view(s.data(), s.size()); }
-inline std::string_view ToStd(absl::string_view s) { return std::string_view(s.data(), s.size()); }
+inline absl::string_view ToAbsl(std::string_view s) {
+  return absl::string_view(s.data(), s.size());
+}
+inline std::string_view ToStd(absl::string_view s) {
+  return std::string_view(s.data(), s.size());
+}
 
 }  // namespace uringsync
 

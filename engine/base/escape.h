@@ -7,8 +7,8 @@
 namespace uringsync {
 
 // Printable UTF-8 stays; backslash doubles; control bytes, DEL, C1 controls, Unicode line, paragraph and direction
-// controls, and bytes that are not valid UTF-8 become "\ooo" (three octal digits a byte). The result holds no newline, no
-// terminal control and is valid UTF-8.
+// controls, and bytes that are not valid UTF-8 become "\ooo" (three octal digits a byte). The result holds no newline,
+// no terminal control and is valid UTF-8.
 std::string EscapeName(std::string_view bytes);
 
 // Inverse of EscapeName; false in `ok` where a backslash sequence is malformed.

@@ -38,8 +38,9 @@ void EndInWords(const char* what, const char* way_out) {
   try {
     std::rethrow_exception(thrown);
   } catch (const std::system_error&) {
-    EndInWords("the system refuses to start another thread",
-               "raise the limit of threads or of memory (ulimit -u, ulimit -v, the container's pids limit), or use --jobs 1");
+    EndInWords(
+        "the system refuses to start another thread",
+        "raise the limit of threads or of memory (ulimit -u, ulimit -v, the container's pids limit), or use --jobs 1");
   } catch (const std::bad_alloc&) {
     EndInWords("out of memory", "raise the limit of memory (ulimit -v, the container's limit), or use --jobs 1");
   } catch (...) {

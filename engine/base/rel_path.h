@@ -1,8 +1,8 @@
 // Names and relative paths as validated values.
 //
-// A name is bytes: anything but NUL and '/', 1 to 255 of them, and not "." or "..". A RelPath is zero or more names joined
-// by '/'; the empty RelPath is the root itself. Parse once at the edge; everything inside can rely on it. A RelPath may be
-// longer than PATH_MAX.
+// A name is bytes: anything but NUL and '/', 1 to 255 of them, and not "." or "..". A RelPath is zero or more names
+// joined by '/'; the empty RelPath is the root itself. Parse once at the edge; everything inside can rely on it. A
+// RelPath may be longer than PATH_MAX.
 //
 // Use:  US_ASSIGN_OR_RETURN(RelPath p, RelPath::Parse("a/b"));  RelPath child = p.Child(name);
 #pragma once

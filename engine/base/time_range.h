@@ -1,4 +1,5 @@
-// TimeRange: the times that a file system keeps. What lies outside is kept as the nearest limit, as the kernel clamps it.
+// TimeRange: the times that a file system keeps. What lies outside is kept as the nearest limit, as the kernel clamps
+// it.
 //
 // A value; any thread. Use:  range.Clamp(entry.mtime)
 #pragma once

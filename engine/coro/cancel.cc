@@ -62,7 +62,9 @@ CancelToken::Registration& CancelToken::Registration::operator=(Registration&& o
   return *this;
 }
 
-CancelToken::Registration::~Registration() { Reset(); }
+CancelToken::Registration::~Registration() {
+  Reset();
+}
 
 void CancelToken::Registration::Reset() {
   if (!state_) return;

@@ -1,7 +1,7 @@
 // Cancellation: a source that is triggered once, with a reason, and tokens that observe it.
 //
-// A token never interrupts by itself: a task polls status(), or registers a callback that makes what it waits for complete
-// early (closes a channel, shuts a socket, cancels an operation). Thread-safe.
+// A token never interrupts by itself: a task polls status(), or registers a callback that makes what it waits for
+// complete early (closes a channel, shuts a socket, cancels an operation). Thread-safe.
 #pragma once
 
 #include <functional>

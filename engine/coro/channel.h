@@ -1,7 +1,7 @@
 // Channel<T>: a bounded queue between coroutines, across shards, and to plain threads (the hand-over of this engine).
 //
-// Many senders, many receivers, first come first served. Close() lets receivers drain what was sent, then they get nullopt;
-// senders get false at once. Thread-safe.
+// Many senders, many receivers, first come first served. Close() lets receivers drain what was sent, then they get
+// nullopt; senders get false at once. Thread-safe.
 //
 // Use:  Channel<Batch> channel(16);
 //       bool taken = co_await channel.Send(std::move(batch));      // false: closed

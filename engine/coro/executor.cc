@@ -5,10 +5,16 @@ namespace {
 thread_local Executor* current_executor = nullptr;
 }  // namespace
 
-Executor* Executor::Current() { return current_executor; }
+Executor* Executor::Current() {
+  return current_executor;
+}
 
-Executor::Guard::Guard(Executor* executor) : previous_(current_executor) { current_executor = executor; }
-Executor::Guard::~Guard() { current_executor = previous_; }
+Executor::Guard::Guard(Executor* executor) : previous_(current_executor) {
+  current_executor = executor;
+}
+Executor::Guard::~Guard() {
+  current_executor = previous_;
+}
 
 void ManualExecutor::Post(std::coroutine_handle<> handle) {
   std::lock_guard lock(mutex_);

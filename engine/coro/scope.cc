@@ -9,9 +9,7 @@ namespace uringsync {
 // A frame without an owner: it frees itself at its end, after telling the scope.
 struct Scope::Detached {
   struct promise_type {
-    Detached get_return_object() noexcept {
-      return {std::coroutine_handle<promise_type>::from_promise(*this)};
-    }
+    Detached get_return_object() noexcept { return {std::coroutine_handle<promise_type>::from_promise(*this)}; }
     std::suspend_always initial_suspend() const noexcept { return {}; }
     std::suspend_never final_suspend() const noexcept { return {}; }
     void return_void() const noexcept {}
@@ -97,7 +95,9 @@ struct Fire {
   std::coroutine_handle<promise_type> handle;
 };
 
-Fire Detach(Task<void> task) { co_await std::move(task); }
+Fire Detach(Task<void> task) {
+  co_await std::move(task);
+}
 
 }  // namespace
 

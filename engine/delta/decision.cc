@@ -5,9 +5,9 @@
 namespace uringsync {
 namespace {
 
-constexpr size_t kInPlaceShare = 4;   // at least a quarter of the samples
+constexpr size_t kInPlaceShare = 4;     // at least a quarter of the samples
 constexpr size_t kShiftedQuarters = 3;  // of the samples, found in either place
-constexpr uint64_t kChunkShare = 10;  // at least a tenth of the bytes
+constexpr uint64_t kChunkShare = 10;    // at least a tenth of the bytes
 
 }  // namespace
 

@@ -19,9 +19,12 @@ namespace {
 // A temporary name can be taken by a stray of a process that had the same tag; the serial moves on.
 constexpr int kMaxNameAttempts = 16;
 
-absl::Status Conflict(std::string_view what) { return MakeStatus(absl::StatusCode::kAborted, what); }
+absl::Status Conflict(std::string_view what) {
+  return MakeStatus(absl::StatusCode::kAborted, what);
+}
 
-// Runs `make(name)` under fresh names until one is free. Returns the result (≥ 0 or -errno); `name` is the last one tried.
+// Runs `make(name)` under fresh names until one is free. Returns the result (≥ 0 or -errno); `name` is the last one
+// tried.
 template <typename Make>
 int UnderFreshName(StateNamer* namer, std::string* name, Make make) {
   int result = -EEXIST;
@@ -32,14 +35,16 @@ int UnderFreshName(StateNamer* namer, std::string* name, Make make) {
   return result;
 }
 
-// A file that its owner may not write to, as long as the mode is not changed: it is changed for the moment in which it is opened.
+// A file that its owner may not write to, as long as the mode is not changed: it is changed for the moment in which it
+// is opened.
 absl::StatusOr<UniqueFd> OpenUnwritable(Driver* driver, int dirfd, const char* name, const Entry& existing, int flags) {
   const int fd = sys::Openat(driver, dirfd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus(-fd, "open");
   const UniqueFd pinned(fd);
   struct statx found;
   US_RETURN_IF_ERROR(StatDescriptor(driver, fd, &found));
-  if (CompareIdentity(IdentityOf(existing), found) != IdentityMatch::kSame) return Conflict("was changed since it was planned");
+  if (CompareIdentity(IdentityOf(existing), found) != IdentityMatch::kSame)
+    return Conflict("was changed since it was planned");
   const std::string self = "/proc/self/fd/" + std::to_string(fd);
   const uint32_t mode = found.stx_mode & 07777;
   if (sys::Fchmodat(driver, AT_FDCWD, self.c_str(), mode | S_IWUSR) < 0) return ErrnoStatus(EACCES, "open");
@@ -75,7 +80,9 @@ StagedObject& StagedObject::operator=(StagedObject&& other) noexcept {
   return *this;
 }
 
-StagedObject::~StagedObject() { Discard().IgnoreError(); }
+StagedObject::~StagedObject() {
+  Discard().IgnoreError();
+}
 
 absl::StatusOr<StagedObject> StagedObject::CreateFile(Driver* driver, DirectoryPtr parent, StateNamer* namer) {
   std::string name;
@@ -132,8 +139,8 @@ StagedObject StagedObject::Of(Driver* driver, DirectoryPtr parent, std::string n
   return StagedObject(driver, std::move(parent), std::move(name), UniqueFd());
 }
 
-absl::StatusOr<StagedObject> StagedObject::OpenInPlace(Driver* driver, DirectoryPtr parent, const char* name, const Entry& existing,
-                                                       uint64_t device_bytes) {
+absl::StatusOr<StagedObject> StagedObject::OpenInPlace(Driver* driver, DirectoryPtr parent, const char* name,
+                                                       const Entry& existing, uint64_t device_bytes) {
   if (IsDevice(existing.type)) {
     US_ASSIGN_OR_RETURN(UniqueFd device, OpenDeviceToWrite(driver, parent->fd(), name, existing, device_bytes));
     StagedObject object(driver, std::move(parent), std::string(), std::move(device));
@@ -151,7 +158,8 @@ absl::StatusOr<StagedObject> StagedObject::OpenInPlace(Driver* driver, Directory
   }
   struct statx found;
   US_RETURN_IF_ERROR(StatDescriptor(driver, file.get(), &found));
-  if (CompareIdentity(IdentityOf(existing), found) != IdentityMatch::kSame) return Conflict("was changed since it was planned");
+  if (CompareIdentity(IdentityOf(existing), found) != IdentityMatch::kSame)
+    return Conflict("was changed since it was planned");
   StagedObject object(driver, std::move(parent), std::string(), std::move(file));
   object.in_place_ = true;
   return object;
@@ -176,7 +184,8 @@ absl::Status StagedObject::Discard() {
 }
 
 absl::Status StagedObject::MoveTo(const Directory& directory, const char* name) {
-  US_RETURN_IF_ERROR(sys::SysStatus(sys::Renameat2(driver_, parent_->fd(), name_.c_str(), directory.fd(), name, 0), "rename"));
+  US_RETURN_IF_ERROR(
+      sys::SysStatus(sys::Renameat2(driver_, parent_->fd(), name_.c_str(), directory.fd(), name, 0), "rename"));
   parent_.reset();
   fd_.Reset();
   return absl::OkStatus();
@@ -184,7 +193,8 @@ absl::Status StagedObject::MoveTo(const Directory& directory, const char* name) 
 
 absl::Status StagedObject::PublishUnnamed(const char* name) {
   const int result = LinkUnnamed(driver_, fd_.get(), *parent_, name);
-  if (result == 0 || parent_->facts().unnamed_files.load(std::memory_order_relaxed) != DirectoryFacts::UnnamedFiles::kNone)
+  if (result == 0 ||
+      parent_->facts().unnamed_files.load(std::memory_order_relaxed) != DirectoryFacts::UnnamedFiles::kNone)
     return sys::SysStatus(result, "link");
   return MakeStatus(absl::StatusCode::kUnimplemented, "link: an unnamed file may not get a name here");
 }
@@ -200,7 +210,8 @@ absl::Status StagedObject::PublishNew(const char* name) {
   if (result == 0) return sys::SysStatus(sys::Unlinkat(driver_, from, name_.c_str(), 0), "unlink");
   if (result != -EPERM && result != -EOPNOTSUPP && result != -EMLINK && result != -ENOSYS)
     return ErrnoStatus(-result, "link");
-  // Nor hard links (FAT): look, then rename. What appears within these two calls is overwritten; nothing better exists there.
+  // Nor hard links (FAT): look, then rename. What appears within these two calls is overwritten; nothing better exists
+  // there.
   struct statx stat;
   if (StatAt(driver_, dirfd, name, &stat).ok()) return ErrnoStatus(EEXIST, "rename");
   return sys::SysStatus(sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, 0), "rename");
@@ -240,9 +251,13 @@ absl::Status StagedObject::Publish(const char* name, const std::optional<Entry>&
   return absl::OkStatus();
 }
 
-bool IsConflict(const absl::Status& status) { return absl::IsAborted(status); }
+bool IsConflict(const absl::Status& status) {
+  return absl::IsAborted(status);
+}
 
-bool IsUnnamedRefused(const absl::Status& status) { return absl::IsUnimplemented(status); }
+bool IsUnnamedRefused(const absl::Status& status) {
+  return absl::IsUnimplemented(status);
+}
 
 absl::Status VerifyExisting(Driver* driver, int dirfd, const char* name, const Entry& expected) {
   struct statx stat;

@@ -8,7 +8,9 @@
 
 namespace uringsync {
 
-int CloneFile(Driver* driver, int to, int from) { return sys::Ioctl(driver, to, FICLONE, from); }
+int CloneFile(Driver* driver, int to, int from) {
+  return sys::Ioctl(driver, to, FICLONE, from);
+}
 
 int CloneRange(Driver* driver, int to, uint64_t to_offset, int from, uint64_t from_offset, uint64_t length) {
   file_clone_range range{};

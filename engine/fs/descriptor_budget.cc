@@ -26,8 +26,8 @@ DescriptorBudget DescriptorBudget::For(uint64_t limit, size_t shards) {
   const auto part = [share](uint64_t divisor, size_t most) {
     return static_cast<size_t>(std::clamp<uint64_t>(share / divisor, 1, most));
   };
-  // Of eight parts one each goes to the directories of the two sides, two to the files of each, one to what is staged, and one to
-  // kept files and to what is open for a moment.
+  // Of eight parts one each goes to the directories of the two sides, two to the files of each, one to what is staged,
+  // and one to kept files and to what is open for a moment.
   DescriptorBudget budget;
   budget.cached_directories = part(8, kMaxCachedDirectories);
   budget.files = part(4, kMaxFiles);
@@ -44,7 +44,9 @@ DescriptorBudget DescriptorBudget::OfProcess(size_t shards) {
   return For(limit.rlim_cur, shards);  // RLIM_INFINITY is the largest number
 }
 
-bool IsOutOfDescriptors(int error) { return error == EMFILE || error == ENFILE; }
+bool IsOutOfDescriptors(int error) {
+  return error == EMFILE || error == ENFILE;
+}
 
 Task<void> AwaitDescriptor(Driver* driver) {
   Op pause;

@@ -1,9 +1,10 @@
-// DescriptorBudget: how the descriptors that a process may open (RLIMIT_NOFILE) are shared out, so that a small limit makes a run
-// slower instead of making files fail.
+// DescriptorBudget: how the descriptors that a process may open (RLIMIT_NOFILE) are shared out, so that a small limit
+// makes a run slower instead of making files fail.
 //
 // Beside it, an open that finds no descriptor free is tried again: the caches give theirs up, and other files end.
 //
-// Thread rule: values; any thread, but AwaitDescriptor, which runs on the shard of its driver. Use:  DescriptorBudget budget = DescriptorBudget::OfProcess(shards);
+// Thread rule: values; any thread, but AwaitDescriptor, which runs on the shard of its driver. Use:  DescriptorBudget
+// budget = DescriptorBudget::OfProcess(shards);
 #pragma once
 
 #include <chrono>
@@ -32,7 +33,8 @@ struct DescriptorBudget {
 bool IsOutOfDescriptors(int error);
 constexpr int kMaxDescriptorTries = 200;
 constexpr std::chrono::milliseconds kDescriptorPause{10};
-// Lets others end for kDescriptorPause. Between two of at most kMaxDescriptorTries tries, after the caller gave up what it can spare.
+// Lets others end for kDescriptorPause. Between two of at most kMaxDescriptorTries tries, after the caller gave up what
+// it can spare.
 Task<void> AwaitDescriptor(Driver* driver);
 
 }  // namespace uringsync

@@ -70,14 +70,15 @@ absl::StatusOr<SourceFile> OpenPinnedDevice(Driver* driver, UniqueFd pinned, con
 
 absl::StatusOr<SourceFile> OpenDevice(Driver* driver, int dirfd, const char* name) {
   UniqueFd pinned;
-  struct statx stat {};
+  struct statx stat{};
   US_RETURN_IF_ERROR(Pin(driver, dirfd, name, &pinned, &stat));
   return OpenPinnedDevice(driver, std::move(pinned), stat);
 }
 
-absl::StatusOr<UniqueFd> OpenDeviceToWrite(Driver* driver, int dirfd, const char* name, const Entry& expected, uint64_t bytes) {
+absl::StatusOr<UniqueFd> OpenDeviceToWrite(Driver* driver, int dirfd, const char* name, const Entry& expected,
+                                           uint64_t bytes) {
   UniqueFd pinned;
-  struct statx stat {};
+  struct statx stat{};
   US_RETURN_IF_ERROR(Pin(driver, dirfd, name, &pinned, &stat));
   const bool same = CompareIdentity(IdentityOf(expected), stat) == IdentityMatch::kSame && IsDevice(stat) &&
                     stat.stx_rdev_major == expected.rdev_major && stat.stx_rdev_minor == expected.rdev_minor;
@@ -90,7 +91,7 @@ absl::StatusOr<UniqueFd> OpenDeviceToWrite(Driver* driver, int dirfd, const char
 }
 
 int EntryAsFile(Driver* driver, UniqueFd pinned, const FileTime& now, Entry* entry) {
-  struct statx stat {};
+  struct statx stat{};
   absl::Status looked = StatDescriptor(driver, pinned.get(), &stat);
   absl::StatusOr<SourceFile> file = looked.ok() ? OpenPinnedDevice(driver, std::move(pinned), stat) : looked;
   entry->type = FileType::kRegular;

@@ -49,8 +49,8 @@ struct DirectRange {
   bool background;
 };
 
-// Bytes that went past the cache. At the end of the file, and after a refusal, they are fewer than were asked for: the rest goes
-// through the cache, which tells which of them it was.
+// Bytes that went past the cache. At the end of the file, and after a refusal, they are fewer than were asked for: the
+// rest goes through the cache, which tells which of them it was.
 Task<absl::StatusOr<size_t>> TransferDirect(Driver* driver, DataFile file, DirectRange range) {
   size_t done = 0;
   while (done < range.length) {

@@ -26,7 +26,8 @@
 namespace uringsync {
 
 enum class DirectIoMode : uint8_t {
-  kAuto,  // where it was measured to be better than the cache with dropping behind: nowhere so far (docs/performance.md)
+  kAuto,  // where it was measured to be better than the cache with dropping behind: nowhere so far
+          // (docs/performance.md)
   kOn,    // wherever the file system can
   kOff
 };

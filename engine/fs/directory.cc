@@ -36,15 +36,18 @@ int OpenResolving(Driver* driver, int dirfd, const char* path, uint64_t flags, u
   return fd;
 }
 
-absl::StatusOr<DirectoryPtr> OpenDirectoryAt(Driver* driver, int dirfd, const char* path, DirectoryAccess access, uint64_t resolve) {
+absl::StatusOr<DirectoryPtr> OpenDirectoryAt(Driver* driver, int dirfd, const char* path, DirectoryAccess access,
+                                             uint64_t resolve) {
   int fd = -EACCES;
   if (access != DirectoryAccess::kPath) {
-    // Listing a directory must not move the access time that the session may be asked to keep; EPERM: it is somebody else's.
+    // Listing a directory must not move the access time that the session may be asked to keep; EPERM: it is somebody
+    // else's.
     fd = OpenResolving(driver, dirfd, path, O_DIRECTORY | O_RDONLY | O_NOATIME, resolve);
     if (fd == -EPERM) fd = OpenResolving(driver, dirfd, path, O_DIRECTORY | O_RDONLY, resolve);
   }
   const bool readable = fd >= 0;
-  if (fd == -EACCES && access != DirectoryAccess::kRead) fd = OpenResolving(driver, dirfd, path, O_DIRECTORY | O_PATH, resolve);
+  if (fd == -EACCES && access != DirectoryAccess::kRead)
+    fd = OpenResolving(driver, dirfd, path, O_DIRECTORY | O_PATH, resolve);
   if (fd < 0) return ErrnoStatus(-fd, "open directory");
   return std::make_shared<const Directory>(UniqueFd(fd), readable);
 }
@@ -153,7 +156,8 @@ void DirectoryCache::Invalidate(const RelPath& path) {
   if (path.is_root()) return Clear();
   const std::string& prefix = path.text();
   for (auto it = slots_.begin(); it != slots_.end();) {
-    const bool below = it->path.starts_with(prefix) && (it->path.size() == prefix.size() || it->path[prefix.size()] == '/');
+    const bool below =
+        it->path.starts_with(prefix) && (it->path.size() == prefix.size() || it->path[prefix.size()] == '/');
     if (!below) {
       ++it;
       continue;

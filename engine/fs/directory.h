@@ -1,8 +1,8 @@
 // Directories as pinned descriptors, and the only way in which a path below a root is resolved.
 //
-// Below a root every resolution is openat2 with RESOLVE_BENEATH|NO_SYMLINKS|NO_MAGICLINKS, in pieces shorter than PATH_MAX,
-// each relative to the descriptor of the piece before: any depth works, and a link that somebody plants on the way makes
-// the operation fail instead of leading it out of the root. There is no fallback to a weaker resolution.
+// Below a root every resolution is openat2 with RESOLVE_BENEATH|NO_SYMLINKS|NO_MAGICLINKS, in pieces shorter than
+// PATH_MAX, each relative to the descriptor of the piece before: any depth works, and a link that somebody plants on
+// the way makes the operation fail instead of leading it out of the root. There is no fallback to a weaker resolution.
 //
 // Thread rule: Directory is immutable (but for its facts, which are atomic) and may be shared; the functions run on the
 // shard that owns `driver`; DirectoryCache and DirectoryReader belong to one shard.
@@ -73,13 +73,14 @@ enum class DirectoryAccess : uint8_t {
 // openat2 of `path` below `dirfd` with O_CLOEXEC, again while a rename elsewhere disturbs it. The descriptor or -errno.
 int OpenResolving(Driver* driver, int dirfd, const char* path, uint64_t flags, uint64_t resolve);
 // The directory at `path` below `dirfd`, resolved as the RESOLVE_ bits say.
-absl::StatusOr<DirectoryPtr> OpenDirectoryAt(Driver* driver, int dirfd, const char* path, DirectoryAccess access, uint64_t resolve);
+absl::StatusOr<DirectoryPtr> OpenDirectoryAt(Driver* driver, int dirfd, const char* path, DirectoryAccess access,
+                                             uint64_t resolve);
 
 // The operator's own path: links in it are followed. NotFound, FailedPrecondition (ENOTDIR), PermissionDenied.
 absl::StatusOr<DirectoryPtr> OpenRoot(Driver* driver, const std::string& path,
                                       DirectoryAccess access = DirectoryAccess::kReadIfPermitted);
-// The directory `path` below `root`, following no link at all. Errors carry errno: ENOENT, ENOTDIR or ELOOP where something else
-// than a directory is in the way, EACCES, EXDEV where resolution would leave the root.
+// The directory `path` below `root`, following no link at all. Errors carry errno: ENOENT, ENOTDIR or ELOOP where
+// something else than a directory is in the way, EACCES, EXDEV where resolution would leave the root.
 absl::StatusOr<DirectoryPtr> OpenBeneath(Driver* driver, const Directory& root, const RelPath& path,
                                          DirectoryAccess access = DirectoryAccess::kReadIfPermitted);
 // Same for one component below `parent`.
@@ -87,13 +88,15 @@ absl::StatusOr<DirectoryPtr> OpenChild(Driver* driver, const Directory& parent, 
                                        DirectoryAccess access = DirectoryAccess::kReadIfPermitted);
 
 // Last component as a C string: it ends where the path ends. Valid as long as `path`.
-inline const char* LeafName(const RelPath& path) { return path.name().data(); }
+inline const char* LeafName(const RelPath& path) {
+  return path.name().data();
+}
 
 // One name of a directory as getdents reports it.
 struct DirectoryItem {
   std::string_view name;  // valid until the next call of Next; NUL-terminated
   uint64_t inode = 0;
-  uint8_t type = 0;       // DT_*; DT_UNKNOWN where the file system does not say
+  uint8_t type = 0;  // DT_*; DT_UNKNOWN where the file system does not say
 };
 
 // Buffered iteration over the names of a readable directory, without "." and "..", in the file system's order.
@@ -121,13 +124,14 @@ class DirectoryReader {
 
 // Open parent directories of the hot path: bounded, least recently used out first. One per session and shard.
 //
-// A cached descriptor names the directory that was there when it was opened. Whoever removes, renames or replaces a directory
-// calls Invalidate on its own cache; the other shards' caches follow through the shared epoch (InvalidateEverywhere).
+// A cached descriptor names the directory that was there when it was opened. Whoever removes, renames or replaces a
+// directory calls Invalidate on its own cache; the other shards' caches follow through the shared epoch
+// (InvalidateEverywhere).
 class DirectoryCache {
  public:
   static constexpr size_t kDefaultCapacity = 64;  // descriptors held
-  // `epoch` may be shared by the caches of several shards and must outlive them; null: this cache is alone. With `links`, which is the
-  // root seen by them, symlinks to directories are followed.
+  // `epoch` may be shared by the caches of several shards and must outlive them; null: this cache is alone. With
+  // `links`, which is the root seen by them, symlinks to directories are followed.
   DirectoryCache(Driver* driver, DirectoryPtr root, std::atomic<uint64_t>* epoch = nullptr,
                  size_t capacity = kDefaultCapacity, std::optional<FollowBase> links = std::nullopt);
   // The directory `path` below the root, from the cache or opened now (errors as OpenBeneath; not cached).
@@ -151,7 +155,7 @@ class DirectoryCache {
   uint64_t seen_epoch_ = 0;
   const size_t capacity_;
   const std::optional<FollowBase> links_;
-  std::list<Slot> slots_;  // most recently used first
+  std::list<Slot> slots_;                                                  // most recently used first
   std::unordered_map<std::string_view, std::list<Slot>::iterator> index_;  // keys lie in the slots
 };
 

@@ -1,9 +1,9 @@
 // Data and holes of a regular file within a range, by SEEK_DATA and SEEK_HOLE (lseek(2)).
 //
-// Extents come in order, touch each other and cover [begin, min(end, size)) exactly. A file system that does not report holes yields
-// one data extent. The descriptor's position is moved: no two iterations of one descriptor at once.
-// Thread rule: the shard that owns `driver`.
-// Use:  ExtentIterator it(driver, fd, 0, size);  Extent e;  while ((r = it.Next(&e)) > 0) ...
+// Extents come in order, touch each other and cover [begin, min(end, size)) exactly. A file system that does not report
+// holes yields one data extent. The descriptor's position is moved: no two iterations of one descriptor at once. Thread
+// rule: the shard that owns `driver`. Use:  ExtentIterator it(driver, fd, 0, size);  Extent e;  while ((r =
+// it.Next(&e)) > 0) ...
 #pragma once
 
 #include <cstdint>
@@ -20,8 +20,8 @@ struct Extent {
 
 class ExtentIterator {
  public:
-  // Borrows `fd`. `size_bytes` is the file's size as known to the caller: the range is cut to it, and a file that shrank
-  // meanwhile reads as a hole there (its identity check fails afterwards).
+  // Borrows `fd`. `size_bytes` is the file's size as known to the caller: the range is cut to it, and a file that
+  // shrank meanwhile reads as a hole there (its identity check fails afterwards).
   ExtentIterator(Driver* driver, int fd, uint64_t begin, uint64_t end, uint64_t size_bytes);
   // 1: `extent` is filled; 0: the range is covered; -errno.
   int Next(Extent* extent);

@@ -68,7 +68,8 @@ class ExternalSorter::RunReader {
     buffer_.erase(0, consumed_);
     consumed_ = 0;
     const size_t had = buffer_.size();
-    const size_t want = static_cast<size_t>(std::min<uint64_t>(std::max(bytes, kRunBufferBytes) - had, end_ - position_));
+    const size_t want =
+        static_cast<size_t>(std::min<uint64_t>(std::max(bytes, kRunBufferBytes) - had, end_ - position_));
     if (had + want < bytes) return MakeStatus(absl::StatusCode::kDataLoss, "spool file: a sorted run is cut off");
     buffer_.resize(had + want);
     US_RETURN_IF_ERROR(ReadScratch(driver_, fd_, buffer_.data() + had, want, position_));

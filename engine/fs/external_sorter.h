@@ -1,9 +1,9 @@
 // ExternalSorter: sorts records that may be too many for memory.
 //
-// Records collect in memory; full loads are sorted and written as runs to one unlinked file; reading merges the runs, at most
-// kFanIn at once (more runs are first merged into longer ones). Records that compare equal keep the order of Add.
-// Thread rule: the shard that owns `driver`, one user at a time.
-// Use:  ExternalSorter sorter(driver, less, {});  Add...;  US_RETURN_IF_ERROR(sorter.Finish());
+// Records collect in memory; full loads are sorted and written as runs to one unlinked file; reading merges the runs,
+// at most kFanIn at once (more runs are first merged into longer ones). Records that compare equal keep the order of
+// Add. Thread rule: the shard that owns `driver`, one user at a time. Use:  ExternalSorter sorter(driver, less, {});
+// Add...;  US_RETURN_IF_ERROR(sorter.Finish());
 //       std::string record;  while (...) { US_ASSIGN_OR_RETURN(bool more, sorter.Next(&record)); ... }
 #pragma once
 
@@ -29,7 +29,7 @@ struct ExternalSorterOptions {
 class ExternalSorter {
  public:
   using Less = std::function<bool(std::string_view, std::string_view)>;
-  static constexpr size_t kFanIn = 32;                        // runs merged at once
+  static constexpr size_t kFanIn = 32;                         // runs merged at once
   static constexpr size_t kRunBufferBytes = size_t{64} << 10;  // read-ahead of each
 
   ExternalSorter(Driver* driver, Less less, ExternalSorterOptions options);
@@ -67,12 +67,12 @@ class ExternalSorter {
   Driver* driver_;
   Less less_;
   ExternalSorterOptions options_;
-  std::string arena_;           // bytes of the records in memory
-  std::vector<Place> places_;   // sorted by SortMemory
+  std::string arena_;          // bytes of the records in memory
+  std::vector<Place> places_;  // sorted by SortMemory
   size_t next_place_ = 0;
   UniqueFd file_;
   uint64_t file_bytes_ = 0;
-  std::vector<Run> runs_;       // in the order of Add
+  std::vector<Run> runs_;  // in the order of Add
   std::unique_ptr<Merge> merge_;
   uint64_t records_ = 0;
   bool finished_ = false;

@@ -1,5 +1,6 @@
-// POSIX ACLs as rsync keeps them in attributes of files (--fake-super): numbers of 32 bits, little-endian: what owner, group, mask and
-// others may, then id and permissions of each named user and group. What the mode says anyway is left out.
+// POSIX ACLs as rsync keeps them in attributes of files (--fake-super): numbers of 32 bits, little-endian: what owner,
+// group, mask and others may, then id and permissions of each named user and group. What the mode says anyway is left
+// out.
 //
 // Thread rule: functions.
 // Use:  std::optional<std::string> stored = PackAcl(system_value, kAccessAcl);

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -93,9 +94,15 @@ std::string StoredName(std::string_view name) {
   return name.starts_with("user.") ? std::string(name) : std::string(kPrefix) + std::string(name);
 }
 
+// What only a privileged process may have set for real; shown where nothing is kept in its place.
+bool IsPrivileged(std::string_view name) {
+  return name.starts_with("security.") || name.starts_with("trusted.");
+}
+
 std::string ShownName(std::string_view stored) {
   if (stored == kAccessStore) return std::string(kAccessName);
   if (stored == kDefaultStore) return std::string(kDefaultName);
+  if (IsPrivileged(stored)) return std::string(stored);
   if (!stored.starts_with("user.")) return {};
   if (!stored.starts_with(kPrefix)) return std::string(stored);
   const std::string_view name = stored.substr(kPrefix.size());
@@ -118,7 +125,9 @@ class FakeSuperDriver final : public Driver {
   void Cancel(Op* op) override { inner_->Cancel(op); }
   int Poll(std::chrono::nanoseconds max_wait) override { return inner_->Poll(max_wait); }
   void Wake() override { inner_->Wake(); }
-  absl::Status RegisterBuffer(int index, void* base, size_t bytes) override { return inner_->RegisterBuffer(index, base, bytes); }
+  absl::Status RegisterBuffer(int index, void* base, size_t bytes) override {
+    return inner_->RegisterBuffer(index, base, bytes);
+  }
   const DriverCounters& counters() const override { return inner_->counters(); }
   size_t in_flight() const override { return inner_->in_flight(); }
 
@@ -169,18 +178,48 @@ class FakeSuperDriver final : public Driver {
 
   // Attributes as the file system has them.
   long GetStored(const Where& where, const char* name, char* buffer, size_t bytes) {
-    return inner_->Call(where.follow ? CallCode::kGetxattr : CallCode::kLgetxattr, sys::Arg(where.path.c_str()), sys::Arg(name),
-                        sys::Arg(buffer), static_cast<long>(bytes));
+    return inner_->Call(where.follow ? CallCode::kGetxattr : CallCode::kLgetxattr, sys::Arg(where.path.c_str()),
+                        sys::Arg(name), sys::Arg(buffer), static_cast<long>(bytes));
   }
   long SetStored(const Where& where, const char* name, std::string_view value) {
-    return inner_->Call(where.follow ? CallCode::kSetxattr : CallCode::kLsetxattr, sys::Arg(where.path.c_str()), sys::Arg(name),
-                        sys::Arg(value.data()), static_cast<long>(value.size()));
+    const auto set = [&] {
+      return inner_->Call(where.follow ? CallCode::kSetxattr : CallCode::kLsetxattr, sys::Arg(where.path.c_str()),
+                          sys::Arg(name), sys::Arg(value.data()), static_cast<long>(value.size()));
+    };
+    const long result = set();
+    return result == -EACCES && MakeWritable(where) ? set() : result;
   }
   long RemoveStored(const Where& where, const char* name) {
-    return inner_->Call(where.follow ? CallCode::kRemovexattr : CallCode::kLremovexattr, sys::Arg(where.path.c_str()), sys::Arg(name));
+    const auto remove = [&] {
+      return inner_->Call(where.follow ? CallCode::kRemovexattr : CallCode::kLremovexattr, sys::Arg(where.path.c_str()),
+                          sys::Arg(name));
+    };
+    const long result = remove();
+    return result == -EACCES && MakeWritable(where) ? remove() : result;
+  }
+  // Attributes of an object may be written by who may write into it: its owner gets what they lack for that, and it
+  // passes for what it was. False: that is not what was missing.
+  bool MakeWritable(const Where& where) {
+    if (!where.follow) {
+      // The name may be another object's by now, or a symlink: chmod follows.
+      const long fd =
+          inner_->Call(CallCode::kOpenat, AT_FDCWD, sys::Arg(where.path.c_str()), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+      if (fd < 0) return false;
+      const bool made = MakeWritable(OfFd(fd));
+      inner_->Call(CallCode::kClose, fd);
+      return made;
+    }
+    Shown shown;
+    struct statx real{};
+    if (Look(where, &shown, &real) < 0 || !(S_ISREG(real.stx_mode) || S_ISDIR(real.stx_mode))) return false;
+    const uint32_t permissions = RealPermissions(real.stx_mode, S_ISDIR(real.stx_mode));
+    if ((real.stx_mode & kPermissions) == permissions) return false;
+    if (sys::Fchmodat(inner_.get(), AT_FDCWD, where.path.c_str(), permissions) < 0) return false;
+    return Keep(where, shown) >= 0;
   }
   long RealStat(const Where& where, struct statx* stat) {
-    return sys::Statx(inner_.get(), AT_FDCWD, where.path.c_str(), where.follow ? 0 : AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, stat);
+    return sys::Statx(inner_.get(), AT_FDCWD, where.path.c_str(), where.follow ? 0 : AT_SYMLINK_NOFOLLOW,
+                      STATX_BASIC_STATS, stat);
   }
 
   // What the attribute says of an object that the file system calls `real`; nullopt: nothing that could be of it.
@@ -191,9 +230,13 @@ class FakeSuperDriver final : public Driver {
     if (bytes <= 0) return std::nullopt;
     text[bytes] = '\0';
     Shown shown;
-    if (std::sscanf(text, "%o %u,%u %u:%u", &shown.mode, &shown.major, &shown.minor, &shown.uid, &shown.gid) != 5) return std::nullopt;
-    const bool known = S_ISREG(shown.mode) || S_ISLNK(shown.mode) || S_ISFIFO(shown.mode) || S_ISSOCK(shown.mode) || IsDeviceMode(shown.mode);
-    return S_ISDIR(real) ? (S_ISDIR(shown.mode) ? std::optional(shown) : std::nullopt) : known ? std::optional(shown) : std::nullopt;
+    if (std::sscanf(text, "%o %u,%u %u:%u", &shown.mode, &shown.major, &shown.minor, &shown.uid, &shown.gid) != 5)
+      return std::nullopt;
+    const bool known = S_ISREG(shown.mode) || S_ISLNK(shown.mode) || S_ISFIFO(shown.mode) || S_ISSOCK(shown.mode) ||
+                       IsDeviceMode(shown.mode);
+    return S_ISDIR(real) ? (S_ISDIR(shown.mode) ? std::optional(shown) : std::nullopt)
+           : known       ? std::optional(shown)
+                         : std::nullopt;
   }
 
   long Stat(long dirfd, long name, long flags, long mask, struct statx* out) {
@@ -219,22 +262,25 @@ class FakeSuperDriver final : public Driver {
 
   // The attribute goes where the file system says the same.
   long Keep(const Where& where, const Shown& shown) {
-    struct statx real {};
+    struct statx real{};
     const long result = RealStat(where, &real);
     if (result < 0) return result;
-    const bool plain = real.stx_mode == shown.mode && real.stx_uid == shown.uid && real.stx_gid == shown.gid && !IsDeviceMode(shown.mode);
+    const bool plain = real.stx_mode == shown.mode && real.stx_uid == shown.uid && real.stx_gid == shown.gid &&
+                       !IsDeviceMode(shown.mode);
     if (plain) {
+      if (GetStored(where, kStatName, nullptr, 0) == -ENODATA) return 0;
       const long removed = RemoveStored(where, kStatName);
       return removed == -ENODATA || removed == -EOPNOTSUPP ? 0 : removed;
     }
     char text[96];
-    const int bytes = std::snprintf(text, sizeof(text), "%o %u,%u %u:%u", shown.mode, shown.major, shown.minor, shown.uid, shown.gid);
+    const int bytes =
+        std::snprintf(text, sizeof(text), "%o %u,%u %u:%u", shown.mode, shown.major, shown.minor, shown.uid, shown.gid);
     return SetStored(where, kStatName, std::string_view(text, static_cast<size_t>(bytes)));
   }
 
   long Own(const Where& where, long uid, long gid) {
     Shown shown;
-    struct statx real {};
+    struct statx real{};
     const long result = Look(where, &shown, &real);
     if (result < 0) return result;
     if (static_cast<uint32_t>(uid) != static_cast<uint32_t>(-1)) shown.uid = static_cast<uint32_t>(uid);
@@ -244,12 +290,13 @@ class FakeSuperDriver final : public Driver {
 
   long ChangeMode(const Where& where, uint32_t mode) {
     Shown shown;
-    struct statx real {};
+    struct statx real{};
     long result = Look(where, &shown, &real);
     if (result < 0) return result;
     shown.mode = (shown.mode & S_IFMT) | (mode & kModeBits);
     const uint32_t permissions = S_ISLNK(shown.mode) ? kLinkFileMode : RealPermissions(mode, S_ISDIR(real.stx_mode));
-    if ((real.stx_mode & kModeBits) != permissions) result = sys::Fchmodat(inner_.get(), AT_FDCWD, where.path.c_str(), permissions);
+    if ((real.stx_mode & kModeBits) != permissions)
+      result = sys::Fchmodat(inner_.get(), AT_FDCWD, where.path.c_str(), permissions);
     return result < 0 ? result : Keep(where, shown);
   }
 
@@ -264,13 +311,15 @@ class FakeSuperDriver final : public Driver {
     const long fd = inner_->Call(CallCode::kOpenat, dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                                  S_ISLNK(mode) ? kLinkFileMode : RealPermissions(mode, false));
     if (fd < 0) return fd;
-    long result = contents.empty() ? 0 : sys::Pwrite(inner_.get(), static_cast<int>(fd), contents.data(), contents.size(), 0);
+    long result =
+        contents.empty() ? 0 : sys::Pwrite(inner_.get(), static_cast<int>(fd), contents.data(), contents.size(), 0);
     if (result >= 0 && static_cast<size_t>(result) < contents.size()) result = -ENOSPC;
-    struct statx real {};
+    struct statx real{};
     if (result >= 0) result = RealStat(OfFd(fd), &real);
     const bool is_device = IsDeviceMode(mode);
     if (result >= 0) {
-      result = Keep(OfFd(fd), {mode, is_device ? major(device) : 0, is_device ? minor(device) : 0, real.stx_uid, real.stx_gid});
+      result = Keep(OfFd(fd),
+                    {mode, is_device ? major(device) : 0, is_device ? minor(device) : 0, real.stx_uid, real.stx_gid});
     }
     inner_->Call(CallCode::kClose, fd);
     if (result < 0) inner_->Call(CallCode::kUnlinkat, dirfd, name, 0);
@@ -279,7 +328,7 @@ class FakeSuperDriver final : public Driver {
 
   long ReadLink(long dirfd, long name, long buffer, long bytes) {
     const Where where = Of(dirfd, name, AT_SYMLINK_NOFOLLOW);
-    struct statx real {};
+    struct statx real{};
     const long result = RealStat(where, &real);
     if (result < 0) return result;
     if (S_ISLNK(real.stx_mode)) return inner_->Call(CallCode::kReadlinkat, dirfd, name, buffer, bytes);
@@ -288,7 +337,8 @@ class FakeSuperDriver final : public Driver {
     const long fd = inner_->Call(CallCode::kOpenat, AT_FDCWD, sys::Arg(where.path.c_str()),
                                  O_RDONLY | O_CLOEXEC | O_NONBLOCK | (where.follow ? 0 : O_NOFOLLOW));
     if (fd < 0) return fd;
-    const long got = sys::Pread(inner_.get(), static_cast<int>(fd), reinterpret_cast<void*>(buffer), static_cast<size_t>(bytes), 0);
+    const long got =
+        sys::Pread(inner_.get(), static_cast<int>(fd), reinterpret_cast<void*>(buffer), static_cast<size_t>(bytes), 0);
     inner_->Call(CallCode::kClose, fd);
     return got;
   }
@@ -298,33 +348,42 @@ class FakeSuperDriver final : public Driver {
     const std::string stored = StoredName(name);
     if (stored.empty()) return -ENODATA;
     const bool acl = name == kAccessName || name == kDefaultName;
-    if (!acl) return GetStored(where, stored.c_str(), reinterpret_cast<char*>(buffer), static_cast<size_t>(bytes));
+    if (!acl) {
+      char* const into = reinterpret_cast<char*>(buffer);
+      const long kept = GetStored(where, stored.c_str(), into, static_cast<size_t>(bytes));
+      if (kept != -ENODATA || !IsPrivileged(name)) return kept;
+      return GetStored(where, std::string(name).c_str(), into, static_cast<size_t>(bytes));
+    }
     std::string value(kMaxValueBytes, '\0');
     const long got = GetStored(where, stored.c_str(), value.data(), value.size());
     if (got < 0) return got;
     Shown shown;
-    struct statx real {};
+    struct statx real{};
     const long looked = Look(where, &shown, &real);
     if (looked < 0) return looked;
     const AclKind kind = name == kAccessName ? AclKind::kAccess : AclKind::kDefault;
-    const std::optional<std::string> unpacked = UnpackAcl(std::string_view(value).substr(0, static_cast<size_t>(got)), kind, shown.mode);
+    const std::optional<std::string> unpacked =
+        UnpackAcl(std::string_view(value).substr(0, static_cast<size_t>(got)), kind, shown.mode);
     return unpacked ? Give(*unpacked, reinterpret_cast<void*>(buffer), static_cast<size_t>(bytes)) : -ENODATA;
   }
 
   long List(const Where& where, long buffer, long bytes) {
     std::string stored(kMaxValueBytes, '\0');
-    const long got = inner_->Call(where.follow ? CallCode::kListxattr : CallCode::kLlistxattr, sys::Arg(where.path.c_str()),
-                                  sys::Arg(stored.data()), static_cast<long>(stored.size()));
+    const long got =
+        inner_->Call(where.follow ? CallCode::kListxattr : CallCode::kLlistxattr, sys::Arg(where.path.c_str()),
+                     sys::Arg(stored.data()), static_cast<long>(stored.size()));
     if (got < 0) return got;
     stored.resize(static_cast<size_t>(got));
-    std::string names;
+    std::set<std::string> names;
     for (size_t begin = 0; begin < stored.size();) {
       const size_t end = std::min(stored.find('\0', begin), stored.size());
       const std::string name = ShownName(std::string_view(stored).substr(begin, end - begin));
-      if (!name.empty()) names.append(name).push_back('\0');
+      if (!name.empty()) names.insert(name);
       begin = end + 1;
     }
-    return Give(names, reinterpret_cast<void*>(buffer), static_cast<size_t>(bytes));
+    std::string listed;
+    for (const std::string& name : names) listed.append(name).push_back('\0');
+    return Give(listed, reinterpret_cast<void*>(buffer), static_cast<size_t>(bytes));
   }
 
   long Set(const Where& where, long name_argument, long value, long bytes) {
@@ -338,8 +397,15 @@ class FakeSuperDriver final : public Driver {
   }
 
   long Remove(const Where& where, long name_argument) {
-    const std::string stored = StoredName(reinterpret_cast<const char*>(name_argument));
-    return stored.empty() ? -ENODATA : RemoveStored(where, stored.c_str());
+    const std::string name = reinterpret_cast<const char*>(name_argument);
+    const std::string stored = StoredName(name);
+    if (stored.empty()) return -ENODATA;
+    const long kept = RemoveStored(where, stored.c_str());
+    if (!IsPrivileged(name) || (kept < 0 && kept != -ENODATA)) return kept;
+    // A real one would show through. Who may not remove it leaves it, as rsync does.
+    const long real = RemoveStored(where, name.c_str());
+    if (real == -EPERM || real == -EACCES) return 0;
+    return real == -ENODATA ? kept : real;
   }
 
   const std::unique_ptr<Driver> inner_;

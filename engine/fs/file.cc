@@ -83,8 +83,8 @@ Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_
 void AllowInlineWrites(Driver* driver, int fd) {
   struct statfs stat;
   if (driver->Call(CallCode::kFstatfs, fd, sys::Arg(&stat)) < 0 || stat.f_type != TMPFS_MAGIC) return;
-  // What io_uring asks for before it writes without a worker. tmpfs takes O_DIRECT as it takes everything else: by copying.
-  // A kernel whose tmpfs refuses it (before 6.6) leaves the flags as they were.
+  // What io_uring asks for before it writes without a worker. tmpfs takes O_DIRECT as it takes everything else: by
+  // copying. A kernel whose tmpfs refuses it (before 6.6) leaves the flags as they were.
   const int flags = sys::Fcntl(driver, fd, F_GETFL);
   if (flags >= 0) sys::Fcntl(driver, fd, F_SETFL, flags | O_DIRECT | O_NONBLOCK);
 }
@@ -123,7 +123,8 @@ Task<absl::Status> CopyData(Driver* driver, int from, int to, uint64_t size_byte
   while ((more = extents.Next(&extent)) > 0) {
     for (uint64_t done = 0; extent.is_data && done < extent.length;) {
       const size_t part = static_cast<size_t>(std::min<uint64_t>(buffer.size(), extent.length - done));
-      US_CO_ASSIGN_OR_RETURN(const size_t read, co_await ReadAtFull(driver, from, buffer.data(), part, extent.offset + done));
+      US_CO_ASSIGN_OR_RETURN(const size_t read,
+                             co_await ReadAtFull(driver, from, buffer.data(), part, extent.offset + done));
       if (read < part) co_return ErrnoStatus(EIO, "read");
       US_CO_RETURN_IF_ERROR(co_await WriteAtFull(driver, to, buffer.data(), part, extent.offset + done));
       done += part;
@@ -137,7 +138,9 @@ absl::Status TruncateTo(Driver* driver, int fd, uint64_t size_bytes) {
   return sys::SysStatus(sys::Ftruncate(driver, fd, size_bytes), "ftruncate");
 }
 
-void AdviseSequential(Driver* driver, int fd) { sys::Fadvise(driver, fd, 0, 0, POSIX_FADV_SEQUENTIAL); }
+void AdviseSequential(Driver* driver, int fd) {
+  sys::Fadvise(driver, fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+}
 
 void AdviseDontNeed(Driver* driver, int fd, uint64_t offset, uint64_t length) {
   sys::Fadvise(driver, fd, offset, length, POSIX_FADV_DONTNEED);

@@ -18,19 +18,19 @@
 
 namespace uringsync {
 
-// Reads `length` bytes at `offset`, looping over short results. Returns the bytes read: less than asked only at the end of the
-// file. `registered_buffer` and `background` as in Op.
+// Reads `length` bytes at `offset`, looping over short results. Returns the bytes read: less than asked only at the end
+// of the file. `registered_buffer` and `background` as in Op.
 Task<absl::StatusOr<size_t>> ReadAtFull(Driver* driver, int fd, void* buffer, size_t length, uint64_t offset,
                                         int registered_buffer = -1, bool background = false);
-// A buffered write up to this size runs inline: ext4 and tmpfs take no buffered write without blocking, so the ring would hand each
-// to an io-wq worker, which costs more than the copy (docs/engine.md, "Small writes").
+// A buffered write up to this size runs inline: ext4 and tmpfs take no buffered write without blocking, so the ring
+// would hand each to an io-wq worker, which costs more than the copy (docs/engine.md, "Small writes").
 constexpr size_t kInlineWriteBytes = 64 << 10;
 // Writes all of it, looping over short results; ResourceExhausted (ENOSPC, EDQUOT), DataLoss (EIO), ...
 Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_t length, uint64_t offset,
                                int registered_buffer = -1, bool background = false);
 // Makes ring writes to `fd` run within the submission where that is known to cost less than the worker that the kernel
-// would hand them to: on tmpfs, which never waits for a device (docs/decisions/0002-small-writes-inline.md). For a file that only
-// this process has open; nothing changes elsewhere.
+// would hand them to: on tmpfs, which never waits for a device (docs/decisions/0002-small-writes-inline.md). For a file
+// that only this process has open; nothing changes elsewhere.
 void AllowInlineWrites(Driver* driver, int fd);
 // fsync; after an error the pages count as clean: stage the file again, never retry the fsync.
 Task<absl::Status> SyncFile(Driver* driver, int fd);
@@ -67,11 +67,11 @@ absl::Status StatAt(Driver* driver, int dirfd, const char* name, struct statx* o
 
 struct SourceFile {
   UniqueFd fd;
-  struct statx stat {};
+  struct statx stat{};
 };
-// Opens `name` in `dirfd` for reading with O_NOFOLLOW|O_NONBLOCK|O_NOCTTY, O_NOATIME where it is permitted, and stats it. A FIFO,
-// device or socket in its place never blocks and is refused: FailedPrecondition without errno. Compare the identity before
-// reading. NotFound, PermissionDenied, FailedPrecondition (ELOOP: a symlink), ...
+// Opens `name` in `dirfd` for reading with O_NOFOLLOW|O_NONBLOCK|O_NOCTTY, O_NOATIME where it is permitted, and stats
+// it. A FIFO, device or socket in its place never blocks and is refused: FailedPrecondition without errno. Compare the
+// identity before reading. NotFound, PermissionDenied, FailedPrecondition (ELOOP: a symlink), ...
 absl::StatusOr<SourceFile> OpenSourceFile(Driver* driver, int dirfd, const char* name);
 
 }  // namespace uringsync

@@ -28,16 +28,16 @@ struct KnownType {
 };
 // linux/magic.h and the file systems' own sources.
 constexpr KnownType kKnownTypes[] = {
-    {0xEF53, "ext4"},           {0x01021994, "tmpfs"},      {0x58465342, "xfs"},       {0x9123683E, "btrfs"},
-    {0x6969, "nfs"},            {0x794C7630, "overlay"},    {0x65735546, "fuse"},      {0x2FC12FC1, "zfs"},
-    {0xF2F52010, "f2fs"},       {0x4D44, "vfat"},           {0x2011BAB0, "exfat"},     {0x7366746E, "ntfs3"},
-    {0x5346544E, "ntfs"},       {0xFF534D42, "cifs"},       {0xFE534D42, "smb2"},      {0x0BD00BD0, "lustre"},
-    {0x00C36400, "ceph"},       {0x01161970, "gfs2"},       {0x7461636F, "ocfs2"},     {0x47504653, "gpfs"},
-    {0x858458F6, "ramfs"},      {0x73717368, "squashfs"},   {0x9660, "isofs"},         {0xE0F5E1E2, "erofs"},
-    {0x9FA0, "proc"},           {0x62656572, "sysfs"},      {0x01021997, "9p"},        {0xCA451A4E, "bcachefs"},
-    {0x52654973, "reiserfs"},   {0x3153464A, "jfs"},        {0x482B, "hfsplus"},       {0x15013346, "udf"},
-    {0x6A656A63, "virtiofs"},   {0x27E0EB, "cgroup"},       {0x63677270, "cgroup2"},   {0x958458F6, "hugetlbfs"},
-    {0xF15F, "ecryptfs"},       {0x1373, "devfs"},          {0x5346414F, "afs"},       {0x6B414653, "kafs"},
+    {0xEF53, "ext4"},         {0x01021994, "tmpfs"},    {0x58465342, "xfs"},     {0x9123683E, "btrfs"},
+    {0x6969, "nfs"},          {0x794C7630, "overlay"},  {0x65735546, "fuse"},    {0x2FC12FC1, "zfs"},
+    {0xF2F52010, "f2fs"},     {0x4D44, "vfat"},         {0x2011BAB0, "exfat"},   {0x7366746E, "ntfs3"},
+    {0x5346544E, "ntfs"},     {0xFF534D42, "cifs"},     {0xFE534D42, "smb2"},    {0x0BD00BD0, "lustre"},
+    {0x00C36400, "ceph"},     {0x01161970, "gfs2"},     {0x7461636F, "ocfs2"},   {0x47504653, "gpfs"},
+    {0x858458F6, "ramfs"},    {0x73717368, "squashfs"}, {0x9660, "isofs"},       {0xE0F5E1E2, "erofs"},
+    {0x9FA0, "proc"},         {0x62656572, "sysfs"},    {0x01021997, "9p"},      {0xCA451A4E, "bcachefs"},
+    {0x52654973, "reiserfs"}, {0x3153464A, "jfs"},      {0x482B, "hfsplus"},     {0x15013346, "udf"},
+    {0x6A656A63, "virtiofs"}, {0x27E0EB, "cgroup"},     {0x63677270, "cgroup2"}, {0x958458F6, "hugetlbfs"},
+    {0xF15F, "ecryptfs"},     {0x1373, "devfs"},        {0x5346414F, "afs"},     {0x6B414653, "kafs"},
 };
 constexpr uint64_t kMsdosMagic = 0x4D44;
 constexpr uint64_t kExfatMagic = 0x2011BAB0;
@@ -79,7 +79,8 @@ std::string SampleAcl() {
   };
   constexpr uint32_t kVersion = 2;
   constexpr uint32_t kNoId = ~uint32_t{0};
-  constexpr AclEntry kEntries[] = {{0x01, 6, kNoId}, {0x02, 4, 65534}, {0x04, 4, kNoId}, {0x10, 4, kNoId}, {0x20, 0, kNoId}};
+  constexpr AclEntry kEntries[] = {
+      {0x01, 6, kNoId}, {0x02, 4, 65534}, {0x04, 4, kNoId}, {0x10, 4, kNoId}, {0x20, 0, kNoId}};
   std::string acl(reinterpret_cast<const char*>(&kVersion), sizeof(kVersion));
   acl.append(reinterpret_cast<const char*>(kEntries), sizeof(kEntries));
   return acl;
@@ -91,7 +92,8 @@ long ProbeSeekHole(Driver* driver, int fd) {
   if (cut < 0) return cut;
   const int64_t hole = sys::Lseek(driver, fd, 0, SEEK_HOLE);
   if (hole < 0) return hole;
-  return hole == 0 ? 0 : -EOPNOTSUPP;  // "the only hole is at the end" is the answer of a file system that does not know
+  return hole == 0 ? 0
+                   : -EOPNOTSUPP;  // "the only hole is at the end" is the answer of a file system that does not know
 }
 
 long ProbeReflink(Driver* driver, int from, int to) {
@@ -188,15 +190,15 @@ std::vector<FeatureReport> ProbeFeatures(Driver* driver, const Directory& direct
   }
   XattrAccess xattrs(driver);
   const ObjectHandle file = first->handle();
-  reports.push_back(Report("user xattrs", xattrs.Set(file, "user.uringsync.probe", "1"),
-                           "user.* attributes cannot be kept"));
+  reports.push_back(
+      Report("user xattrs", xattrs.Set(file, "user.uringsync.probe", "1"), "user.* attributes cannot be kept"));
   reports.push_back(Report("trusted xattrs", xattrs.Set(file, "trusted.uringsync.probe", "1"),
                            "trusted.* attributes cannot be kept (they need CAP_SYS_ADMIN)"));
-  reports.push_back(Report("ACLs", xattrs.Set(file, "system.posix_acl_access", SampleAcl()),
-                           "POSIX ACLs cannot be kept"));
+  reports.push_back(
+      Report("ACLs", xattrs.Set(file, "system.posix_acl_access", SampleAcl()), "POSIX ACLs cannot be kept"));
   const UniqueFd unnamed(sys::Openat(driver, held->fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  reports.push_back(Report("O_TMPFILE", unnamed.valid() ? 0 : -EOPNOTSUPP,
-                           "the granularity of times cannot be probed"));
+  reports.push_back(
+      Report("O_TMPFILE", unnamed.valid() ? 0 : -EOPNOTSUPP, "the granularity of times cannot be probed"));
   const char* a = first->temporary_name().c_str();
   const char* b = second->temporary_name().c_str();
   const int no_replace = sys::Renameat2(driver, held->fd(), a, held->fd(), b, RENAME_NOREPLACE);
@@ -204,16 +206,20 @@ std::vector<FeatureReport> ProbeFeatures(Driver* driver, const Directory& direct
                            "new files are published by link and unlink instead"));
   reports.push_back(Report("RENAME_EXCHANGE", sys::Renameat2(driver, held->fd(), a, held->fd(), b, RENAME_EXCHANGE),
                            "two names cannot be exchanged in one step"));
-  reports.push_back(Report("hard links", [&] {
-    const absl::StatusOr<StagedObject> link = StagedObject::CreateLink(driver, held, namer, *held, a);
-    return link.ok() ? 0L : -static_cast<long>(StatusErrno(link.status()));
-  }(), "hard links between files cannot be kept"));
-  reports.push_back(Report("reflink", ProbeReflink(driver, first->fd(), second->fd()),
-                           "blocks cannot be shared between copies"));
-  reports.push_back(Report("SEEK_HOLE", ProbeSeekHole(driver, second->fd()),
-                           "holes of sparse files are read and sent as zeros"));
+  reports.push_back(Report(
+      "hard links",
+      [&] {
+        const absl::StatusOr<StagedObject> link = StagedObject::CreateLink(driver, held, namer, *held, a);
+        return link.ok() ? 0L : -static_cast<long>(StatusErrno(link.status()));
+      }(),
+      "hard links between files cannot be kept"));
+  reports.push_back(
+      Report("reflink", ProbeReflink(driver, first->fd(), second->fd()), "blocks cannot be shared between copies"));
+  reports.push_back(
+      Report("SEEK_HOLE", ProbeSeekHole(driver, second->fd()), "holes of sparse files are read and sent as zeros"));
   reports.push_back(Report("FIFOs", ProbeSpecial(driver, held, namer, FileType::kFifo), "FIFOs cannot be created"));
-  reports.push_back(Report("sockets", ProbeSpecial(driver, held, namer, FileType::kSocket), "sockets cannot be created"));
+  reports.push_back(
+      Report("sockets", ProbeSpecial(driver, held, namer, FileType::kSocket), "sockets cannot be created"));
   reports.push_back(Report("devices", ProbeSpecial(driver, held, namer, FileType::kCharDevice),
                            "device nodes cannot be created (they need CAP_MKNOD)"));
   const uint32_t granularity = ProbeTimeGranularity(driver, *held);

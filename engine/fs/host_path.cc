@@ -47,7 +47,8 @@ absl::Status MakeHostDirectory(Driver* driver, const std::string& path, bool par
     const int made = sys::Mkdirat(driver, AT_FDCWD, missing.back().c_str(), 0777);
     if (made >= 0 || made == -EEXIST) break;
     std::string above = ParentOfHostPath(missing.back());
-    if (made != -ENOENT || !parents || above == missing.back()) return ErrnoStatus(-made, "mkdir \"" + EscapeName(missing.back()) + "\"");
+    if (made != -ENOENT || !parents || above == missing.back())
+      return ErrnoStatus(-made, "mkdir \"" + EscapeName(missing.back()) + "\"");
     missing.push_back(std::move(above));
   }
   for (missing.pop_back(); !missing.empty(); missing.pop_back()) {

@@ -22,8 +22,8 @@ std::string NameOfHostPath(std::string_view path);
 // The components but for "." and empty ones; ".." stays. They borrow from `path`.
 std::vector<std::string_view> PathComponents(std::string_view path);
 
-// Makes the directory `path`, mode 0777 less the umask, where its parent is there, or with `parents` what is missing above it, too. What is a
-// directory already is fine. Errors carry errno and name the path that could not be made.
+// Makes the directory `path`, mode 0777 less the umask, where its parent is there, or with `parents` what is missing
+// above it, too. What is a directory already is fine. Errors carry errno and name the path that could not be made.
 absl::Status MakeHostDirectory(Driver* driver, const std::string& path, bool parents);
 
 }  // namespace uringsync

@@ -35,7 +35,8 @@ absl::StatusOr<SourceFile> OpenFollowedFile(Driver* driver, const LinkPlace& pla
   // Pinned and looked at before it is opened: the opening of a device may do something.
   SourceFile file;
   US_ASSIGN_OR_RETURN(const UniqueFd pinned, PinFollowed(driver, place, &file.stat));
-  if (!S_ISREG(file.stat.stx_mode)) return MakeStatus(absl::StatusCode::kFailedPrecondition, "open: no regular file any more");
+  if (!S_ISREG(file.stat.stx_mode))
+    return MakeStatus(absl::StatusCode::kFailedPrecondition, "open: no regular file any more");
   const std::string link = ObjectHandle::Pinned(pinned.get()).MagicLink();
   int fd = sys::Openat(driver, AT_FDCWD, link.c_str(), kFileFlags | O_NOATIME);
   if (fd == -EPERM) fd = sys::Openat(driver, AT_FDCWD, link.c_str(), kFileFlags);

@@ -20,7 +20,9 @@ namespace {
 constexpr uint32_t kSpecialBits = S_ISUID | S_ISGID;
 constexpr uint32_t kPermissionMask = 07777;
 
-FileTime TimeOf(const statx_timestamp& t) { return {.seconds = t.tv_sec, .nanoseconds = t.tv_nsec}; }
+FileTime TimeOf(const statx_timestamp& t) {
+  return {.seconds = t.tv_sec, .nanoseconds = t.tv_nsec};
+}
 
 timespec TimespecOf(const FileTime& t) {
   return {.tv_sec = static_cast<time_t>(t.seconds), .tv_nsec = static_cast<long>(t.nanoseconds)};
@@ -31,7 +33,8 @@ int StatObject(Driver* driver, ObjectHandle object, struct statx* out) {
   return sys::Statx(driver, object.dirfd, object.name, AT_SYMLINK_NOFOLLOW, kEntryStatxMask, out);
 }
 
-// Permissions that a POSIX ACL in the kernel's form (linux/posix_acl_xattr.h) gives an entry of `tag`; nullopt without one.
+// Permissions that a POSIX ACL in the kernel's form (linux/posix_acl_xattr.h) gives an entry of `tag`; nullopt without
+// one.
 std::optional<uint32_t> AclPermissions(const std::string& acl, uint16_t tag) {
   constexpr size_t kHeaderBytes = 4;
   constexpr size_t kEntryBytes = 8;
@@ -132,8 +135,9 @@ class Applier {
     if (skipped) ++counters_->skipped_owner;
   }
 
-  // The kernel drops a file's capabilities with its owner. Where the attributes are not part of this request they were found equal
-  // to the source's, so that they stay; a session that does not keep attributes gives no capability to a new owner.
+  // The kernel drops a file's capabilities with its owner. Where the attributes are not part of this request they were
+  // found equal to the source's, so that they stay; a session that does not keep attributes gives no capability to a
+  // new owner.
   void ReadCapability() {
     if (request_.xattrs != nullptr || request_.fresh || !selection_.xattrs || now_.type != FileType::kRegular) return;
     char value[64];  // the kernel knows forms of up to 24 bytes
@@ -230,9 +234,11 @@ class Applier {
       return;
     }
     // The bits of the group class are still those of the mask, which the owning group need not have had.
-    const auto old = std::find_if(present_.begin(), present_.end(), [](const Xattr& x) { return x.name == kAccessAcl; });
+    const auto old =
+        std::find_if(present_.begin(), present_.end(), [](const Xattr& x) { return x.name == kAccessAcl; });
     if (old == present_.end()) return;
-    const uint32_t group = AclPermissions(old->value, kAclGroup).value_or(0) & AclPermissions(old->value, kAclMask).value_or(07);
+    const uint32_t group =
+        AclPermissions(old->value, kAclGroup).value_or(0) & AclPermissions(old->value, kAclMask).value_or(07);
     restore_mode_ = (restore_mode_.value_or(now_.mode) & ~uint32_t{S_IRWXG}) | group << 3;
   }
 
@@ -299,7 +305,8 @@ class Applier {
 
   void ApplyTimes() {
     // What was made just now has a time that means nothing, however near it is.
-    const bool same_mtime = request_.fresh || request_.written ? wanted_.mtime == now_.mtime : selection_.WithinWindow(wanted_.mtime, now_.mtime);
+    const bool same_mtime = request_.fresh || request_.written ? wanted_.mtime == now_.mtime
+                                                               : selection_.WithinWindow(wanted_.mtime, now_.mtime);
     const bool mtime = selection_.KeepsTime(now_.type) && !same_mtime;
     const bool atime = selection_.atime && wanted_.atime.has_value() && wanted_.atime != now_.atime;
     if (!mtime && !atime) return;
@@ -315,13 +322,13 @@ class Applier {
   const ProcessCapabilities& capabilities_;
   MetadataCounters* counters_;
 
-  Entry now_;                 // state of the object, kept up to date
-  XattrList present_;         // its selected attributes at the start
+  Entry now_;          // state of the object, kept up to date
+  XattrList present_;  // its selected attributes at the start
   bool compare_xattrs_ = false;
   bool owner_changed_ = false;
   bool uid_changed_ = false;
   bool gid_changed_ = false;
-  bool mode_unknown_ = false;  // a step may have moved mode bits behind our back
+  bool mode_unknown_ = false;    // a step may have moved mode bits behind our back
   bool mode_is_of_acl_ = false;  // the object has the source's ACL
   std::optional<uint32_t> restore_mode_;
   std::optional<std::string> capability_;  // that the change of owner dropped

@@ -36,12 +36,11 @@ uint64_t PageBytes() {
 }
 
 std::optional<uint64_t> CountInWindow(Driver* driver, int fd, uint64_t offset, uint64_t length) {
-  const long mapped = driver->Call(CallCode::kMmap, 0, static_cast<long>(length), PROT_READ, MAP_SHARED, fd,
-                                   static_cast<long>(offset));
+  const long mapped =
+      driver->Call(CallCode::kMmap, 0, static_cast<long>(length), PROT_READ, MAP_SHARED, fd, static_cast<long>(offset));
   if (mapped < 0 && mapped > -4096) return std::nullopt;
   std::vector<unsigned char> resident((length + PageBytes() - 1) / PageBytes());
-  const long asked =
-      driver->Call(CallCode::kMincore, mapped, static_cast<long>(length), sys::Arg(resident.data()));
+  const long asked = driver->Call(CallCode::kMincore, mapped, static_cast<long>(length), sys::Arg(resident.data()));
   driver->Call(CallCode::kMunmap, mapped, static_cast<long>(length));
   if (asked < 0) return std::nullopt;
   return std::count_if(resident.begin(), resident.end(), [](unsigned char page) { return (page & 1) != 0; });
@@ -72,13 +71,14 @@ std::optional<uint64_t> CachedPages(Driver* driver, int fd, uint64_t offset, uin
   return CountByMincore(driver, fd, range.offset, range.length);
 }
 
-CachedRanges::CachedRanges(Driver* driver, int fd, uint64_t size_bytes) { Look(driver, fd, 0, size_bytes); }
+CachedRanges::CachedRanges(Driver* driver, int fd, uint64_t size_bytes) {
+  Look(driver, fd, 0, size_bytes);
+}
 
 void CachedRanges::Look(Driver* driver, int fd, uint64_t begin, uint64_t end) {
   if (begin >= end) return;
   const uint64_t pages = (end - begin + PageBytes() - 1) / PageBytes();
-  const std::optional<uint64_t> cached =
-      looks_left_-- > 0 ? CachedPages(driver, fd, begin, end - begin) : std::nullopt;
+  const std::optional<uint64_t> cached = looks_left_-- > 0 ? CachedPages(driver, fd, begin, end - begin) : std::nullopt;
   if (cached == 0u) return;
   if (!cached.has_value() || *cached >= pages || end - begin <= kUnitBytes) {
     if (!ranges_.empty() && ranges_.back().second == begin) {
@@ -95,15 +95,13 @@ void CachedRanges::Look(Driver* driver, int fd, uint64_t begin, uint64_t end) {
 }
 
 bool CachedRanges::Overlaps(uint64_t offset, uint64_t length) const {
-  const auto after = std::upper_bound(ranges_.begin(), ranges_.end(), offset,
-                                      [](uint64_t at, const std::pair<uint64_t, uint64_t>& range) {
-                                        return at < range.second;
-                                      });
+  const auto after =
+      std::upper_bound(ranges_.begin(), ranges_.end(), offset,
+                       [](uint64_t at, const std::pair<uint64_t, uint64_t>& range) { return at < range.second; });
   return after != ranges_.end() && after->first < offset + length;
 }
 
-std::shared_ptr<const CachedRanges> PageCacheMemory::Remember(Driver* driver, int fd, FileId id,
-                                                              uint64_t size_bytes) {
+std::shared_ptr<const CachedRanges> PageCacheMemory::Remember(Driver* driver, int fd, FileId id, uint64_t size_bytes) {
   std::lock_guard lock(mutex_);
   std::weak_ptr<const CachedRanges>& known = files_[id];
   std::shared_ptr<const CachedRanges> ranges = known.lock();

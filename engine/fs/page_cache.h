@@ -1,7 +1,8 @@
 // What of a file lies in the page cache before it is read for a sync, so that reading it leaves the cache as it was.
 //
 // Thread rule: CachedRanges is immutable once made; PageCacheMemory is thread-safe; calls with a driver on its shard.
-// Use:  std::shared_ptr<const CachedRanges> before = memory.Remember(driver, fd, id, size);   // once a file, before reading
+// Use:  std::shared_ptr<const CachedRanges> before = memory.Remember(driver, fd, id, size);   // once a file, before
+// reading
 //       ... read [offset, offset + length) ...
 //       if (before != nullptr && !before->Overlaps(offset, length)) AdviseDontNeed(driver, fd, offset, length);
 #pragma once
@@ -19,8 +20,8 @@
 
 namespace uringsync {
 
-// Pages of [offset, offset + length) of `fd` in the page cache, by cachestat(2) (Linux 6.5), else mincore(2). nullopt where
-// neither tells (not our file).
+// Pages of [offset, offset + length) of `fd` in the page cache, by cachestat(2) (Linux 6.5), else mincore(2). nullopt
+// where neither tells (not our file).
 std::optional<uint64_t> CachedPages(Driver* driver, int fd, uint64_t offset, uint64_t length);
 
 class CachedRanges {
@@ -42,8 +43,8 @@ class CachedRanges {
   std::vector<std::pair<uint64_t, uint64_t>> ranges_;  // [begin, end), ascending, merged
 };
 
-// The state that each file of a session was found in by whichever reader opened it first, as long as one has it open: the
-// second one would see what the first one read.
+// The state that each file of a session was found in by whichever reader opened it first, as long as one has it open:
+// the second one would see what the first one read.
 class PageCacheMemory {
  public:
   // nullptr where the file lives in memory: nothing is to be dropped.

@@ -1,4 +1,5 @@
-// What this process may set, from its effective capabilities and groups: the can_* fields of SessionOpened; and its umask.
+// What this process may set, from its effective capabilities and groups: the can_* fields of SessionOpened; and its
+// umask.
 //
 // Thread rule: reads the calling thread's credentials; a value afterwards.
 #pragma once

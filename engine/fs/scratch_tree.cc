@@ -12,7 +12,8 @@
 namespace uringsync {
 namespace {
 
-// Names that are removed between two readings of a directory: a file system may skip entries when they go while it is read.
+// Names that are removed between two readings of a directory: a file system may skip entries when they go while it is
+// read.
 constexpr size_t kNamesAtOnce = 1024;
 constexpr int kMaxNameAttempts = 16;
 
@@ -37,9 +38,8 @@ absl::Status RemoveAny(Driver* driver, int dirfd, const std::string& name, int d
   if (removed == 0 || removed == -ENOENT) return absl::OkStatus();
   if (removed != -EISDIR && removed != -EPERM) return ErrnoStatus(-removed, "unlink");
   if (depth == 0) return ErrnoStatus(ENOTEMPTY, "rmdir");
-  const open_how how{.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC,
-                     .mode = 0,
-                     .resolve = sys::kBeneath | RESOLVE_NO_XDEV};
+  const open_how how{
+      .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, .mode = 0, .resolve = sys::kBeneath | RESOLVE_NO_XDEV};
   const UniqueFd fd(sys::Openat2(driver, dirfd, name.c_str(), how));
   // EPERM of a file that may not be removed stays what it was.
   if (!fd.valid()) return ErrnoStatus(removed == -EPERM ? EPERM : EACCES, "open directory");

@@ -1,6 +1,8 @@
-// Scratch trees: directories under a state name, for objects that belong to no tree that is synced (what `uringsync bench` writes).
+// Scratch trees: directories under a state name, for objects that belong to no tree that is synced (what `uringsync
+// bench` writes).
 //
-// As every object with such a name they are in no manifest, and the next session that writes there removes what a dead one left.
+// As every object with such a name they are in no manifest, and the next session that writes there removes what a dead
+// one left.
 //
 // Thread rule: the shard that owns `driver`.
 // Use:  US_ASSIGN_OR_RETURN(ScratchTree scratch, MakeScratchTree(driver, root, &namer));
@@ -25,8 +27,9 @@ absl::StatusOr<ScratchTree> MakeScratchTree(Driver* driver, const Directory& par
 // Levels of directories that are removed; a scratch tree has two.
 constexpr int kMaxScratchDepth = 4;
 
-// Removes the object `name` of `dirfd`, whatever it is; of a directory everything below it that lies on the same file system, down
-// to kMaxScratchDepth levels. No link is followed. OK when there is none. Only for state names (CHECKs): those are ours.
+// Removes the object `name` of `dirfd`, whatever it is; of a directory everything below it that lies on the same file
+// system, down to kMaxScratchDepth levels. No link is followed. OK when there is none. Only for state names (CHECKs):
+// those are ours.
 absl::Status RemoveStateTree(Driver* driver, int dirfd, const std::string& name);
 
 }  // namespace uringsync

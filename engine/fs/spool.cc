@@ -43,8 +43,7 @@ absl::StatusOr<UniqueFd> OpenScratchFile(Driver* driver, const std::string& dire
   if (fd >= 0) return UniqueFd(fd);
   std::random_device random;
   for (int attempt = 0; attempt < kMaxNameAttempts; ++attempt) {
-    const std::string path =
-        place + "/.uringsync-spool-" + std::to_string(random()) + "-" + std::to_string(::getpid());
+    const std::string path = place + "/.uringsync-spool-" + std::to_string(random()) + "-" + std::to_string(::getpid());
     fd = sys::Openat(driver, AT_FDCWD, path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd == -EEXIST) continue;
     if (fd < 0) break;
@@ -99,10 +98,7 @@ absl::Status Spool::Spill() {
 }
 
 Spool::Reader::Reader(const Spool* spool, bool backward)
-    : spool_(spool),
-      backward_(backward),
-      position_(backward ? spool->total_bytes() : 0),
-      end_(spool->total_bytes()) {}
+    : spool_(spool), backward_(backward), position_(backward ? spool->total_bytes() : 0), end_(spool->total_bytes()) {}
 
 absl::StatusOr<bool> Spool::Reader::Next(std::string* record) {
   return backward_ ? NextBackward(record) : NextForward(record);
@@ -129,8 +125,8 @@ absl::StatusOr<bool> Spool::Reader::NextBackward(std::string* record) {
 }
 
 absl::StatusOr<const char*> Spool::Reader::Window(uint64_t offset, size_t bytes) {
-  // A record lies in the file or in memory, never across: memory is spilled whole. What was in memory when this reader was made
-  // may have moved into the file since; the position in the sequence stays.
+  // A record lies in the file or in memory, never across: memory is spilled whole. What was in memory when this reader
+  // was made may have moved into the file since; the position in the sequence stays.
   if (offset >= spool_->file_bytes_) return spool_->memory_.data() + (offset - spool_->file_bytes_);
   if (offset >= window_offset_ && offset + bytes <= window_offset_ + window_.size())
     return window_.data() + (offset - window_offset_);

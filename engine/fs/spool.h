@@ -1,9 +1,9 @@
-// Spool: records that may be too many for memory. Append, then read from the front or from the back, any number of times.
+// Spool: records that may be too many for memory. Append, then read from the front or from the back, any number of
+// times.
 //
-// Up to memory_bytes are kept in memory; what is more goes to an unlinked temporary file on disk. Reading and appending may
-// alternate; a reader sees the records that were there when it was made.
-// Thread rule: the shard that owns `driver`, one user at a time.
-// Use:  Spool spool(driver, {});  US_RETURN_IF_ERROR(spool.Append(bytes));
+// Up to memory_bytes are kept in memory; what is more goes to an unlinked temporary file on disk. Reading and appending
+// may alternate; a reader sees the records that were there when it was made. Thread rule: the shard that owns `driver`,
+// one user at a time. Use:  Spool spool(driver, {});  US_RETURN_IF_ERROR(spool.Append(bytes));
 //       Spool::Reader it = spool.Backward();  std::string record;
 //       while (true) { US_ASSIGN_OR_RETURN(bool more, it.Next(&record)); if (!more) break; ... }
 #pragma once
@@ -34,7 +34,8 @@ class Spool {
  public:
   Spool(Driver* driver, SpoolOptions options) : driver_(driver), options_(std::move(options)) {}
 
-  // A record is any bytes, at most kMaxRecordBytes. ResourceExhausted when the disk is full; the spool is then unusable.
+  // A record is any bytes, at most kMaxRecordBytes. ResourceExhausted when the disk is full; the spool is then
+  // unusable.
   absl::Status Append(std::string_view record);
   static constexpr size_t kMaxRecordBytes = size_t{16} << 20;
 
@@ -56,9 +57,9 @@ class Spool {
     absl::StatusOr<const char*> Window(uint64_t offset, size_t bytes);
     const Spool* spool_;
     bool backward_;
-    uint64_t position_;       // next byte forwards; end of the next record backwards
+    uint64_t position_;  // next byte forwards; end of the next record backwards
     uint64_t end_;
-    std::string window_;      // bytes of the file
+    std::string window_;  // bytes of the file
     uint64_t window_offset_ = 0;
   };
   // Readers must not outlive the spool.

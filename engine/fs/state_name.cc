@@ -9,9 +9,24 @@ constexpr std::string_view kPrefix = ".~uringsync~";
 constexpr std::string_view kSuffix = ".tmp";
 constexpr size_t kTagDigits = 16;
 constexpr size_t kMaxSerialDigits = 20;  // of a uint64_t
+constexpr uint64_t kJournalTag = 0;
 
-bool IsLowerHex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsLowerHex(char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+bool IsDigit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+std::string NameOf(uint64_t tag, uint64_t serial) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string name(kPrefix);
+  for (int shift = 60; shift >= 0; shift -= 4) name.push_back(kDigits[(tag >> shift) & 15]);
+  name.push_back('.');
+  name += std::to_string(serial);
+  name += kSuffix;
+  return name;
+}
 
 }  // namespace
 
@@ -40,14 +55,16 @@ bool IsStateName(std::string_view name) {
   return !name.empty() && name[0] == '.' && StateNameSession(name).has_value();
 }
 
+std::string JournalName(uint64_t slot) {
+  return NameOf(kJournalTag, slot);
+}
+
+bool IsJournalName(std::string_view name) {
+  return StateNameSession(name) == kJournalTag;
+}
+
 std::string StateNamer::Next() {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string name(kPrefix);
-  for (int shift = 60; shift >= 0; shift -= 4) name.push_back(kDigits[(tag_ >> shift) & 15]);
-  name.push_back('.');
-  name += std::to_string(next_.fetch_add(1, std::memory_order_relaxed));
-  name += kSuffix;
-  return name;
+  return NameOf(tag_, next_.fetch_add(1, std::memory_order_relaxed));
 }
 
 }  // namespace uringsync

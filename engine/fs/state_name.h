@@ -1,7 +1,9 @@
-// Names of temporaries: ".~uringsync~<16 hex digits of the session>.<decimal>.tmp" in the directory of the object they become.
+// Names of temporaries: ".~uringsync~<16 hex digits of the session>.<decimal>.tmp" in the directory of the object they
+// become.
 //
-// The pattern is ours alone: scanners hide it, and the destination's scanner removes those of dead sessions. Thread rule: values;
-// StateNamer is thread-safe.
+// The pattern is ours alone: scanners hide it, and the destination's scanner removes those of dead sessions. With
+// sixteen zeros as the session it is a resume journal, in the directory of the session that writes it. Thread rule:
+// values; StateNamer is thread-safe.
 #pragma once
 
 #include <atomic>
@@ -20,16 +22,21 @@ bool IsStateName(std::string_view name);
 // The session that made a temporary; nullopt where `name` is none.
 std::optional<uint64_t> StateNameSession(std::string_view name);
 
+// The name of resume journal `slot`: of several sessions in one directory each has its own.
+std::string JournalName(uint64_t slot);
+bool IsJournalName(std::string_view name);
+
 // Hands out unused names of one session; share one among all its shards.
 class StateNamer {
  public:
-  explicit StateNamer(uint64_t session_tag) : tag_(session_tag) {}
+  // `first`: the number of the first name.
+  explicit StateNamer(uint64_t session_tag, uint64_t first = 1) : tag_(session_tag), next_(first) {}
   std::string Next();
   uint64_t session_tag() const { return tag_; }
 
  private:
   const uint64_t tag_;
-  std::atomic<uint64_t> next_{1};
+  std::atomic<uint64_t> next_;
 };
 
 }  // namespace uringsync

@@ -41,8 +41,9 @@ std::string DescriptorPath(Driver* driver, int fd) {
   return n > 0 ? std::string(target, static_cast<size_t>(n)) : "the directory";
 }
 
-// Pid of a process that holds a flock on the inode, from /proc/locks: "1: FLOCK  ADVISORY  WRITE 1234 08:01:131 0 EOF". The device
-// there is that of the superblock, which btrfs does not show to stat: the inode decides, a matching device is preferred.
+// Pid of a process that holds a flock on the inode, from /proc/locks: "1: FLOCK  ADVISORY  WRITE 1234 08:01:131 0 EOF".
+// The device there is that of the superblock, which btrfs does not show to stat: the inode decides, a matching device
+// is preferred.
 int64_t HolderPid(Driver* driver, const struct statx& directory) {
   const std::string table = ReadProcFile(driver, "/proc/locks");
   int64_t by_inode = 0;
@@ -91,11 +92,25 @@ absl::Status TryFlock(Driver* driver, int fd, int operation, bool* taken) {
 
 struct Attempt {
   std::vector<UniqueFd> descriptors;
+  std::vector<std::shared_ptr<void>> shares;
   std::vector<std::string> notices;
 };
 
-// The ancestors of `root`, nearest first, shared. Those that may not be read cannot carry a flock and are passed by O_PATH.
-absl::Status LockAncestors(Driver* driver, const Directory& root, Attempt* attempt) {
+// Shares `above` through the descriptor that was pinned for it. `*taken` false where there is none.
+absl::Status SharePinned(Driver* driver, PinnedAncestors* ancestors, const struct statx& above, Attempt* attempt,
+                         bool* taken) {
+  if (ancestors == nullptr) return absl::OkStatus();
+  int descriptor = -1;
+  absl::StatusOr<std::shared_ptr<void>> share = ancestors->Share(above, &descriptor);
+  if (StatusErrno(share.status()) == EWOULDBLOCK) return Locked(driver, descriptor);
+  *taken = share.ok();
+  if (*taken) attempt->shares.push_back(*std::move(share));
+  return absl::OkStatus();
+}
+
+// The ancestors of `root`, nearest first, shared. Those that may not be read cannot carry a flock and are passed by
+// O_PATH.
+absl::Status LockAncestors(Driver* driver, const Directory& root, PinnedAncestors* pinned, Attempt* attempt) {
   UniqueFd at;
   struct statx here;
   US_RETURN_IF_ERROR(StatDescriptor(driver, root.fd(), &here));
@@ -117,34 +132,37 @@ absl::Status LockAncestors(Driver* driver, const Directory& root, Attempt* attem
     if (top) break;
     bool taken = false;
     if (readable) US_RETURN_IF_ERROR(TryFlock(driver, fd, LOCK_SH, &taken));
+    bool shared = false;
+    if (!readable) US_RETURN_IF_ERROR(SharePinned(driver, pinned, above, attempt, &shared));
     if (taken) {
       // The lock lives with its descriptor; the walk goes on from a second one, that it may drop.
       const int copy = sys::Fcntl(driver, fd, F_DUPFD_CLOEXEC);
       if (copy < 0) return ErrnoStatus(-copy, "fcntl");
       attempt->descriptors.emplace_back(copy);
-    } else {
+    } else if (!shared) {
       ++unlocked;
     }
     here = above;
     at = std::move(parent);
   }
   if (unlocked > 0)
-    attempt->notices.push_back(std::to_string(unlocked) +
-                               " directories above the destination cannot be locked: a session into one of them is not noticed");
+    attempt->notices.push_back(
+        std::to_string(unlocked) +
+        " directories above the destination cannot be locked: a session into one of them is not noticed");
   return absl::OkStatus();
 }
 
-absl::StatusOr<Attempt> TryLock(Driver* driver, const Directory& root, bool shared) {
+absl::StatusOr<Attempt> TryLock(Driver* driver, const Directory& root, const SubtreeLockOptions& options) {
   Attempt attempt;
   const int fd = sys::Openat(driver, root.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   bool taken = false;
   if (fd >= 0) {
     attempt.descriptors.emplace_back(fd);
-    US_RETURN_IF_ERROR(TryFlock(driver, fd, shared ? LOCK_SH : LOCK_EX, &taken));
+    US_RETURN_IF_ERROR(TryFlock(driver, fd, options.shared ? LOCK_SH : LOCK_EX, &taken));
   }
   if (!taken)
     attempt.notices.push_back("the destination directory cannot be locked: a second session into it is not noticed");
-  US_RETURN_IF_ERROR(LockAncestors(driver, root, &attempt));
+  US_RETURN_IF_ERROR(LockAncestors(driver, root, options.ancestors, &attempt));
   return attempt;
 }
 
@@ -152,10 +170,11 @@ absl::StatusOr<Attempt> TryLock(Driver* driver, const Directory& root, bool shar
 
 Task<absl::StatusOr<SubtreeLock>> SubtreeLock::Acquire(Driver* driver, DirectoryPtr root, SubtreeLockOptions options) {
   while (true) {
-    absl::StatusOr<Attempt> attempt = TryLock(driver, *root, options.shared);
+    absl::StatusOr<Attempt> attempt = TryLock(driver, *root, options);
     if (attempt.ok()) {
       SubtreeLock lock;
       lock.descriptors_ = std::move(attempt->descriptors);
+      lock.shares_ = std::move(attempt->shares);
       lock.notices_ = std::move(attempt->notices);
       co_return lock;
     }

@@ -1,9 +1,9 @@
-// Typed names for the inline system calls of a session: thin wrappers over Driver::Call, so that they are counted and a test
-// can make each of them fail.
+// Typed names for the inline system calls of a session: thin wrappers over Driver::Call, so that they are counted and a
+// test can make each of them fail.
 //
-// Every function returns what the kernel returned, or -errno; `name` and `path` are NUL-terminated bytes. Callers that build
-// messages turn an error into a Status with SysStatus. Thread rule: as Driver, the shard that owns it.
-// Use:  const int fd = sys::Openat2(driver, root, "a/b", {.flags = O_RDONLY | O_CLOEXEC, .resolve = sys::kBeneath});
+// Every function returns what the kernel returned, or -errno; `name` and `path` are NUL-terminated bytes. Callers that
+// build messages turn an error into a Status with SysStatus. Thread rule: as Driver, the shard that owns it. Use: const
+// int fd = sys::Openat2(driver, root, "a/b", {.flags = O_RDONLY | O_CLOEXEC, .resolve = sys::kBeneath});
 #pragma once
 
 #include <fcntl.h>
@@ -30,7 +30,9 @@ inline absl::Status SysStatus(long result, std::string_view context) {
   return result >= 0 ? absl::OkStatus() : ErrnoStatus(static_cast<int>(-result), context);
 }
 
-inline long Arg(const void* pointer) { return reinterpret_cast<long>(pointer); }
+inline long Arg(const void* pointer) {
+  return reinterpret_cast<long>(pointer);
+}
 
 inline int Openat2(Driver* driver, int dirfd, const char* path, open_how how) {
   return static_cast<int>(driver->Call(CallCode::kOpenat2, dirfd, Arg(path), Arg(&how), sizeof(how)));
@@ -76,8 +78,8 @@ inline int Fchmodat(Driver* driver, int dirfd, const char* path, mode_t mode) {
   return static_cast<int>(driver->Call(CallCode::kFchmodat, dirfd, Arg(path), mode));
 }
 inline int Fchownat(Driver* driver, int dirfd, const char* name, uid_t uid, gid_t gid, int flags) {
-  return static_cast<int>(driver->Call(CallCode::kFchownat, dirfd, Arg(name), static_cast<long>(uid),
-                                       static_cast<long>(gid), flags));
+  return static_cast<int>(
+      driver->Call(CallCode::kFchownat, dirfd, Arg(name), static_cast<long>(uid), static_cast<long>(gid), flags));
 }
 // `times`: atime, mtime; UTIME_OMIT leaves one alone. A null `name` means `dirfd` itself.
 inline int Utimensat(Driver* driver, int dirfd, const char* name, const timespec times[2], int flags) {

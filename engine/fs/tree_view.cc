@@ -88,8 +88,27 @@ void TreeView::AddWaysTo(std::vector<ViewMember>* members) const {
   }
 }
 
+void TreeView::Drop(const std::vector<bool>& dropped) {
+  if (std::find(dropped.begin(), dropped.end(), true) == dropped.end()) return;
+  std::set<RelPath> ways;  // that still lead somewhere
+  for (size_t i = 0; i < members_.size(); ++i) {
+    if (dropped[i] || members_[i].implied) continue;
+    for (RelPath way = members_[i].at; !way.is_root(); way = way.Parent()) {
+      if (!ways.insert(way.Parent()).second) break;
+    }
+  }
+  size_t kept = 0;
+  for (size_t i = 0; i < members_.size(); ++i) {
+    if (dropped[i] || (members_[i].implied && !ways.contains(members_[i].at))) continue;
+    if (kept != i) members_[kept] = std::move(members_[i]);
+    ++kept;
+  }
+  members_.resize(kept);
+}
+
 const TreeView::Member* TreeView::FirstWithin(const RelPath& path) const {
-  const auto first = std::lower_bound(members_.begin(), members_.end(), path, [](const Member& m, const RelPath& p) { return m.at < p; });
+  const auto first = std::lower_bound(members_.begin(), members_.end(), path,
+                                      [](const Member& m, const RelPath& p) { return m.at < p; });
   return first != members_.end() && first->at.IsWithin(path) ? &*first : nullptr;
 }
 
@@ -98,16 +117,22 @@ std::vector<TreeView::Place> TreeView::PlacesOf(const RelPath& path) const {
   const size_t depth = path.depth();
   for (size_t above = 0; above <= depth; ++above) {
     const RelPath at = Prefix(path, above);
-    auto it = std::lower_bound(members_.begin(), members_.end(), at, [](const Member& m, const RelPath& p) { return m.at < p; });
+    auto it = std::lower_bound(members_.begin(), members_.end(), at,
+                               [](const Member& m, const RelPath& p) { return m.at < p; });
     for (; it != members_.end() && it->at == at; ++it) {
-      const bool reaches = above == depth || it->depth == ViewDepth::kTree ||
-                           (it->depth == ViewDepth::kEntries && above + 1 == depth);
+      const bool reaches =
+          above == depth || it->depth == ViewDepth::kTree || (it->depth == ViewDepth::kEntries && above + 1 == depth);
       if (reaches) places.push_back({static_cast<size_t>(it - members_.begin()), Below(path, at)});
     }
   }
   std::sort(places.begin(), places.end(),
             [this](const Place& a, const Place& b) { return members_[a.member].order < members_[b.member].order; });
   return places;
+}
+
+bool TreeView::Covers(const RelPath& path) const {
+  const std::vector<Place> places = PlacesOf(path);
+  return std::any_of(places.begin(), places.end(), [this](const Place& p) { return !members_[p.member].implied; });
 }
 
 absl::StatusOr<DirectoryPtr> TreeView::OpenPath(Driver* driver, const std::string& path) const {
@@ -128,7 +153,7 @@ absl::StatusOr<DirectoryPtr> TreeView::OpenBase(Driver* driver, uint32_t number)
     path = base.path;
   }
   US_ASSIGN_OR_RETURN(DirectoryPtr opened, OpenPath(driver, path));
-  struct statx stat {};
+  struct statx stat{};
   US_RETURN_IF_ERROR(StatDescriptor(driver, opened->fd(), &stat));
   Entry entry;
   if (!EntryFromStatx(stat, false, &entry)) return ErrnoStatus(ENOTDIR, "open directory");
@@ -164,7 +189,8 @@ absl::StatusOr<DirectoryPtr> TreeView::OpenPlace(Driver* driver, const Place& pl
   const Member& member = members_[place.member];
   US_ASSIGN_OR_RETURN(const DirectoryPtr base, OpenBase(driver, member.base));
   RelPath below = member.name.empty() ? RelPath() : RelPath().Child(member.name);
-  if (!place.rest.is_root()) below = below.is_root() ? place.rest : *RelPath::Parse(below.text() + "/" + place.rest.text());
+  if (!place.rest.is_root())
+    below = below.is_root() ? place.rest : *RelPath::Parse(below.text() + "/" + place.rest.text());
   // Also for the base itself: the caller gets a description with a position of its own.
   absl::StatusOr<DirectoryPtr> opened = OpenBeneath(driver, *base, below, access);
   if (opened.ok() || !options_.follow.any() || !IsLinkInTheWay(opened.status())) return opened;

@@ -1,10 +1,13 @@
-// TreeView: a tree that is put together from objects which lie anywhere: what several sources, or a list of names, are as one transfer.
+// TreeView: a tree that is put together from objects which lie anywhere: what several sources, or a list of names, are
+// as one transfer.
 //
-// A member gives an object a path in the view. Of objects at one path the first member's counts; directories at one path are merged. What
-// lies between the top and a member's path and is no member itself is a directory that only leads there.
+// A member gives an object a path in the view. Of objects at one path the first member's counts; directories at one
+// path are merged. What lies between the top and a member's path and is no member itself is a directory that only leads
+// there.
 //
-// Confinement: a base is opened once, as its path says (host paths: links in it are followed; below a root: none). What lies below an
-// object is resolved beneath it, following nothing but with `follow`. Of many bases only some stay open; one that is opened again must be the same directory.
+// Confinement: a base is opened once, as its path says (host paths: links in it are followed; below a root: none). What
+// lies below an object is resolved beneath it, following nothing but with `follow`. Of many bases only some stay open;
+// one that is opened again must be the same directory.
 //
 // Memory: some 120 bytes a member and its names. Thread rule: any thread; calls take the driver of their shard.
 // Use:  auto view = std::make_shared<const TreeView>(std::move(members), TreeViewOptions{});
@@ -39,12 +42,13 @@ struct ViewMember {
 };
 
 struct TreeViewOptions {
-  DirectoryPtr root;        // not null: bases are paths below it
-  // A destination's side of a transfer: members are parts of the tree below `root`, each where it is in the view; the directories on
-  // the way are looked at, too, and nothing is wrong where something is missing.
+  DirectoryPtr root;  // not null: bases are paths below it
+  // A destination's side of a transfer: members are parts of the tree below `root`, each where it is in the view; the
+  // directories on the way are looked at, too, and nothing is wrong where something is missing.
   bool mirror = false;
-  size_t open_bases = 64;   // kept open
-  // Links below members that are followed. With a `root`, `root_base` is that directory, and the border, as they see it.
+  size_t open_bases = 64;  // kept open
+  // Links below members that are followed. With a `root`, `root_base` is that directory, and the border, as they see
+  // it.
   LinkFollowing follow;
   FollowBase root_base;
 };
@@ -53,7 +57,7 @@ class TreeView {
  public:
   struct Member {
     RelPath at;
-    std::string name;    // in the base; empty: the base itself
+    std::string name;  // in the base; empty: the base itself
     uint32_t base = 0;
     uint32_t order = 0;  // among all members, as they were given
     ViewDepth depth = ViewDepth::kTree;
@@ -67,6 +71,10 @@ class TreeView {
 
   TreeView(std::vector<ViewMember> members, TreeViewOptions options);
 
+  // Takes these members away, by their places in members(), and what then leads to none. Only before others have the
+  // view.
+  void Drop(const std::vector<bool>& dropped);
+
   // Sorted by path in the view, then as they were given.
   const std::vector<Member>& members() const { return members_; }
   // The first of members() that is at `path` or below it; null: none.
@@ -74,8 +82,11 @@ class TreeView {
   bool mirror() const { return options_.mirror; }
   // What may be at `path`, the member first that was given first.
   std::vector<Place> PlacesOf(const RelPath& path) const;
+  // Whether what is at `path` is part of the transfer, and not only on the way to something that is.
+  bool Covers(const RelPath& path) const;
 
-  // The directory that holds the place's object; `name` becomes the object's name there, "." where there is no directory above.
+  // The directory that holds the place's object; `name` becomes the object's name there, "." where there is no
+  // directory above.
   absl::StatusOr<DirectoryPtr> OpenParent(Driver* driver, const Place& place, std::string* name) const;
   // The place itself as a directory. Errors as OpenBeneath; ESTALE where a base is another directory by now.
   absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const Place& place, DirectoryAccess access) const;

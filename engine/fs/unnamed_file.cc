@@ -62,7 +62,8 @@ absl::StatusOr<UniqueFd> OpenUnnamed(Driver* driver, const Directory& parent, co
 int LinkUnnamed(Driver* driver, int fd, const Directory& parent, const char* name) {
   std::atomic<How>& fact = parent.facts().unnamed_files;
   const int result = LinkBy(driver, fact.load(std::memory_order_relaxed), fd, parent, name);
-  // A refusal that FindWayToLink could not see, of a security module for instance: the next file here gets a name at once.
+  // A refusal that FindWayToLink could not see, of a security module for instance: the next file here gets a name at
+  // once.
   if (result == -EPERM || result == -EACCES || result == -EXDEV || result == -EOPNOTSUPP)
     fact.store(How::kNone, std::memory_order_relaxed);
   return result;

@@ -1,8 +1,9 @@
-// Files without a name (O_TMPFILE) that get one when they are whole: nothing is left behind by whoever is killed, nobody can open
-// what is not complete, and a new file costs one directory change instead of two (decision 0009).
+// Files without a name (O_TMPFILE) that get one when they are whole: nothing is left behind by whoever is killed,
+// nobody can open what is not complete, and a new file costs one directory change instead of two (decision 0009).
 //
-// What a directory can do is found out with its first file and kept in its DirectoryFacts: whether the file system has unnamed
-// files, and how this process may link one (by descriptor: CAP_DAC_READ_SEARCH or a kernel from 6.10 on; else through /proc).
+// What a directory can do is found out with its first file and kept in its DirectoryFacts: whether the file system has
+// unnamed files, and how this process may link one (by descriptor: CAP_DAC_READ_SEARCH or a kernel from 6.10 on; else
+// through /proc).
 //
 // Thread rule: the shard that owns `driver`; directories may be shared.
 // Use:  US_ASSIGN_OR_RETURN(UniqueFd fd, OpenUnnamed(driver, *parent, {.mode = 0644}));
@@ -21,16 +22,16 @@ namespace uringsync {
 
 struct UnnamedOptions {
   uint32_t mode = 0600;  // permission bits of the new file; the process's umask and a default ACL take from them
-  // Contents are fsynced before the file gets its name, and the name with the directory: only file systems that keep both then
-  // (not btrfs, whose log knows nothing of a file that had no name when it was synced).
+  // Contents are fsynced before the file gets its name, and the name with the directory: only file systems that keep
+  // both then (not btrfs, whose log knows nothing of a file that had no name when it was synced).
   bool durable = true;
 };
 
 // False for a process that may give files away but not link what belongs to others (fs.protected_hardlinks).
 bool MayLinkUnnamed(const ProcessCapabilities& capabilities);
 
-// An empty unnamed regular file in `parent`, open for reading and writing. An invalid descriptor: not in this directory. Errors: of
-// the creation (EACCES, ENOSPC, EMFILE, ...).
+// An empty unnamed regular file in `parent`, open for reading and writing. An invalid descriptor: not in this
+// directory. Errors: of the creation (EACCES, ENOSPC, EMFILE, ...).
 absl::StatusOr<UniqueFd> OpenUnnamed(Driver* driver, const Directory& parent, const UnnamedOptions& options);
 
 // Gives the unnamed file the free name `name` in `parent`. 0 or -errno: EEXIST where the name is taken.

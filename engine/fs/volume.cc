@@ -14,8 +14,8 @@
 namespace uringsync {
 namespace {
 
-constexpr long kReadOnly = 0x1;          // ST_RDONLY of f_flags
-constexpr int kCaseFolds = 0x40000000;   // FS_CASEFOLD_FL
+constexpr long kReadOnly = 0x1;         // ST_RDONLY of f_flags
+constexpr int kCaseFolds = 0x40000000;  // FS_CASEFOLD_FL
 constexpr uint64_t kLargestFatFile = (uint64_t{1} << 32) - 1;
 
 bool IsOneOf(std::string_view name, std::initializer_list<std::string_view> names) {
@@ -23,7 +23,7 @@ bool IsOneOf(std::string_view name, std::initializer_list<std::string_view> name
 }
 
 void LookAtRoom(Driver* driver, const Directory& directory, VolumeFacts* facts) {
-  struct statfs stat {};
+  struct statfs stat{};
   if (driver->Call(CallCode::kFstatfs, directory.fd(), sys::Arg(&stat)) < 0) return;
   const uint64_t unit = stat.f_frsize > 0 ? static_cast<uint64_t>(stat.f_frsize) : static_cast<uint64_t>(stat.f_bsize);
   facts->bytes_total = uint64_t{stat.f_blocks} * unit;
@@ -44,7 +44,8 @@ VolumeFacts LookAtVolume(Driver* driver, const Directory& directory, std::string
   facts.ignores_case = IsOneOf(type_name, {"vfat", "exfat"});
   facts.normalises_names = type_name == "hfsplus";
   int flags = 0;
-  if (directory.readable() && sys::Ioctl(driver, directory.fd(), FS_IOC_GETFLAGS, sys::Arg(&flags)) >= 0 && (flags & kCaseFolds) != 0) {
+  if (directory.readable() && sys::Ioctl(driver, directory.fd(), FS_IOC_GETFLAGS, sys::Arg(&flags)) >= 0 &&
+      (flags & kCaseFolds) != 0) {
     facts.ignores_case = true;
   }
   XattrAccess xattrs(driver);

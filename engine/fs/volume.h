@@ -1,4 +1,5 @@
-// VolumeFacts: what the file system of a directory has room for and how it treats names, as far as that can be told without writing.
+// VolumeFacts: what the file system of a directory has room for and how it treats names, as far as that can be told
+// without writing.
 //
 // Thread rule: values; LookAtVolume on a shard.
 // Use:  const VolumeFacts facts = LookAtVolume(driver, directory, type_name);

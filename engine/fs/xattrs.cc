@@ -117,8 +117,8 @@ int XattrAccess::Set(ObjectHandle object, const char* name, std::string_view val
   const long size = static_cast<long>(value.size());
   if (object.path_only) {
     const std::string link = object.MagicLink();
-    return static_cast<int>(driver_->Call(CallCode::kSetxattr, sys::Arg(link.c_str()), sys::Arg(name),
-                                          sys::Arg(value.data()), size, 0));
+    return static_cast<int>(
+        driver_->Call(CallCode::kSetxattr, sys::Arg(link.c_str()), sys::Arg(name), sys::Arg(value.data()), size, 0));
   }
   if (object.is_fd())
     return static_cast<int>(
@@ -131,8 +131,8 @@ int XattrAccess::Set(ObjectHandle object, const char* name, std::string_view val
     has_xattrat_ = false;
   }
   const std::string path = ProcPath(object);
-  return static_cast<int>(driver_->Call(CallCode::kLsetxattr, sys::Arg(path.c_str()), sys::Arg(name),
-                                        sys::Arg(value.data()), size, 0));
+  return static_cast<int>(
+      driver_->Call(CallCode::kLsetxattr, sys::Arg(path.c_str()), sys::Arg(name), sys::Arg(value.data()), size, 0));
 }
 
 int XattrAccess::Remove(ObjectHandle object, const char* name) {

@@ -1,11 +1,11 @@
 // Extended attributes, ACLs and capabilities: which of them a session keeps, reading them, making them equal.
 //
-// Nothing here follows a link. By (directory, name) the *xattrat system calls (Linux 6.13) are tried first; where the kernel
-// has none, /proc/self/fd/<dirfd>/<name> with the l* forms, and that is remembered for the life of the XattrAccess. On a
-// file system without attributes every object simply has none.
+// Nothing here follows a link. By (directory, name) the *xattrat system calls (Linux 6.13) are tried first; where the
+// kernel has none, /proc/self/fd/<dirfd>/<name> with the l* forms, and that is remembered for the life of the
+// XattrAccess. On a file system without attributes every object simply has none.
 //
-// Thread rule: an XattrAccess belongs to the shard that owns its driver; keep one per shard, it holds the reply buffers.
-// Use:  XattrAccess xattrs(driver);
+// Thread rule: an XattrAccess belongs to the shard that owns its driver; keep one per shard, it holds the reply
+// buffers. Use:  XattrAccess xattrs(driver);
 //       US_ASSIGN_OR_RETURN(XattrList list, xattrs.Read(ObjectHandle::At(dirfd, name), selection));
 #pragma once
 
@@ -20,8 +20,8 @@
 
 namespace uringsync {
 
-// An object of the file system: an open descriptor, a descriptor that only names it (O_PATH: nobody can put another object in its
-// place), or a name in a directory that is not followed. Borrows what it names.
+// An object of the file system: an open descriptor, a descriptor that only names it (O_PATH: nobody can put another
+// object in its place), or a name in a directory that is not followed. Borrows what it names.
 struct ObjectHandle {
   int fd = -1;
   int dirfd = -1;
@@ -61,8 +61,8 @@ class XattrAccess {
   explicit XattrAccess(Driver* driver) : driver_(driver) {}
   Driver* driver() const { return driver_; }
 
-  // The selected attributes, sorted. One list call for an object that has none. An attribute that vanishes between list and get
-  // is left out. Errors: NotFound, PermissionDenied, E2BIG for more than kMaxXattrBytes or kMaxXattrs.
+  // The selected attributes, sorted. One list call for an object that has none. An attribute that vanishes between list
+  // and get is left out. Errors: NotFound, PermissionDenied, E2BIG for more than kMaxXattrBytes or kMaxXattrs.
   absl::StatusOr<XattrList> Read(ObjectHandle object, const MetadataSelection& selection);
   // Same as digests, without an allocation for an object that has none. 0 or errno.
   int Digest(ObjectHandle object, const MetadataSelection& selection, XattrDigests* digests);
@@ -76,7 +76,7 @@ class XattrAccess {
   // The last object that Read or Digest looked at lies on a file system that keeps no attributes.
   bool unsupported() const { return unsupported_; }
 
-  static constexpr size_t kMaxXattrs = 4096;              // per object
+  static constexpr size_t kMaxXattrs = 4096;                 // per object
   static constexpr size_t kMaxXattrBytes = size_t{1} << 20;  // names and values of one object
 
  private:

@@ -249,7 +249,8 @@ absl::StatusOr<std::vector<SocketAddress>> ResolveWithin(const std::string& host
   }).detach();
   std::unique_lock lock(answer->mutex);
   if (!answer->there.wait_for(lock, limit, [&answer] { return answer->addresses.has_value(); })) {
-    return MakeStatus(absl::StatusCode::kDeadlineExceeded, "resolve '" + EscapeName(host) + "': no answer of the name service in time");
+    return MakeStatus(absl::StatusCode::kDeadlineExceeded,
+                      "resolve '" + EscapeName(host) + "': no answer of the name service in time");
   }
   return *std::move(answer->addresses);
 }

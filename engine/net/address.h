@@ -63,9 +63,10 @@ enum class ResolvePurpose : uint8_t { kConnect, kListen };
 absl::StatusOr<std::vector<SocketAddress>> ResolveBlocking(const std::string& host, uint16_t port,
                                                            ResolvePurpose purpose = ResolvePurpose::kConnect);
 
-// The same for a connection, for a thread that is no shard, and with a time limit: DeadlineExceeded once it has passed. The name service is
-// left to a thread of its own then, which ends when it has answered.
-absl::StatusOr<std::vector<SocketAddress>> ResolveWithin(const std::string& host, uint16_t port, std::chrono::milliseconds limit);
+// The same for a connection, for a thread that is no shard, and with a time limit: DeadlineExceeded once it has passed.
+// The name service is left to a thread of its own then, which ends when it has answered.
+absl::StatusOr<std::vector<SocketAddress>> ResolveWithin(const std::string& host, uint16_t port,
+                                                         std::chrono::milliseconds limit);
 
 // The same without blocking the shard: literals and unix paths inline, names on a helper thread. A cancelled call
 // returns `cancel`'s reason at once; its helper thread ends when the name service has answered.

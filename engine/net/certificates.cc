@@ -207,8 +207,9 @@ absl::StatusOr<CertificateFiles> IssueCertificate(const IssueOptions& options) {
 absl::StatusOr<OneTimeKeys> MakeOneTimeKeys() {
   US_ASSIGN_OR_RETURN(const PkeyPtr key, MakeKey());
   const int64_t now = std::time(nullptr);
-  US_ASSIGN_OR_RETURN(const X509Ptr certificate,
-                      MakeCertificate({kOneTimeName, now - kOneTimeSeconds, now + kOneTimeSeconds}, nullptr, key.get()));
+  US_ASSIGN_OR_RETURN(
+      const X509Ptr certificate,
+      MakeCertificate({kOneTimeName, now - kOneTimeSeconds, now + kOneTimeSeconds}, nullptr, key.get()));
   X509* const self = certificate.get();
   US_RETURN_IF_ERROR(AddExtension(self, self, NID_basic_constraints, "critical,CA:FALSE"));
   US_RETURN_IF_ERROR(AddExtension(self, self, NID_key_usage, "critical,digitalSignature"));

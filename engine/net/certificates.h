@@ -86,8 +86,8 @@ struct InitResult {
 // expired or will within kRenewalDays, or misses an asked name, is renewed (with a new key). Safe to repeat.
 absl::StatusOr<InitResult> InitCertificates(const InitOptions& options);
 
-// What everyone who takes part in one run has, and nobody else: a key, and the certificate that they show each other and trust alone. Both in
-// PEM; they are sent over channels that keep them secret, and are in no file.
+// What everyone who takes part in one run has, and nobody else: a key, and the certificate that they show each other
+// and trust alone. Both in PEM; they are sent over channels that keep them secret, and are in no file.
 struct OneTimeKeys {
   std::string certificate;
   std::string key;

@@ -36,8 +36,8 @@ struct Gcm {
   std::array<uint8_t, kTagBytes> tag;  // what was computed; for decryption, before the end, what is expected
   bool encrypts;
   bool has_key;
-  bool has_iv;   // and no message with it was begun: an IV serves once
-  bool begun;    // a message is under way
+  bool has_iv;  // and no message with it was begun: an IV serves once
+  bool begun;   // a message is under way
   bool has_tag;
 };
 

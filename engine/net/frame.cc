@@ -10,8 +10,8 @@ namespace uringsync {
 
 namespace {
 
-// Reads ahead this much, so that small frames cost one receive together; larger parts go straight to their place. No more: what
-// of a large part was read ahead is copied.
+// Reads ahead this much, so that small frames cost one receive together; larger parts go straight to their place. No
+// more: what of a large part was read ahead is copied.
 constexpr size_t kReadAheadBytes = size_t{16} << 10;
 
 absl::Status Invalid(const std::string& text) {

@@ -43,7 +43,8 @@ class MuxStream final : public Stream {
     lane_->write_late = false;
     lane_->writing = true;
     core_->Ready(lane_);
-    while (lane_->lent || (lane_->output.left() > 0 && lane_->end.ok() && !lane_->write_late)) co_await lane_->written.Wait();
+    while (lane_->lent || (lane_->output.left() > 0 && lane_->end.ok() && !lane_->write_late))
+      co_await lane_->written.Wait();
     lane_->writing = false;
     const bool whole = lane_->output.left() == 0;
     lane_->output.Drop();
@@ -169,7 +170,8 @@ void MuxCore::Tick() {
     }
   }
   const std::chrono::milliseconds before = silence_;
-  silence_ += times_.tick;  // counted, not measured: a process that was stopped has heard nothing, but nobody was silent
+  silence_ +=
+      times_.tick;  // counted, not measured: a process that was stopped has heard nothing, but nobody was silent
   if (before < times_.ping && silence_ >= times_.ping) Queue({MuxFrameType::kPing, MuxKind::kControl, 0, 0});
   if (silence_ < times_.dead) return;
   if (write_error_.ok()) write_error_ = absl::DeadlineExceededError(peer() + " has been silent for too long");

@@ -78,13 +78,15 @@ absl::Status CheckMuxGreeting(std::string_view first, std::string_view peer) {
   if (first.substr(0, slash) == kMuxGreeting.substr(0, slash)) {
     const std::string_view theirs = first.substr(slash, first.find('\n', slash) - slash);
     return MakeStatus(absl::StatusCode::kFailedPrecondition,
-                      std::string(peer) + " speaks version " + EscapeName(theirs) + " of the shell's channel, this program version " +
+                      std::string(peer) + " speaks version " + EscapeName(theirs) +
+                          " of the shell's channel, this program version " +
                           std::string(kMuxGreeting.substr(slash, 1)) + "; update the older one");
   }
   return MakeStatus(absl::StatusCode::kFailedPrecondition,
                     "protocol version mismatch -- is your shell clean? " + std::string(peer) + " began with \"" +
                         EscapeName(first.substr(0, kShownBytes)) +
-                        "\"; a shell that is started without a terminal must print nothing (look into its .bashrc, .profile, .cshrc)");
+                        "\"; a shell that is started without a terminal must print nothing (look into its .bashrc, "
+                        ".profile, .cshrc)");
 }
 
 bool WriteMuxGreeting(int fd) {

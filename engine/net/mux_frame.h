@@ -35,7 +35,9 @@ enum class MuxFrameType : uint8_t {
 
 // What a stream carries. The credit that both ends begin with goes with it.
 enum class MuxKind : uint8_t { kControl = 1, kData = 2 };
-constexpr uint32_t MuxWindow(MuxKind kind) { return kind == MuxKind::kControl ? 256 << 10 : 2 << 20; }
+constexpr uint32_t MuxWindow(MuxKind kind) {
+  return kind == MuxKind::kControl ? 256 << 10 : 2 << 20;
+}
 
 struct MuxFrame {
   MuxFrameType type = MuxFrameType::kPing;
@@ -45,16 +47,16 @@ struct MuxFrame {
 };
 
 std::array<std::byte, kMuxFrameBytes> EncodeMuxFrame(const MuxFrame& frame);
-// InvalidArgument names what is wrong: an unknown type or kind, a length that the type does not have, a stream where none belongs or
-// none where one does.
+// InvalidArgument names what is wrong: an unknown type or kind, a length that the type does not have, a stream where
+// none belongs or none where one does.
 absl::StatusOr<MuxFrame> ParseMuxFrame(std::span<const std::byte, kMuxFrameBytes> bytes);
 std::array<std::byte, 4> EncodeMuxCredit(uint32_t bytes);
 uint32_t ParseMuxCredit(std::span<const std::byte, 4> bytes);
 
 // The first bytes each way. A number follows the slash; another one is another protocol.
 constexpr std::string_view kMuxGreeting = "uringsync-mux/1\n";
-// OK when `first`, the first bytes that came from `peer`, are the greeting. FailedPrecondition otherwise: another version, or a shell
-// that prints something of its own, shown escaped, with what to do.
+// OK when `first`, the first bytes that came from `peer`, are the greeting. FailedPrecondition otherwise: another
+// version, or a shell that prints something of its own, shown escaped, with what to do.
 absl::Status CheckMuxGreeting(std::string_view first, std::string_view peer);
 // Writes the greeting to a blocking descriptor. False: the other end is gone.
 bool WriteMuxGreeting(int fd);

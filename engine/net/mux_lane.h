@@ -1,7 +1,8 @@
-// MuxLane: what one end of a mux knows of one stream: what arrived and was not read, what is to be written, and the credit of both.
-// For mux.cc and its parts only.
+// MuxLane: what one end of a mux knows of one stream: what arrived and was not read, what is to be written, and the
+// credit of both. For mux.cc and its parts only.
 //
-// Thread rule: the mux's shard. A lane is shared by the mux, while the protocol knows the stream, and by the stream's handle.
+// Thread rule: the mux's shard. A lane is shared by the mux, while the protocol knows the stream, and by the stream's
+// handle.
 #pragma once
 
 #include <algorithm>
@@ -113,9 +114,9 @@ struct MuxLane {
 
   const uint32_t id;
   const MuxKind kind;
-  bool known = true;     // to the mux: frames of it mean something
-  bool counted = true;   // among the open streams of whoever opened it
-  absl::Status end;      // not OK: broken off, and why
+  bool known = true;    // to the mux: frames of it mean something
+  bool counted = true;  // among the open streams of whoever opened it
+  absl::Status end;     // not OK: broken off, and why
   // Receiving.
   MuxInput input;
   uint32_t granted;       // the peer may send so much more

@@ -1,6 +1,7 @@
 // Payload: bytes of a message's contents. As a vector of bytes, but new bytes are not initialised, and large blocks are
-// kept by the thread that frees them: the next message of that thread is received into memory that is mapped and, mostly,
-// still in its cache. A fresh block of the allocator would be page faults and a clearing pass for every message.
+// kept by the thread that frees them: the next message of that thread is received into memory that is mapped and,
+// mostly, still in its cache. A fresh block of the allocator would be page faults and a clearing pass for every
+// message.
 //
 // Thread rule: a value; it may be freed by another thread than the one that made it (that thread keeps the block then).
 // Use:  Payload payload;  payload.resize(length);  co_await ReadExactly(stream, payload, deadline);

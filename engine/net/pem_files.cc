@@ -57,7 +57,8 @@ absl::Status PublishFile(const std::string& path, const std::string& text, mode_
 absl::StatusOr<std::string> TextOf(BIO* bio, bool encoded, const char* what) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio, &data);
-  if (!encoded || size <= 0) return MakeStatus(absl::StatusCode::kInternal, std::string("encode ") + what + ": " + TakeError());
+  if (!encoded || size <= 0)
+    return MakeStatus(absl::StatusCode::kInternal, std::string("encode ") + what + ": " + TakeError());
   return std::string(data, static_cast<size_t>(size));
 }
 

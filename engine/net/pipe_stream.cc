@@ -107,7 +107,8 @@ Task<absl::Status> PipeStream::WriteAll(std::span<const ConstBytes> parts, Timeo
   Remainder rest(parts);
   while (!rest.empty()) {
     if (shut_down_) co_return ClosedHere();
-    if (!ends_.output.valid()) co_return absl::UnavailableError("send to " + ends_.peer + ": nothing more was to be sent");
+    if (!ends_.output.valid())
+      co_return absl::UnavailableError("send to " + ends_.peer + ": nothing more was to be sent");
     std::array<iovec, kVectors> vectors;
     Op op;
     op.code = OpCode::kWritePipe;

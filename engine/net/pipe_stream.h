@@ -1,5 +1,5 @@
-// PipeStream: a Stream over two descriptors, one to read from and one to write to: the two pipes of a remote shell, or the standard
-// input and output of a program that was started through one. Sockets and terminals will do as well.
+// PipeStream: a Stream over two descriptors, one to read from and one to write to: the two pipes of a remote shell, or
+// the standard input and output of a program that was started through one. Sockets and terminals will do as well.
 //
 // Thread rule: as Stream; the driver is the shard's. SIGPIPE must be ignored by the process.
 #pragma once
@@ -25,8 +25,8 @@ struct PipeEnds {
 
 class PipeStream final : public Stream {
  public:
-  // Takes both descriptors and makes them non-blocking (they share that with whoever shares the open file). The status of what the
-  // kernel refused.
+  // Takes both descriptors and makes them non-blocking (they share that with whoever shares the open file). The status
+  // of what the kernel refused.
   static absl::StatusOr<std::unique_ptr<PipeStream>> Adopt(Driver* driver, PipeEnds ends);
   ~PipeStream() override;
 

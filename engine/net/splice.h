@@ -1,8 +1,8 @@
 // Splice: carries bytes between two streams, both ways, until both directions have ended.
 //
-// The end of one direction is passed on; when anything breaks, both streams are shut down. What it holds is one buffer for each
-// direction. Thread rule: one shard, which both streams belong to.
-// Use:  scope.Spawn(Splice(std::move(socket), std::move(stream)));
+// The end of one direction is passed on; when anything breaks, both streams are shut down. What it holds is one buffer
+// for each direction. Thread rule: one shard, which both streams belong to. Use:  scope.Spawn(Splice(std::move(socket),
+// std::move(stream)));
 #pragma once
 
 #include <memory>

@@ -25,7 +25,9 @@ void SetOption(Driver* driver, int fd, int level, int name, int value) {
 
 // Address without port, as bytes; empty for what is neither IPv4 nor IPv6.
 std::string_view HostOf(const sockaddr_storage& address) {
-  const auto bytes = [](const auto& host) { return std::string_view(reinterpret_cast<const char*>(&host), sizeof(host)); };
+  const auto bytes = [](const auto& host) {
+    return std::string_view(reinterpret_cast<const char*>(&host), sizeof(host));
+  };
   if (address.ss_family == AF_INET) return bytes(reinterpret_cast<const sockaddr_in&>(address).sin_addr);
   if (address.ss_family == AF_INET6) return bytes(reinterpret_cast<const sockaddr_in6&>(address).sin6_addr);
   return {};
@@ -41,8 +43,9 @@ bool IsWithinThisHost(Driver* driver, int fd) {
   return ours.ss_family == theirs.ss_family && !HostOf(ours).empty() && HostOf(ours) == HostOf(theirs);
 }
 
-// Within a host there is no way that could be congested, and a congestion control that paces what is sent by timers, as BBR
-// does, only costs: twice the CPU time of cubic, measured (docs/performance.md). Where cubic is not to be had all stays as it is.
+// Within a host there is no way that could be congested, and a congestion control that paces what is sent by timers, as
+// BBR does, only costs: twice the CPU time of cubic, measured (docs/performance.md). Where cubic is not to be had all
+// stays as it is.
 void DoNotPace(Driver* driver, int fd) {
   static constexpr std::string_view kUnpaced = "cubic";
   driver->Call(CallCode::kSetsockopt, fd, IPPROTO_TCP, TCP_CONGESTION, reinterpret_cast<long>(kUnpaced.data()),

@@ -27,8 +27,8 @@ constexpr int kUserTimeoutMs = 30'000;
 
 class TcpStream final : public Stream {
  public:
-  // Takes the connected socket and sets TCP_NODELAY, keepalive and TCP_USER_TIMEOUT where it is TCP, and a congestion control
-  // without pacing where both ends are on this host.
+  // Takes the connected socket and sets TCP_NODELAY, keepalive and TCP_USER_TIMEOUT where it is TCP, and a congestion
+  // control without pacing where both ends are on this host.
   static std::unique_ptr<TcpStream> Adopt(Driver* driver, AcceptedSocket socket);
   ~TcpStream() override;
 

@@ -24,8 +24,8 @@ typedef struct ssl_ctx_st SSL_CTX;
 namespace uringsync {
 
 constexpr Timeout kTlsHandshakeTimeout = std::chrono::seconds(15);
-// Ciphertext that one direction of a connection holds: what one send or one receive carries at most. A piece of a large file, its
-// header and what encryption adds fit.
+// Ciphertext that one direction of a connection holds: what one send or one receive carries at most. A piece of a large
+// file, its header and what encryption adds fit.
 constexpr size_t kTlsBufferBytes = size_t{288} << 10;
 
 // PEM files. The certificate file may hold the chain after the leaf; the authority file may hold several.
@@ -45,7 +45,8 @@ class TlsContext {
   // Errors name the file and what to do: NotFound (missing), PermissionDenied (unreadable), InvalidArgument (no PEM in
   // it, key does not belong to the certificate), FailedPrecondition (expired, with its date, or not valid yet).
   static absl::StatusOr<std::shared_ptr<const TlsContext>> Load(TlsFiles files, TlsLoadOptions options = {});
-  // Of a run that has keys of its own: it trusts that one certificate and nobody else. InvalidArgument for what is none.
+  // Of a run that has keys of its own: it trusts that one certificate and nobody else. InvalidArgument for what is
+  // none.
   static absl::StatusOr<std::shared_ptr<const TlsContext>> FromKeys(const OneTimeKeys& keys);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;

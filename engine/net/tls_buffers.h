@@ -1,9 +1,10 @@
-// TlsBuffers: ciphertext on its way in and out, in two fixed sizes, with the BIO that shows them to OpenSSL for the handshake.
+// TlsBuffers: ciphertext on its way in and out, in two fixed sizes, with the BIO that shows them to OpenSSL for the
+// handshake.
 //
 // It does what a BIO pair of fixed size does, but the buffers are plain memory: received into and sent from in place,
-// which a pair's ring (whose start moves when it runs empty) forbids while an operation is in flight. After the handshake records
-// are opened and sealed in them (tls_records.h). Inside engine/net only. Thread rule: the stream's shard. Invariant: `flight` is
-// written to by nobody while a send holds it.
+// which a pair's ring (whose start moves when it runs empty) forbids while an operation is in flight. After the
+// handshake records are opened and sealed in them (tls_records.h). Inside engine/net only. Thread rule: the stream's
+// shard. Invariant: `flight` is written to by nobody while a send holds it.
 #pragma once
 
 #include <openssl/bio.h>
@@ -26,7 +27,8 @@ class TlsBuffers {
   // it.
   BIO* MakeBio();
 
-  // Where the next receive goes: behind what arrived and was not taken, which may move to make room, and is less than a record.
+  // Where the next receive goes: behind what arrived and was not taken, which may move to make room, and is less than a
+  // record.
   std::span<std::byte> ReceiveSpace();
   void Received(size_t n) { in_end_ += n; }
   ConstBytes input() const { return {in_.get() + in_begin_, in_end_ - in_begin_}; }

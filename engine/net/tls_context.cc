@@ -132,7 +132,8 @@ absl::StatusOr<std::shared_ptr<const TlsContext>> TlsContext::FromKeys(const One
   US_ASSIGN_OR_RETURN(const openssl::X509Ptr certificate, openssl::CertificateFromPem(keys.certificate));
   US_ASSIGN_OR_RETURN(const openssl::PkeyPtr key, openssl::PrivateKeyFromPem(keys.key));
   US_ASSIGN_OR_RETURN(openssl::SslCtxPtr context, MakeContext());
-  if (SSL_CTX_use_certificate(context.get(), certificate.get()) != 1 || SSL_CTX_use_PrivateKey(context.get(), key.get()) != 1 ||
+  if (SSL_CTX_use_certificate(context.get(), certificate.get()) != 1 ||
+      SSL_CTX_use_PrivateKey(context.get(), key.get()) != 1 ||
       X509_STORE_add_cert(SSL_CTX_get_cert_store(context.get()), certificate.get()) != 1 ||
       SSL_CTX_add_client_CA(context.get(), certificate.get()) != 1) {
     return Invalid("one-time keys cannot be used: " + openssl::TakeError());

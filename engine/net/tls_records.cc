@@ -64,8 +64,9 @@ bool Expand(const EVP_MD* digest, const TlsSecret& secret, std::string_view labe
   info[n++] = 1;  // the number of the block
   std::array<unsigned char, EVP_MAX_MD_SIZE> block{};
   unsigned length = 0;
-  const bool good = HMAC(digest, secret.data(), EVP_MD_get_size(digest), info.data(), n, block.data(), &length) != nullptr &&
-                    out.size() <= length;
+  const bool good =
+      HMAC(digest, secret.data(), EVP_MD_get_size(digest), info.data(), n, block.data(), &length) != nullptr &&
+      out.size() <= length;
   if (good) std::copy_n(block.begin(), out.size(), out.begin());
   OPENSSL_cleanse(block.data(), block.size());
   return good;
@@ -151,7 +152,8 @@ absl::Status TlsKeys::Update() {
 bool TlsKeys::Begin(std::span<const std::byte, kTlsHeaderBytes> header, const std::byte* tag) {
   // The record's number, big-endian, against the end of the vector.
   std::array<unsigned char, 12> nonce = iv_;
-  for (size_t i = 0; i < sizeof(records_); ++i) nonce[nonce.size() - 1 - i] ^= static_cast<unsigned char>(records_ >> (8 * i));
+  for (size_t i = 0; i < sizeof(records_); ++i)
+    nonce[nonce.size() - 1 - i] ^= static_cast<unsigned char>(records_ >> (8 * i));
   ++records_;
   EVP_CIPHER_CTX* context = context_.get();
   int n = 0;

@@ -1,9 +1,10 @@
-// The record layer of TLS 1.3 once the handshake is over (RFC 8446, sections 5 and 7.2): sealing and opening of records where
-// they lie.
+// The record layer of TLS 1.3 once the handshake is over (RFC 8446, sections 5 and 7.2): sealing and opening of records
+// where they lie.
 //
-// The handshake, its certificates and its keys are OpenSSL's; it hands over the traffic secrets. Its own record layer copies
-// contents twice at either end on their way between a connection's buffers and the caller's memory; these functions encrypt from
-// the caller's memory into the bytes to be sent, and decrypt what was received into the caller's memory.
+// The handshake, its certificates and its keys are OpenSSL's; it hands over the traffic secrets. Its own record layer
+// copies contents twice at either end on their way between a connection's buffers and the caller's memory; these
+// functions encrypt from the caller's memory into the bytes to be sent, and decrypt what was received into the caller's
+// memory.
 //
 // Thread rule: a TlsSealer or TlsOpener belongs to its stream's shard. Inside engine/net only.
 // Use:  TlsSecrets secrets;  SetSecretsOf(ssl, &secrets);  ...handshake...
@@ -107,8 +108,8 @@ class TlsSealer {
  public:
   static absl::StatusOr<TlsSealer> Make(TlsSuite suite, const TlsSecret& secret);
 
-  // One record with `parts`, one behind the other, of at most kTlsPlainBytes together. `out` has room for kTlsOverheadBytes
-  // more than they are. Internal when OpenSSL cannot.
+  // One record with `parts`, one behind the other, of at most kTlsPlainBytes together. `out` has room for
+  // kTlsOverheadBytes more than they are. Internal when OpenSSL cannot.
   absl::Status Seal(TlsContent type, std::span<const ConstBytes> parts, std::byte* out);
   // Tells the peer of new keys (a record of kKeyUpdateBytes at `out`) and uses them from the next record on.
   absl::Status SealKeyUpdate(std::byte* out);
@@ -132,13 +133,13 @@ class TlsOpener {
  public:
   static absl::StatusOr<TlsOpener> Make(TlsSuite suite, const TlsSecret& secret);
 
-  // Length of the record that begins with `header`, header included. InvalidArgument for what is none, OutOfRange for one that is
-  // too long (RFC 8446, section 5.2).
+  // Length of the record that begins with `header`, header included. InvalidArgument for what is none, OutOfRange for
+  // one that is too long (RFC 8446, section 5.2).
   static absl::StatusOr<size_t> LengthOf(std::span<const std::byte, kTlsHeaderBytes> header);
   // Opens a whole record. Its contents are put into `into`, and what it has no room for into `rest`, which has room for
-  // kTlsMaxBodyBytes; bytes behind the contents are overwritten in both. DataLoss for a wrong tag: nothing of what was written is
-  // to be used. InvalidArgument for what is no record of TLS 1.3; OutOfRange for one whose contents, type and padding are together
-  // more than kTlsPlainBytes and one.
+  // kTlsMaxBodyBytes; bytes behind the contents are overwritten in both. DataLoss for a wrong tag: nothing of what was
+  // written is to be used. InvalidArgument for what is no record of TLS 1.3; OutOfRange for one whose contents, type
+  // and padding are together more than kTlsPlainBytes and one.
   absl::StatusOr<TlsOpened> Open(ConstBytes record, std::span<std::byte> into, std::span<std::byte> rest);
   // The peer's next keys, from the next record on.
   absl::Status Update() { return keys_.Update(); }

@@ -33,7 +33,8 @@ constexpr size_t kRecordRoom =
     kTlsPlainBytes + kTlsOverheadBytes + TlsSealer::kKeyUpdateBytes + kAlertBytes + kTlsOverheadBytes;
 // Limit for the alert that a reader ends with, where its caller has none.
 constexpr Timeout kAlertTimeout = std::chrono::seconds(30);
-// Messages of the handshake's form that may come behind it, and how many new keys in a row a peer may send without contents.
+// Messages of the handshake's form that may come behind it, and how many new keys in a row a peer may send without
+// contents.
 constexpr std::byte kNewSessionTicket{4};
 constexpr std::byte kKeyUpdate{24};
 constexpr size_t kMessageHeaderBytes = 4;
@@ -127,9 +128,9 @@ Task<absl::StatusOr<size_t>> TlsStream::Read(std::span<std::byte> into, Timeout 
     if (!read_error_.ok()) co_return read_error_;
     if (read_ended_) co_return size_t{0};
     const size_t total = OpenRecords(into);
-    // The alert of a failure; nothing else is sent from here (new keys that the peer asked for go before the next contents). A
-    // writer that is sending takes it along: waiting for it could last until the peer reads, which may wait for us. A write
-    // error is the writer's to report.
+    // The alert of a failure; nothing else is sent from here (new keys that the peer asked for go before the next
+    // contents). A writer that is sending takes it along: waiting for it could last until the peer reads, which may
+    // wait for us. A write error is the writer's to report.
     if (!read_error_.ok() && flushing_.available() > 0 && buffers_->unsent() > 0)
       (void)co_await Flush(timeout == kNoTimeout ? Deadline(kAlertTimeout) : deadline);
     if (total > 0) co_return total;
@@ -202,9 +203,9 @@ void TlsStream::TakeAlert(ConstBytes alert) {
 void TlsStream::TakeMessages(ConstBytes bytes) {
   message_.insert(message_.end(), bytes.begin(), bytes.end());
   while (message_.size() >= kMessageHeaderBytes && read_error_.ok()) {
-    const size_t length = kMessageHeaderBytes + ((std::to_integer<size_t>(message_[1]) << 16) |
-                                                 (std::to_integer<size_t>(message_[2]) << 8) |
-                                                 std::to_integer<size_t>(message_[3]));
+    const size_t length =
+        kMessageHeaderBytes + ((std::to_integer<size_t>(message_[1]) << 16) |
+                               (std::to_integer<size_t>(message_[2]) << 8) | std::to_integer<size_t>(message_[3]));
     if (length > kMaxMessageBytes) return Refuse(SSL_AD_DECODE_ERROR, "a message came that is too long");
     if (message_.size() < length) return;
     if (message_[0] == kKeyUpdate) {
@@ -223,7 +224,8 @@ void TlsStream::TakeKeyUpdate(ConstBytes message) {
     return Refuse(SSL_AD_UNEXPECTED_MESSAGE, "a malformed key update came");
   }
   if (++key_updates_ > kMaxKeyUpdates) return Refuse(SSL_AD_UNEXPECTED_MESSAGE, "too many key updates came");
-  if (absl::Status updated = opener_.Update(); !updated.ok()) return Refuse(SSL_AD_INTERNAL_ERROR, ToStd(updated.message()));
+  if (absl::Status updated = opener_.Update(); !updated.ok())
+    return Refuse(SSL_AD_INTERNAL_ERROR, ToStd(updated.message()));
   if (message.back() == kRequested) key_update_due_ = true;
 }
 
@@ -275,15 +277,16 @@ Task<absl::Status> TlsStream::Flush(Deadline deadline) {
 Task<absl::Status> TlsStream::Encrypt(std::span<const ConstBytes> parts, Deadline deadline) {
   while (buffers_->space() < kRecordRoom) US_CO_RETURN_IF_ERROR(co_await Flush(deadline));
   if (!write_error_.ok()) co_return write_error_;
-  if (closed_) co_return read_error_.ok() ? absl::CancelledError("the connection was closed on this side") : read_error_;
+  if (closed_)
+    co_return read_error_.ok() ? absl::CancelledError("the connection was closed on this side") : read_error_;
   absl::Status sealed = SealKeyUpdateIfDue();
   if (sealed.ok()) sealed = Seal(TlsContent::kApplication, parts);
   if (!sealed.ok()) write_error_ = std::move(sealed);
   co_return write_error_;
 }
 
-// Small parts share a record. A large one begins a record of its own, so that the reader has whole records where it wants a
-// large part, and none that holds the end of one thing and the beginning of another.
+// Small parts share a record. A large one begins a record of its own, so that the reader has whole records where it
+// wants a large part, and none that holds the end of one thing and the beginning of another.
 Task<absl::Status> TlsStream::WriteAll(std::span<const ConstBytes> parts, Timeout timeout) {
   const Deadline deadline(timeout);
   std::array<ConstBytes, kPartsOfRecord> record;

@@ -162,7 +162,9 @@ absl::StatusOr<PkeyPtr> PrivateKeyFromPem(const std::string& pem) {
   const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
   ERR_clear_error();
   PkeyPtr key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, RefusePassphrase, nullptr) : nullptr);
-  if (!key) return MakeStatus(absl::StatusCode::kInvalidArgument, "no PEM private key without a passphrase (" + TakeError() + ")");
+  if (!key)
+    return MakeStatus(absl::StatusCode::kInvalidArgument,
+                      "no PEM private key without a passphrase (" + TakeError() + ")");
   return key;
 }
 

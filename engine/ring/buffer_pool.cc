@@ -24,7 +24,9 @@ Buffer::~Buffer() {
   if (pool_ != nullptr) pool_->Put(slot_);
 }
 
-size_t Buffer::size() const { return pool_ == nullptr ? 0 : pool_->buffer_bytes(); }
+size_t Buffer::size() const {
+  return pool_ == nullptr ? 0 : pool_->buffer_bytes();
+}
 
 int Buffer::registered_index() const {
   return pool_ != nullptr && pool_->registered() ? static_cast<int>(slot_) : -1;
@@ -43,7 +45,8 @@ BufferPool::BufferPool(Driver* driver, BufferPoolOptions options) : options_(opt
   registered_ = options_.try_register;
   // All or none: a refusal (old kernel, RLIMIT_MEMLOCK) is ordinary and means plain buffers.
   for (size_t i = 0; registered_ && i < options_.count; ++i)
-    registered_ = driver->RegisterBuffer(static_cast<int>(i), base_ + i * options_.buffer_bytes, options_.buffer_bytes).ok();
+    registered_ =
+        driver->RegisterBuffer(static_cast<int>(i), base_ + i * options_.buffer_bytes, options_.buffer_bytes).ok();
 }
 
 BufferPool::~BufferPool() {
@@ -66,7 +69,9 @@ bool BufferPool::Awaiter::await_suspend(std::coroutine_handle<> handle) {
   return true;
 }
 
-Buffer BufferPool::Awaiter::await_resume() noexcept { return Buffer(pool_, slot_, data_); }
+Buffer BufferPool::Awaiter::await_resume() noexcept {
+  return Buffer(pool_, slot_, data_);
+}
 
 void BufferPool::Put(uint32_t slot) {
   if (waiters_.empty()) {

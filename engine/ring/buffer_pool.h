@@ -1,8 +1,8 @@
 // BufferPool: page-aligned I/O buffers of one size, owned by a shard, registered with its ring where the limits allow.
 //
-// Thread rule: one shard. Get suspends when all buffers are out (bounded memory). A Buffer goes back to its pool when it
-// dies; it must die on the shard of its pool.
-// Use:  Buffer buffer = co_await pool->Get();  op.buffer = buffer.data(); op.registered_buffer = buffer.registered_index();
+// Thread rule: one shard. Get suspends when all buffers are out (bounded memory). A Buffer goes back to its pool when
+// it dies; it must die on the shard of its pool. Use:  Buffer buffer = co_await pool->Get();  op.buffer =
+// buffer.data(); op.registered_buffer = buffer.registered_index();
 #pragma once
 
 #include <coroutine>

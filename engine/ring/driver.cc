@@ -95,8 +95,8 @@ constexpr CallInfo kCalls[] = {
 };
 static_assert(std::size(kCalls) == static_cast<size_t>(CallCode::kCount), "one row for each CallCode");
 
-constexpr const char* kOpNames[] = {"nop",     "read", "write", "fsync", "fallocate", "accept",
-                                    "connect", "send", "recv",  "read pipe", "write pipe", "poll",  "timeout"};
+constexpr const char* kOpNames[] = {"nop",  "read", "write",     "fsync",      "fallocate", "accept", "connect",
+                                    "send", "recv", "read pipe", "write pipe", "poll",      "timeout"};
 static_assert(std::size(kOpNames) == static_cast<size_t>(OpCode::kCount), "one name for each OpCode");
 
 template <size_t N>
@@ -106,13 +106,17 @@ void AddAll(const std::array<uint64_t, N>& from, std::array<uint64_t, N>* to) {
 
 }  // namespace
 
-const char* OpCodeName(OpCode code) { return code < OpCode::kCount ? kOpNames[static_cast<size_t>(code)] : "unknown"; }
+const char* OpCodeName(OpCode code) {
+  return code < OpCode::kCount ? kOpNames[static_cast<size_t>(code)] : "unknown";
+}
 
 const char* CallCodeName(CallCode code) {
   return code < CallCode::kCount ? kCalls[static_cast<size_t>(code)].name : "unknown";
 }
 
-long CallNumber(CallCode code) { return kCalls[static_cast<size_t>(code)].number; }
+long CallNumber(CallCode code) {
+  return kCalls[static_cast<size_t>(code)].number;
+}
 
 void DriverCounters::Add(const DriverCounters& other) {
   AddAll(other.submitted, &submitted);

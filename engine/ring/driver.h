@@ -2,13 +2,14 @@
 //
 // Two kinds of calls, one policy table (docs/engine.md says which benchmark decided each):
 //  - operations (Op): file data, socket traffic, fsync, timers. Submitted to the ring (or to threads), awaited;
-//  - inline calls (Call): everything that completes at once from cache or has no ring operation (openat2, statx, getdents,
-//    renameat2, fchmod, ...). They run on the calling thread, but through the driver, so that they are counted and a test can
-//    inject a fault into each.
+//  - inline calls (Call): everything that completes at once from cache or has no ring operation (openat2, statx,
+//  getdents,
+//    renameat2, fchmod, ...). They run on the calling thread, but through the driver, so that they are counted and a
+//    test can inject a fault into each.
 //
 // Thread rule: a driver belongs to one shard; every method but Wake() is called on that shard's thread only.
-// Lifetime: an Op lives in the awaiting coroutine's frame, with its buffers and paths, until its completion arrives. Frames are
-// never destroyed while an Op is in flight (Task enforces it); Cancel only makes the completion come sooner.
+// Lifetime: an Op lives in the awaiting coroutine's frame, with its buffers and paths, until its completion arrives.
+// Frames are never destroyed while an Op is in flight (Task enforces it); Cancel only makes the completion come sooner.
 #pragma once
 
 #include <fcntl.h>
@@ -42,7 +43,8 @@ enum class OpCode : uint8_t {
   kConnect,    // fd, address, address_length
   kSend,       // fd, buffer, length, flags = MSG_*
   kRecv,       // fd, buffer, length, flags = MSG_*
-  kReadPipe,   // read(2) of a pipe, terminal or socket: fd (non-blocking), buffer, length; waits until something is there
+  kReadPipe,   // read(2) of a pipe, terminal or socket: fd (non-blocking), buffer, length; waits until something is
+               // there
   kWritePipe,  // writev(2) to one: fd (non-blocking), buffer = iovec array, length = its entries; may write less
   kPoll,       // fd, flags = POLLIN...; result is the ready mask
   kTimeout,    // timeout only; completes with 0 when it has passed
@@ -58,9 +60,9 @@ struct Op {
   OpCode code = OpCode::kNop;
   int fd = -1;
   void* buffer = nullptr;
-  uint32_t length = 0;      // bytes; a transfer of more than 1 GiB at once is the caller's to split
-  uint64_t offset = 0;      // bytes
-  uint64_t length64 = 0;    // kFallocate only
+  uint32_t length = 0;    // bytes; a transfer of more than 1 GiB at once is the caller's to split
+  uint64_t offset = 0;    // bytes
+  uint64_t length64 = 0;  // kFallocate only
   uint32_t flags = 0;
   const sockaddr* address = nullptr;
   socklen_t address_length = 0;
@@ -71,7 +73,8 @@ struct Op {
   // Complete with -ETIME when the operation is still running after this long; zero for no limit.
   std::chrono::nanoseconds timeout{0};
 
-  // ≥ 0: bytes or descriptor or mask; < 0: -errno. EINTR and EAGAIN never show here; a cancelled operation has -ECANCELED.
+  // ≥ 0: bytes or descriptor or mask; < 0: -errno. EINTR and EAGAIN never show here; a cancelled operation has
+  // -ECANCELED.
   int64_t result = 0;
 
   // Filled by the awaiter.
@@ -83,13 +86,67 @@ struct Op {
 
 // An inline system call, by name, for counting, masking and fault injection.
 enum class CallCode : uint8_t {
-  kOpenat2, kOpenat, kClose, kStatx, kGetdents, kReadlinkat, kMkdirat, kUnlinkat, kRenameat2, kLinkat, kSymlinkat, kMknodat,
-  kFchmod, kFchmodat, kFchownat, kUtimensat, kFtruncate, kLseek, kFstatfs, kFlock, kFadvise, kFallocate, kFcntl, kIoctl,
-  kGetxattr, kFgetxattr, kListxattr, kFlistxattr, kSetxattr, kFsetxattr, kRemovexattr, kFremovexattr,
-  kGetxattrat, kListxattrat, kSetxattrat, kRemovexattrat, kPread, kPwrite, kSocket, kBind, kListen, kSetsockopt,
-  kGetsockname, kGetpeername, kGetsockopt, kShutdown, kMemfdCreate, kSyncfs, kSyncFileRange, kChmod, kChown, kFsync, kCopyFileRange,
-  kLgetxattr, kLlistxattr, kLsetxattr, kLremovexattr,  // by path, without following the last link
-  kCachestat, kMincore, kMmap, kMunmap,
+  kOpenat2,
+  kOpenat,
+  kClose,
+  kStatx,
+  kGetdents,
+  kReadlinkat,
+  kMkdirat,
+  kUnlinkat,
+  kRenameat2,
+  kLinkat,
+  kSymlinkat,
+  kMknodat,
+  kFchmod,
+  kFchmodat,
+  kFchownat,
+  kUtimensat,
+  kFtruncate,
+  kLseek,
+  kFstatfs,
+  kFlock,
+  kFadvise,
+  kFallocate,
+  kFcntl,
+  kIoctl,
+  kGetxattr,
+  kFgetxattr,
+  kListxattr,
+  kFlistxattr,
+  kSetxattr,
+  kFsetxattr,
+  kRemovexattr,
+  kFremovexattr,
+  kGetxattrat,
+  kListxattrat,
+  kSetxattrat,
+  kRemovexattrat,
+  kPread,
+  kPwrite,
+  kSocket,
+  kBind,
+  kListen,
+  kSetsockopt,
+  kGetsockname,
+  kGetpeername,
+  kGetsockopt,
+  kShutdown,
+  kMemfdCreate,
+  kSyncfs,
+  kSyncFileRange,
+  kChmod,
+  kChown,
+  kFsync,
+  kCopyFileRange,
+  kLgetxattr,
+  kLlistxattr,
+  kLsetxattr,
+  kLremovexattr,  // by path, without following the last link
+  kCachestat,
+  kMincore,
+  kMmap,
+  kMunmap,
   kCount
 };
 const char* CallCodeName(CallCode code);
@@ -98,13 +155,15 @@ long CallNumber(CallCode code);
 
 // What a driver did, by operation. Index with the enum's integer value.
 struct DriverCounters {
-  std::array<uint64_t, static_cast<size_t>(OpCode::kCount)> submitted{};   // ring submissions, or operations given to threads
-  std::array<uint64_t, static_cast<size_t>(OpCode::kCount)> ring_inline{};  // completed within the submission system call
-  // Operations that the kernel handed to an io-wq worker (uring), or that ran on the thread pool (threads). For uring this is
-  // estimated from completions that were not there after submission, for operations that never wait on a poll.
+  std::array<uint64_t, static_cast<size_t>(OpCode::kCount)>
+      submitted{};  // ring submissions, or operations given to threads
+  std::array<uint64_t, static_cast<size_t>(OpCode::kCount)>
+      ring_inline{};  // completed within the submission system call
+  // Operations that the kernel handed to an io-wq worker (uring), or that ran on the thread pool (threads). For uring
+  // this is estimated from completions that were not there after submission, for operations that never wait on a poll.
   std::array<uint64_t, static_cast<size_t>(OpCode::kCount)> handed_off{};
-  std::array<uint64_t, static_cast<size_t>(CallCode::kCount)> calls{};      // inline system calls
-  uint64_t enters = 0;                                                      // io_uring_enter, or waits of the thread driver
+  std::array<uint64_t, static_cast<size_t>(CallCode::kCount)> calls{};  // inline system calls
+  uint64_t enters = 0;                                                  // io_uring_enter, or waits of the thread driver
   void Add(const DriverCounters& other);
 };
 
@@ -114,8 +173,8 @@ class Driver {
   // "uring" or "threads".
   virtual std::string_view name() const = 0;
 
-  // Starts `op`; its completion posts op->waiter to op->executor after filling op->result. Never completes inline from the
-  // caller's view: the waiter is posted. Ops are queued and submitted together by the next Poll.
+  // Starts `op`; its completion posts op->waiter to op->executor after filling op->result. Never completes inline from
+  // the caller's view: the waiter is posted. Ops are queued and submitted together by the next Poll.
   virtual void Submit(Op* op) = 0;
   // Asks that `op`, in flight, completes soon (-ECANCELED unless it won the race). Completion still arrives.
   virtual void Cancel(Op* op) = 0;
@@ -125,12 +184,12 @@ class Driver {
   // Makes a waiting or the next Poll return. Thread-safe, async-signal-safe.
   virtual void Wake() = 0;
 
-  // Runs the system call now. Returns its result, or -errno. EINTR is retried here (but not for close). Arguments are the
-  // kernel's own; prefer the typed wrappers in engine/fs.
+  // Runs the system call now. Returns its result, or -errno. EINTR is retried here (but not for close). Arguments are
+  // the kernel's own; prefer the typed wrappers in engine/fs.
   virtual long Call(CallCode code, long a0 = 0, long a1 = 0, long a2 = 0, long a3 = 0, long a4 = 0, long a5 = 0) = 0;
 
-  // Registers `size_bytes` at `base` as fixed buffer `index` (uring) or does nothing. Unimplemented or ResourceExhausted
-  // (RLIMIT_MEMLOCK) mean: use plain buffers.
+  // Registers `size_bytes` at `base` as fixed buffer `index` (uring) or does nothing. Unimplemented or
+  // ResourceExhausted (RLIMIT_MEMLOCK) mean: use plain buffers.
   virtual absl::Status RegisterBuffer(int index, void* base, size_t size_bytes) = 0;
 
   virtual const DriverCounters& counters() const = 0;
@@ -150,7 +209,9 @@ struct OpAwaiter {
   }
   int64_t await_resume() const noexcept { return op->result; }
 };
-inline OpAwaiter Await(Driver* driver, Op* op) { return OpAwaiter{driver, op}; }
+inline OpAwaiter Await(Driver* driver, Op* op) {
+  return OpAwaiter{driver, op};
+}
 
 // Features that a probe found, or that a test hides to imitate an older kernel.
 enum class KernelLevel : uint8_t { kNative, k5_15, k5_6 };
@@ -170,10 +231,12 @@ struct DriverOptions {
 struct DriverChoice {
   std::unique_ptr<Driver> driver;
   // Set when kAuto fell back to threads: cause and fix in one line, e.g.
-  // "io_uring is not usable here (io_uring_setup: Operation not permitted; a seccomp profile ... ); using --io-backend=threads".
+  // "io_uring is not usable here (io_uring_setup: Operation not permitted; a seccomp profile ... ); using
+  // --io-backend=threads".
   std::string fallback_reason;
 };
-// Makes a driver for the calling thread to own. kAuto falls back to threads on any set-up error; kUring returns the error.
+// Makes a driver for the calling thread to own. kAuto falls back to threads on any set-up error; kUring returns the
+// error.
 absl::StatusOr<DriverChoice> MakeDriver(const DriverOptions& options);
 
 }  // namespace uringsync

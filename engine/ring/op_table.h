@@ -1,4 +1,5 @@
-// OpTable: what a driver knows of its operations in flight, found again by a token that is never mistaken for an older one.
+// OpTable: what a driver knows of its operations in flight, found again by a token that is never mistaken for an older
+// one.
 //
 // Deadlines: a heap by time over the operations that have one, so that a time-out costs nothing but two heap moves when
 // the operation is faster (a linked kernel time-out costs a second submission and completion each).

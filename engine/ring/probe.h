@@ -24,10 +24,11 @@ struct RingFeatures {
   bool task_run_flag = false;          // pending completions show in the ring's flags, 5.19
   bool worker_cap = false;             // IORING_REGISTER_IOWQ_MAX_WORKERS took effect, 5.15
   bool sparse_buffers = false;         // a sparse buffer table may be registered, 5.19
+  bool restricted = false;             // it carries out the engine's operations and no others, 5.10
 };
 
-// Sets up `ring` with the best flags that the kernel and `options.level` have, capped workers included. On error nothing is
-// left to free. The message names cause and fix.
+// Sets up `ring` with the best flags that the kernel and `options.level` have, capped workers and restrictions
+// included. On error nothing is left to free. The message names cause and fix.
 absl::StatusOr<RingFeatures> SetUpRing(const DriverOptions& options, io_uring* ring);
 
 // Names of IORING_SETUP_* flags in `flags`, without the prefix, joined by "|"; "none" for 0.

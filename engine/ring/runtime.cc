@@ -3,7 +3,6 @@
 #include <pthread.h>
 
 #include <algorithm>
-
 #include <cstdio>
 #include <cstdlib>
 #include <future>
@@ -16,8 +15,8 @@
 namespace uringsync {
 namespace {
 
-// Coroutines resumed between two looks at the driver: enough to fill a batch of submissions, few enough that a socket does
-// not wait long for its turn.
+// Coroutines resumed between two looks at the driver: enough to fill a batch of submissions, few enough that a socket
+// does not wait long for its turn.
 constexpr size_t kResumesPerSlice = 128;
 constexpr std::chrono::hours kForever{24 * 365};
 
@@ -25,7 +24,9 @@ thread_local Shard* current_shard = nullptr;
 
 }  // namespace
 
-Shard* Shard::Current() { return current_shard; }
+Shard* Shard::Current() {
+  return current_shard;
+}
 
 Shard::Shard(size_t index, std::unique_ptr<Driver> driver) : index_(index), driver_(std::move(driver)) {
   // Not registered: no gain was measured (docs/engine.md), and it would pin the memory of every buffer.
@@ -39,17 +40,17 @@ void Shard::Post(std::coroutine_handle<> handle) {
     ready_.push_back(handle);
     return;
   }
-  // Woken under the lock: the shard can take the coroutine, whose end may be what its runtime is destroyed after, only when this
-  // thread has let go of the driver.
+  // Woken under the lock: the shard can take the coroutine, whose end may be what its runtime is destroyed after, only
+  // when this thread has let go of the driver.
   std::lock_guard lock(inbox_mutex_);
   inbox_.push_back(handle);
   inbox_pending_.store(true, std::memory_order_relaxed);
   WakeIfSleeping();
 }
 
-// No wake-up is lost: Loop sets sleeping_ before it looks at the inbox under the mutex for the last time. Whoever pushes after
-// that look sees sleeping_ (the mutex orders it); whoever pushed before was seen. A wake-up that comes before the driver
-// sleeps makes its next Poll return.
+// No wake-up is lost: Loop sets sleeping_ before it looks at the inbox under the mutex for the last time. Whoever
+// pushes after that look sees sleeping_ (the mutex orders it); whoever pushed before was seen. A wake-up that comes
+// before the driver sleeps makes its next Poll return.
 void Shard::WakeIfSleeping() {
   if (sleeping_.exchange(false)) driver_->Wake();
 }
@@ -175,9 +176,13 @@ absl::StatusOr<std::unique_ptr<Runtime>> Runtime::Start(RuntimeOptions options) 
   return runtime;
 }
 
-Runtime::~Runtime() { StopShards(); }
+Runtime::~Runtime() {
+  StopShards();
+}
 
-Shard& Runtime::Next() { return *shards_[next_.fetch_add(1, std::memory_order_relaxed) % shards_.size()]; }
+Shard& Runtime::Next() {
+  return *shards_[next_.fetch_add(1, std::memory_order_relaxed) % shards_.size()];
+}
 
 namespace {
 

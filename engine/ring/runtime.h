@@ -79,7 +79,8 @@ class Runtime {
   std::string_view backend() const { return backend_; }
   // Non-empty once when `auto` fell back to threads.
   const std::string& fallback_reason() const { return fallback_reason_; }
-  // Sum over shards; exact when they are idle. Thread-safe (collected on each shard's thread). Not to be called from a shard.
+  // Sum over shards; exact when they are idle. Thread-safe (collected on each shard's thread). Not to be called from a
+  // shard.
   DriverCounters Counters();
 
  private:

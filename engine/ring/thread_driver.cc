@@ -25,8 +25,9 @@
 namespace uringsync {
 namespace {
 
-// File transfers up to this size are copied by the shard itself: less than the cost of a hand-over to a thread and back. Larger
-// ones too where there is nothing to wait for: what is read lies in the page cache, or the file system is memory.
+// File transfers up to this size are copied by the shard itself: less than the cost of a hand-over to a thread and
+// back. Larger ones too where there is nothing to wait for: what is read lies in the page cache, or the file system is
+// memory.
 constexpr uint32_t kInlineTransferBytes = 64 << 10;
 constexpr int kEventsPerWait = 64;
 // Pause before a connect that the listener's full queue refused is tried again (unix sockets have no event for it).
@@ -54,7 +55,9 @@ int64_t TransferWithoutBlocking(const Op& op) {
   return op.length <= kInlineTransferBytes || LiesInMemory(op.fd) ? RunFileOp(op) : -EAGAIN;
 }
 
-int64_t OrErrno(ssize_t result) { return result >= 0 ? result : -errno; }
+int64_t OrErrno(ssize_t result) {
+  return result >= 0 ? result : -errno;
+}
 
 int64_t PollNow(const Op& op) {
   pollfd poll{.fd = op.fd, .events = static_cast<short>(op.flags), .revents = 0};
@@ -175,7 +178,8 @@ int64_t ThreadDriver::TrySocketOpOnce(const Op& op) {
     case OpCode::kSend: return OrErrno(::send(op.fd, op.buffer, op.length, flags));
     case OpCode::kRecv: return OrErrno(::recv(op.fd, op.buffer, op.length, flags));
     case OpCode::kReadPipe: return OrErrno(::read(op.fd, op.buffer, op.length));
-    case OpCode::kWritePipe: return OrErrno(::writev(op.fd, static_cast<const iovec*>(op.buffer), static_cast<int>(op.length)));
+    case OpCode::kWritePipe:
+      return OrErrno(::writev(op.fd, static_cast<const iovec*>(op.buffer), static_cast<int>(op.length)));
     case OpCode::kPoll: return PollNow(op);
     default: return -EINVAL;
   }

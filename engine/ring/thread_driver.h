@@ -1,8 +1,7 @@
 // ThreadDriver: the same operations without io_uring, for where it is refused.
 //
-// Sockets, polls and timers run in the shard's own loop (epoll and non-blocking calls). Small file reads and writes run at
-// once on the shard; large ones, fsync and fallocate on a few pool threads.
-// Accept leaves its listener non-blocking.
+// Sockets, polls and timers run in the shard's own loop (epoll and non-blocking calls). Small file reads and writes run
+// at once on the shard; large ones, fsync and fallocate on a few pool threads. Accept leaves its listener non-blocking.
 //
 // Thread rule: one thread; Wake() from anywhere.
 #pragma once

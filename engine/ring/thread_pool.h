@@ -1,7 +1,7 @@
 // ThreadPool: runs blocking file operations off the shard, for the thread driver.
 //
-// Thread rule: one shard owns it and calls everything here; workers touch only the queue and the done list. Its queue holds
-// at most the operations in flight of that shard. Threads start with the first job.
+// Thread rule: one shard owns it and calls everything here; workers touch only the queue and the done list. Its queue
+// holds at most the operations in flight of that shard. Threads start with the first job.
 #pragma once
 
 #include <condition_variable>

@@ -186,7 +186,9 @@ void UringDriver::PrepareOp(io_uring_sqe* sqe, const Op& op) {
     case OpCode::kSend: io_uring_prep_send(sqe, op.fd, op.buffer, op.length, message_flags); break;
     case OpCode::kRecv: io_uring_prep_recv(sqe, op.fd, op.buffer, op.length, message_flags); break;
     case OpCode::kReadPipe: io_uring_prep_read(sqe, op.fd, op.buffer, op.length, 0); break;
-    case OpCode::kWritePipe: io_uring_prep_writev(sqe, op.fd, static_cast<const iovec*>(op.buffer), op.length, 0); break;
+    case OpCode::kWritePipe:
+      io_uring_prep_writev(sqe, op.fd, static_cast<const iovec*>(op.buffer), op.length, 0);
+      break;
     case OpCode::kPoll: io_uring_prep_poll_add(sqe, op.fd, op.flags); break;
     case OpCode::kNop:
     case OpCode::kTimeout:

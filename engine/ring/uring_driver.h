@@ -1,8 +1,9 @@
 // UringDriver: operations through an io_uring of the shard's own.
 //
-// Submissions are queued and go to the kernel together in Poll (or early, when the queue is full). Time-outs live in a heap
-// of the driver's own and end in a cancel; timers live in the same heap and never reach the kernel. Results that ask for
-// another try never leave: EINTR is issued again, EAGAIN of a socket waits on a poll first, EAGAIN of a file goes to a worker.
+// Submissions are queued and go to the kernel together in Poll (or early, when the queue is full). Time-outs live in a
+// heap of the driver's own and end in a cancel; timers live in the same heap and never reach the kernel. Results that
+// ask for another try never leave: EINTR is issued again, EAGAIN of a socket waits on a poll first, EAGAIN of a file
+// goes to a worker.
 //
 // Thread rule: created, used and destroyed by one thread (SINGLE_ISSUER); Wake() from anywhere.
 #pragma once

@@ -120,6 +120,8 @@ size_t CoresUnderQuota(size_t affinity_cores, const CoreFiles& files) {
   return std::max<size_t>(1, cores);
 }
 
-size_t UsableCores() { return CoresUnderQuota(AffinityCores(), CoreFiles{}); }
+size_t UsableCores() {
+  return CoresUnderQuota(AffinityCores(), CoreFiles{});
+}
 
 }  // namespace uringsync

@@ -1,4 +1,5 @@
-// ArrivedPrefix: up to where a file that is filled range by range is whole from its beginning, whatever order the ranges end in.
+// ArrivedPrefix: up to where a file that is filled range by range is whole from its beginning, whatever order the
+// ranges end in.
 //
 // Thread rule: any thread; bytes() when nothing runs any more.
 // Use:  arrived.Begin(offset, length);

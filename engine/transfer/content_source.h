@@ -48,8 +48,8 @@ class ContentSource {
   virtual size_t concurrency() const = 0;
   // What concurrency() may grow to as the way to the source becomes known.
   virtual size_t max_concurrency() const { return concurrency(); }
-  // Bytes of large files that are worth having outstanding on this shard, as far as the way to the source is known; 0: what its
-  // workers ask for anyway.
+  // Bytes of large files that are worth having outstanding on this shard, as far as the way to the source is known; 0:
+  // what its workers ask for anyway.
   virtual uint64_t outstanding_bytes() const { return 0; }
   // Bytes on the wire, both ways. Any thread.
   virtual uint64_t wire_bytes() const = 0;

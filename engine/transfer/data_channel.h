@@ -26,8 +26,8 @@ namespace uringsync {
 constexpr uint32_t kMaxPieceBytes = 1 << 20;
 constexpr size_t kMaxRequestsPerMessage = 256;
 
-// What is asked of a range. All but contents are signatures (engine/delta): payloads of digests, in one item that lies at the
-// request's offset and has `end`; their bounds are in signature_request.h.
+// What is asked of a range. All but contents are signatures (engine/delta): payloads of digests, in one item that lies
+// at the request's offset and has `end`; their bounds are in signature_request.h.
 enum class RequestKind : uint8_t {
   kContents = 0,
   kLeaves,  // AES-GMAC of each leaf of 1 MiB, and where there are holes
@@ -50,6 +50,9 @@ struct FileRequest {
   bool want_xattrs = false;
   RequestKind kind = RequestKind::kContents;
   uint32_t unit_bytes = 0;  // kBlocks, kChunks
+  // The object itself is enough: it may have another size and mtime, and move while it is read. kChanged then only
+  // where another object has the name, or the file ends within the range.
+  bool accept_moving = false;
 
   // For the object at `path` that `wanted` describes, without a range.
   static FileRequest Of(const RelPath& path, const Entry& wanted) {
@@ -66,11 +69,9 @@ struct FileRequest {
 enum class ReplyStatus : uint8_t { kOk = 1, kVanished, kChanged, kFailed };
 
 // What a regular file is now, when it is no longer what the request described: with it the destination asks again.
+// Owner and mode are no part of it: those of the manifest may have been mapped on the way.
 struct CurrentFile {
   FileId file;
-  uint32_t mode = 0;  // 07777
-  uint32_t uid = 0;
-  uint32_t gid = 0;
   uint64_t size_bytes = 0;
   FileTime mtime;
 };
@@ -102,8 +103,8 @@ struct ReplyMessage {
   Payload payload;
   Buffer tail;
   size_t tail_length = 0;
-  // Not 0, in a message to be sent: `payload` is one zstd frame of so many bytes of contents, and there is no tail. What
-  // is received is always plain.
+  // Not 0, in a message to be sent: `payload` is one zstd frame of so many bytes of contents, and there is no tail.
+  // What is received is always plain.
   size_t raw_length = 0;
 
   std::span<const std::byte> tail_bytes() const { return {tail.data(), tail_length}; }

@@ -43,7 +43,8 @@ constexpr uint64_t kMinCloneBytes = 64 << 10;
 
 }  // namespace
 
-std::shared_ptr<DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing, DirectIo* direct_io) {
+std::shared_ptr<DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing,
+                                      DirectIo* direct_io) {
   if (existing.type != FileType::kRegular || existing.size_bytes == 0) return nullptr;
   absl::StatusOr<SourceFile> opened = OpenSourceFile(driver, dirfd, name);
   if (!opened.ok() || CompareIdentity(IdentityOf(existing), opened->stat) != IdentityMatch::kSame) return nullptr;
@@ -51,8 +52,7 @@ std::shared_ptr<DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* nam
   auto basis = std::make_shared<DeltaBasis>();
   basis->size_bytes = opened->stat.stx_size;
   basis->fd = std::move(opened->fd);
-  if (basis->size_bytes > kMinDeltaBytes)
-    basis->direct = direct_io->Open(driver, basis->fd.get(), O_RDONLY);
+  if (basis->size_bytes > kMinDeltaBytes) basis->direct = direct_io->Open(driver, basis->fd.get(), O_RDONLY);
   return basis;
 }
 

@@ -35,10 +35,11 @@ class DeltaFill {
             DataFile file);
   Task<DeltaResult> Run();
 
-  // For a basis that is a part of the new file (DeltaBasis::part), or may be one: the first `end` bytes alone, a multiple of
-  // kLeafBytes or the whole file. `basis` null: the part is `file` itself, of which the first `present` bytes count.
-  DeltaFill(ReceiveShared* shared, std::vector<DeltaLane> lanes, FileRequest request, const DeltaBasis* basis, DataFile file,
-            uint64_t end, uint64_t present);
+  // For a basis that is a part of the new file (DeltaBasis::part), or may be one: the first `end` bytes alone, a
+  // multiple of kLeafBytes or the whole file. `basis` null: the part is `file` itself, of which the first `present`
+  // bytes count.
+  DeltaFill(ReceiveShared* shared, std::vector<DeltaLane> lanes, FileRequest request, const DeltaBasis* basis,
+            DataFile file, uint64_t end, uint64_t present);
   // Whether most samples of it are where they are in the source's file.
   Task<bool> IsPart();
   // Never kSendWhole.

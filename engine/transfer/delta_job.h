@@ -33,14 +33,16 @@ struct DeltaBasis {
   uint64_t size_bytes = 0;
   // It is what came of the very file before: what is right lies at its own offsets.
   bool part = false;
-  // With `part`: as far as can be told without looking into it, it is all of the file, under another name. Used whatever the policy says.
+  // With `part`: as far as can be told without looking into it, it is all of the file, under another name. Used
+  // whatever the policy says.
   bool moved = false;
 
   DataFile data() const { return {fd.get(), direct.get()}; }
 };
 // `name` in `dirfd`, not followed, if it is the file that was planned against and holds data; null otherwise: then the
 // file is sent whole.
-std::shared_ptr<DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing, DirectIo* direct_io);
+std::shared_ptr<DeltaBasis> OpenBasis(Driver* driver, int dirfd, const char* name, const Entry& existing,
+                                      DirectIo* direct_io);
 
 // Where a file's work runs: each shard with its own source and buffers.
 struct DeltaLane {

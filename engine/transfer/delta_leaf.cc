@@ -82,9 +82,8 @@ Task<bool> LeafPlacer::FetchWhole(Leaf* leaf) {
 
 Task<bool> LeafPlacer::FetchChangedBlocks(Leaf* leaf) {
   SignatureBytes payload;
-  FetchOutcome fetched =
-      co_await FetchSignature(lane_.source, job_->shared,
-                              job_->Ask(RequestKind::kBlocks, leaf->offset, leaf->length, block_bytes_), &payload);
+  FetchOutcome fetched = co_await FetchSignature(
+      lane_.source, job_->shared, job_->Ask(RequestKind::kBlocks, leaf->offset, leaf->length, block_bytes_), &payload);
   if (!fetched.ok()) {
     job_->Fail(std::move(fetched));
     co_return false;
@@ -108,7 +107,8 @@ Task<void> LeafPlacer::Repair(Leaf leaf) {
   }
   if (!right && !job_->stopped()) right = co_await FetchWhole(&leaf);
   if (job_->stopped()) co_return;
-  if (!right) {
+  // Of a file that moves meanwhile the bytes are younger than the tag.
+  if (!right && !job_->request.accept_moving) {
     // Pieces that match their digests and a leaf that does not: the source's answers do not belong together.
     job_->Fail({IntegrityFailure("a leaf does not match its digest"), std::nullopt});
     co_return;

@@ -3,6 +3,7 @@
 //   old bytes where the plan says so, the rest fetched  → tag equal?  → write
 //   else blocks that differ (XXH3-64 proposes), fetched → tag equal?  → write
 //   else the whole leaf, fetched                        → tag equal?  → write, or the file fails
+//                                        (FileRequest::accept_moving: written all the same)
 //
 // What is hashed is what is written, from one buffer; bytes of a clone are read from the clone itself. So neither an
 // old file that changes meanwhile nor a wrong block digest can spoil the result.

@@ -74,7 +74,8 @@ absl::StatusOr<ExtentList> ListExtents(Driver* driver, int fd, uint64_t begin, u
     if (more < 0) return sys::SysStatus(more, "lseek");
     if (more == 0) break;
     const bool data = extent.is_data || extent.length < kMinToldHole;
-    const bool joins = !list.extents.empty() && list.extents.back().offset + list.extents.back().length == extent.offset;
+    const bool joins =
+        !list.extents.empty() && list.extents.back().offset + list.extents.back().length == extent.offset;
     if (data && !joins && list.extents.size() == kMaxExtents) break;
     if (data && joins) list.extents.back().length += extent.length;
     if (data && !joins) list.extents.push_back({.offset = extent.offset, .length = extent.length, .is_data = true});

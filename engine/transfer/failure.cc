@@ -15,6 +15,10 @@ TransferFailure WriteFailure(int error, std::string operation) {
   return failure;
 }
 
+bool IsOwnerRefused(const TransferFailure& failure) {
+  return !failure.at_source && failure.operation == "fchownat" && (failure.error == EPERM || failure.error == EINVAL);
+}
+
 TransferFailure SourceFailure(ReplyStatus status, std::string operation, int error) {
   TransferFailure failure;
   failure.at_source = true;

@@ -31,6 +31,9 @@ struct TransferFailure {
 
 // kNoSpace for ENOSPC and EDQUOT, kFailed otherwise, at the destination.
 TransferFailure WriteFailure(int error, std::string operation);
+// Whether it is that the process may not give an object its owner or group, which it was told to: the object itself is
+// none the worse for it.
+bool IsOwnerRefused(const TransferFailure& failure);
 // What a source says of an object that it could not send; status is not kOk.
 TransferFailure SourceFailure(ReplyStatus status, std::string operation, int error);
 // How a fetch ended that the source said nothing about: kConnection for a connection or session that is gone.

@@ -1,7 +1,7 @@
 // Generated contents: what a source answers when the way between two hosts is measured and no file is to be read.
 //
-// Any byte of any request exists, is incompressible, and is the same each time; every piece carries its digest as that of a file
-// does. Thread rule: one shard. Use:  co_return co_await ServeGenerated(request, seed, sink);
+// Any byte of any request exists, is incompressible, and is the same each time; every piece carries its digest as that
+// of a file does. Thread rule: one shard. Use:  co_return co_await ServeGenerated(request, seed, sink);
 #pragma once
 
 #include <cstddef>

@@ -78,8 +78,7 @@ Task<void> Publisher::SyncOne(Item* item) {
   const int fd = item->object->fd();
   if (fd < 0) co_return;
   item->result.status = co_await SyncFile(driver_, fd);
-  if (drop_behind_ && item->bytes > kDropAboveBytes && item->result.status.ok())
-    AdviseDontNeed(driver_, fd, 0, 0);
+  if (drop_behind_ && item->bytes > kDropAboveBytes && item->result.status.ok()) AdviseDontNeed(driver_, fd, 0, 0);
 }
 
 Task<void> Publisher::Flush(Batch batch) {

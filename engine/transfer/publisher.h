@@ -25,8 +25,9 @@
 namespace uringsync {
 
 struct PublishResult {
-  absl::Status status;       // of the rename, or of the fsync
-  // The batch was invalidated by a failed fsync, or the file has to have a name from the start: contents must be staged anew.
+  absl::Status status;  // of the rename, or of the fsync
+  // The batch was invalidated by a failed fsync, or the file has to have a name from the start: contents must be staged
+  // anew.
   bool stage_again = false;
 };
 

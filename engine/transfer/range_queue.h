@@ -1,6 +1,7 @@
 // RangeQueue: what of a large file is still to be asked for, range by range, without the holes that are known.
 //
-// Holes may become known while ranges are taken. Each hole is skipped as soon as the queue gets there; what was taken before stays taken.
+// Holes may become known while ranges are taken. Each hole is skipped as soon as the queue gets there; what was taken
+// before stays taken.
 //
 // Thread rule: any thread.
 // Use:  RangeQueue queue(size_bytes, kRangeBytes);
@@ -33,7 +34,8 @@ class RangeQueue {
   bool empty() const;
   // Nothing is left from now on.
   void Close();
-  // `list` tells what lies from `begin` on; lists come in order and touch each other. Returns the bytes of the holes in it.
+  // `list` tells what lies from `begin` on; lists come in order and touch each other. Returns the bytes of the holes in
+  // it.
   uint64_t AddHoles(const ExtentList& list, uint64_t begin);
   // Bytes of holes that will not be asked for.
   uint64_t skipped_bytes() const;

@@ -39,6 +39,8 @@ struct ReceiveOptions {
   // it.
   DirectIoMode direct_io = DirectIoMode::kOff;
   DirectIo::OnRefused on_direct_refused;
+  // A source file that keeps changing is taken as it is read, after a few tries to have it at rest.
+  bool copy_unstable = false;
   bool as_planned = false;  // a source file that changed is a failure at once, not taken as it is by then
   // Contents of large files leave the page cache once they are on disk; only with `sync`.
   bool drop_behind = true;
@@ -50,7 +52,7 @@ struct ReceiveCounters {
   std::atomic<uint64_t> bytes_received{0};
   std::atomic<uint64_t> bytes_matched{0};  // of old files, that were right and need not be sent
   std::atomic<uint64_t> bytes_written{0};
-  std::atomic<uint64_t> bytes_cloned{0};   // extents shared with the source: neither received nor written
+  std::atomic<uint64_t> bytes_cloned{0};  // extents shared with the source: neither received nor written
   std::atomic<uint64_t> retries{0};
   std::atomic<uint64_t> skipped_owner{0};
   std::atomic<uint64_t> skipped_xattrs{0};
@@ -87,7 +89,8 @@ class ReceiveShared {
   // The session is over: whoever moves bytes stops at the next piece.
   void Stop() { stopped_.store(true, std::memory_order_relaxed); }
   bool stopped() const { return stopped_.load(std::memory_order_relaxed); }
-  // errno of a write where the file system has no room left for anything; 0 while there is some. Nothing is written after it.
+  // errno of a write where the file system has no room left for anything; 0 while there is some. Nothing is written
+  // after it.
   void SetFull(int error) { full_.store(error, std::memory_order_relaxed); }
   int full() const { return full_.load(std::memory_order_relaxed); }
 

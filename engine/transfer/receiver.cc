@@ -99,10 +99,10 @@ bool Receiver::MayRepeat(const absl::Status& fetched, const PieceWriter& writer,
 
 Task<Receiver::FillResult> Receiver::FillSmall(DataFile data, const IncomingFile& file) {
   FillResult result;
-  FileRequest request = FileRequest::Of(file.path, file.wanted);
+  FileRequest request = file.Request();
   request.length = file.wanted.size_bytes;
-  request.want_xattrs = file.want_xattrs;
-  if (request.length == 0 && !request.want_xattrs) co_return result;
+  // Of an empty file the attributes alone would be no look into it.
+  request.want_xattrs = file.want_xattrs && request.length > 0;
   Tries tries;
   while (true) {
     PieceWriter writer(shard_->driver(), shared_, data);
@@ -122,7 +122,7 @@ Task<Receiver::FillResult> Receiver::FillSmall(DataFile data, const IncomingFile
 }
 
 Task<void> Receiver::FillRange(LargeFile* large, uint64_t offset, uint64_t length) {
-  FileRequest request = FileRequest::Of(large->file->path, large->file->wanted);
+  FileRequest request = large->file->Request();
   request.offset = offset;
   request.length = length;
   Tries tries;
@@ -202,7 +202,7 @@ void Receiver::MaybeAddWorker(LargeFile* large) {
 }
 
 Task<void> Receiver::LearnHoles(LargeFile* large) {
-  FileRequest request = FileRequest::Of(large->file->path, large->file->wanted);
+  FileRequest request = large->file->Request();
   request.kind = RequestKind::kExtents;
   for (int asked = 0; asked < kMaxExtentLists && request.offset < large->size_bytes; ++asked) {
     if (large->failed.load() || large->ranges.empty()) break;
@@ -231,6 +231,7 @@ Task<Receiver::FillResult> Receiver::FillLarge(DataFile data, IncomingFile* file
     if (!laid_out.ok()) result.failure = WriteFailure(StatusErrno(laid_out), "fallocate");
     if (result.failure.has_value()) co_return result;
   }
+  if (file->on_state) file->on_state(StagedState::kSending);
   Scope scope;
   LargeFile large(file->wanted.size_bytes, file->keeps_part ? kKeptRangeBytes : kRangeBytes, start);
   large.owner = this;
@@ -239,7 +240,8 @@ Task<Receiver::FillResult> Receiver::FillLarge(DataFile data, IncomingFile* file
   large.scope = &scope;
   ++own_files_with_ranges_;
   // Asked first, and answered while the first ranges are under way.
-  const bool holey = large.size_bytes >= kMinHoleyBytes && file->wanted.allocated_bytes + kMinToldHole <= large.size_bytes;
+  const bool holey =
+      large.size_bytes >= kMinHoleyBytes && file->wanted.allocated_bytes + kMinToldHole <= large.size_bytes;
   if (shared_->options().sparse && holey) scope.Spawn(LearnHoles(&large));
   if (file->in_order) scope.Spawn(RangeWorker(&large));
   for (size_t worker = 0; worker < kRangeWorkersPerShard && !file->in_order; ++worker) {
@@ -267,8 +269,8 @@ std::optional<TransferFailure> Receiver::SetMetadata(ObjectHandle object, const 
   request.inherits_acl = request.fresh && InheritsAcl(&xattrs_, *made.parent);
   if (request.fresh && !request.selection->mode) {
     request.unselected_mode = made.replaced_mode;
-    request.creation_mask =
-        CreationMask(&xattrs_, (made.target != nullptr ? made.target : made.parent)->fd(), *request.selection, request.capabilities->umask);
+    request.creation_mask = CreationMask(&xattrs_, (made.target != nullptr ? made.target : made.parent)->fd(),
+                                         *request.selection, request.capabilities->umask);
   }
   MetadataCounters skipped;
   absl::Status applied = ApplyMetadata(&xattrs_, object, request, &skipped);
@@ -280,6 +282,8 @@ std::optional<TransferFailure> Receiver::SetMetadata(ObjectHandle object, const 
 Task<std::optional<TransferFailure>> Receiver::FetchXattrs(RelPath path, Entry wanted, XattrList* xattrs) {
   FileRequest request = FileRequest::Of(path, wanted);
   request.want_xattrs = true;
+  // They do not depend on its contents.
+  request.accept_moving = shared_->options().copy_unstable;
   Tries tries;
   std::optional<TransferFailure> failure;
   while (true) {
@@ -293,6 +297,19 @@ Task<std::optional<TransferFailure>> Receiver::FetchXattrs(RelPath path, Entry w
   }
 }
 
+bool Receiver::AcceptsMoving(const Entry& wanted, int tries) const {
+  if (!shared_->options().copy_unstable) return false;
+  return tries > (wanted.size_bytes > kSmallFileBytes ? kRestingTriesLarge : kRestingTries);
+}
+
+bool Receiver::MayTryAgain(const FillResult& filled, int tries) const {
+  const ReceiveOptions& options = shared_->options();
+  // One that is taken as it is may be shorter, or another one, the next moment.
+  const int most = options.copy_unstable ? 2 * kMaxContentTries : kMaxContentTries;
+  return filled.failure->kind == FailureKind::kChanged && filled.current.has_value() && tries < most &&
+         !shared_->stopped() && !options.as_planned;
+}
+
 Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, IncomingFile* file) {
   Driver* driver = shard_->driver();
   if (file->wanted.size_bytes > kInlineWriteBytes) AllowInlineWrites(driver, staged->fd());
@@ -302,6 +319,7 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
     direct = shared_->direct_io().Open(driver, staged->fd(), O_RDWR);
   const DataFile data{staged->fd(), direct.get()};
   for (int tries = 1;; ++tries) {
+    file->accept_moving = AcceptsMoving(file->wanted, tries);
     std::optional<FillResult> reused = co_await FillReusing(data, file);
     const bool small = !reused.has_value() && file->wanted.size_bytes <= kSmallFileBytes;
     if (reused.has_value()) {
@@ -311,14 +329,13 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
     } else {
       filled = co_await FillLarge(data, file);
     }
-    if (!small && !filled.failure.has_value() && file->want_xattrs) {
+    const bool without_xattrs = !small || file->wanted.size_bytes == 0;
+    if (without_xattrs && !filled.failure.has_value() && file->want_xattrs) {
       filled.xattrs.emplace();
       filled.failure = co_await FetchXattrs(file->path, file->wanted, &*filled.xattrs);
     }
     if (!filled.failure.has_value()) break;
-    bool again = filled.failure->kind == FailureKind::kChanged && filled.current.has_value() &&
-                 tries < kMaxContentTries && !shared_->stopped() && !shared_->options().as_planned;
-    if (!again) {
+    if (!MayTryAgain(filled, tries)) {
       file->arrived_bytes = filled.arrived_bytes;
       co_return filled.failure;
     }
@@ -326,13 +343,26 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
     absl::Status emptied = StartAgain(staged->fd(), *filled.current, file);
     if (!emptied.ok()) co_return WriteFailure(StatusErrno(emptied), "ftruncate");
   }
-  if (filled.data_end < file->wanted.size_bytes) {
+  // Compared by the second, the source's time may stay what it was through everything that it holds by now.
+  const std::optional<uint32_t> window = shared_->options().selection.modify_window_s;
+  if (file->accept_moving && window) file->wanted.mtime.seconds -= int64_t{*window} + 1;
+  // A clone of a file that grew is longer.
+  if (filled.data_end < file->wanted.size_bytes || (file->accept_moving && !file->in_place)) {
     absl::Status sized = TruncateTo(driver, staged->fd(), file->wanted.size_bytes);
     if (!sized.ok()) co_return WriteFailure(StatusErrno(sized), "ftruncate");
   }
-  const Made made{.parent = file->in_place ? nullptr : staged->parent().get(), .replaced_mode = file->replaced_mode,
-                  .target = staged->target().get(), .written = true};
-  co_return SetMetadata(staged->handle(), file->wanted, filled.xattrs.has_value() ? &*filled.xattrs : nullptr, made);
+  if (file->on_state) file->on_state(StagedState::kWhole);
+  const Made made{.parent = file->in_place ? nullptr : staged->parent().get(),
+                  .replaced_mode = file->replaced_mode,
+                  .target = staged->target().get(),
+                  .written = true};
+  std::optional<TransferFailure> set =
+      SetMetadata(staged->handle(), file->wanted, filled.xattrs.has_value() ? &*filled.xattrs : nullptr, made);
+  if (set.has_value() && IsOwnerRefused(*set)) {
+    file->unset = std::move(set);
+    co_return std::nullopt;
+  }
+  co_return set;
 }
 
 }  // namespace uringsync

@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -34,8 +35,8 @@ namespace uringsync {
 
 // A file of more than one piece is large.
 constexpr uint64_t kSmallFileBytes = kMaxPieceBytes;
-// What a worker takes of a large file at once. Those of a shard that begin stay within kOutstandingBytesPerShard together; on a long way
-// further ones follow (ContentSource::outstanding_bytes).
+// What a worker takes of a large file at once. Those of a shard that begin stay within kOutstandingBytesPerShard
+// together; on a long way further ones follow (ContentSource::outstanding_bytes).
 constexpr uint64_t kRangeBytes = uint64_t{4} << 20;
 // Workers of one large file on one shard at first: one reads while others write.
 constexpr size_t kRangeWorkersPerShard = 3;
@@ -45,12 +46,22 @@ constexpr uint64_t kMinHoleyBytes = uint64_t{32} << 20;
 constexpr int kMaxExtentLists = 64;
 // How often a file that keeps changing, or a range that keeps arriving damaged, is asked for.
 constexpr int kMaxContentTries = 4;
+// With ReceiveOptions::copy_unstable: how often a small file, and a large one, is asked for in the hope that it rests;
+// after that it is taken as it is read.
+constexpr int kRestingTries = 3;
+constexpr int kRestingTriesLarge = 2;
 // How often a request is repeated over new connections.
 constexpr int kMaxConnectionTries = 6;
 
+// What becomes of a staged file, for who writes down what is in it.
+enum class StagedState : uint8_t {
+  kSending,  // its contents, or what lies behind those that are there, begin to be sent
+  kWhole,    // all are there; its metadata comes next
+};
+
 struct IncomingFile {
   RelPath path;
-  // Updated when the source says that the file is another one by now.
+  // Its size and mtime, and which object it is, are updated when the source says that the file is another one by now.
   Entry wanted;
   bool want_xattrs = false;
   // Mode of the regular file that is replaced: a session that does not keep modes leaves it as it is.
@@ -59,18 +70,33 @@ struct IncomingFile {
   bool in_place = false;
   // The file that is replaced, or another one, where a delta against it may be tried.
   std::shared_ptr<const DeltaBasis> basis;
-  // So many bytes of the staged file are the beginning of the new contents already, as far as is known; less than there will be.
+  // So many bytes of the staged file are the beginning of the new contents already, as far as is known; less than there
+  // will be.
   uint64_t present_bytes = 0;
   bool verify_present = false;  // they are compared with the source's, and made right
   bool in_order = false;        // at every moment what is there is the beginning of the new contents
   // A part that arrived is of use: large files come in smaller ranges.
   bool keeps_part = false;
   bool preallocate = false;  // room for it is made first
+  // Called on the receiver's shard, with `wanted` as it is then; kSending not where it is put together from old
+  // contents. May be empty.
+  std::function<void(StagedState)> on_state;
+  // After Fill: it kept changing, and is what was read of it meanwhile; its mtime is that of before.
+  bool accept_moving = false;
   uint64_t part_bytes = 0;  // length of the part that an earlier run left
+  // After Fill: it may get its name, but its owner was refused, and is a problem.
+  std::optional<TransferFailure> unset;
   // After a failure: so many bytes from the beginning of the staged file are right.
   uint64_t arrived_bytes = 0;
   // Of a large file: given back when another one may be begun, which is before this one is complete.
   SemaphoreUnits turn;
+
+  // For what it is now, without a range.
+  FileRequest Request() const {
+    FileRequest request = FileRequest::Of(path, wanted);
+    request.accept_moving = accept_moving;
+    return request;
+  }
 };
 
 class Receiver {
@@ -127,6 +153,10 @@ class Receiver {
   std::vector<DeltaLane> Lanes();
   // What becomes of a file whose delta ended so; nullopt: it is empty, and has to be sent whole.
   std::optional<FillResult> AfterDelta(DeltaResult delta, DataFile data, uint64_t data_end, uint64_t arrived_bytes);
+  // Whether another try is worth it after `tries` that ended like this.
+  bool MayTryAgain(const FillResult& filled, int tries) const;
+  // From which try on a file is taken as it is read.
+  bool AcceptsMoving(const Entry& wanted, int tries) const;
   // Makes the staged file ready for another try with what the source has now.
   absl::Status StartAgain(int fd, const CurrentFile& current, IncomingFile* file);
   // By sharing the extents of the source's file; nullopt, with an empty file, when it has to be copied.

@@ -1,4 +1,5 @@
-// What Receiver takes of a file without having it sent: the source's extents, an old file, a part that is there already.
+// What Receiver takes of a file without having it sent: the source's extents, an old file, a part that is there
+// already.
 #include <algorithm>
 #include <utility>
 
@@ -17,9 +18,6 @@ uint64_t EndOfPart(uint64_t present, uint64_t size_bytes) {
 
 void Refresh(const CurrentFile& current, Entry* wanted) {
   wanted->id = current.file;
-  wanted->mode = current.mode;
-  wanted->uid = current.uid;
-  wanted->gid = current.gid;
   wanted->size_bytes = current.size_bytes;
   wanted->mtime = current.mtime;
 }
@@ -35,7 +33,7 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillClone(int fd, IncomingFi
                    (always || (shared_->options().sparse && shared_->MayClone(device)));
   if (!may) co_return std::nullopt;
   FillResult result;
-  FileRequest request = FileRequest::Of(file->path, file->wanted);
+  FileRequest request = file->Request();
   request.length = file->wanted.size_bytes;
   CloneOutcome outcome = co_await source_->Clone(std::move(request), fd);
   if (outcome.cloned) {
@@ -61,8 +59,8 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillClone(int fd, IncomingFi
 }
 
 Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(DataFile data, IncomingFile* file) {
-  const bool may = file->basis != nullptr &&
-                   MayUseDelta(shared_->options().delta, file->wanted.size_bytes, file->basis->size_bytes);
+  const bool may =
+      file->basis != nullptr && MayUseDelta(shared_->options().delta, file->wanted.size_bytes, file->basis->size_bytes);
   if (!may) co_return std::nullopt;
   FillResult result;
   absl::Status usable = co_await source_->WaitUsable();
@@ -72,7 +70,7 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(DataFile data, Inc
   }
   // It has all shards at work as it is; what it waits for are answers.
   file->turn = SemaphoreUnits();
-  DeltaFill fill(shared_, Lanes(), FileRequest::Of(file->path, file->wanted), file->basis.get(), data);
+  DeltaFill fill(shared_, Lanes(), file->Request(), file->basis.get(), data);
   DeltaResult delta = co_await fill.Run();
   co_return AfterDelta(std::move(delta), data, file->wanted.size_bytes, fill.arrived_bytes());
 }
@@ -86,7 +84,8 @@ std::vector<DeltaLane> Receiver::Lanes() {
   return lanes;
 }
 
-std::optional<Receiver::FillResult> Receiver::AfterDelta(DeltaResult delta, DataFile data, uint64_t data_end, uint64_t arrived_bytes) {
+std::optional<Receiver::FillResult> Receiver::AfterDelta(DeltaResult delta, DataFile data, uint64_t data_end,
+                                                         uint64_t arrived_bytes) {
   FillResult result;
   result.arrived_bytes = arrived_bytes;
   switch (delta.outcome) {
@@ -109,7 +108,8 @@ std::optional<Receiver::FillResult> Receiver::AfterDelta(DeltaResult delta, Data
 Task<std::optional<Receiver::FillResult>> Receiver::FillFromPart(DataFile data, IncomingFile* file) {
   const uint64_t part_bytes = file->basis->size_bytes;
   const bool moved = file->basis->moved && part_bytes == file->wanted.size_bytes;
-  const bool may = moved || (MayUseDelta(shared_->options().delta, file->wanted.size_bytes, part_bytes) && part_bytes <= file->wanted.size_bytes);
+  const bool may = moved || (MayUseDelta(shared_->options().delta, file->wanted.size_bytes, part_bytes) &&
+                             part_bytes <= file->wanted.size_bytes);
   if (!may) co_return std::nullopt;
   absl::Status usable = co_await source_->WaitUsable();
   if (!usable.ok()) {
@@ -118,7 +118,8 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillFromPart(DataFile data, 
     co_return result;
   }
   const uint64_t end = EndOfPart(part_bytes, file->wanted.size_bytes);
-  DeltaFill fill(shared_, Lanes(), FileRequest::Of(file->path, file->wanted), file->basis.get(), data, end, /*present=*/0);
+  DeltaFill fill(shared_, Lanes(), file->Request(), file->basis.get(), data, end,
+                 /*present=*/0);
   // A single leaf tells by itself.
   const bool one_leaf = moved && part_bytes <= kLeafBytes;
   const bool is_part = one_leaf || co_await fill.IsPart();
@@ -139,12 +140,13 @@ Task<Receiver::FillResult> Receiver::FillBehind(DataFile data, IncomingFile* fil
       co_return result;
     }
     from = EndOfPart(from, file->wanted.size_bytes);
-    DeltaFill fill(shared_, Lanes(), FileRequest::Of(file->path, file->wanted), /*basis=*/nullptr, data, from, file->present_bytes);
+    DeltaFill fill(shared_, Lanes(), file->Request(), /*basis=*/nullptr, data, from, file->present_bytes);
     DeltaResult delta = co_await fill.RunPart();
     std::optional<FillResult> proven = AfterDelta(std::move(delta), data, from, 0);
     // Emptied, where the digests were of no use.
     if (!proven.has_value()) from = 0;
-    if (proven.has_value() && (proven->failure.has_value() || from == file->wanted.size_bytes)) co_return *std::move(proven);
+    if (proven.has_value() && (proven->failure.has_value() || from == file->wanted.size_bytes))
+      co_return *std::move(proven);
   }
   co_return co_await FillLarge(data, file, from);
 }

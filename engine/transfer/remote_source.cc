@@ -53,7 +53,8 @@ class HomeSink final : public ReplySink {
 // One request under way. Shared by the Fetch that waits and the connection that will answer.
 struct RemoteContentSource::Pending {
   uint64_t begin = 0;
-  uint64_t length = 0;   // bytes set aside for the answer: of contents exactly its length, of a signature the most that it has
+  uint64_t length =
+      0;  // bytes set aside for the answer: of contents exactly its length, of a signature the most that it has
   bool contents = true;
   uint64_t covered = 0;  // bytes of data and holes that arrived
   bool abandoned = false;

@@ -11,7 +11,8 @@
 
 namespace uringsync {
 
-SameContents::SameContents(Shard* shard, ReceiveShared* shared, ContentSource* source, FileRequest request, DataFile file)
+SameContents::SameContents(Shard* shard, ReceiveShared* shared, ContentSource* source, FileRequest request,
+                           DataFile file)
     : shard_(shard),
       shared_(shared),
       source_(source),

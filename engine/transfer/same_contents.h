@@ -1,5 +1,5 @@
-// SameContents: whether a file of the destination has the contents of a file of the source, without sending them: leaf tags of both
-// (engine/delta/leaf_digest.h) are compared, so that the answer holds against whoever makes up files.
+// SameContents: whether a file of the destination has the contents of a file of the source, without sending them: leaf
+// tags of both (engine/delta/leaf_digest.h) are compared, so that the answer holds against whoever makes up files.
 //
 // Thread rule: one shard; everything it is given lives until it ends.
 // Use:  SameContents compare(shard, shared, source, FileRequest::Of(path, wanted), file);
@@ -19,7 +19,8 @@ namespace uringsync {
 
 class SameContents {
  public:
-  // What is asked for at once, and how many such ranges of one file are under way: one is read while the source reads the next.
+  // What is asked for at once, and how many such ranges of one file are under way: one is read while the source reads
+  // the next.
   static constexpr uint64_t kRangeBytes = 8 * kLeafBytes;
   static constexpr size_t kRanges = 3;
 

@@ -31,6 +31,7 @@
 #include "engine/ring/buffer_pool.h"
 #include "engine/transfer/data_channel.h"
 #include "engine/transfer/piece.h"
+#include "engine/transfer/rest_check.h"
 #include "engine/transfer/throttle.h"
 
 namespace uringsync {
@@ -45,11 +46,11 @@ using OpenTreeDirectory = std::function<absl::StatusOr<DirectoryPtr>(const RelPa
 struct SourceReaderOptions {
   uint64_t digest_seed = 0;
   LeafSecret leaf_secret{};
-  MetadataSelection selection;  // which xattrs a request that wants them gets
-  size_t open_files = 8;        // descriptors of big files kept
+  MetadataSelection selection;                            // which xattrs a request that wants them gets
+  size_t open_files = 8;                                  // descriptors of big files kept
   size_t directories = DirectoryCache::kDefaultCapacity;  // descriptors of directories kept
-  // Limited sessions: pieces of larger files are no longer than this, and (where nothing behind the reader takes care of
-  // it) each is taken from `throttle` before it is read. Borrowed.
+  // Limited sessions: pieces of larger files are no longer than this, and (where nothing behind the reader takes care
+  // of it) each is taken from `throttle` before it is read. Borrowed.
   size_t piece_bytes = kPieceBytes;
   Throttle* throttle = nullptr;
   // Not null: ranges of larger files leave the page cache again, as far as they were not there before. Borrowed.
@@ -60,10 +61,11 @@ struct SourceReaderOptions {
   std::shared_ptr<const TreeView> view;
   // Requests may be about what a symlink leads to. Without a view: where the root is for that.
   std::optional<FollowBase> links;
-  // Not null: an object of which this is true is answered as if it were not there. Errors as of an object that cannot be opened.
+  // Not null: an object of which this is true is answered as if it were not there. Errors as of an object that cannot
+  // be opened.
   std::function<absl::StatusOr<bool>(Driver*, const RelPath& path, bool is_directory, const OpenTreeDirectory&)> hides;
   bool background = false;  // reads with the idle class of I/O
-  bool generated = false;  // nothing is opened: contents are made up, to measure the way (generated_content.h)
+  bool generated = false;   // nothing is opened: contents are made up, to measure the way (generated_content.h)
 };
 
 // A piece up to this size is read into memory of its own size instead of a pool buffer: small files are many at once.
@@ -77,8 +79,8 @@ class SourceReader {
   // (kVanished, kChanged, kFailed), not a status; the status is the sink's own refusal, else OK.
   Task<absl::Status> Serve(FileRequest request, ReplySink* sink);
   // Makes the empty file `fd` a clone of the regular file that `request` is about, with the checks of Serve before and
-  // after. True: done. False: `end` says why not, as the last item of Serve would. A status with errno: the file systems
-  // refuse; `fd` may hold a part.
+  // after. True: done. False: `end` says why not, as the last item of Serve would. A status with errno: the file
+  // systems refuse; `fd` may hold a part.
   Task<absl::StatusOr<bool>> Clone(FileRequest request, int fd, ReplyItem* end);
 
  private:
@@ -100,7 +102,8 @@ class SourceReader {
     ReplySink* sink;
     std::shared_ptr<OpenFile> file;
     struct statx before{};  // the file when the request began to read
-    ReplyItem next;         // the item to be sent next; starts with the xattrs
+    RestCheck rest;
+    ReplyItem next;  // the item to be sent next; starts with the xattrs
     bool ended = false;
   };
   // Where an object is: a directory and the name in it.
@@ -117,7 +120,6 @@ class SourceReader {
   absl::StatusOr<DirectoryPtr> ParentInView(const TreeView::Place& place, std::string* name);
   // OK where the request may be answered.
   absl::Status PassGate(const FileRequest& request);
-  absl::StatusOr<DirectoryPtr> OpenDirectory(const RelPath& path);
   // Forgets directories that were renamed and made anew.
   void ForgetParent(const FileRequest& request);
   void CloseDirectories();
@@ -125,6 +127,7 @@ class SourceReader {
   Task<bool> Patiently(Work* work, bool (SourceReader::*step)(Work*));
   // Fill work->file and ->before, or work->next with the item that ends the request; false then.
   bool OpenFor(Work* work);
+  void BeginRest(Work* work);
   bool ReadAttributes(Work* work);
   // Fills work->before; a link that stands for what it leads to is pinned in `referent`.
   absl::Status LookAt(const Located& located, Work* work, UniqueFd* referent);
@@ -134,9 +137,17 @@ class SourceReader {
   // What `file` is now, as the manifest tells it.
   absl::Status StatOpen(const SourceFile& file, const FileRequest& request, struct statx* stat);
   bool CheckIdentity(Work* work);
-  // Marks work->next as the last item; turns it into kChanged when the file moved since `before`. True when all is
-  // well.
+  // Marks work->next as the last item; turns it into kChanged when the file moved since `before`, beyond what the
+  // request accepts. True when all is well; `before` is what was found then.
   bool EndUnlessMoved(Work* work);
+  // Of a request whose pieces have all been read: EndUnlessMoved, and the same contents once more where times prove
+  // nothing.
+  Task<bool> EndAtRest(Work* work);
+  // What EndUnlessMoved found is not enough.
+  bool IsDoubtful(Work* work) { return work->rest.IsDoubtful(driver_, work->file->source.fd.get()); }
+  void EndMoved(Work* work, const struct statx& now, std::string operation);
+  // Ends a request whose range holds less than the file's size says.
+  void EndShort(Work* work);
   // Lets go of what a range of a larger file brought into the page cache.
   void DropBehind(const Work& work);
   // The data and holes of the range.

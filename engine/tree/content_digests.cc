@@ -51,7 +51,8 @@ Task<void> Worker(Shard* shard, Place place, std::vector<Entry>* entries, size_t
 
 }  // namespace
 
-Task<void> AddContentDigests(Shard* shard, int dirfd, std::vector<Entry>* entries, CancelToken cancel, const FollowBase* links) {
+Task<void> AddContentDigests(Shard* shard, int dirfd, std::vector<Entry>* entries, CancelToken cancel,
+                             const FollowBase* links) {
   size_t next = 0;
   Scope scope;
   for (size_t i = 0; i < kHashFanOut; ++i) scope.Spawn(Worker(shard, Place{dirfd, links}, entries, &next, cancel));

@@ -16,15 +16,16 @@ bool DirectoryLister::Hidden(const DirectoryItem& item, const struct statx& stat
   if (IsStateName(item.name)) {
     holds_temporaries_ = true;
     const std::optional<uint64_t>& own = options_.remove_strays_but;
-    if (own.has_value() && StateNameSession(item.name) != own) strays->emplace_back(item.name);
+    const bool live = StateNameSession(item.name) == own || (at_root_ && IsJournalName(item.name));
+    if (own.has_value() && !live) strays->emplace_back(item.name);
     return true;
   }
   if (item.name != "lost+found") return false;
   struct statx found;
-  const bool directory =
-      item.type == DT_DIR || (item.type == DT_UNKNOWN &&
-                              sys::Statx(driver_, directory_->fd(), "lost+found", AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
-                              S_ISDIR(found.stx_mode));
+  const bool directory = item.type == DT_DIR || (item.type == DT_UNKNOWN &&
+                                                 sys::Statx(driver_, directory_->fd(), "lost+found",
+                                                            AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
+                                                 S_ISDIR(found.stx_mode));
   return directory && IsMountRoot(driver_, directory_->fd(), stat);
 }
 
@@ -60,7 +61,8 @@ absl::StatusOr<bool> DirectoryLister::Next(size_t limit, std::vector<Entry>* ent
     for (size_t i = 0; i < chunk_.size(); ++i) {
       Entry& entry = entries->emplace_back();
       // What vanished since the names were read is left out.
-      if (!reader_.Read(directory_->fd(), chunk_.c_str(i), chunk_.name(i).size(), chunk_.type(i), &entry)) entries->pop_back();
+      if (!reader_.Read(directory_->fd(), chunk_.c_str(i), chunk_.name(i).size(), chunk_.type(i), &entry))
+        entries->pop_back();
     }
   }
   return true;

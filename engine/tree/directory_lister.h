@@ -1,5 +1,5 @@
-// DirectoryLister: the entries of one directory, without what lies below it. For what needs no scan of a tree: an index that looks at a
-// directory again, a manifest of directories that are known to differ.
+// DirectoryLister: the entries of one directory, without what lies below it. For what needs no scan of a tree: an index
+// that looks at a directory again, a manifest of directories that are known to differ.
 //
 // Shows and hides what ManifestScanner does. Every call is an inline one of the driver.
 //
@@ -24,9 +24,10 @@ namespace uringsync {
 
 struct DirectoryListerOptions {
   MetadataSelection selection;
-  // Destination: remove temporaries whose session is not this one (the caller holds the subtree lock).
+  // Destination: remove temporaries whose session is not this one (the caller holds the subtree lock), and resume
+  // journals below the root.
   std::optional<uint64_t> remove_strays_but;
-  std::string spool_directory;       // of the names of huge directories; empty: $TMPDIR, else /tmp
+  std::string spool_directory;  // of the names of huge directories; empty: $TMPDIR, else /tmp
   size_t names_in_memory = 32768;
 };
 
@@ -35,11 +36,14 @@ class DirectoryLister {
   DirectoryLister(Driver* driver, DirectoryListerOptions options)
       : driver_(driver), options_(std::move(options)), reader_(driver, options_.selection), names_reader_(driver, -1) {}
 
-  // Reads all names and the directory's own entry. An error carries errno where the directory cannot be read; `self` is filled as far
-  // as it is known. `directory` must stay until the last Next.
+  // Reads all names and the directory's own entry. An error carries errno where the directory cannot be read; `self` is
+  // filled as far as it is known. `directory` must stay until the last Next.
   absl::Status Begin(const Directory& directory, Entry* self);
   // Before Begin: of the directory that comes.
   void FollowLinks(std::optional<ScanLinks> links) { reader_.FollowLinks(std::move(links)); }
+  // Before Begin: the directory that comes is the root of the tree, whose session looks after the resume journals in
+  // it.
+  void AtRoot(bool at_root) { at_root_ = at_root; }
   // Replaces `entries` by up to `limit` further ones, in the order of their names; false (and none) after the last.
   absl::StatusOr<bool> Next(size_t limit, std::vector<Entry>* entries);
   // Of the directory begun last: it holds temporaries (which are not shown).
@@ -57,6 +61,7 @@ class DirectoryLister {
   std::optional<SortedNames> names_;
   const Directory* directory_ = nullptr;
   bool holds_temporaries_ = false;
+  bool at_root_ = false;
   uint64_t strays_removed_ = 0;
 };
 

@@ -111,7 +111,8 @@ absl::Status SortedNames::Finish() {
 absl::Status SortedNames::Take(size_t limit, NameList* chunk) {
   chunk->Clear();
   if (sorter_ == nullptr) {
-    for (; next_ < memory_.size() && chunk->size() < limit; ++next_) chunk->Add(memory_.name(next_), memory_.type(next_));
+    for (; next_ < memory_.size() && chunk->size() < limit; ++next_)
+      chunk->Add(memory_.name(next_), memory_.type(next_));
     return absl::OkStatus();
   }
   std::string record;
@@ -264,7 +265,8 @@ void EntryReader::ReadDirectory(const Directory& directory, struct statx* stat, 
 
 bool IsMountRoot(Driver* driver, int fd, const struct statx& stat) {
   // Kernels before 5.8 do not tell: there the parent lies on another device, or is the directory itself ("/").
-  if ((stat.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0) return (stat.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  if ((stat.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
+    return (stat.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
   struct statx above;
   if (sys::Statx(driver, fd, "..", AT_SYMLINK_NOFOLLOW, kEntryStatxMask, &above) < 0) return false;
   const bool same_device = above.stx_dev_major == stat.stx_dev_major && above.stx_dev_minor == stat.stx_dev_minor;

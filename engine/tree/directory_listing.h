@@ -47,7 +47,8 @@ class NameList {
   std::vector<Item> items_;
 };
 
-// Names of one directory, few or many: in memory up to a bound, beyond it sorted on disk. Fill, then take them in order.
+// Names of one directory, few or many: in memory up to a bound, beyond it sorted on disk. Fill, then take them in
+// order.
 class SortedNames {
  public:
   // `names_in_memory`: bound of the first kind.
@@ -74,12 +75,15 @@ class SortedNames {
 // The symlinks of a directory that are followed, and where it is.
 struct ScanLinks {
   LinkFollowing which;
-  FollowBase base;        // of paths below the directory
-  size_t depth = 0;       // components of the directory's path in the transfer: what is unsafe depends on it
-  // A destination's: a link to a directory stays one in the manifest, with Entry::directory_link, and its listing comes too.
+  FollowBase base;   // of paths below the directory
+  size_t depth = 0;  // components of the directory's path in the transfer: what is unsafe depends on it
+  // A destination's: a link to a directory stays one in the manifest, with Entry::directory_link, and its listing comes
+  // too.
   bool stay_links = false;
   // Of the directory at `path`.
-  ScanLinks Below(const RelPath& path) const { return {which, base.Below(path.text()), depth + path.depth(), stay_links}; }
+  ScanLinks Below(const RelPath& path) const {
+    return {which, base.Below(path.text()), depth + path.depth(), stay_links};
+  }
 };
 
 // Looks at objects: statx, link target, digests of attributes.
@@ -88,15 +92,16 @@ class EntryReader {
   EntryReader(Driver* driver, const MetadataSelection& selection)
       : xattrs_(driver), selection_(selection), reads_xattrs_(SelectsXattrs(selection)) {}
 
-  // Fills `entry` (name included). False: the object vanished. Other failures are entry->error, with the type that getdents told.
+  // Fills `entry` (name included). False: the object vanished. Other failures are entry->error, with the type that
+  // getdents told.
   bool Read(int dirfd, const char* name, size_t name_length, uint8_t type, Entry* entry);
   // For what is read from now on; nullopt: links stay links.
   void FollowLinks(std::optional<ScanLinks> links) { links_ = std::move(links); }
-  // Whether the rules of names take the object for a directory: it is one, or a link that is followed to one. nullopt: nobody can tell, for
-  // it would be followed and leads nowhere. `type`: DT_*.
+  // Whether the rules of names take the object for a directory: it is one, or a link that is followed to one. nullopt:
+  // nobody can tell, for it would be followed and leads nowhere. `type`: DT_*.
   std::optional<bool> IsDirectory(int dirfd, const char* name, uint8_t type);
-  // The directory behind `fd` (which may be O_PATH) as its own entry, and its statx. The objects read next are taken to lie in it:
-  // where its file system keeps no attributes they are not asked for any.
+  // The directory behind `fd` (which may be O_PATH) as its own entry, and its statx. The objects read next are taken to
+  // lie in it: where its file system keeps no attributes they are not asked for any.
   void ReadDirectory(const Directory& directory, struct statx* stat, Entry* entry);
 
  private:

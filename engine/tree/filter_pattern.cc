@@ -164,14 +164,14 @@ bool FilterPattern::MatchByte(const Token& token, uint8_t byte) const {
   }
 }
 
-// Goes back to the last '*' only, and where that one has met a slash to the last "**": what came before these needs no other place, it
-// stands as far to the left as it can.
+// Goes back to the last '*' only, and where that one has met a slash to the last "**": what came before these needs no
+// other place, it stands as far to the left as it can.
 bool FilterPattern::MatchTokens(std::string_view text) const {
   constexpr size_t kNone = SIZE_MAX;
   size_t token = 0;
   size_t at = 0;
-  size_t star = kNone;         // token after the last '*'
-  size_t star_at = 0;          // what it leaves to that token
+  size_t star = kNone;  // token after the last '*'
+  size_t star_at = 0;   // what it leaves to that token
   size_t star_star = kNone;
   size_t star_star_at = 0;
   while (true) {

@@ -13,20 +13,24 @@ using Prefix = FilterStyle::Prefix;
 
 constexpr size_t kShownBytes = 200;
 
-bool IsSpace(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+bool IsSpace(char c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
-absl::Status Bad(const std::string& what, std::string_view rule) {
+absl::Status Bad(const std::string& what, std::string_view rule,
+                 absl::StatusCode code = absl::StatusCode::kInvalidArgument) {
   std::string shown = EscapeName(rule.substr(0, kShownBytes));
   if (rule.size() > kShownBytes) shown += "...";
-  return MakeStatus(absl::StatusCode::kInvalidArgument, what + ": " + shown);
+  return MakeStatus(code, what + ": " + shown);
 }
 
 struct LongName {
   std::string_view name;
   char letter;
 };
-constexpr LongName kLongNames[] = {{"clear", '!'},   {"dir-merge", ':'}, {"exclude", '-'}, {"hide", 'H'}, {"include", '+'},
-                                   {"merge", '.'},   {"protect", 'P'},   {"risk", 'R'},    {"show", 'S'}};
+constexpr LongName kLongNames[] = {{"clear", '!'},   {"dir-merge", ':'}, {"exclude", '-'},
+                                   {"hide", 'H'},    {"include", '+'},   {"merge", '.'},
+                                   {"protect", 'P'}, {"risk", 'R'},      {"show", 'S'}};
 constexpr std::string_view kLetters = "!:-H+.PRS";
 
 // The rule's letter, and in `at` the offset of its modifiers. 0: there is no such rule.
@@ -46,7 +50,9 @@ char TakeName(std::string_view text, size_t* at) {
   return text.front();
 }
 
-bool IsMerge(const FilterRule& rule) { return rule.kind == Kind::kMerge || rule.kind == Kind::kDirMerge; }
+bool IsMerge(const FilterRule& rule) {
+  return rule.kind == Kind::kMerge || rule.kind == Kind::kDirMerge;
+}
 
 FilterSides Both(FilterSides a, FilterSides b) {
   return static_cast<FilterSides>(static_cast<uint8_t>(a) | static_cast<uint8_t>(b));
@@ -63,9 +69,7 @@ bool Modify(char modifier, bool side_named, FilterRule* rule) {
       if (side_named) return false;
       rule->sides = Both(rule->sides, modifier == 's' ? FilterSides::kSender : FilterSides::kReceiver);
       return true;
-    case '!':
-      rule->negated = !merge;
-      return !merge;
+    case '!': rule->negated = !merge; return !merge;
     case 'C':
       if (side_named || rule->style.prefix != Prefix::kFull) return false;
       rule->style.prefix = Prefix::kNoneExclude;
@@ -104,9 +108,12 @@ absl::Status ParsePrefix(std::string_view text, FilterRule* rule, size_t* at) {
   if (letter == '.') rule->kind = Kind::kMerge;
   if (letter == ':') rule->kind = Kind::kDirMerge;
   for (; *at < text.size() && text[*at] != ' ' && text[*at] != '_'; ++*at) {
-    if (text[*at] == 'x') return Bad("rules for attribute names (modifier 'x') are not supported", text);
+    if (text[*at] == 'x')
+      return Bad("rules for attribute names (modifier 'x') are not supported", text, absl::StatusCode::kUnimplemented);
     if (Modify(text[*at], side_named, rule)) continue;
-    return Bad("invalid modifier '" + EscapeName(text.substr(*at, 1)) + "' at position " + std::to_string(*at) + " in filter rule", text);
+    return Bad("invalid modifier '" + EscapeName(text.substr(*at, 1)) + "' at position " + std::to_string(*at) +
+                   " in filter rule",
+               text);
   }
   if (*at < text.size()) ++*at;
   return absl::OkStatus();
@@ -128,7 +135,8 @@ void ParseBare(std::string_view text, const FilterStyle& style, FilterRule* rule
 
 }  // namespace
 
-absl::StatusOr<std::optional<FilterRule>> ParseFilterRule(std::string_view text, const FilterStyle& style, bool delete_excluded) {
+absl::StatusOr<std::optional<FilterRule>> ParseFilterRule(std::string_view text, const FilterStyle& style,
+                                                          bool delete_excluded) {
   if (text.empty()) return std::nullopt;
   if (text.size() > kMaxFilterRuleBytes) return Bad("a filter rule has at most 4096 bytes", text);
   if (text.find('\0') != std::string_view::npos) return Bad("a filter rule holds a NUL", text);
@@ -142,7 +150,8 @@ absl::StatusOr<std::optional<FilterRule>> ParseFilterRule(std::string_view text,
     ParseBare(text, style, &rule, &at);
   }
   if (style.sides != FilterSides::kUnsaid) {
-    if (rule.sides != FilterSides::kUnsaid) return Bad("specified-side merge file contains specified-side filter", text);
+    if (rule.sides != FilterSides::kUnsaid)
+      return Bad("specified-side merge file contains specified-side filter", text);
     rule.sides = style.sides;
   }
   const std::string_view argument = text.substr(at);
@@ -222,10 +231,10 @@ std::vector<std::string_view> SplitFilterText(std::string_view text, const Filte
 
 const std::vector<std::string_view>& CvsPatterns() {
   static const std::vector<std::string_view> patterns = {
-      "RCS",   "SCCS",  "CVS",   "CVS.adm", "RCSLOG", "cvslog.*", "tags",  "TAGS", ".make.state", ".nse_depinfo", "*~",
-      "#*",    ".#*",   ",*",    "_$*",     "*$",     "*.old",    "*.bak", "*.BAK", "*.orig",     "*.rej",        ".del-*",
-      "*.a",   "*.olb", "*.o",   "*.obj",   "*.so",   "*.exe",    "*.Z",   "*.elc", "*.ln",       "core",         ".svn/",
-      ".git/", ".hg/",  ".bzr/"};
+      "RCS",          "SCCS",   "CVS",   "CVS.adm", "RCSLOG", "cvslog.*", "tags",  "TAGS",  ".make.state",
+      ".nse_depinfo", "*~",     "#*",    ".#*",     ",*",     "_$*",      "*$",    "*.old", "*.bak",
+      "*.BAK",        "*.orig", "*.rej", ".del-*",  "*.a",    "*.olb",    "*.o",   "*.obj", "*.so",
+      "*.exe",        "*.Z",    "*.elc", "*.ln",    "core",   ".svn/",    ".git/", ".hg/",  ".bzr/"};
   return patterns;
 }
 

@@ -20,7 +20,9 @@ FilterStyle StyleOf(FilterStyle::Prefix prefix) {
 
 }  // namespace
 
-absl::Status FilterExpander::AddFilter(std::string_view rule) { return Add(rule, {}, 0, {}, &rules_); }
+absl::Status FilterExpander::AddFilter(std::string_view rule) {
+  return Add(rule, {}, 0, {}, &rules_);
+}
 
 absl::Status FilterExpander::AddExclude(std::string_view pattern) {
   return Add(pattern, StyleOf(FilterStyle::Prefix::kOldExclude), 0, {}, &rules_);
@@ -84,19 +86,26 @@ absl::Status FilterExpander::Add(std::string_view text, const FilterStyle& style
     case Kind::kCvsInclude: return AddCvsLists(*rule, rules);
     default: break;
   }
-  if (rules->size() >= kMaxFilterRules) return MakeStatus(absl::StatusCode::kInvalidArgument, "more than 65536 filter rules");
-  rules->push_back({FormatFilterRule(*rule), std::string(place.file), place.line});
+  if (rules->size() >= kMaxFilterRules)
+    return MakeStatus(absl::StatusCode::kInvalidArgument, "more than 65536 filter rules");
+  std::string formatted = FormatFilterRule(*rule);
+  std::string written = style.prefix == FilterStyle::Prefix::kFull ? std::string(text) : formatted;
+  rules->push_back({std::move(formatted), std::string(place.file), place.line, std::move(written)});
   return absl::OkStatus();
 }
 
 absl::Status FilterExpander::AddMerge(FilterRule rule, int depth, Place place, std::vector<ExpandedRule>* rules) {
   if (depth >= kMaxMergeDepth) {
-    return MakeStatus(absl::StatusCode::kInvalidArgument, "merge files are nested too deeply: " + EscapeName(rule.text));
+    return MakeStatus(absl::StatusCode::kInvalidArgument,
+                      "merge files are nested too deeply: " + EscapeName(rule.text));
   }
   if (rule.exclude_self) {
     FilterRule self;
     self.text = rule.text.substr(rule.text.rfind('/') + 1);
-    if (!self.text.empty()) rules->push_back({FormatFilterRule(self), std::string(place.file), place.line});
+    if (!self.text.empty()) {
+      const std::string formatted = FormatFilterRule(self);
+      rules->push_back({formatted, std::string(place.file), place.line, formatted});
+    }
   }
   US_ASSIGN_OR_RETURN(const std::string text, files_->Read(rule.text));
   return AddText(text, rule.style, depth + 1, rule.text, rules);

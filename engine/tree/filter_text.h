@@ -1,7 +1,7 @@
 // FilterExpander: the filter options of a command line, in order, as the list of rules that both agents get.
 //
-// Merge files of the client are read here, and -C's lists; dir-merge rules stay in the list. A rule that clears the list
-// clears it here. Reads nothing itself: files come from a FilterFiles.
+// Merge files of the client are read here, and -C's lists; dir-merge rules stay in the list. A rule that clears the
+// list clears it here. Reads nothing itself: files come from a FilterFiles.
 //
 // Thread rule: one thread. Use:
 //   FilterExpander expander(&files, {.nul_separated = from0});
@@ -30,16 +30,17 @@ class FilterFiles {
 
 // One rule of a run and where it stands.
 struct ExpandedRule {
-  std::string rule;   // in the full syntax
-  std::string file;   // as it was named; empty: the command line, or a list that is built in
-  size_t line = 0;    // in the file, from 1
+  std::string rule;          // in the full syntax
+  std::string file;          // as it was named; empty: the command line, or a list that is built in
+  size_t line = 0;           // in the file, from 1
+  std::string written = {};  // as the user wrote it, where that was in the full syntax; else as `rule`
   friend bool operator==(const ExpandedRule&, const ExpandedRule&) = default;
 };
 
 struct FilterExpanderOptions {
-  bool nul_separated = false;    // --from0
-  std::string home_cvsignore;    // text of ~/.cvsignore, for -C
-  std::string cvsignore;         // $CVSIGNORE
+  bool nul_separated = false;  // --from0
+  std::string home_cvsignore;  // text of ~/.cvsignore, for -C
+  std::string cvsignore;       // $CVSIGNORE
 };
 
 class FilterExpander {
@@ -47,14 +48,16 @@ class FilterExpander {
   // `files` outlives the expander.
   FilterExpander(FilterFiles* files, FilterExpanderOptions options) : files_(files), options_(std::move(options)) {}
 
-  // Each: InvalidArgument for a rule that is wrong, the reader's error for a file that cannot be read.
-  absl::Status AddFilter(std::string_view rule);       // --filter
-  absl::Status AddExclude(std::string_view pattern);   // --exclude
-  absl::Status AddInclude(std::string_view pattern);   // --include
+  // Each: InvalidArgument for a rule that is wrong, Unimplemented for one that only rsync knows, the reader's error for
+  // a file that cannot be read.
+  absl::Status AddFilter(std::string_view rule);      // --filter
+  absl::Status AddExclude(std::string_view pattern);  // --exclude
+  absl::Status AddInclude(std::string_view pattern);  // --include
   absl::Status AddExcludeFrom(const std::string& name);
   absl::Status AddIncludeFrom(const std::string& name);
-  absl::Status AddPerDirectory();  // -F: the first time the per-directory rule, the second time the exclusion of its file
-  absl::Status AddCvs();           // -C: belongs at the end, after all others
+  absl::Status
+  AddPerDirectory();      // -F: the first time the per-directory rule, the second time the exclusion of its file
+  absl::Status AddCvs();  // -C: belongs at the end, after all others
 
   // The rules, each for itself in the full syntax.
   std::vector<std::string> Take();
@@ -67,8 +70,10 @@ class FilterExpander {
     std::string_view file;
     size_t line = 0;
   };
-  absl::Status Add(std::string_view text, const FilterStyle& style, int depth, Place place, std::vector<ExpandedRule>* rules);
-  absl::Status AddText(std::string_view text, const FilterStyle& style, int depth, std::string_view file, std::vector<ExpandedRule>* rules);
+  absl::Status Add(std::string_view text, const FilterStyle& style, int depth, Place place,
+                   std::vector<ExpandedRule>* rules);
+  absl::Status AddText(std::string_view text, const FilterStyle& style, int depth, std::string_view file,
+                       std::vector<ExpandedRule>* rules);
   absl::Status AddMerge(FilterRule rule, int depth, Place place, std::vector<ExpandedRule>* rules);
   absl::Status AddCvsLists(const FilterRule& rule, std::vector<ExpandedRule>* rules);
 

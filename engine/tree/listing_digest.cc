@@ -86,7 +86,8 @@ void AppendCanonical(const Entry& entry, const DigestRules& rules, std::string* 
     fixed.mtime_nanoseconds = mtime.nanoseconds;
   }
   if (selection.mode && entry.type != FileType::kSymlink) fixed.mode = entry.mode;
-  if (!selection.mode && selection.executability && entry.type == FileType::kRegular) fixed.mode = entry.mode & kExecute ? 1 : 0;
+  if (!selection.mode && selection.executability && entry.type == FileType::kRegular)
+    fixed.mode = entry.mode & kExecute ? 1 : 0;
   if (selection.owner) fixed.uid = entry.uid;
   if (selection.group) fixed.gid = entry.gid;
   Append(fixed, out);

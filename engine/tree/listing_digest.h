@@ -1,11 +1,14 @@
-// ListingDigest: the entries of one directory as one digest, so that two agents can find equal listings without sending them.
+// ListingDigest: the entries of one directory as one digest, so that two agents can find equal listings without sending
+// them.
 //
-// Equal digests mean that the planner would find nothing to do: every attribute that it compares is in them, as the kernel tells
-// it, times as the destination keeps them. XXH3 proves nothing against somebody who knows the seed; the seed is drawn for each
-// session (or shared in secret, where an index keeps digests), so nobody can prepare names and times that collide.
+// Equal digests mean that the planner would find nothing to do: every attribute that it compares is in them, as the
+// kernel tells it, times as the destination keeps them. XXH3 proves nothing against somebody who knows the seed; the
+// seed is drawn for each session (or shared in secret, where an index keeps digests), so nobody can prepare names and
+// times that collide.
 //
-// Left out of the digest, and to be sent as entries of their own: directories (the walk needs their names), names of an object that
-// has several (hard-link groups are found across the tree), what could not be looked at, and what is not settled.
+// Left out of the digest, and to be sent as entries of their own: directories (the walk needs their names), names of an
+// object that has several (hard-link groups are found across the tree), what could not be looked at, and what is not
+// settled.
 //
 // Thread rule: a value of one thread; keep it for its buffer.
 // Use:  ListingDigester digester(rules);  digester.Begin();
@@ -31,8 +34,8 @@ struct DigestRules {
 
 // True for an entry that a digest may stand for.
 bool CanFold(const Entry& entry);
-// Appends every attribute of `entry` that a comparison looks at, in a form that is the same on every host and of which no two
-// different entries share one.
+// Appends every attribute of `entry` that a comparison looks at, in a form that is the same on every host and of which
+// no two different entries share one.
 void AppendCanonical(const Entry& entry, const DigestRules& rules, std::string* out);
 
 class ListingDigester {

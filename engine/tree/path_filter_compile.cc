@@ -12,38 +12,34 @@ namespace {
 
 using Kind = FilterRule::Kind;
 
-absl::Status Bad(const std::string& what) { return MakeStatus(absl::StatusCode::kInvalidArgument, what); }
-
-// `path` seen from `base` (both absolute, without a leading slash), with "." and ".." resolved by name.
-std::string Resolve(std::string_view base, std::string_view path) {
-  std::string resolved;
-  if (path.substr(0, 1) != "/") resolved = base;
-  for (size_t at = 0; at < path.size();) {
-    const size_t end = std::min(path.find('/', at), path.size());
-    const std::string_view name = path.substr(at, end - at);
-    at = end + 1;
-    if (name.empty() || name == ".") continue;
-    if (name == "..") {
-      const size_t slash = resolved.rfind('/');
-      resolved.erase(slash == std::string::npos ? 0 : slash);
-      continue;
-    }
-    if (!resolved.empty()) resolved += '/';
-    resolved += name;
-  }
-  return resolved;
+absl::Status Bad(const std::string& what) {
+  return MakeStatus(absl::StatusCode::kInvalidArgument, what);
 }
 
 }  // namespace
 
 absl::Status PathFilter::Compiler::AddText(std::string_view text, const FilterStyle& style, int depth) {
   if (text.size() > kMaxMergeFileBytes) return Bad("a merge file has at most 1 MiB");
-  for (const std::string_view line : SplitFilterText(text, style, options.nul_separated)) US_RETURN_IF_ERROR(Add(line, style, depth));
+  // What a file merges stands where that is asked for.
+  const bool counts = depth == 0;
+  const char* counted = text.data();
+  if (counts) rule = 1;
+  for (const std::string_view line : SplitFilterText(text, style, options.nul_separated)) {
+    if (counts) rule += static_cast<size_t>(std::count(counted, line.data(), options.nul_separated ? '\0' : '\n'));
+    counted = line.data();
+    if (counts) written = line;
+    US_RETURN_IF_ERROR(Add(line, style, depth));
+  }
   return absl::OkStatus();
 }
 
 absl::Status PathFilter::Compiler::Add(std::string_view line, const FilterStyle& style, int depth) {
-  US_ASSIGN_OR_RETURN(std::optional<FilterRule> rule, ParseFilterRule(line, style, options.delete_excluded));
+  absl::StatusOr<std::optional<FilterRule>> parsed = ParseFilterRule(line, style, options.delete_excluded);
+  // Here it is too late for rsync to do it: as wrong as any other.
+  if (absl::IsUnimplemented(parsed.status())) {
+    return Bad(std::string(ToStd(parsed.status().message())));
+  }
+  US_ASSIGN_OR_RETURN(std::optional<FilterRule> rule, std::move(parsed));
   if (!rule) return absl::OkStatus();
   switch (rule->kind) {
     case Kind::kExclude:
@@ -67,6 +63,7 @@ absl::Status PathFilter::Compiler::Add(std::string_view line, const FilterStyle&
 absl::Status PathFilter::Compiler::AddItem(List::Item item) {
   if (list.items.size() >= kMaxFilterRules) return Bad("more than 65536 filter rules");
   item.rule = rule;
+  item.written = written;
   list.items.push_back(std::move(item));
   return absl::OkStatus();
 }
@@ -77,6 +74,7 @@ absl::Status PathFilter::Compiler::AddPattern(const FilterRule& rule, std::strin
   if (rule.sides != FilterSides::kUnsaid) item.sides = static_cast<uint8_t>(rule.sides);
   item.include = rule.kind == Kind::kInclude || rule.kind == Kind::kCvsInclude;
   item.absolute = rule.absolute;
+  absolute = absolute || rule.absolute;
   item.negated = rule.negated;
   item.perishable = rule.perishable;
   return AddItem(std::move(item));
@@ -95,7 +93,8 @@ absl::Status PathFilter::Compiler::AddMerge(FilterRule rule, int depth) {
   if (rule.kind == Kind::kDirMerge) return AddDirMerge(std::move(rule));
   if (files == nullptr) return Bad("a merge rule that was not expanded: " + EscapeName(FormatFilterRule(rule)));
   if (slash != std::string::npos) {
-    return Bad("a file that belongs to a tree may merge files of its own directory only: " + EscapeName(FormatFilterRule(rule)));
+    return Bad("a file that belongs to a tree may merge files of its own directory only: " +
+               EscapeName(FormatFilterRule(rule)));
   }
   if (depth >= kMaxMergeDepth) return Bad("merge files are nested too deeply: " + EscapeName(FormatFilterRule(rule)));
   US_ASSIGN_OR_RETURN(const std::optional<std::string> text, files->Read(directory, name));
@@ -108,12 +107,11 @@ absl::Status PathFilter::Compiler::AddDirMerge(FilterRule rule) {
   const size_t slash = rule.text.rfind('/');
   if (slash != std::string::npos) {
     if (files != nullptr) {
-      return Bad("a file that belongs to a tree may name per-directory files without a path only: " + EscapeName(FormatFilterRule(rule)));
+      return Bad("a file that belongs to a tree may name per-directory files without a path only: " +
+                 EscapeName(FormatFilterRule(rule)));
     }
-    merge.top = Resolve(options.above, slash == 0 ? "/" : std::string_view(rule.text).substr(0, slash));
-    // Anything but a directory above the root is no place to begin: then the name counts alone.
-    const std::string below = options.above + "/";
-    merge.looks_above = merge.top != options.above && (merge.top.empty() || below.compare(0, merge.top.size() + 1, merge.top + "/") == 0);
+    merge.top = rule.text.substr(0, std::max<size_t>(slash, 1));
+    merge.looks_above = true;
     rule.text.erase(0, slash + 1);
   }
   // A name has one place, the first.

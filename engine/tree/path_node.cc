@@ -54,7 +54,8 @@ absl::StatusOr<DirectoryPtr> OpenDirectories::Open(Driver* driver, const PathNod
     from = base->depth_ > 0 ? base->directory_ : root_;
   }
   if (node->depth() - base->depth() > 2 * kAnchorDistance) {
-    // Coming back up a deep tree, every sibling would be resolved from far above: leave a descriptor on the way for the next ones.
+    // Coming back up a deep tree, every sibling would be resolved from far above: leave a descriptor on the way for the
+    // next ones.
     const PathNodePtr anchor = PathNode::AncestorAt(node, node->depth() - kAnchorDistance);
     US_ASSIGN_OR_RETURN(from, OpenBeneath(driver, *from, anchor->PathBelow(base), DirectoryAccess::kPath));
     Keep(anchor, from);

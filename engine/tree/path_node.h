@@ -1,7 +1,8 @@
 // PathNode: one directory of a scan as its parent and its name, with the descriptor while it is worth keeping open.
 //
-// Paths of pending directories share their upper parts; the whole path is only built when a batch needs it. OpenDirectories
-// bounds how many descriptors the nodes hold; a directory whose ancestors were all closed is opened again from further up.
+// Paths of pending directories share their upper parts; the whole path is only built when a batch needs it.
+// OpenDirectories bounds how many descriptors the nodes hold; a directory whose ancestors were all closed is opened
+// again from further up.
 //
 // Thread rule: a node's fields are fixed, its descriptor belongs to OpenDirectories, which is thread-safe.
 #pragma once

@@ -26,7 +26,8 @@ void AppendValue(T value, std::string* out) {
 
 absl::Status PendingStack::Push(Driver* driver, uint32_t depth, std::string_view name) {
   if (memory_.size() >= 2 * chunk_bytes_) {
-    // The lower part goes to disk, the upper chunk stays: pops right after this must not read back what was just written.
+    // The lower part goes to disk, the upper chunk stays: pops right after this must not read back what was just
+    // written.
     size_t keep_from = memory_.size();
     while (memory_.size() - keep_from < chunk_bytes_) {
       const size_t lower = keep_from - kTailBytes - LoadAt<uint16_t>(memory_, keep_from - kTailBytes);

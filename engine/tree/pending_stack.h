@@ -1,7 +1,8 @@
 // PendingStack: directories that wait to be scanned, as a stack of (depth, name) that spills to an unlinked file.
 //
-// A tree can have millions of pending directories (one with a million subdirectories is enough); in memory there are at most
-// two chunks of their names (kChunkBytes each). Thread rule: guarded by its owner; `driver` is that of the calling shard.
+// A tree can have millions of pending directories (one with a million subdirectories is enough); in memory there are at
+// most two chunks of their names (kChunkBytes each). Thread rule: guarded by its owner; `driver` is that of the calling
+// shard.
 #pragma once
 
 #include <cstdint>
@@ -35,10 +36,10 @@ class PendingStack {
 
   const std::string spool_directory_;
   const size_t chunk_bytes_;
-  std::string memory_;               // top of the stack; records: name, length (u16), depth (u32)
+  std::string memory_;  // top of the stack; records: name, length (u16), depth (u32)
   UniqueFd file_;
   uint64_t file_bytes_ = 0;
-  std::vector<uint32_t> chunks_;     // sizes of the chunks in the file, bottom first
+  std::vector<uint32_t> chunks_;  // sizes of the chunks in the file, bottom first
   uint64_t records_ = 0;
 };
 

@@ -29,11 +29,13 @@ absl::Status ManifestScanner::Impl::Open(Job* job, EntryReader* reader, struct s
   if (job->self.error != 0) return ErrnoStatus(job->self.error, "statx");
   if (options_.links && options_.links->stay_links && LeadsBack(job)) return ErrnoStatus(ELOOP, "open directory");
   // Somebody mounted here since the parent was listed.
-  if (options_.one_file_system && job->self.id.device != root_device_.load()) return ErrnoStatus(EXDEV, "open directory");
+  if (options_.one_file_system && job->self.id.device != root_device_.load())
+    return ErrnoStatus(EXDEV, "open directory");
   return options_.filter.rules != nullptr ? EnterFilter(job) : absl::OkStatus();
 }
 
-// A destination's link to a directory that it lies in: nobody writes to places by way of themselves, and several such links would never end.
+// A destination's link to a directory that it lies in: nobody writes to places by way of themselves, and several such
+// links would never end.
 bool ManifestScanner::Impl::LeadsBack(Job* job) {
   PathNode& node = *job->node->path;
   node.set_id(job->self.id);
@@ -55,8 +57,8 @@ absl::Status ManifestScanner::Impl::EnterFilter(Job* job) {
   const FilterScopePtr& parent = node->parent() == nullptr ? options_.filter.scope : node->parent()->scope();
   std::string path = options_.filter.path;
   if (node->depth() > 0) path += (path.empty() ? "" : "/") + node->path().text();
-  US_ASSIGN_OR_RETURN(DirectoryFilter entered,
-                      DirectoryFilter::Enter(job->shard->driver(), options_.filter, parent, std::move(path), *job->directory));
+  US_ASSIGN_OR_RETURN(DirectoryFilter entered, DirectoryFilter::Enter(job->shard->driver(), options_.filter, parent,
+                                                                      std::move(path), *job->directory));
   node->set_scope(entered.scope());
   job->filter = std::move(entered);
   return absl::OkStatus();
@@ -73,21 +75,22 @@ bool ManifestScanner::Impl::Hidden(Job* job, const DirectoryItem& item, const st
                                    std::vector<std::string>* strays) {
   if (IsStateName(item.name)) {
     const std::optional<uint64_t>& own = options_.remove_strays_but;
-    if (own.has_value() && StateNameSession(item.name) != own) strays->emplace_back(item.name);
+    const bool live = StateNameSession(item.name) == own || (job->node->path->depth() == 0 && IsJournalName(item.name));
+    if (own.has_value() && !live) strays->emplace_back(item.name);
     return true;
   }
   if (item.name != "lost+found") return false;
   Driver* driver = job->shard->driver();
   struct statx found;
-  const bool directory =
-      item.type == DT_DIR ||
-      (item.type == DT_UNKNOWN &&
-       sys::Statx(driver, job->directory->fd(), "lost+found", AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
-       S_ISDIR(found.stx_mode));
+  const bool directory = item.type == DT_DIR || (item.type == DT_UNKNOWN &&
+                                                 sys::Statx(driver, job->directory->fd(), "lost+found",
+                                                            AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
+                                                 S_ISDIR(found.stx_mode));
   return directory && IsMountRoot(driver, job->directory->fd(), stat);
 }
 
-absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, Tools* tools, const struct statx& stat, SortedNames* names) {
+absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, Tools* tools, const struct statx& stat,
+                                                      SortedNames* names) {
   Driver* driver = job->shard->driver();
   DirectoryReader* const reader = &tools->names;
   reader->Restart(job->directory->fd());

@@ -29,14 +29,15 @@ class FilesOfDirectory final : public MergeFiles {
 }  // namespace
 
 absl::StatusOr<std::optional<std::string>> ReadMergeFile(Driver* driver, int dirfd, const std::string& name) {
-  struct statx found {};
+  struct statx found{};
   const int result = sys::Statx(driver, dirfd, name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE | STATX_SIZE, &found);
   if (result == -ENOENT) return std::nullopt;
   if (result < 0) return ErrnoStatus(-result, kReading);
   if (S_ISDIR(found.stx_mode)) return std::nullopt;
   // A link that leads nowhere is no file; one that leads somewhere is not followed.
-  struct statx target {};
-  const bool lost = S_ISLNK(found.stx_mode) && sys::Statx(driver, dirfd, name.c_str(), 0, STATX_TYPE, &target) == -ENOENT;
+  struct statx target{};
+  const bool lost =
+      S_ISLNK(found.stx_mode) && sys::Statx(driver, dirfd, name.c_str(), 0, STATX_TYPE, &target) == -ENOENT;
   if (lost) return std::nullopt;
   if (!S_ISREG(found.stx_mode)) return ErrnoStatus(S_ISLNK(found.stx_mode) ? ELOOP : EINVAL, kReading);
   if (found.stx_size > kMaxMergeFileBytes) return ErrnoStatus(EFBIG, kReading);
@@ -59,8 +60,9 @@ absl::StatusOr<std::optional<std::string>> ReadMergeFile(Driver* driver, int dir
   return text;
 }
 
-absl::StatusOr<DirectoryFilter> DirectoryFilter::Enter(Driver* driver, const ScanFilter& filter, const FilterScopePtr& parent,
-                                                       std::string path, const Directory& directory) {
+absl::StatusOr<DirectoryFilter> DirectoryFilter::Enter(Driver* driver, const ScanFilter& filter,
+                                                       const FilterScopePtr& parent, std::string path,
+                                                       const Directory& directory) {
   FilterScopePtr scope = parent;
   if (PathFilter::NeedsEntering(*parent)) {
     FilesOfDirectory files(driver, directory.fd());
@@ -97,8 +99,10 @@ Protection DirectoryFilter::ProtectionOf(std::string_view name, bool is_director
   const PathFilter& rules = *filter_->rules;
   const std::string& path = PathOf(name);
   const bool stays = rules.Judge(*scope_, FilterSide::kReceiver, path, is_directory) == FilterVerdict::kExclude;
-  const bool always = rules.Judge(*scope_, FilterSide::kReceiver, path, is_directory, /*deleting=*/true) == FilterVerdict::kExclude;
-  // Also where only a directory that is deleted would keep it (a perishable rule includes what a later one excludes): nothing is lost.
+  const bool always =
+      rules.Judge(*scope_, FilterSide::kReceiver, path, is_directory, /*deleting=*/true) == FilterVerdict::kExclude;
+  // Also where only a directory that is deleted would keep it (a perishable rule includes what a later one excludes):
+  // nothing is lost.
   if (always) return Protection::kAlways;
   return stays ? Protection::kUnlessParentGoes : Protection::kNone;
 }

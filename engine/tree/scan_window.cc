@@ -49,7 +49,8 @@ void ScanWindow::Charge(const ScanNodePtr& node, size_t entries) {
   node->charged = entries;
 }
 
-absl::Status ScanWindow::InsertChildren(Driver* driver, const ScanNodePtr& node, const std::vector<std::string>& names) {
+absl::Status ScanWindow::InsertChildren(Driver* driver, const ScanNodePtr& node,
+                                        const std::vector<std::string>& names) {
   auto before = std::next(node->place);
   for (const std::string& name : names) {
     ScanNodePtr child = MakeNode(std::make_shared<PathNode>(node->path, name));

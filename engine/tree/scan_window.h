@@ -1,15 +1,17 @@
-// ScanWindow: which directories come next, in manifest order, in bounded memory. The data structure under ManifestScanner.
+// ScanWindow: which directories come next, in manifest order, in bounded memory. The data structure under
+// ManifestScanner.
 //
-// The directories that are known and not yet handed out form one sequence in manifest order. Its front part is the window: at most
-// kWindowNodes nodes in memory, the first of them the head, whose batches the consumer takes next. The rest is names on the
-// PendingStack (spilled to disk). A directory that was listed has its subdirectories inserted right after it, which keeps
-// the order; what then does not fit into the window is pushed from the window's end onto the stack.
+// The directories that are known and not yet handed out form one sequence in manifest order. Its front part is the
+// window: at most kWindowNodes nodes in memory, the first of them the head, whose batches the consumer takes next. The
+// rest is names on the PendingStack (spilled to disk). A directory that was listed has its subdirectories inserted
+// right after it, which keeps the order; what then does not fit into the window is pushed from the window's end onto
+// the stack.
 //
-// A node that leaves the window that way after it was read ahead loses its result: it goes back as a mere name, and its descendants,
-// which lie on top of the stack by then, are dropped; they are found again when it is read again.
+// A node that leaves the window that way after it was read ahead loses its result: it goes back as a mere name, and its
+// descendants, which lie on top of the stack by then, are dropped; they are found again when it is read again.
 //
-// A name on the stack needs no path: in this order the parent of a node at depth d is the ancestor at depth d-1 of whatever node
-// comes just before it.
+// A name on the stack needs no path: in this order the parent of a node at depth d is the ancestor at depth d-1 of
+// whatever node comes just before it.
 //
 // Thread rule: guarded by the scanner's mutex; `driver` is that of the calling shard.
 #pragma once
@@ -33,9 +35,9 @@ struct ScanNode {
   enum class State : uint8_t { kWaiting, kRunning, kComplete };
   PathNodePtr path;
   State state = State::kWaiting;
-  bool head_only = false;  // too large to be read ahead: waits until it is the head
-  bool abandoned = false;  // left the window while it was running: its result is not wanted
-  size_t charged = 0;      // entries of it that count against the read-ahead budget
+  bool head_only = false;              // too large to be read ahead: waits until it is the head
+  bool abandoned = false;              // left the window while it was running: its result is not wanted
+  size_t charged = 0;                  // entries of it that count against the read-ahead budget
   std::deque<DirectoryBatch> batches;  // ready to be taken, in order
   std::list<std::shared_ptr<ScanNode>>::iterator place;
 };
@@ -43,10 +45,10 @@ using ScanNodePtr = std::shared_ptr<ScanNode>;
 
 struct ScanWindowOptions {
   std::string spool_directory;
-  size_t window_nodes = 4096;           // W
-  size_t look_ahead_nodes = 128;        // how far from the head a directory may be started
-  size_t read_ahead_entries = 16384;    // budget of all results that are not the head's
-  size_t directory_entries = 2048;      // largest directory that is read ahead; reserved when one is started
+  size_t window_nodes = 4096;         // W
+  size_t look_ahead_nodes = 128;      // how far from the head a directory may be started
+  size_t read_ahead_entries = 16384;  // budget of all results that are not the head's
+  size_t directory_entries = 2048;    // largest directory that is read ahead; reserved when one is started
 };
 
 class ScanWindow {
@@ -57,7 +59,8 @@ class ScanWindow {
   ScanNodePtr head() const { return nodes_.empty() ? nullptr : nodes_.front(); }
   bool IsHead(const ScanNodePtr& node) const { return !nodes_.empty() && nodes_.front() == node; }
 
-  // A directory to scan now: the head, always, or one ahead while the budget lasts. It is kRunning afterwards; null: nothing to do.
+  // A directory to scan now: the head, always, or one ahead while the budget lasts. It is kRunning afterwards; null:
+  // nothing to do.
   ScanNodePtr Pick();
   bool HasWork() const { return Find() != nullptr; }
 

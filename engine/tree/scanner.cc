@@ -31,8 +31,8 @@ Task<void> ManifestScanner::Impl::Loop(Shard* shard) {
   }
 }
 
-// In this order a directory's parent is the directory before it or one of that one's ancestors: few steps up, one down. Joining
-// all components anew would make a deep tree quadratic in a large constant.
+// In this order a directory's parent is the directory before it or one of that one's ancestors: few steps up, one down.
+// Joining all components anew would make a deep tree quadratic in a large constant.
 const RelPath& ManifestScanner::Impl::PathOf(const PathNodePtr& node) {
   constexpr uint32_t kMaxStepsUp = 16;
   if (node == last_node_) return last_path_;
@@ -97,8 +97,14 @@ std::unique_ptr<ManifestScanner> ManifestScanner::Start(Runtime* runtime, Direct
   return std::unique_ptr<ManifestScanner>(new ManifestScanner(std::move(impl)));
 }
 
-Task<absl::StatusOr<std::optional<DirectoryBatch>>> ManifestScanner::Next() { return impl_->Next(); }
-Task<void> ManifestScanner::Close() { return impl_->Close(); }
-const ScanTotals& ManifestScanner::totals() const { return impl_->totals(); }
+Task<absl::StatusOr<std::optional<DirectoryBatch>>> ManifestScanner::Next() {
+  return impl_->Next();
+}
+Task<void> ManifestScanner::Close() {
+  return impl_->Close();
+}
+const ScanTotals& ManifestScanner::totals() const {
+  return impl_->totals();
+}
 
 }  // namespace uringsync

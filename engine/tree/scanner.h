@@ -1,16 +1,18 @@
 // ManifestScanner: the ordered manifest of a tree, scanned by all shards in parallel, in bounded memory.
 //
-// Batches come depth-first, a directory before its subdirectories, siblings by name bytes (the order of DirectoryBatch). A huge
-// directory comes in several consecutive batches.
+// Batches come depth-first, a directory before its subdirectories, siblings by name bytes (the order of
+// DirectoryBatch). A huge directory comes in several consecutive batches.
 //
-// Links that are followed show as what they lead to: so a tree with a loop ends where the kernel says ELOOP, which is after 40 links.
-// What shows: everything but temporaries of ours (IsStateName), the directory lost+found at a mount root, and what the filter leaves out. Errors: an object
-// that cannot be looked at has Entry::error; a directory that cannot be listed has DirectoryBatch::error, and its batch still
-// comes; its entries are then empty. No batch comes of a directory whose entry has an error or not_entered. Only a fault of the scan itself (no disk for its spool, cancelled) ends it.
+// Links that are followed show as what they lead to: so a tree with a loop ends where the kernel says ELOOP, which is
+// after 40 links. What shows: everything but temporaries of ours (IsStateName), the directory lost+found at a mount
+// root, and what the filter leaves out. Errors: an object that cannot be looked at has Entry::error; a directory that
+// cannot be listed has DirectoryBatch::error, and its batch still comes; its entries are then empty. No batch comes of
+// a directory whose entry has an error or not_entered. Only a fault of the scan itself (no disk for its spool,
+// cancelled) ends it.
 //
-// Thread rule: Start and Next on one shard of the runtime, one caller at a time; the work runs on all shards. Close must be awaited
-// before the scanner is destroyed, also after an error.
-// Use:  std::unique_ptr<ManifestScanner> scanner = ManifestScanner::Start(runtime, root, options);
+// Thread rule: Start and Next on one shard of the runtime, one caller at a time; the work runs on all shards. Close
+// must be awaited before the scanner is destroyed, also after an error. Use:  std::unique_ptr<ManifestScanner> scanner
+// = ManifestScanner::Start(runtime, root, options);
 //       while (true) {
 //         absl::StatusOr<std::optional<DirectoryBatch>> batch = co_await scanner->Next();
 //         if (!batch.ok() || !batch->has_value()) break;
@@ -34,21 +36,21 @@
 namespace uringsync {
 
 struct ScanOptions {
-  MetadataSelection selection;      // which attributes are digested; atime is reported when selected
-  bool checksum = false;            // content digests of regular files
-  bool one_file_system = false;     // directories of another device get not_entered
+  MetadataSelection selection;   // which attributes are digested; atime is reported when selected
+  bool checksum = false;         // content digests of regular files
+  bool one_file_system = false;  // directories of another device get not_entered
   // Destination: remove temporaries whose session is not this one (the caller holds the subtree lock).
   std::optional<uint64_t> remove_strays_but;
   ScanFilter filter;
   // Links that are followed; `base` and `depth` are those of the scan's root.
   std::optional<ScanLinks> links;
   CancelToken cancel;
-  std::string spool_directory;      // of the names of huge directories; empty: $TMPDIR, else /tmp
-  size_t shards = 0;                // that scan; 0: all
+  std::string spool_directory;  // of the names of huge directories; empty: $TMPDIR, else /tmp
+  size_t shards = 0;            // that scan; 0: all
   // Bounds. Entries that were read ahead of the consumer, all shards together (the head directory may always go on).
   size_t read_ahead_entries = 16384;
-  size_t window_nodes = 4096;       // directories that are known and not yet handed out, in memory; the rest is on disk
-  size_t names_in_memory = 32768;   // names of one directory beyond which they are sorted on disk
+  size_t window_nodes = 4096;      // directories that are known and not yet handed out, in memory; the rest is on disk
+  size_t names_in_memory = 32768;  // names of one directory beyond which they are sorted on disk
 };
 
 struct ScanTotals {

@@ -1,5 +1,5 @@
-// ManifestScanner::Impl: how a tree is scanned. Private to the scanner: scanner.cc runs the loops and hands batches out, scan_directory.cc scans
-// one directory.
+// ManifestScanner::Impl: how a tree is scanned. Private to the scanner: scanner.cc runs the loops and hands batches
+// out, scan_directory.cc scans one directory.
 #pragma once
 
 #include <sys/stat.h>
@@ -24,13 +24,14 @@
 
 namespace uringsync {
 
-// How it runs: at most one loop per shard takes directories from the window and scans them. A loop ends when there is nothing to
-// do; whoever makes work (a directory listed, a batch taken) starts the loops that sleep.
+// How it runs: at most one loop per shard takes directories from the window and scans them. A loop ends when there is
+// nothing to do; whoever makes work (a directory listed, a batch taken) starts the loops that sleep.
 //
-// Why it cannot deadlock: a directory that is not the head is scanned to its end without waiting for anybody (its result is bounded by
-// the reservation that Pick made for it; one that turns out larger is put back until it is the head). So every loop but one always
-// comes back. The one that scans the head waits only for the consumer to take batches of the head, which is exactly what the
-// consumer takes next; and the head can always be picked, budget or not, by the first loop that comes back.
+// Why it cannot deadlock: a directory that is not the head is scanned to its end without waiting for anybody (its
+// result is bounded by the reservation that Pick made for it; one that turns out larger is put back until it is the
+// head). So every loop but one always comes back. The one that scans the head waits only for the consumer to take
+// batches of the head, which is exactly what the consumer takes next; and the head can always be picked, budget or not,
+// by the first loop that comes back.
 class ManifestScanner::Impl {
  public:
   Impl(Runtime* runtime, DirectoryPtr root, ScanOptions options)
@@ -57,8 +58,8 @@ class ManifestScanner::Impl {
   const ScanTotals& totals() const { return totals_; }
 
  private:
-  static constexpr size_t kHeadBatches = 4;        // of the head that wait for the consumer
-  static constexpr size_t kEntriesPerTurn = 128;   // looked at before other coroutines of the shard get a turn
+  static constexpr size_t kHeadBatches = 4;       // of the head that wait for the consumer
+  static constexpr size_t kEntriesPerTurn = 128;  // looked at before other coroutines of the shard get a turn
   static constexpr size_t kChildSpoolBytes = size_t{1} << 20;
 
   static ScanWindowOptions WindowOptions(const ScanOptions& options) {
@@ -101,7 +102,8 @@ class ManifestScanner::Impl {
       if (handle) executor->Post(std::exchange(handle, nullptr));
     }
   };
-  // Suspends until the head has something to take (consumer) or has room (the loop that scans the head), or the scan stopped.
+  // Suspends until the head has something to take (consumer) or has room (the loop that scans the head), or the scan
+  // stopped.
   struct WaitAwaiter {
     Impl* impl;
     bool consumer;
@@ -169,8 +171,8 @@ class ManifestScanner::Impl {
   std::atomic<uint64_t> root_device_{0};  // written by the root's scan before any other starts
 
   std::mutex mutex_;
-  ScanWindow window_;                // everything from here on is guarded by mutex_
-  std::vector<bool> loop_running_;   // by shard
+  ScanWindow window_;               // everything from here on is guarded by mutex_
+  std::vector<bool> loop_running_;  // by shard
   absl::Status failure_;
   bool closed_ = false;
   Waiter consumer_;

@@ -38,7 +38,12 @@ std::string_view NameBelow(const RelPath& directory, const RelPath& at) {
 }  // namespace
 
 ViewScanner::ViewScanner(Runtime* runtime, std::shared_ptr<const TreeView> view, ScanOptions options)
-    : runtime_(runtime), view_(std::move(view)), options_(std::move(options)), reader_(Shard::Current()->driver(), options_.selection) {}
+    : runtime_(runtime),
+      view_(std::move(view)),
+      options_(std::move(options)),
+      reader_(Shard::Current()->driver(), options_.selection) {
+  if (options_.filter.rules != nullptr) rules_.emplace(view_, &options_.filter);
+}
 
 Task<absl::StatusOr<std::optional<DirectoryBatch>>> ViewScanner::Next() {
   while (true) {
@@ -134,8 +139,9 @@ absl::Status ViewScanner::BeginRoot() {
     if (found.appears) root.layers.push_back(found.layer);
   }
   root.self.name.clear();
-  root.scans_alone = own_attributes && error == 0 && root.layers.size() == 1 && root.layers[0].descends && root.begin == root.end;
-  if (view_->mirror() && !root.layers.empty() && root.layers[0].descends) root.begin = root.end;
+  root.scans_alone =
+      own_attributes && error == 0 && root.layers.size() == 1 && root.layers[0].descends && root.begin == root.end;
+  if (HoldsAll(root.layers)) root.begin = root.end;
   US_RETURN_IF_ERROR(Begin(std::move(root), RelPath(), options_.filter.scope));
   if (listing_ != nullptr && error != 0) listing_->error = error;
   return absl::OkStatus();
@@ -144,12 +150,19 @@ absl::Status ViewScanner::BeginRoot() {
 absl::Status ViewScanner::Begin(Child child, RelPath path, const FilterScopePtr& scope) {
   if (!child.scans_alone) return BeginListing(std::move(child), std::move(path), scope);
   Driver* const driver = Shard::Current()->driver();
-  absl::StatusOr<DirectoryPtr> directory = view_->OpenPlace(driver, child.layers[0].place, DirectoryAccess::kReadIfPermitted);
+  absl::StatusOr<DirectoryPtr> directory =
+      view_->OpenPlace(driver, child.layers[0].place, DirectoryAccess::kReadIfPermitted);
   if (!directory.ok()) return BeginListing(std::move(child), std::move(path), scope);
   nested_at_ = std::move(path);
   ScanOptions options = options_;
   options.filter.path = nested_at_.text();
   options.filter.scope = scope;
+  if (rules_) {
+    absl::StatusOr<FilterScopePtr> reached = rules_->Reach(driver, nested_at_, scope);
+    // Listed here it becomes that directory's problem.
+    if (!reached.ok()) return BeginListing(std::move(child), RelPath(nested_at_), scope);
+    options.filter.scope = *std::move(reached);
+  }
   US_ASSIGN_OR_RETURN(options.links, LinksOf(child.layers[0].place, nested_at_.depth()));
   nested_ = ManifestScanner::Start(runtime_, *std::move(directory), std::move(options));
   return absl::OkStatus();
@@ -161,37 +174,32 @@ absl::StatusOr<std::optional<ScanLinks>> ViewScanner::LinksOf(const TreeView::Pl
   return ScanLinks{.which = view_->follow(), .base = std::move(base), .depth = depth, .stay_links = view_->mirror()};
 }
 
-void ViewScanner::EnterFilter() {
-  if (options_.filter.rules == nullptr) return;
-  // Merge files of the first directory that is shown here; of one that only leads to members, of that which they lie in.
-  DirectoryPtr directory;
-  for (const Reading& reading : listing_->readings) {
-    if (directory == nullptr) directory = reading.directory;
-  }
+absl::Status ViewScanner::EnterFilter() {
+  if (!rules_) return absl::OkStatus();
   Driver* const driver = Shard::Current()->driver();
-  if (directory == nullptr && listing_->begin < listing_->end) {
-    absl::StatusOr<DirectoryPtr> base = view_->OpenBase(driver, view_->members()[listing_->begin].base);
-    if (base.ok()) directory = *std::move(base);
-  }
-  if (directory == nullptr) return;
-  absl::StatusOr<DirectoryFilter> entered =
-      DirectoryFilter::Enter(driver, options_.filter, listing_->scope, listing_->path.text(), *directory);
+  const absl::StatusOr<FilterScopePtr> reached = rules_->Reach(driver, listing_->path, listing_->scope);
+  absl::StatusOr<DirectoryFilter> entered = reached.ok() ? rules_->Enter(driver, listing_->path, *reached)
+                                                         : absl::StatusOr<DirectoryFilter>(reached.status());
   if (entered.ok()) {
     listing_->filter = *std::move(entered);
     listing_->scope = listing_->filter->scope();
-    return;
+    return absl::OkStatus();
   }
+  // As ManifestScanner: a rule that is wrong ends the scan.
+  if (absl::IsInvalidArgument(entered.status()) && StatusErrno(entered.status()) == 0) return entered.status();
   // What the rules would have hidden must not be shown.
   listing_->error = ErrorOf(entered.status());
   listing_->begin = listing_->end;
   for (Reading& reading : listing_->readings) reading.ended = true;
+  return absl::OkStatus();
 }
 
 // True for an entry that the rules leave out; otherwise it gets its protection.
 bool ViewScanner::LeavesOut(Entry* entry) {
   if (!listing_->filter) return false;
   const bool directory = entry->type == FileType::kDirectory;
-  if (listing_->filter->LeavesOut(entry->name, directory)) {
+  Driver* const driver = Shard::Current()->driver();
+  if (rules_->LeavesOut(driver, listing_->path, &*listing_->filter, entry->name, directory)) {
     if (!listing_->children.empty() && listing_->children.back().name == entry->name) listing_->children.pop_back();
     return true;
   }
@@ -210,7 +218,8 @@ absl::Status ViewScanner::BeginListing(Child child, RelPath path, const FilterSc
   for (Layer& layer : child.layers) {
     Reading reading;
     reading.layer = std::move(layer);
-    absl::StatusOr<DirectoryPtr> directory = view_->OpenPlace(driver, reading.layer.place, DirectoryAccess::kReadIfPermitted);
+    absl::StatusOr<DirectoryPtr> directory =
+        view_->OpenPlace(driver, reading.layer.place, DirectoryAccess::kReadIfPermitted);
     absl::Status begun = directory.status();
     if (begun.ok()) {
       reading.directory = *std::move(directory);
@@ -233,8 +242,7 @@ absl::Status ViewScanner::BeginListing(Child child, RelPath path, const FilterSc
     if (!begun.ok() && listing_->error == 0) listing_->error = ErrorOf(begun);
     listing_->readings.push_back(std::move(reading));
   }
-  EnterFilter();
-  return absl::OkStatus();
+  return EnterFilter();
 }
 
 // Makes the reading's next entry known; false at its end.
@@ -287,12 +295,15 @@ void ViewScanner::LookAt(size_t number, Group* group) {
     if (view_->follow().any()) {
       absl::StatusOr<FollowBase> base = view_->FollowBaseOf(driver, member.base);
       if (base.ok()) found.links = *base;
-      reader_.FollowLinks(base.ok() ? std::optional(ScanLinks{view_->follow(), *std::move(base), member.at.Parent().depth(), view_->mirror()})
+      reader_.FollowLinks(base.ok() ? std::optional(ScanLinks{view_->follow(), *std::move(base),
+                                                              member.at.Parent().depth(), view_->mirror()})
                                     : std::nullopt);
     }
-    if (!reader_.Read(base_->fd(), member.name.c_str(), member.name.size(), 0, &found.entry)) looked = ErrnoStatus(ENOENT, "stat");
+    if (!reader_.Read(base_->fd(), member.name.c_str(), member.name.size(), 0, &found.entry))
+      looked = ErrnoStatus(ENOENT, "stat");
     // A link of a destination that leads out of it is there all the same.
-    if (looked.ok() && found.entry.error != 0 && !found.entry.directory_link) looked = ErrnoStatus(found.entry.error, "stat");
+    if (looked.ok() && found.entry.error != 0 && !found.entry.directory_link)
+      looked = ErrnoStatus(found.entry.error, "stat");
   }
   if (!looked.ok()) {
     if (group->error == 0 || group->implied_error) {
@@ -311,7 +322,9 @@ void ViewScanner::TakeMembers(const std::string& name, Group* group) {
   const std::vector<TreeView::Member>& members = view_->members();
   size_t next = listing_->begin;
   const size_t depth = listing_->path.depth() + 1;
-  for (; next < listing_->end && NameBelow(listing_->path, members[next].at) == name && members[next].at.depth() == depth; ++next) {
+  for (;
+       next < listing_->end && NameBelow(listing_->path, members[next].at) == name && members[next].at.depth() == depth;
+       ++next) {
     LookAt(next, group);
   }
   group->begin = next;
@@ -357,11 +370,15 @@ bool ViewScanner::Decide(Group* group, Entry* entry, Undigested* digest) {
   }
   if (broken && !view_->mirror() && listing_->error == 0) listing_->error = group->error;
   std::sort(group->found.begin(), group->found.end(), [](const Found& a, const Found& b) {
+    if ((a.entry.error != 0) != (b.entry.error != 0)) return a.entry.error == 0;
     const bool a_enters = a.entry.type == FileType::kDirectory;
     const bool b_enters = b.entry.type == FileType::kDirectory;
     return a_enters != b_enters ? a_enters : a.order < b.order;
   });
   Found& first = group->found.front();
+  // What has the name and cannot be looked at leaves it to another, and the listing in doubt.
+  const int lost = first.entry.error == 0 ? group->found.back().entry.error : 0;
+  if (lost != 0 && !view_->mirror() && listing_->error == 0) listing_->error = lost == ENOENT ? ENOLINK : lost;
   *entry = std::move(first.entry);
   if (entry->type != FileType::kDirectory && !entry->directory_link) {
     *digest = {0, first.directory, first.source_name, first.links};
@@ -369,21 +386,32 @@ bool ViewScanner::Decide(Group* group, Entry* entry, Undigested* digest) {
   }
   if (entry->error != 0) return true;
   const bool leads_on = entry->directory_link;
+  // What the rules leave out and a member lies in only leads there.
+  if (leads && rules_ && listing_->filter && listing_->filter->LeavesOut(group->name, /*is_directory=*/true)) {
+    for (Found& found : group->found) found.appears = found.appears && found.layer.place.rest.is_root();
+  }
   std::vector<Layer> layers;
   if (first.appears) layers.push_back(first.layer);
   for (size_t i = 1; i < group->found.size(); ++i) {
     const Found& other = group->found[i];
     if (other.appears && other.entry.type == FileType::kDirectory) layers.push_back(other.layer);
   }
+  // In a mirror they are one directory.
+  const auto whole = std::find_if(layers.begin(), layers.end(), [](const Layer& layer) { return layer.descends; });
+  if (view_->mirror() && whole != layers.end()) layers = std::vector<Layer>{*whole};
   AddChild(group, std::move(layers), first.appears, entry);
   // Its listing comes in any case.
   if (leads_on && entry->not_entered) entry->directory_link = entry->not_entered = false;
   return true;
 }
 
+// In a mirror what one layer holds is all there is, but for members in what the rules leave out of it.
+bool ViewScanner::HoldsAll(const std::vector<Layer>& layers) const {
+  return view_->mirror() && !rules_ && !layers.empty() && layers[0].descends;
+}
+
 void ViewScanner::AddChild(Group* group, std::vector<Layer> layers, bool own_attributes, Entry* entry) {
-  // In a mirror what one layer holds is all there is.
-  if (view_->mirror() && !layers.empty() && layers[0].descends) group->begin = group->end;
+  if (HoldsAll(layers)) group->begin = group->end;
   if (layers.empty() && group->begin == group->end) {
     entry->not_entered = true;
     return;
@@ -424,11 +452,10 @@ Task<absl::StatusOr<DirectoryBatch>> ViewScanner::List() {
     US_CO_RETURN_IF_ERROR(TakeEntries(group.name, &group));
     Entry entry;
     Undigested digest;
-    // What leads to a member was asked for with it: no rule hides it.
-    const bool leads = group.begin < group.end;
-    if (Decide(&group, &entry, &digest) && (leads || !LeavesOut(&entry))) {
+    if (Decide(&group, &entry, &digest) && !LeavesOut(&entry)) {
       digest.row = batch.entries.size();
-      if (options_.checksum && entry.type == FileType::kRegular && entry.error == 0) undigested_.push_back(std::move(digest));
+      if (options_.checksum && entry.type == FileType::kRegular && entry.error == 0)
+        undigested_.push_back(std::move(digest));
       batch.entries.push_back(std::move(entry));
     }
     if (++looked_at % kEntriesPerTurn == 0) {

@@ -1,8 +1,8 @@
 // ViewScanner: the ordered manifest of a TreeView.
 //
-// Directories in which members meet (those on the way to members, and directories that several members share) are listed here, one
-// after the other. What lies below one member alone is scanned by a ManifestScanner, on all shards. So the batches come in one order,
-// and errors are told, as ManifestScanner's. Beside that:
+// Directories in which members meet (those on the way to members, and directories that several members share) are
+// listed here, one after the other. What lies below one member alone is scanned by a ManifestScanner, on all shards. So
+// the batches come in one order, and errors are told, as ManifestScanner's. Beside that:
 // - A batch of a directory that holds members only, and maybe more that is not in the view, is `partial`.
 // - A directory that only leads to members has an `implied` entry, or in a mirror that of what is there.
 // - A member that cannot be looked at is an entry with an error, in a mirror it is left out.
@@ -18,6 +18,7 @@
 #include "engine/fs/tree_view.h"
 #include "engine/tree/directory_lister.h"
 #include "engine/tree/scanner.h"
+#include "engine/tree/view_filter.h"
 
 namespace uringsync {
 
@@ -79,9 +80,9 @@ class ViewScanner final : public ManifestProducer {
   struct Found {
     Entry entry;
     uint32_t order = 0;
-    Layer layer;        // directories: what of it appears
+    Layer layer;  // directories: what of it appears
     bool appears = false;
-    DirectoryPtr directory;   // that holds it, and its name there
+    DirectoryPtr directory;  // that holds it, and its name there
     std::string source_name;
     std::optional<FollowBase> links;  // of the directory
   };
@@ -89,7 +90,7 @@ class ViewScanner final : public ManifestProducer {
   struct Group {
     std::string name;
     std::vector<Found> found;
-    int error = 0;         // of a member that could not be looked at
+    int error = 0;  // of a member that could not be looked at
     bool implied_error = false;
     size_t begin = 0;
     size_t end = 0;
@@ -106,8 +107,8 @@ class ViewScanner final : public ManifestProducer {
   absl::Status BeginRoot();
   absl::Status Begin(Child child, RelPath path, const FilterScopePtr& scope);
   absl::Status BeginListing(Child child, RelPath path, const FilterScopePtr& scope);
-  // The rules' view of what is listed now.
-  void EnterFilter();
+  // The rules' view of what is listed now; listing_->scope is that of the directory above.
+  absl::Status EnterFilter();
   bool LeavesOut(Entry* entry);
   absl::StatusOr<bool> Fill(Reading* reading);
   Task<absl::StatusOr<DirectoryBatch>> List();
@@ -120,6 +121,7 @@ class ViewScanner final : public ManifestProducer {
   absl::Status TakeEntries(const std::string& name, Group* group);
   // False: nothing of it is in the view.
   bool Decide(Group* group, Entry* entry, Undigested* digest);
+  bool HoldsAll(const std::vector<Layer>& layers) const;
   void AddChild(Group* group, std::vector<Layer> layers, bool own_attributes, Entry* entry);
   Task<void> Digest(DirectoryBatch* batch);
   void Count(const DirectoryBatch& batch);
@@ -127,6 +129,7 @@ class ViewScanner final : public ManifestProducer {
   Runtime* const runtime_;
   const std::shared_ptr<const TreeView> view_;
   const ScanOptions options_;
+  std::optional<ViewFilter> rules_;  // none: nothing is left out
   EntryReader reader_;
   uint32_t looked_base_ = UINT32_MAX;  // that reader_ is set to
   DirectoryPtr base_;

@@ -17,8 +17,8 @@
 namespace uringsync {
 namespace {
 
-constexpr uint64_t kMask = FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO | FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ATTRIB |
-                           FAN_DELETE_SELF | FAN_MOVE_SELF | FAN_ONDIR;
+constexpr uint64_t kMask = FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO | FAN_MODIFY | FAN_CLOSE_WRITE |
+                           FAN_ATTRIB | FAN_DELETE_SELF | FAN_MOVE_SELF | FAN_ONDIR;
 constexpr size_t kBufferBytes = size_t{64} << 10;
 
 // Bytes of a file handle with its type: what names a directory in events.
@@ -107,7 +107,8 @@ class FanotifyWatch final : public TreeWatch {
     std::memcpy(&size, handle + offsetof(file_handle, handle_bytes), sizeof(size));
     std::memcpy(&type, handle + offsetof(file_handle, handle_type), sizeof(type));
     if (size > MAX_HANDLE_SZ) return;
-    const auto found = ids_.find(KeyOf(type, reinterpret_cast<const unsigned char*>(handle + sizeof(file_handle)), size));
+    const auto found =
+        ids_.find(KeyOf(type, reinterpret_cast<const unsigned char*>(handle + sizeof(file_handle)), size));
     if (found != ids_.end()) changed->push_back(found->second);
   }
 
@@ -121,7 +122,8 @@ class FanotifyWatch final : public TreeWatch {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TreeWatch>> StartFanotifyWatch(int fd) {
-  UniqueFd group(::fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_DFID_NAME, O_RDONLY | O_CLOEXEC));
+  UniqueFd group(
+      ::fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC | FAN_NONBLOCK | FAN_REPORT_DFID_NAME, O_RDONLY | O_CLOEXEC));
   if (!group.valid()) return ErrnoStatus(errno, "fanotify_init");
   if (::fanotify_mark(group.get(), FAN_MARK_ADD | FAN_MARK_FILESYSTEM, kMask, fd, nullptr) != 0) {
     return ErrnoStatus(errno, "fanotify_mark");

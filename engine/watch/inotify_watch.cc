@@ -15,8 +15,8 @@
 namespace uringsync {
 namespace {
 
-constexpr uint32_t kMask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB |
-                           IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
+constexpr uint32_t kMask = IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_MODIFY | IN_CLOSE_WRITE |
+                           IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR;
 constexpr size_t kBufferBytes = size_t{64} << 10;
 
 class InotifyWatch final : public TreeWatch {
@@ -27,7 +27,8 @@ class InotifyWatch final : public TreeWatch {
     const std::string path = "/proc/self/fd/" + std::to_string(fd);
     const int watch = ::inotify_add_watch(fd_.get(), path.c_str(), kMask);
     if (watch < 0 && errno == ENOSPC) {
-      return MakeStatus(absl::StatusCode::kResourceExhausted, "more directories than fs.inotify.max_user_watches allows");
+      return MakeStatus(absl::StatusCode::kResourceExhausted,
+                        "more directories than fs.inotify.max_user_watches allows");
     }
     if (watch < 0) return ErrnoStatus(errno, "inotify_add_watch");
     ids_[watch] = id;
@@ -75,7 +76,8 @@ class InotifyWatch final : public TreeWatch {
     if ((event.mask & IN_Q_OVERFLOW) != 0) {
       lost_ = MakeStatus(absl::StatusCode::kDataLoss, "more changes than the queue of events holds");
     }
-    if ((event.mask & IN_UNMOUNT) != 0) lost_ = MakeStatus(absl::StatusCode::kDataLoss, "the file system was unmounted");
+    if ((event.mask & IN_UNMOUNT) != 0)
+      lost_ = MakeStatus(absl::StatusCode::kDataLoss, "the file system was unmounted");
     const auto found = ids_.find(event.wd);
     if (found == ids_.end()) return;
     changed->push_back(found->second);

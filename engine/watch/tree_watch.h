@@ -1,11 +1,12 @@
 // TreeWatch: tells which directories had something changed in them, from the kernel's queue of events.
 //
-// Two kinds. fanotify with one mark for the whole file system, where the process may (CAP_SYS_ADMIN) and the kernel can (5.9):
-// no limit of directories. Else inotify with a watch for each directory, within fs.inotify.max_user_watches.
+// Two kinds. fanotify with one mark for the whole file system, where the process may (CAP_SYS_ADMIN) and the kernel can
+// (5.9): no limit of directories. Else inotify with a watch for each directory, within fs.inotify.max_user_watches.
 //
-// The kernel queues an event before the call that caused it returns: after Drain, everything that had happened before it began is
-// known. What raises no event is not: docs/consistency.md. A queue that overflowed, or a file system that was unmounted, makes
-// Drain fail with DataLoss once and for all: whoever relied on the watch must look at everything again with a new one.
+// The kernel queues an event before the call that caused it returns: after Drain, everything that had happened before
+// it began is known. What raises no event is not: docs/consistency.md. A queue that overflowed, or a file system that
+// was unmounted, makes Drain fail with DataLoss once and for all: whoever relied on the watch must look at everything
+// again with a new one.
 //
 // Thread rule: one thread. Use:
 //   US_ASSIGN_OR_RETURN(std::unique_ptr<TreeWatch> watch, TreeWatch::Start(root_fd, {}));
@@ -31,7 +32,8 @@ struct TreeWatchOptions {
 class TreeWatch {
  public:
   using Id = uint32_t;
-  // `fd`: any directory of the file system. Unimplemented, PermissionDenied, ResourceExhausted: no kind works; the text says why.
+  // `fd`: any directory of the file system. Unimplemented, PermissionDenied, ResourceExhausted: no kind works; the text
+  // says why.
   static absl::StatusOr<std::unique_ptr<TreeWatch>> Start(int fd, const TreeWatchOptions& options);
   virtual ~TreeWatch() = default;
 
@@ -40,8 +42,8 @@ class TreeWatch {
   virtual absl::Status Add(int fd, Id id) = 0;
   // The directory that had `id` is no longer of interest, unless it has another id by now.
   virtual void Remove(Id id) = 0;
-  // Appends every directory in which something changed since the last call: an entry was made, removed, renamed, written to, or
-  // given other metadata, or the directory itself was. In any order, possibly several times.
+  // Appends every directory in which something changed since the last call: an entry was made, removed, renamed,
+  // written to, or given other metadata, or the directory itself was. In any order, possibly several times.
   virtual absl::Status Drain(std::vector<Id>* changed) = 0;
   // To be polled for reading.
   virtual int fd() const = 0;

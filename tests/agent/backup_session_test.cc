@@ -62,7 +62,8 @@ TEST_F(BackupSessionTest, WhatIsReplacedOrDeletedStaysBesideWithItsAttributes) {
   WriteFile(dir_ / "dst/f~", "an older backup");
   const ino_t old_inode = Stat("dst/f").st_ino;
   OpenWithBackup(Beside());
-  Submit(Phase::kCreate, {Replace(ActionKind::kPutFile, "f"), Replace(ActionKind::kPutSymlink, "l"), Replace(ActionKind::kMakeDirectory, "d")});
+  Submit(Phase::kCreate, {Replace(ActionKind::kPutFile, "f"), Replace(ActionKind::kPutSymlink, "l"),
+                          Replace(ActionKind::kMakeDirectory, "d")});
   Submit(Phase::kDelete, {Delete("extra")});
   Finish();
   EXPECT_TRUE(destination_->problems.empty());

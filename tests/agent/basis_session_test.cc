@@ -59,8 +59,8 @@ TEST_F(BasisSessionTest, FilesAndSymlinksBecomeLinksOfTheBasis) {
   OpenWithBasis();
   Action replaced = FromBasis(ActionKind::kLink, "g");
   replaced.existing = DestinationEntry("", "g");
-  Submit(Phase::kCreate, {Add(ActionKind::kMakeDirectory, "d", source_entries_["d"]), FromBasis(ActionKind::kLink, "d/f"), replaced,
-                          FromBasis(ActionKind::kLink, "l")});
+  Submit(Phase::kCreate, {Add(ActionKind::kMakeDirectory, "d", source_entries_["d"]),
+                          FromBasis(ActionKind::kLink, "d/f"), replaced, FromBasis(ActionKind::kLink, "l")});
   Finish();
   EXPECT_TRUE(destination_->problems.empty());
   EXPECT_EQ(Stat("dst/d/f").st_ino, Stat("prev/d/f").st_ino);
@@ -114,7 +114,8 @@ TEST_F(BasisSessionTest, ABasisThatChangedSinceItWasPlannedWithIsNotUsed) {
   WriteFile(dir_ / "prev/copied", "something else");
   WriteFile(dir_ / "prev/linked", "something else");
   ASSERT_EQ(::unlink((dir_ / "prev/gone").c_str()), 0);
-  Submit(Phase::kCreate, {FromBasis(ActionKind::kPutFile, "copied"), FromBasis(ActionKind::kLink, "linked"), FromBasis(ActionKind::kLink, "gone")});
+  Submit(Phase::kCreate, {FromBasis(ActionKind::kPutFile, "copied"), FromBasis(ActionKind::kLink, "linked"),
+                          FromBasis(ActionKind::kLink, "gone")});
   const ApplyDone done = Finish();
   EXPECT_TRUE(destination_->problems.empty());
   for (const char* name : {"copied", "linked", "gone"}) {

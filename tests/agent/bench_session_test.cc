@@ -106,7 +106,8 @@ TEST_F(BenchSessionTest, ADestinationWritesMeasuresAndLeavesNothing) {
 TEST_F(BenchSessionTest, AStepThatIsCutOffLeavesNothing) {
   auto source = Open(Role::kSource);
   auto session = Open(Role::kDestination);
-  session->Send(RunBench{.step = BenchStep::kMetadata, .milliseconds = kMaxBenchMilliseconds, .max_bytes = kMinBenchBytes});
+  session->Send(
+      RunBench{.step = BenchStep::kMetadata, .milliseconds = kMaxBenchMilliseconds, .max_bytes = kMinBenchBytes});
   EXPECT_OK(session->End());
   EXPECT_EQ(NamesIn(dir_ / "dst"), std::vector<std::string>{"kept"});
 }

@@ -23,7 +23,8 @@ class ConfigTest : public testing::Test {
   }
   // With what every listening agent needs.
   absl::StatusOr<AgentConfig> LoadGood(std::vector<std::string> arguments) {
-    for (const char* extra : {"--cert", "c", "--key", "k", "--ca", "a", "--root", "data=/srv"}) arguments.emplace_back(extra);
+    for (const char* extra : {"--cert", "c", "--key", "k", "--ca", "a", "--root", "data=/srv", "--allow", "*=*:all"})
+      arguments.emplace_back(extra);
     auto outcome = Load(std::move(arguments));
     if (!outcome.ok()) return outcome.status();
     return *outcome->config;
@@ -53,8 +54,9 @@ TEST_F(ConfigTest, DefaultsAreTheDocumentedOnes) {
 }
 
 TEST_F(ConfigTest, EveryFlagIsTaken) {
-  auto config = LoadGood({"--listen", "[::1]:1", "--data-listen", "127.0.0.1:2", "--io-backend", "threads", "--jobs", "3", "--log-format",
-                          "json", "--log-level", "debug", "--health", "--reflection", "--ready-fd", "9", "--root", "b=/x:ro"});
+  auto config = LoadGood({"--listen", "[::1]:1", "--data-listen", "127.0.0.1:2", "--io-backend", "threads", "--jobs",
+                          "3", "--log-format", "json", "--log-level", "debug", "--health", "--reflection", "--ready-fd",
+                          "9", "--root", "b=/x:ro"});
   ASSERT_OK(config);
   EXPECT_EQ(config->listen.ToString(), "[::1]:1");
   EXPECT_EQ(config->data_listen.ToString(), "127.0.0.1:2");
@@ -72,7 +74,8 @@ TEST_F(ConfigTest, EveryFlagIsTaken) {
 
 TEST_F(ConfigTest, FlagsWinOverVariablesAndVariablesOverTheFile) {
   const std::string file = File("jobs = 1\nlog-level = \"error\"\nlog-format = \"json\"\nroot = [\"f=/f\"]\n");
-  environment_ = {{"URINGSYNC_AGENT_JOBS", "2"}, {"URINGSYNC_AGENT_LOG_LEVEL", "warn"}, {"URINGSYNC_AGENT_CONFIG", file}};
+  environment_ = {
+      {"URINGSYNC_AGENT_JOBS", "2"}, {"URINGSYNC_AGENT_LOG_LEVEL", "warn"}, {"URINGSYNC_AGENT_CONFIG", file}};
   auto config = LoadGood({"--jobs", "3"});
   ASSERT_OK(config);
   EXPECT_EQ(config->jobs, 3u);
@@ -83,27 +86,38 @@ TEST_F(ConfigTest, FlagsWinOverVariablesAndVariablesOverTheFile) {
 }
 
 TEST_F(ConfigTest, ARootVariableHoldsOneRootALine) {
-  environment_ = {{"URINGSYNC_AGENT_ROOT", "a=/a\nb=/b:ro\n"}, {"URINGSYNC_AGENT_CERT", "c"}, {"URINGSYNC_AGENT_KEY", "k"},
-                  {"URINGSYNC_AGENT_CA", "x"}};
+  environment_ = {{"URINGSYNC_AGENT_ROOT", "a=/a\nb=/b:ro\n"},
+                  {"URINGSYNC_AGENT_CERT", "c"},
+                  {"URINGSYNC_AGENT_KEY", "k"},
+                  {"URINGSYNC_AGENT_CA", "x"},
+                  {"URINGSYNC_AGENT_ALLOW", "*=a:read\ncli=b:all\n"}};
   auto outcome = Load({});
   ASSERT_OK(outcome);
   ASSERT_EQ(outcome->config->roots.size(), 2u);
   EXPECT_EQ(outcome->config->roots[1].path, "/b");
+  ASSERT_EQ(outcome->config->grants.size(), 2u);
+  EXPECT_EQ(outcome->config->grants[1].root, "b");
 }
 
 TEST_F(ConfigTest, UnknownKeysInTheFileAreNamedWithTheirLine) {
   EXPECT_THAT(LoadGood({"--config", File("jobs = 1\n\nlisten-port = 3\n")}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("agent.toml line 3: listen-port: unknown key; known are listen")));
-  EXPECT_THAT(LoadGood({"--config", File("private-fd = 3\n")}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unknown key")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("agent.toml line 3: listen-port: unknown key; known are listen")));
+  EXPECT_THAT(LoadGood({"--config", File("private-fd = 3\n")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unknown key")));
 }
 
 TEST_F(ConfigTest, WrongTypesAndSyntaxErrorsInTheFileAreNamedWithTheirLine) {
   EXPECT_THAT(LoadGood({"--config", File("jobs = \"many\"\n")}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("line 1: jobs: a whole number")));
-  EXPECT_THAT(LoadGood({"--config", File("health = 1\n")}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("true or false")));
-  EXPECT_THAT(LoadGood({"--config", File("listen = 7440\n")}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a text")));
-  EXPECT_THAT(LoadGood({"--config", File("root = \"a=/a\"\n")}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a list")));
-  EXPECT_THAT(LoadGood({"--config", File("root = [1]\n")}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a list")));
+  EXPECT_THAT(LoadGood({"--config", File("health = 1\n")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("true or false")));
+  EXPECT_THAT(LoadGood({"--config", File("listen = 7440\n")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a text")));
+  EXPECT_THAT(LoadGood({"--config", File("root = \"a=/a\"\n")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a list")));
+  EXPECT_THAT(LoadGood({"--config", File("root = [1]\n")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("a list")));
   EXPECT_THAT(LoadGood({"--config", File("jobs = 1\njobs = = 2\n")}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("agent.toml line 2")));
   EXPECT_THAT(LoadGood({"--config", File("[[")}), StatusIs(absl::StatusCode::kInvalidArgument));
@@ -117,10 +131,12 @@ TEST_F(ConfigTest, AMissingFileIsNamed) {
 TEST_F(ConfigTest, BadValuesNameTheirOrigin) {
   EXPECT_THAT(LoadGood({"--jobs", "-1"}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--jobs")));
   EXPECT_THAT(LoadGood({"--jobs", "1x"}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--jobs: \"1x\"")));
-  EXPECT_THAT(LoadGood({"--io-backend", "aio"}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--io-backend")));
+  EXPECT_THAT(LoadGood({"--io-backend", "aio"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--io-backend")));
   EXPECT_THAT(LoadGood({"--listen", "a:b:c:d:"}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--listen")));
-  EXPECT_THAT(LoadGood({"--log-level", "loud"}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--log-level: \"loud\" is no log level; choose debug")));
+  EXPECT_THAT(
+      LoadGood({"--log-level", "loud"}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--log-level: \"loud\" is no log level; choose debug")));
   environment_ = {{"URINGSYNC_AGENT_HEALTH", "maybe"}};
   EXPECT_THAT(LoadGood({}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("URINGSYNC_AGENT_HEALTH")));
 }
@@ -130,13 +146,23 @@ TEST_F(ConfigTest, UnknownFlagsAreRefused) {
 }
 
 TEST_F(ConfigTest, ListeningWithoutCertificatesIsRefusedWithTheWayOut) {
-  EXPECT_THAT(Load({"--root", "data=/srv", "--cert", "c"}),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--key, --ca are missing; 'uringsync certs init")));
+  EXPECT_THAT(
+      Load({"--root", "data=/srv", "--cert", "c"}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--key, --ca are missing; 'uringsync certs init")));
 }
 
 TEST_F(ConfigTest, NothingToServeIsRefused) {
   EXPECT_THAT(Load({"--cert", "c", "--key", "k", "--ca", "a"}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("give --root NAME=PATH")));
+}
+
+TEST_F(ConfigTest, NobodyIsLetInByDefault) {
+  const std::vector<std::string> good = {"--cert", "c", "--key", "k", "--ca", "a", "--root", "data=/srv"};
+  EXPECT_THAT(Load(good), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("give --allow WHO=ROOT:VERBS")));
+  EXPECT_THAT(LoadGood({"--allow", "cli=date:read"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("there is no root of that name")));
+  EXPECT_THAT(LoadGood({"--allow", "cli"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--allow: \"cli\": it is not of the form")));
 }
 
 TEST_F(ConfigTest, APrivateAgentNeedsNoCertificatesAndHeedsNoEnvironment) {
@@ -156,8 +182,10 @@ TEST_F(ConfigTest, AnAgentOfARemoteShellIsPrivateToo) {
   EXPECT_TRUE(outcome->config->stdio);
   EXPECT_EQ(outcome->config->jobs, 0u);
   EXPECT_EQ(outcome->config->log.format, LogFormat::kPlain);
-  EXPECT_THAT(Load({"--stdio", "--private-fd", "3"}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("exclude")));
-  EXPECT_THAT(LoadGood({"--config", File("stdio = true\n")}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unknown key")));
+  EXPECT_THAT(Load({"--stdio", "--private-fd", "3"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("exclude")));
+  EXPECT_THAT(LoadGood({"--config", File("stdio = true\n")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unknown key")));
 }
 
 TEST_F(ConfigTest, ShellsAreInheritedByAPrivateAgentOnly) {
@@ -168,9 +196,12 @@ TEST_F(ConfigTest, ShellsAreInheritedByAPrivateAgentOnly) {
   EXPECT_EQ(outcome->config->shells[0].output, 5);
   EXPECT_EQ(outcome->config->shells[1].control, (std::vector<int>{9, 10}));
   for (const char* bad : {"", "4", "4:5", "4:5:", "2:5:6", "a:5:6", "4:5:6x", "-4:5:6"}) {
-    EXPECT_THAT(Load({"--private-fd", "3", std::string("--shell=") + bad}), StatusIs(absl::StatusCode::kInvalidArgument)) << bad;
+    EXPECT_THAT(Load({"--private-fd", "3", std::string("--shell=") + bad}),
+                StatusIs(absl::StatusCode::kInvalidArgument))
+        << bad;
   }
-  EXPECT_THAT(Load({"--stdio", "--shell", "4:5:6"}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("private agent")));
+  EXPECT_THAT(Load({"--stdio", "--shell", "4:5:6"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("private agent")));
 }
 
 TEST_F(ConfigTest, HelpNamesEveryPublicFlagAndVersionTheVersion) {

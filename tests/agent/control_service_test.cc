@@ -55,7 +55,9 @@ class ControlServerTest : public testing::Test {
     EXPECT_OK(InitCertificates({.directory = directory_.path(), .hosts = {"localhost,127.0.0.1"}}));
   }
   ControlServerOptions Options() {
-    return {.handler = &handler_, .host = "127.0.0.1", .port = 0,
+    return {.handler = &handler_,
+            .host = "127.0.0.1",
+            .port = 0,
             .tls = {directory_ / "localhost.crt", directory_ / "localhost.key", directory_ / "ca.crt"}};
   }
   std::unique_ptr<ControlChannel> Connect(const ControlServer& server) {
@@ -126,7 +128,8 @@ TEST_F(ControlServerTest, APortInUseIsNamed) {
 TEST_F(ControlServerTest, AMissingCertificateIsNamed) {
   ControlServerOptions options = Options();
   options.tls.cert = "/nowhere.crt";
-  EXPECT_THAT(ControlServer::Start(std::move(options)), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("/nowhere.crt")));
+  EXPECT_THAT(ControlServer::Start(std::move(options)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("/nowhere.crt")));
 }
 
 TEST_F(ControlServerTest, AnInheritedSocketServesItsOtherEndWithoutTls) {

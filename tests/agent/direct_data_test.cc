@@ -21,7 +21,8 @@ using testing::HasSubstr;
 TEST(AddressOfShellTest, TheThirdWordOfAConnectionIsOurAddress) {
   EXPECT_EQ(AddressOfShell("198.51.100.7 40000 192.0.2.1 22"), "192.0.2.1");
   EXPECT_EQ(AddressOfShell("2001:db8::7 40000 2001:db8::1 22"), "2001:db8::1");
-  for (const char* none : {"", "a", "a b", "a b c d", "UNKNOWN 65535 UNKNOWN 65535"}) EXPECT_EQ(AddressOfShell(none), "") << none;
+  for (const char* none : {"", "a", "a b", "a b c d", "UNKNOWN 65535 UNKNOWN 65535"})
+    EXPECT_EQ(AddressOfShell(none), "") << none;
   EXPECT_EQ(AddressOfShell(nullptr), "");
 }
 
@@ -51,9 +52,11 @@ TEST_F(DirectDataTest, KeysAreTakenOnceAndOnlyWhoIsAskedToListens) {
   ASSERT_OK_AND_ASSIGN(const DirectReply reply, direct_.Open({.keys = keys_}));
   EXPECT_EQ(reply.port, 0);
   EXPECT_NE(direct_.tls(), nullptr);
-  EXPECT_THAT(direct_.Open({.keys = keys_}).status(), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("twice")));
+  EXPECT_THAT(direct_.Open({.keys = keys_}).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("twice")));
   DirectData listener({.runtime = runtime_.get(), .table = &table_});
-  EXPECT_THAT(listener.Open({.keys = {"no", "keys"}, .listen = true}).status(), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(listener.Open({.keys = {"no", "keys"}, .listen = true}).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument));
   ASSERT_OK_AND_ASSIGN(const DirectReply listens, listener.Open({.keys = keys_, .listen = true}));
   EXPECT_NE(listens.port, 0);
   DirectData second({.runtime = runtime_.get(), .table = &table_});

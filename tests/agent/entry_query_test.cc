@@ -37,7 +37,8 @@ class EntryQueryTest : public testing::Test {
 };
 
 TEST_F(EntryQueryTest, ObjectsAreToldAsAManifestTellsThem) {
-  const std::vector<EntryFinding> found = Ask(OpenFor(Role::kSource, 1, "tree"), {"d/f", "d/l", "d", "", "d/none", "none/x"});
+  const std::vector<EntryFinding> found =
+      Ask(OpenFor(Role::kSource, 1, "tree"), {"d/f", "d/l", "d", "", "d/none", "none/x"});
   ASSERT_EQ(found.size(), 6u);
   struct stat stat = {};
   ASSERT_EQ(::lstat(Path("tree/d/f").c_str(), &stat), 0);
@@ -75,7 +76,8 @@ TEST_F(EntryQueryTest, AChecksumSessionTellsDigests) {
 
 TEST_F(EntryQueryTest, PathsOfAViewAreThoseOfTheTransfer) {
   OpenSession open = OpenFor(Role::kSource, 1, "tree");
-  open.operands = {{.base = "d", .from = *RelPath::Parse("f"), .at = *RelPath::Parse("renamed"), .depth = OperandDepth::kObject}};
+  open.operands = {
+      {.base = "d", .from = *RelPath::Parse("f"), .at = *RelPath::Parse("renamed"), .depth = OperandDepth::kObject}};
   const std::vector<EntryFinding> found = Ask(open, {"renamed", "d/f"});
   ASSERT_EQ(found.size(), 2u);
   ASSERT_TRUE(found[0].entry.has_value());

@@ -1,4 +1,5 @@
-// What a source's rules hide cannot be had by asking for it: contents and attributes, with and without merge files, operands and links.
+// What a source's rules hide cannot be had by asking for it: contents and attributes, with and without merge files,
+// operands and links.
 #include "agent/filter_gate.h"
 
 #include <gtest/gtest.h>
@@ -22,7 +23,8 @@ class FilterGateTest : public testing::Test {
     open.operands = std::move(operands);
     session_->Send(open);
     session_->Expect<SessionOpened>();
-    ASSERT_OK_AND_ASSIGN(const std::shared_ptr<LiveSource> source, agent_->table().FindSource(open.session, open.token));
+    ASSERT_OK_AND_ASSIGN(const std::shared_ptr<LiveSource> source,
+                         agent_->table().FindSource(open.session, open.token));
     ASSERT_OK_AND_ASSIGN(reader_, source->MakeReader(&agent_->runtime()->shard(0)));
   }
   void TearDown() override {
@@ -60,7 +62,8 @@ class FilterGateTest : public testing::Test {
 };
 
 TEST_F(FilterGateTest, RulesOfTheRunHideFilesAndAllBelowDirectories) {
-  for (const char* file : {"t/a.c", "t/a.o", "t/secret/key", "t/d/secret/deep/key", "t/d/b.c"}) WriteFile(dir_ / file, "x");
+  for (const char* file : {"t/a.c", "t/a.o", "t/secret/key", "t/d/secret/deep/key", "t/d/b.c"})
+    WriteFile(dir_ / file, "x");
   Open({"- *.o", "- secret/"});
   ExpectGiven("a.c");
   ExpectGiven("d/b.c");
@@ -107,15 +110,38 @@ TEST_F(FilterGateTest, AMergeFileThatCannotBeReadHidesItsDirectory) {
 }
 
 TEST_F(FilterGateTest, NamesThatWereGivenCountForMoreThanRules) {
-  for (const char* file : {"t/hidden/a.o", "t/hidden/b.o", "t/tree/c.o", "t/tree/d.c"}) WriteFile(dir_ / file, "x");
+  for (const char* file : {"t/hidden/a.c", "t/hidden/a.o", "t/hidden/b.c", "t/tree/c.o", "t/tree/d.c"})
+    WriteFile(dir_ / file, "x");
   const auto operand = [](const char* path, OperandDepth depth) {
     return SourceOperand{.base = "", .from = *RelPath::Parse(path), .at = *RelPath::Parse(path), .depth = depth};
   };
-  Open({"- *.o", "- hidden/"}, {operand("hidden/a.o", OperandDepth::kObject), operand("tree", OperandDepth::kTree)});
-  ExpectGiven("hidden/a.o");
-  EXPECT_NE(Ask("hidden/b.o").status, ReplyStatus::kOk);
+  Open({"- *.o", "- hidden/"}, {operand("hidden/a.c", OperandDepth::kObject),
+                                operand("hidden/a.o", OperandDepth::kObject), operand("tree", OperandDepth::kTree)});
+  ExpectGiven("hidden/a.c");
+  // What leads to it is not hidden; the name itself is as any other.
+  ExpectHidden("hidden/a.o");
+  EXPECT_NE(Ask("hidden/b.c").status, ReplyStatus::kOk);
   ExpectGiven("tree/d.c");
   ExpectHidden("tree/c.o");
+}
+
+TEST_F(FilterGateTest, MergeFilesOnTheWayToAnOperandHideItWhereTheWayBelongsToTheTransfer) {
+  WriteFile(dir_ / "t/way/.f", "- a\n- b\n");
+  for (const char* file : {"t/way/a/x", "t/way/a/b", "t/way/c/x", "t/way/c/b"}) WriteFile(dir_ / file, "x");
+  const auto operand = [](const char* from, const char* at, bool implied) {
+    return SourceOperand{.base = "",
+                         .from = *RelPath::Parse(from),
+                         .at = *RelPath::Parse(at),
+                         .depth = implied ? OperandDepth::kObject : OperandDepth::kTree,
+                         .implied = implied};
+  };
+  Open({": .f"}, {operand("way", "way", true), operand("way/a", "way/a", false), operand("way/c", "way/c", false)});
+  ExpectHidden("way/a/x");
+  ExpectGiven("way/c/x");
+  ExpectHidden("way/c/b");
+  Open({": .f"}, {operand("way/a", "way/a", false), operand("way/c", "way/c", false)});
+  ExpectGiven("way/a/x");
+  ExpectGiven("way/a/b");
 }
 
 TEST_F(FilterGateTest, APathOfAnyLengthIsAnsweredInNoMemory) {

@@ -93,7 +93,9 @@ class Silent final : public Observer {
  public:
   void OnOpened(const HelloReply&, const SessionOpened&, const HelloReply&, const SessionOpened&) override {}
   void OnAction(const Action&, const Differences&, ActionOutcome) override {}
-  void OnProblem(const Problem& problem) override { problems += problem.path.text() + ": " + problem.operation + " " + problem.detail + "\n"; }
+  void OnProblem(const Problem& problem) override {
+    problems += problem.path.text() + ": " + problem.operation + " " + problem.detail + "\n";
+  }
   void OnProgress(const SyncProgress&) override {}
   void OnNotice(Side, std::string_view) override {}
   void OnSkipped(SkipReason, const RelPath&, FileType) override {}
@@ -117,8 +119,8 @@ bool TypesDiffer(const std::string& source, const std::string& destination) {
   return false;
 }
 
-SyncOutcome RunWith(const std::string& root, const std::string& destination, const Names& rules, bool delete_excluded, SyncMode mode,
-                    Silent* observer) {
+SyncOutcome RunWith(const std::string& root, const std::string& destination, const Names& rules, bool delete_excluded,
+                    SyncMode mode, Silent* observer) {
   TestAgent agent(root);
   TestSession source(&agent);
   TestSession target(&agent);
@@ -152,7 +154,8 @@ TEST_F(FilteredSessionTest, WholeRunsLeaveWhatRsyncLeaves) {
     const bool delete_excluded = random.Below(4) == 0;
     random.Fill(dir / "source", 2, rules);
     random.Fill(dir / "ours", 2, rules);
-    const bool merges = std::any_of(rules.begin(), rules.end(), [](const std::string& rule) { return rule[0] == ':' || rule[0] == 'd'; });
+    const bool merges = std::any_of(rules.begin(), rules.end(),
+                                    [](const std::string& rule) { return rule[0] == ':' || rule[0] == 'd'; });
     // What a directory that makes way holds rsync deletes without the merge files above it.
     if (merges && TypesDiffer(dir / "source", dir / "ours")) continue;
     std::filesystem::copy(dir / "ours", dir / "theirs", std::filesystem::copy_options::recursive);

@@ -75,7 +75,8 @@ TEST_F(FoldedSessionTest, SingleDirectoriesAreListedAndTheOthersMarked) {
   TestSession session(&agent);
   Open(&session);
   ASSERT_EQ(::mkdir((dir_ / "d150/new").c_str(), 0755), 0);
-  session.Send(StartManifest{.only = {{RelPath(), *RelPath::Parse("d150"), *RelPath::Parse("d150/new"), *RelPath::Parse("gone")}}});
+  session.Send(StartManifest{
+      .only = {{RelPath(), *RelPath::Parse("d150"), *RelPath::Parse("d150/new"), *RelPath::Parse("gone")}}});
   session.Send(ManifestCredit{100});
   const std::map<std::string, DirectoryBatch> batches = ReadAll(&session);
   ASSERT_EQ(batches.size(), 3u);

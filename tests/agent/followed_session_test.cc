@@ -18,7 +18,9 @@ class FollowedSessionTest : public SessionTest {
     Link("../beside", "directory");
     Link(dir_ / "beside/g", "absolute");
   }
-  void Link(const std::string& target, const std::string& name) { ASSERT_EQ(::symlink(target.c_str(), (dir_ / ("src/" + name)).c_str()), 0); }
+  void Link(const std::string& target, const std::string& name) {
+    ASSERT_EQ(::symlink(target.c_str(), (dir_ / ("src/" + name)).c_str()), 0);
+  }
   void OpenFollowing(OpenSession open, bool host_paths) {
     StartAgent();
     agent_->context().host_paths = host_paths;
@@ -38,7 +40,8 @@ class FollowedSessionTest : public SessionTest {
   OpenSession Below() { return OpenFor(Role::kSource, 1, "src"); }
   std::vector<Entry> Told() {
     std::vector<Entry> entries;
-    for (const DirectoryBatch& batch : ReadManifest(source_.get())) entries.insert(entries.end(), batch.entries.begin(), batch.entries.end());
+    for (const DirectoryBatch& batch : ReadManifest(source_.get()))
+      entries.insert(entries.end(), batch.entries.begin(), batch.entries.end());
     return entries;
   }
 };

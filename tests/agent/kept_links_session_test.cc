@@ -1,4 +1,5 @@
-// Destination sessions that keep symlinks to directories: what they tell, what is written through them, and where they stop.
+// Destination sessions that keep symlinks to directories: what they tell, what is written through them, and where they
+// stop.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -19,7 +20,9 @@ class KeptLinksSessionTest : public SessionTest {
     Link("../out", "leaves");
     Link(".", "back");
   }
-  void Link(const std::string& target, const std::string& name) { ASSERT_EQ(::symlink(target.c_str(), (dir_ / ("dst/" + name)).c_str()), 0); }
+  void Link(const std::string& target, const std::string& name) {
+    ASSERT_EQ(::symlink(target.c_str(), (dir_ / ("dst/" + name)).c_str()), 0);
+  }
   void OpenKeeping(bool keeps) {
     StartAgent();
     source_ = std::make_unique<TestSession>(agent_.get());
@@ -95,7 +98,7 @@ TEST_F(KeptLinksSessionTest, MetadataIsTheDirectorysAndADeleteTheLinks) {
   Submit(Phase::kDirectoryMetadata, {metadata});
   Finish();
   EXPECT_TRUE(destination_->problems.empty());
-  struct stat found {};
+  struct stat found{};
   ASSERT_EQ(::stat((dir_ / "dst/real").c_str(), &found), 0);
   EXPECT_EQ(found.st_mode & 07777u, 0711u);
   EXPECT_FALSE(Exists("dst/leaves"));

@@ -79,11 +79,16 @@ TEST(ListingBuilderTest, AListingWithAnErrorAndASwitchedOffBuilderFoldNothing) {
 TEST(ListingBuilderTest, EveryAttributeAndTheSeedChangeTheDigest) {
   const Digest128 digest = Xxh128("x");
   const std::vector<std::function<void(Entry*)>> changes = {
-      [](Entry* e) { e->name = "f2"; },        [](Entry* e) { e->mode = 0600; },
-      [](Entry* e) { e->uid = 1; },            [](Entry* e) { e->gid = 1; },
-      [](Entry* e) { e->size_bytes = 8; },     [](Entry* e) { e->mtime.seconds = 1; },
-      [](Entry* e) { e->mtime.nanoseconds = 1; }, [&](Entry* e) { e->xattr_digest = digest; },
-      [&](Entry* e) { e->capability_digest = digest; }, [&](Entry* e) { e->trusted_digest = digest; },
+      [](Entry* e) { e->name = "f2"; },
+      [](Entry* e) { e->mode = 0600; },
+      [](Entry* e) { e->uid = 1; },
+      [](Entry* e) { e->gid = 1; },
+      [](Entry* e) { e->size_bytes = 8; },
+      [](Entry* e) { e->mtime.seconds = 1; },
+      [](Entry* e) { e->mtime.nanoseconds = 1; },
+      [&](Entry* e) { e->xattr_digest = digest; },
+      [&](Entry* e) { e->capability_digest = digest; },
+      [&](Entry* e) { e->trusted_digest = digest; },
       [](Entry* e) { e->type = FileType::kFifo; },
       [](Entry* e) { e->type = FileType::kCharDevice; },
       [](Entry* e) { e->type = FileType::kCharDevice, e->rdev_minor = 1; },
@@ -101,7 +106,8 @@ TEST(ListingBuilderTest, EveryAttributeAndTheSeedChangeTheDigest) {
   for (const auto& change : changes) seen.push_back(digest_of(0, change));
   std::sort(seen.begin(), seen.end());
   EXPECT_EQ(std::unique(seen.begin(), seen.end()), seen.end());
-  EXPECT_EQ(digest_of(0, [](Entry* e) { e->id = {3, 4}, e->ctime = {5, 6}, e->allocated_bytes = 9; }), digest_of(0, [](Entry*) {}));
+  EXPECT_EQ(digest_of(0, [](Entry* e) { e->id = {3, 4}, e->ctime = {5, 6}, e->allocated_bytes = 9; }),
+            digest_of(0, [](Entry*) {}));
 }
 
 TEST(FoldWindowTest, WantedListingsComeBackWholeAndTheOthersAreForgotten) {

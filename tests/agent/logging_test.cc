@@ -13,8 +13,9 @@ namespace {
 constexpr std::string_view kTime = "2026-11-22T13:00:00.123Z";
 
 TEST(LoggingTest, TextLinesHaveTimeLevelEventAndFields) {
-  EXPECT_EQ(FormatLogLine(LogFormat::kText, LogLevel::kInfo, kTime, "listening", {{"control", "7440"}, {"root", "a b"}}),
-            "2026-11-22T13:00:00.123Z info listening control=7440 root=\"a b\"");
+  EXPECT_EQ(
+      FormatLogLine(LogFormat::kText, LogLevel::kInfo, kTime, "listening", {{"control", "7440"}, {"root", "a b"}}),
+      "2026-11-22T13:00:00.123Z info listening control=7440 root=\"a b\"");
 }
 
 TEST(LoggingTest, PlainLinesHaveOnlyEventAndFields) {
@@ -32,8 +33,8 @@ TEST(LoggingTest, JsonLinesAreObjectsWithTheSameFields) {
 }
 
 TEST(LoggingTest, NamesCannotForgeLinesOrFields) {
-  const std::string line =
-      FormatLogLine(LogFormat::kText, LogLevel::kInfo, kTime, "x", {{"path", "a\n2026 error forged result=ok"}, {"q", "\" b=\""}});
+  const std::string line = FormatLogLine(LogFormat::kText, LogLevel::kInfo, kTime, "x",
+                                         {{"path", "a\n2026 error forged result=ok"}, {"q", "\" b=\""}});
   EXPECT_EQ(line.find('\n'), std::string::npos);
   EXPECT_NE(line.find("path=\"a\\0122026 error forged result=ok\""), std::string::npos);
   EXPECT_NE(line.find("q=\"\\\" b=\\\"\""), std::string::npos);

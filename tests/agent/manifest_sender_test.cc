@@ -1,7 +1,6 @@
-#include "agent/listing_folder.h"
-
 #include <gtest/gtest.h>
 
+#include "agent/listing_folder.h"
 #include "proto/wire_size.h"
 
 namespace uringsync {

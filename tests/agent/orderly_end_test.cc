@@ -112,7 +112,9 @@ TEST(TimedDialTest, ADialThatFailsAtOnceIsNotHeldUpByItsTimer) {
   EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(60));
 }
 
-TEST(OrderlyEndTest, TheLimitOfASessionIsSeconds) { EXPECT_EQ(kOrderlyEnd, seconds(5)); }
+TEST(OrderlyEndTest, TheLimitOfASessionIsSeconds) {
+  EXPECT_EQ(kOrderlyEnd, seconds(5));
+}
 
 }  // namespace
 }  // namespace uringsync

@@ -78,7 +78,8 @@ TEST_F(RemoveSourcesSessionTest, ASessionThatWasNotOpenedForItRefuses) {
 TEST_F(RemoveSourcesSessionTest, DirectoriesAndOtherPhasesAreRefused) {
   WriteFile(dir_ / "src/d/f", "x");
   OpenSource(true);
-  EXPECT_TRUE(std::holds_alternative<SessionError>(Remove(Phase::kDelete, {Add(ActionKind::kDelete, "d", entries_[0].second)})));
+  EXPECT_TRUE(std::holds_alternative<SessionError>(
+      Remove(Phase::kDelete, {Add(ActionKind::kDelete, "d", entries_[0].second)})));
   EXPECT_TRUE(Exists("src/d"));
 }
 

@@ -31,7 +31,8 @@ class RootIndexTest : public testing::TestWithParam<bool> {
   std::unique_ptr<RootIndex> Start(size_t memory = size_t{100} << 20) {
     RootIndexOptions options;
     options.name = "data";
-    options.directory = std::make_shared<Directory>(UniqueFd(::open(dir_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), true);
+    options.directory =
+        std::make_shared<Directory>(UniqueFd(::open(dir_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), true);
     options.max_memory_bytes = memory;
     options.fanotify = GetParam();
     return std::make_unique<RootIndex>(std::move(options));
@@ -98,9 +99,11 @@ TEST_P(RootIndexTest, EveryKindOfChangeIsSeen) {
     WriteFile(dir_ / "new/deep/file", "1");
     MakeOld("new/deep/file");
   });
-  ExpectSeen(index.get(), "change in new directory", [&] { ::truncate((dir_ / "new/deep/file").c_str(), 5), MakeOld("new/deep/file"); });
+  ExpectSeen(index.get(), "change in new directory",
+             [&] { ::truncate((dir_ / "new/deep/file").c_str(), 5), MakeOld("new/deep/file"); });
   ExpectSeen(index.get(), "moved directory", [&] { ::rename((dir_ / "new").c_str(), (dir_ / "b/new").c_str()); });
-  ExpectSeen(index.get(), "change in moved directory", [&] { ::truncate((dir_ / "b/new/deep/file").c_str(), 9), MakeOld("b/new/deep/file"); });
+  ExpectSeen(index.get(), "change in moved directory",
+             [&] { ::truncate((dir_ / "b/new/deep/file").c_str(), 9), MakeOld("b/new/deep/file"); });
   ExpectSeen(index.get(), "mode of a directory", [&] { ::chmod((dir_ / "a/x").c_str(), 0700); });
   ExpectSeen(index.get(), "mode of the root", [&] { ::chmod(dir_.path().c_str(), 0711); });
   ExpectSeen(index.get(), "directory replaced", [&] {
@@ -145,8 +148,10 @@ TEST_P(RootIndexTest, LostEventsMakeItInvalidUntilItWasBuiltAgain) {
   std::unique_ptr<RootIndex> index = Start();
   ASSERT_TRUE(index->WaitReady(kPatience));
   const uint64_t seed = index->seed();
-  // The reader may keep up for a while; more names than one queue holds come faster than they are read, or are all read.
-  for (int i = 0; i < 60'000; ++i) UniqueFd(::open((dir_ / ("b/" + std::to_string(i))).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+  // The reader may keep up for a while; more names than one queue holds come faster than they are read, or are all
+  // read.
+  for (int i = 0; i < 60'000; ++i)
+    UniqueFd(::open((dir_ / ("b/" + std::to_string(i))).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
   const TreeReply reply = index->Answer(RelPath(), TreeQuery{.directories = {RelPath()}});
   if (reply.valid) {
     EXPECT_EQ(reply.rows[0].tree.below.entries, 60'008u);

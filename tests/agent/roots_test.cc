@@ -29,7 +29,8 @@ TEST(RootSpecTest, ParsesNamePathAndMode) {
 
 TEST(RootSpecTest, RefusesWhatIsNoRootAndShowsTheForm) {
   for (const char* text : {"", "data", "=/x", "a b=/x", ".a=/x", "-a=/x", "a/b=/x", "a=", "a=relative", "a=:ro"}) {
-    EXPECT_THAT(ParseRootSpec(text), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("write NAME=PATH"))) << text;
+    EXPECT_THAT(ParseRootSpec(text), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("write NAME=PATH")))
+        << text;
   }
   EXPECT_THAT(ParseRootSpec(std::string(65, 'a') + "=/x"), StatusIs(absl::StatusCode::kInvalidArgument));
 }
@@ -37,7 +38,8 @@ TEST(RootSpecTest, RefusesWhatIsNoRootAndShowsTheForm) {
 TEST(RootsTest, AnUnknownNameListsThoseThatExist) {
   TempDir directory;
   ASSERT_OK_AND_ASSIGN(const Roots roots, Roots::Open({{"b", directory.path(), false}, {"a", directory.path(), true}}));
-  EXPECT_THAT(roots.Find("c\n"), StatusIs(absl::StatusCode::kNotFound, "no root 'c\\012' here; this agent serves: a, b"));
+  EXPECT_THAT(roots.Find("c\n"),
+              StatusIs(absl::StatusCode::kNotFound, "no root 'c\\012' here; this agent serves: a, b"));
 }
 
 TEST(RootsTest, AReadOnlyRootServesSourcesAndRefusesDestinations) {
@@ -46,13 +48,15 @@ TEST(RootsTest, AReadOnlyRootServesSourcesAndRefusesDestinations) {
   EXPECT_OK(roots.FindForRole("data", Role::kSource));
   EXPECT_THAT(roots.FindForRole("data", Role::kDestination),
               StatusIs(absl::StatusCode::kPermissionDenied,
-                       HasSubstr("root 'data' is read-only; start the agent with --root data=" + directory.path() + " without :ro")));
+                       HasSubstr("root 'data' is read-only; start the agent with --root data=" + directory.path() +
+                                 " without :ro")));
 }
 
 TEST(RootsTest, BadRootsAreNamed) {
   TempDir directory;
   WriteFile(directory / "file", "");
-  EXPECT_THAT(Roots::Open({{"a", directory / "none", false}}), StatusIs(absl::StatusCode::kNotFound, HasSubstr("root a (")));
+  EXPECT_THAT(Roots::Open({{"a", directory / "none", false}}),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("root a (")));
   EXPECT_THAT(Roots::Open({{"a", directory / "file", false}}), StatusIs(absl::StatusCode::kFailedPrecondition));
   EXPECT_THAT(Roots::Open({{"a", directory.path(), false}, {"a", directory.path(), false}}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("root a is given twice")));

@@ -168,6 +168,30 @@ TEST_F(SessionApplyTest, FullDiskEndsEveryActionWithAResultAndLeavesNoTemporary)
   EXPECT_TRUE(ReadDestinationNames().size() == done.counters.files_published);
 }
 
+TEST_F(SessionApplyTest, WhatMayNotGetItsOwnerIsThereAllTheSameAndAProblem) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  WriteFile(dir_ / "src/f", "contents");
+  ASSERT_EQ(::symlink("f", (dir_ / "src/l").c_str()), 0);
+  for (const char* name : {"src/f", "src/l"}) ASSERT_EQ(::lchown((dir_ / name).c_str(), 1234, 0), 0);
+  OpenBoth();
+  OpenSession open = DestinationAtDst();
+  open.selection.explicit_owner = true;
+  OpenDestination(std::move(open));
+  Action link = PutTop("l");
+  link.kind = ActionKind::kPutSymlink;
+  const Action file = PutTop("f");
+  plan_->FailFrom(CallCode::kFchownat, 1, EPERM);
+  Submit(Phase::kCreate, {file, link});
+  Finish();
+  plan_->Clear();
+  ASSERT_EQ(destination_->problems.size(), 2u);
+  for (const Problem& problem : destination_->problems) EXPECT_EQ(problem.operation, "fchownat");
+  EXPECT_EQ(ReadFile(dir_ / "dst/f"), "contents");
+  EXPECT_EQ(Stat("dst/f").st_mtim.tv_nsec, Stat("src/f").st_mtim.tv_nsec);
+  EXPECT_TRUE(Exists("dst/l"));
+  EXPECT_TRUE(destination_->problems[0].error == EPERM);
+}
+
 TEST_F(SessionApplyTest, EndOfTheStreamStopsTheWorkAndReleasesTheLock) {
   WriteFile(dir_ / "src/big", std::string(200 << 20, 'x'));
   OpenBoth();
@@ -185,7 +209,8 @@ TEST_F(SessionApplyTest, DirectoriesAreRemovedAfterWhatIsInThemAndStayWhereSomet
   constexpr int kDirectories = 6;
   constexpr int kFiles = 5;
   for (int d = 0; d < kDirectories; ++d) {
-    for (int f = 0; f < kFiles; ++f) WriteFile(dir_ / ("dst/d" + std::to_string(d) + "/sub/f" + std::to_string(f)), "x");
+    for (int f = 0; f < kFiles; ++f)
+      WriteFile(dir_ / ("dst/d" + std::to_string(d) + "/sub/f" + std::to_string(f)), "x");
   }
   WriteFile(dir_ / "dst/d3/sub/unplanned", "x");
   OpenBoth(Durability::kNone);
@@ -194,7 +219,8 @@ TEST_F(SessionApplyTest, DirectoriesAreRemovedAfterWhatIsInThemAndStayWhereSomet
     const std::string directory = "d" + std::to_string(d);
     for (int f = 0; f < kFiles; ++f) {
       const std::string name = "f" + std::to_string(f);
-      Submit(Phase::kDelete, {Add(ActionKind::kDelete, directory + "/sub/" + name, DestinationEntry(directory + "/sub", name))});
+      Submit(Phase::kDelete,
+             {Add(ActionKind::kDelete, directory + "/sub/" + name, DestinationEntry(directory + "/sub", name))});
     }
     Submit(Phase::kDelete, {Add(ActionKind::kDelete, directory + "/sub", DestinationEntry(directory, "sub")),
                             Add(ActionKind::kDelete, directory, DestinationEntry("", directory))});

@@ -1,4 +1,5 @@
-// The fixture of session tests: one agent over a scratch directory with src and dst, and what a coordinator would send it.
+// The fixture of session tests: one agent over a scratch directory with src and dst, and what a coordinator would send
+// it.
 //
 // Use:  class SessionApplyTest : public SessionTest {};   TEST_F(SessionApplyTest, ...) { OpenBoth(); ... CopyAll(); }
 #pragma once
@@ -38,7 +39,8 @@ class SessionTest : public testing::Test {
     open.durability = durability;
     OpenDestination(std::move(open));
   }
-  // What OpenBoth asks of the destination, to be changed and given to OpenDestination, which puts the new session in its place.
+  // What OpenBoth asks of the destination, to be changed and given to OpenDestination, which puts the new session in
+  // its place.
   static OpenSession DestinationAtDst() {
     OpenSession open = OpenFor(Role::kDestination, 2, "dst");
     open.route.kind = DataRoute::Kind::kLocal;

@@ -331,8 +331,26 @@ class RsyncSsh(Rsync):
         shell = ("ssh -p %d -i %s/user -F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=%s/known -o BatchMode=yes"
                  " -o LogLevel=ERROR" % (port, place, place))
         with Server(self.setting.prefix + [self.sshd(), "-D", "-e", "-f", config], port, "the ssh server") as server:
-            return measure(self.setting.prefix + ["rsync", "-e", shell, *self.flags(workload, guarantee), src + "/", "127.0.0.1:%s/" % dst],
-                           [server.pid])
+            command = [*self.program(), "-e", shell, *self.flags(workload, guarantee), src + "/", "127.0.0.1:%s/" % dst]
+            return measure(self.setting.prefix + command, [server.pid])
+
+    def program(self):
+        return ["rsync"]
+
+
+class UrsyncSsh(RsyncSsh):
+    """The same command line of ursync: contents go through the shell, or with --direct beside it."""
+
+    ours = True
+
+    def __init__(self, setting, direct):
+        super().__init__(setting)
+        self.direct = direct
+        self.name = "ursync over ssh" + (", --direct" if direct else "")
+
+    def program(self):
+        return [os.path.join(harness.BIN_DIR, "ursync"), "--rsync-path", os.path.join(harness.BIN_DIR, "uringsync-agent"),
+                *(["--direct"] if self.direct else [])]
 
 
 class Copy(Contender):
@@ -381,4 +399,4 @@ class Reference(Contender):
 def everyone(setting):
     return [Local(setting, "uring"), Local(setting, "threads"), Reference(setting), Rsync(setting), Copy(setting), Tar(setting),
             Agents(setting, "uring"), Agents(setting, "threads"), Indexed(setting, "uring"),
-            RsyncDaemon(setting), RsyncSsh(setting)]
+            RsyncDaemon(setting), RsyncSsh(setting), UrsyncSsh(setting, False), UrsyncSsh(setting, True)]

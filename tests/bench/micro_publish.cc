@@ -1,7 +1,8 @@
 // What it costs to make a small file that appears whole, by the way it gets its name: the numbers behind decision 0009.
 //
 // Run: ninja -C build/release micro_publish && build/release/bin/micro_publish
-// Files of 7 KiB are made by two threads in directories of their own below $TMPDIR, or /dev/shm where it is not set, and removed.
+// Files of 7 KiB are made by two threads in directories of their own below $TMPDIR, or /dev/shm where it is not set,
+// and removed.
 
 #include <benchmark/benchmark.h>
 #include <fcntl.h>

@@ -35,8 +35,8 @@ std::unique_ptr<Runtime> Start(IoBackend backend, size_t shards = 1) {
   std::exit(1);
 }
 
-// Open flags decide what the kernel does within the submission: reads of tmpfs only with O_NONBLOCK, buffered writes of tmpfs
-// only with O_DIRECT on top (which is the page cache there), buffered writes of ext4 never.
+// Open flags decide what the kernel does within the submission: reads of tmpfs only with O_NONBLOCK, buffered writes of
+// tmpfs only with O_DIRECT on top (which is the page cache there), buffered writes of ext4 never.
 UniqueFd MakeFile(size_t size, int flags = O_NONBLOCK) {
   const char* parent = std::getenv("TMPDIR");
   std::string name = std::string(parent != nullptr ? parent : "/dev/shm") + "/micro_ring.XXXXXX";
@@ -82,10 +82,10 @@ Task<void> TransferAll(const Job* job, BufferPool* pool, int rounds) {
 
 // A pool belongs to its shard: made and ended there.
 Task<void> MakePool(const Job* job, std::unique_ptr<BufferPool>* pool) {
-  *pool = std::make_unique<BufferPool>(
-      Shard::Current()->driver(), BufferPoolOptions{.buffer_bytes = std::max<size_t>(4096, job->size),
-                                                    .count = static_cast<size_t>(job->concurrency),
-                                                    .try_register = job->registered});
+  *pool = std::make_unique<BufferPool>(Shard::Current()->driver(),
+                                       BufferPoolOptions{.buffer_bytes = std::max<size_t>(4096, job->size),
+                                                         .count = static_cast<size_t>(job->concurrency),
+                                                         .try_register = job->registered});
   if (job->registered && !(*pool)->registered()) std::fprintf(stderr, "buffers could not be registered\n");
   co_return;
 }
@@ -115,16 +115,30 @@ void RunTransfers(benchmark::State& state, IoBackend backend, OpCode code, bool 
   state.counters["handed_off"] = static_cast<double>(counters.handed_off[static_cast<size_t>(code)]) / submitted;
 }
 
-void ReadUring(benchmark::State& state) { RunTransfers(state, IoBackend::kUring, OpCode::kRead, false); }
-void ReadUringRegistered(benchmark::State& state) { RunTransfers(state, IoBackend::kUring, OpCode::kRead, true); }
-void ReadThreads(benchmark::State& state) { RunTransfers(state, IoBackend::kThreads, OpCode::kRead, false); }
-void WriteUring(benchmark::State& state) { RunTransfers(state, IoBackend::kUring, OpCode::kWrite, false); }
-void ReadUringBlockingFile(benchmark::State& state) { RunTransfers(state, IoBackend::kUring, OpCode::kRead, false, 0); }
+void ReadUring(benchmark::State& state) {
+  RunTransfers(state, IoBackend::kUring, OpCode::kRead, false);
+}
+void ReadUringRegistered(benchmark::State& state) {
+  RunTransfers(state, IoBackend::kUring, OpCode::kRead, true);
+}
+void ReadThreads(benchmark::State& state) {
+  RunTransfers(state, IoBackend::kThreads, OpCode::kRead, false);
+}
+void WriteUring(benchmark::State& state) {
+  RunTransfers(state, IoBackend::kUring, OpCode::kWrite, false);
+}
+void ReadUringBlockingFile(benchmark::State& state) {
+  RunTransfers(state, IoBackend::kUring, OpCode::kRead, false, 0);
+}
 void WriteUringDirectFile(benchmark::State& state) {
   RunTransfers(state, IoBackend::kUring, OpCode::kWrite, false, O_NONBLOCK | O_DIRECT);
 }
-void WriteUringRegistered(benchmark::State& state) { RunTransfers(state, IoBackend::kUring, OpCode::kWrite, true); }
-void WriteThreads(benchmark::State& state) { RunTransfers(state, IoBackend::kThreads, OpCode::kWrite, false); }
+void WriteUringRegistered(benchmark::State& state) {
+  RunTransfers(state, IoBackend::kUring, OpCode::kWrite, true);
+}
+void WriteThreads(benchmark::State& state) {
+  RunTransfers(state, IoBackend::kThreads, OpCode::kWrite, false);
+}
 
 void ReadPlain(benchmark::State& state) {
   const auto size = static_cast<size_t>(state.range(0));
@@ -144,7 +158,12 @@ void Sizes(benchmark::internal::Benchmark* benchmark) {
     }
   }
 }
-BENCHMARK(ReadPlain)->Args({4 << 10, 1})->Args({64 << 10, 1})->Args({1 << 20, 1})->MeasureProcessCPUTime()->UseRealTime();
+BENCHMARK(ReadPlain)
+    ->Args({4 << 10, 1})
+    ->Args({64 << 10, 1})
+    ->Args({1 << 20, 1})
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 BENCHMARK(ReadUring)->Apply(Sizes)->MeasureProcessCPUTime()->UseRealTime();
 BENCHMARK(ReadUringRegistered)->Apply(Sizes)->MeasureProcessCPUTime()->UseRealTime();
 BENCHMARK(ReadUringBlockingFile)->Apply(Sizes)->MeasureProcessCPUTime()->UseRealTime();
@@ -183,22 +202,36 @@ void RunPingPong(benchmark::State& state, IoBackend backend) {
   const auto shards = static_cast<size_t>(state.range(0));
   std::unique_ptr<Runtime> runtime = Start(backend, shards);
   const std::chrono::nanoseconds timeout = std::chrono::seconds(state.range(1));
-  for (auto _ : state)
-    BlockOn(&runtime->shard(0), PingPong(a.get(), b.get(), timeout, &runtime->shard(shards - 1)));
+  for (auto _ : state) BlockOn(&runtime->shard(0), PingPong(a.get(), b.get(), timeout, &runtime->shard(shards - 1)));
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations()) * kRounds);
 }
 
-void PingPongUring(benchmark::State& state) { RunPingPong(state, IoBackend::kUring); }
-void PingPongThreads(benchmark::State& state) { RunPingPong(state, IoBackend::kThreads); }
-BENCHMARK(PingPongUring)->ArgNames({"shards", "timeout"})->ArgsProduct({{1, 2}, {0, 30}})->MeasureProcessCPUTime()->UseRealTime();
-BENCHMARK(PingPongThreads)->ArgNames({"shards", "timeout"})->ArgsProduct({{1, 2}, {0, 30}})->MeasureProcessCPUTime()->UseRealTime();
+void PingPongUring(benchmark::State& state) {
+  RunPingPong(state, IoBackend::kUring);
+}
+void PingPongThreads(benchmark::State& state) {
+  RunPingPong(state, IoBackend::kThreads);
+}
+BENCHMARK(PingPongUring)
+    ->ArgNames({"shards", "timeout"})
+    ->ArgsProduct({{1, 2}, {0, 30}})
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
+BENCHMARK(PingPongThreads)
+    ->ArgNames({"shards", "timeout"})
+    ->ArgsProduct({{1, 2}, {0, 30}})
+    ->MeasureProcessCPUTime()
+    ->UseRealTime();
 
 // One block each way through a pair of sockets, many in flight.
 Task<void> Stream(OpCode code, int fd, size_t block, size_t total) {
   std::vector<char> buffer(block);
   Driver* driver = Shard::Current()->driver();
   for (size_t done = 0; done < total;) {
-    Op op{.code = code, .fd = fd, .buffer = buffer.data(), .length = static_cast<uint32_t>(std::min(block, total - done))};
+    Op op{.code = code,
+          .fd = fd,
+          .buffer = buffer.data(),
+          .length = static_cast<uint32_t>(std::min(block, total - done))};
     co_await Await(driver, &op);
     if (op.result <= 0) std::abort();
     done += static_cast<size_t>(op.result);
@@ -225,8 +258,12 @@ void RunStream(benchmark::State& state, IoBackend backend) {
   state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * kTotal));
 }
 
-void StreamUring(benchmark::State& state) { RunStream(state, IoBackend::kUring); }
-void StreamThreads(benchmark::State& state) { RunStream(state, IoBackend::kThreads); }
+void StreamUring(benchmark::State& state) {
+  RunStream(state, IoBackend::kUring);
+}
+void StreamThreads(benchmark::State& state) {
+  RunStream(state, IoBackend::kThreads);
+}
 BENCHMARK(StreamUring)->Arg(64 << 10)->Arg(256 << 10)->MeasureProcessCPUTime()->UseRealTime();
 BENCHMARK(StreamThreads)->Arg(64 << 10)->Arg(256 << 10)->MeasureProcessCPUTime()->UseRealTime();
 
@@ -253,8 +290,12 @@ void RunHandOver(benchmark::State& state, IoBackend backend) {
   state.SetItemsProcessed(static_cast<int64_t>(state.iterations()) * kRounds);
 }
 
-void HandOverUring(benchmark::State& state) { RunHandOver(state, IoBackend::kUring); }
-void HandOverThreads(benchmark::State& state) { RunHandOver(state, IoBackend::kThreads); }
+void HandOverUring(benchmark::State& state) {
+  RunHandOver(state, IoBackend::kUring);
+}
+void HandOverThreads(benchmark::State& state) {
+  RunHandOver(state, IoBackend::kThreads);
+}
 BENCHMARK(HandOverUring)->Arg(1)->Arg(64)->MeasureProcessCPUTime()->UseRealTime();
 BENCHMARK(HandOverThreads)->Arg(1)->Arg(64)->MeasureProcessCPUTime()->UseRealTime();
 

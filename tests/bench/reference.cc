@@ -1,7 +1,8 @@
-// The reference of tests/bench/compare: what two threads of plain system calls reach when they take the steps that a careful copy
-// takes, and no others. No uringsync code; nothing to tune.
+// The reference of tests/bench/compare: what two threads of plain system calls reach when they take the steps that a
+// careful copy takes, and no others. No uringsync code; nothing to tune.
 //
-//   bench_reference small SRC DST   files and directories: open, look at, list attributes, read, look again, create a temporary,
+//   bench_reference small SRC DST   files and directories: open, look at, list attributes, read, look again, create a
+//   temporary,
 //                                   write, owner, mode, times, rename; directories get their metadata at the end
 //   bench_reference large SRC DST   the regular files of one directory, cut into ranges: pread, pwrite; then as above
 //   bench_reference list SRC DST    getdents and statx of both trees
@@ -80,8 +81,8 @@ class Directories {
 };
 
 bool SameFile(const struct stat& a, const struct stat& b) {
-  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
-         a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size &&
+         a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
 }
 
 void SetMetadata(int fd, const struct stat& wanted, const std::string& path) {
@@ -179,7 +180,7 @@ struct LargeFile {
   std::string name;
   int in = -1;
   int out = -1;
-  struct stat stat {};
+  struct stat stat{};
 };
 
 void Large(const std::string& source, const std::string& destination) {

@@ -1,10 +1,12 @@
-// Memory of the coordinator on trees of any size: two made-up manifests through the whole of RunSync, over the in-memory control
-// streams (everything is encoded and decoded as on a wire), with a destination that says that all actions are done.
+// Memory of the coordinator on trees of any size: two made-up manifests through the whole of RunSync, over the
+// in-memory control streams (everything is encoded and decoded as on a wire), with a destination that says that all
+// actions are done.
 //
 //   bench_synthetic [--entries N] [--limit MIB] [SHAPE...]       default: 10,000,000 entries, every shape, no limit
 //
-// Each shape runs in a process of its own. Prints seconds, nanoseconds for each entry, actions and peak memory, the manifests' makers
-// and the streams included; exits with 1 when a run fails or a peak is above the limit. The spool is in $TMPDIR, else /tmp.
+// Each shape runs in a process of its own. Prints seconds, nanoseconds for each entry, actions and peak memory, the
+// manifests' makers and the streams included; exits with 1 when a run fails or a peak is above the limit. The spool is
+// in $TMPDIR, else /tmp.
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -49,8 +51,13 @@ class MadeUpAgent {
 
   bool Handle(const ClientMessage& message) {
     if (std::holds_alternative<Hello>(message)) {
-      return Send(HelloReply{.version = kProtocolVersion, .min_version = 1, .max_version = kProtocolVersion, .software = "synthetic",
-                             .features = {}, .io_backend = "none", .fallback_reason = {}});
+      return Send(HelloReply{.version = kProtocolVersion,
+                             .min_version = 1,
+                             .max_version = kProtocolVersion,
+                             .software = "synthetic",
+                             .features = {},
+                             .io_backend = "none",
+                             .fallback_reason = {}});
     }
     if (std::holds_alternative<OpenSession>(message)) {
       SessionOpened opened;
@@ -73,7 +80,8 @@ class MadeUpAgent {
       progress.counters = counters_;
       return Send(progress);
     }
-    if (std::holds_alternative<FinishApply>(message)) return Send(ApplyDone{.counters = counters_, .durability = Durability::kBatch});
+    if (std::holds_alternative<FinishApply>(message))
+      return Send(ApplyDone{.counters = counters_, .durability = Durability::kBatch});
     return !std::holds_alternative<CloseSession>(message);
   }
 
@@ -144,7 +152,9 @@ int RunCase(const Case& run) {
   MadeUpAgent source_agent(std::move(source.second), run.source);
   MadeUpAgent destination_agent(std::move(destination.second), run.destination);
   SyncRequest request;
-  request.choose_route = [](const HelloReply&, const HelloReply&) { return absl::StatusOr<RouteChoice>(RouteChoice{}); };
+  request.choose_route = [](const HelloReply&, const HelloReply&) {
+    return absl::StatusOr<RouteChoice>(RouteChoice{});
+  };
   request.software = "bench_synthetic";
   request.source.root = request.destination.root = "synthetic";
   request.source.session[0] = 1;
@@ -202,7 +212,8 @@ int main(int argc, char** argv) {
     good = uringsync::Measure(one, limit) && good;
   }
   if (run == 0 || !good) {
-    std::fprintf(stderr, "bench_synthetic: %s\n", run == 0 ? "no such shape" : "something failed or was above the limit");
+    std::fprintf(stderr, "bench_synthetic: %s\n",
+                 run == 0 ? "no such shape" : "something failed or was above the limit");
     return 1;
   }
   return 0;

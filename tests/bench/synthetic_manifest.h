@@ -1,4 +1,5 @@
-// Manifests of trees that were never made: as many objects as asked for, made batch by batch, in the order of a real scan.
+// Manifests of trees that were never made: as many objects as asked for, made batch by batch, in the order of a real
+// scan.
 //
 // Thread rule: one thread. Use:  SyntheticManifest manifest(shape);  while (auto batch = manifest.Next()) ...
 #pragma once
@@ -14,11 +15,11 @@
 namespace uringsync {
 
 struct SyntheticShape {
-  uint64_t objects = 0;         // below the root, directories that only hold others not counted; 0: the root alone
+  uint64_t objects = 0;           // below the root, directories that only hold others not counted; 0: the root alone
   uint64_t per_directory = 1000;  // 0: all of them lie in the root
-  bool directories = false;     // the objects are (empty) directories instead of files
+  bool directories = false;       // the objects are (empty) directories instead of files
   uint64_t names_per_inode = 1;
-  size_t name_bytes = 0;        // 0: about a dozen
+  size_t name_bytes = 0;  // 0: about a dozen
   uint64_t first_inode = uint64_t{1} << 32;
 };
 

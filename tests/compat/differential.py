@@ -31,7 +31,8 @@ import scenario as scenarios  # noqa: E402
 import shrink  # noqa: E402
 import support  # noqa: E402
 
-CI_SEEDS = range(0, 300)
+# Under sanitizers, where a run takes several times as long, the first half.
+CI_SEEDS = range(0, 300 if float(os.environ.get("URINGSYNC_TEST_SLOWNESS", "1")) > 1 else 600)
 LEAST_DRAWS = 5  # seeds in which every option is drawn
 LEAST_OTHERS = 2  # together with so many others
 DYING_SEEDS = 0.03  # rsync 3.5 itself hangs or breaks off now and then: at most this share of the seeds

@@ -6,6 +6,7 @@ and no named test meets any more fails the test: either the difference is gone, 
 
 import collections
 import re
+import stat
 import time
 
 import output
@@ -91,6 +92,9 @@ def first_of_hard_links(scenario, theirs, ours, line):
     """Which name of several hard links is made first, and which are linked to it."""
     told = _told(line)
     group_of = {output.escaped(path.partition(b"/")[2]): min(group) for group in treecmp.link_groups(theirs.after) for path in group}
+    if b"--files-from" in b" ".join(scenario.arguments()) and scenario.arguments().count(b"--no-R"):  # last components alone, and maybe nothing is made
+        group_of.update({output.escaped(path.rpartition(b"/")[2]): min(group)
+                         for group in treecmp.link_groups(theirs.before) for path in group if path.startswith(b"src")})
 
     def simpler(text):
         name = re.fullmatch(r"(?:\S{11} |\S{4} )?(.*?)(?: => .*)?", text, re.S).group(1)
@@ -106,12 +110,12 @@ def shared_inodes_are_parted(scenario, theirs, ours, line):
         return len(left) > 1 or any(path not in ours.after for path in group)
     shared = {path for group in treecmp.link_groups(theirs.before) if len(group) > 1 and is_parted(group) for path in group}
     parted = {treecmp.show(path) for path in shared}
-    named = re.match(r"(?:tree|touched): (?:not hard-linked together: )?(.*?)(?:: (?:mode|owner|mtime|xattr|ctime|was) .*)?$", line, re.S)
+    named = re.match(r"(?:tree|touched): (?:not hard-linked together: |hard-linked together, should not be: )?(.*?)(?:: (?:mode|owner|mtime|xattr|ctime|was|size|content) .*)?$", line, re.S)
     above = {path.rpartition("/")[0] for path in parted}
     if named:
         paths = named.group(1).split(", ")
         return all(path in parted for path in paths) or (line.startswith("touched: ") and paths[0] in above)
-    item = re.match(r"[.>c<][fLDS][.a-zT+]{9}.(.*?)(?: -> .*)?$", _told(line), re.S)
+    item = re.match(r"(?:[.>c<][fLDS][.a-zT+]{9}.|send )(.*?)(?: -> .*)?$", _told(line), re.S)
     names = {output.escaped(path.partition(b"/")[2]) for path in shared}
     return item is not None and item.group(1) in names
 
@@ -146,7 +150,22 @@ def said_once(scenario, theirs, ours, line):
 @intended
 def links_of_other_users(scenario, theirs, ours, line):
     """rsync 3.5 follows no symlink of another user in a path that it was given; here links of paths of this host are followed."""
-    return b"symlink owned by an untrusted user" in theirs.stderr and (line.startswith("exit: ") or "untrusted user" in line)
+    if b"symlink owned by an untrusted user" not in theirs.stderr:
+        return False
+    if line.startswith("exit: ") or "untrusted user" in line:
+        return True
+    refused = re.findall(r'"@WORLD@/src[^/"]*/([^"]*)" failed: Too many levels of symbolic links', output.show(theirs.stderr))
+    places = {place for name in refused for place in (name, name.rpartition("/")[2])}
+
+    def within(name):
+        return any(name == place or name.startswith(place + "/") for place in places)
+    told = re.match(r"(?:[<>ch.][fdLDS]\S{9} |send |recv )?(.*?)/?(?: -> .*| %)?$", _told(line), re.S)
+    if _told(line):
+        return within(told.group(1))
+    found = re.match(r"(?:tree|touched): (.*): ([^:]*)$", line, re.S)
+    path = output.escaped(_path_of(found.group(1), {**theirs.after, **ours.after}).partition(b"/")[2]) if found else ""
+    above = {place.rpartition("/")[0] for place in places}
+    return found is not None and (within(path) or (path in above and found.group(2).startswith(("mtime ", "ctime moved"))))
 
 
 @intended
@@ -179,25 +198,18 @@ def devices_as_files(scenario, theirs, ours, line):
     """--copy-devices: files have the time at which the device was looked at; a device that cannot be opened spares what has its name."""
     if b"--copy-devices" not in scenario.arguments():
         return False
-    times = re.fullmatch(r"tree: .*: mtime (\d+), should be (\d+)", line, re.S)
+    times = re.fullmatch(r"tree: (.*): mtime (\d+), should be (\d+)", line, re.S)
     if times:
-        return all(abs(int(text) - time.time_ns()) < RECENT_NS for text in times.groups())
+        name = _path_of(times.group(1), theirs.after).rpartition(b"/")[2]
+        device = any(stat.S_ISCHR(r.type) or stat.S_ISBLK(r.type) for p, r in theirs.before.items() if p.startswith(b"src") and p.rpartition(b"/")[2] == name)
+        return device and all(abs(int(text) - time.time_ns()) < RECENT_NS for text in times.groups()[1:])
     refused = re.findall(rb'failed to open "@WORLD@/[^/"]*/([^"]*)": No such device or address', theirs.stderr)
     return any(treecmp.show(path) in line for path in refused) and line.startswith("tree: ")
 
 
-@intended
-def permissions_beside_fake_super(scenario, theirs, ours, line):
-    """--fake-super: files that stand for symlinks are not open to everybody; what shows what it should already, a real link too, is left as it is."""
-    if b"--fake-super" not in scenario.arguments():
-        return False
-    if re.match(r"(?:tree|touched): .*: (?:is a symlink, should be a file|ctime moved, by rsync was replaced)$|(?:output|log): missing cLc\.{8} ", line, re.S):
-        return True
-    found = re.fullmatch(r"tree: .*: mode (\d+), should be (\d+)", line, re.S)
-    if found:
-        mode, wanted = (int(text, 8) for text in found.groups())
-        return wanted in (mode & 0o777 | 0o600, mode & 0o777 | 0o700) or (mode, wanted) == (0o644, 0o777)
-    return re.fullmatch(r"tree: .*: xattr user\.rsync\.%stat is missing", line, re.S) is not None
+def _path_of(shown, tree):
+    """The path of `tree` that is shown like this; b"" where it has none."""
+    return next((path for path in tree if treecmp.show(path) == shown), b"")
 
 
 @intended
@@ -213,10 +225,16 @@ def special_bits_without_their_owner(scenario, theirs, ours, line):
         return False
     path = next(path for path in theirs.after if treecmp.show(path) == found.group(1))
     record, name = theirs.after[path], path.rpartition(b"/")[2]
-    sources = [r for p, r in theirs.before.items() if p.startswith(b"src") and p.rpartition(b"/")[2] == name and r.mode == wanted]
+    sources = [r for p, r in theirs.before.items() if p.startswith(b"src") and p.rpartition(b"/")[2] == name and r.mode & 0o6000 == wanted & 0o6000]
     another_owner = all(source.uid != record.uid for source in sources)
     another_group = all(source.gid != record.gid for source in sources)
     return bool(sources) and (not lost & 0o4000 or another_owner) and (not lost & 0o2000 or another_group)
+
+
+@intended
+def wrong_rules_end_the_run(scenario, theirs, ours, line):
+    """A wrong rule in a per-directory file ends the run before anything is deleted; rsync has then done what it came to before."""
+    return theirs.code == ours.code == 1 and all(b"filter rule: " in o.stderr for o in (theirs, ours)) and not line.startswith("exit: ")
 
 
 @intended
@@ -225,7 +243,9 @@ def names_that_a_shell_reads(scenario, theirs, ours, line):
     if scenario.transport != scenarios.PULL:
         return False
     odd = [word[len(b"host:"):] for word in scenario.arguments() if word.startswith(b"host:") and re.search(rb"[\n\\]", word)]
-    lost = [operand for operand in odd if re.sub(rb"[\n\\]", b"", operand) + b'" failed: No such file' in theirs.stderr]
+    read = {operand: re.sub(rb"[\n\\]", b"", operand) for operand in odd}
+    lost = [operand for operand, name in read.items()
+            if any(part + b'" failed: No such file' in theirs.stderr for part in (name, name.rpartition(b"/")[0]))]
     if not lost:
         return False
     names = {form(operand.rstrip(b"/").rpartition(b"/")[2]) for operand in lost for form in (output.escaped, treecmp.show, output.show)}
@@ -236,10 +256,11 @@ def names_that_a_shell_reads(scenario, theirs, ours, line):
 
 @intended
 def appending_beside_a_basis(scenario, theirs, ours, line):
-    """rsync with --append and a basis directory takes the basis for the beginning of a file that is not there: it leaves out what is no longer, and writes
-    the rest alone."""
+    """rsync with --append and a basis directory, or --fuzzy, takes the basis for the beginning of a file that is not there: it leaves out what is no
+    longer, and writes the rest alone."""
     words = scenario.arguments()
-    if not any(word.startswith(b"--append") for word in words) or not any(re.match(rb"--(?:link|copy|compare)-dest", word) for word in words):
+    basis = any(re.match(rb"--(?:link|copy|compare)-dest|--fuzzy$|-[A-Za-z0-9]*y[A-Za-z0-9]*$", word) for word in words)
+    if not any(word.startswith(b"--append") for word in words) or not basis:
         return False
     digests = {}
     for path, record in theirs.before.items():
@@ -251,9 +272,20 @@ def appending_beside_a_basis(scenario, theirs, ours, line):
         there = theirs.after.get(path)
         return path not in theirs.before and ours.after[path].digest in right and (there is None or there.digest not in right)
     mended = [path for path, record in ours.after.items() if record.digest is not None and is_mended(path)]
+    at_source = re.match(r"(?:tree|touched): (src.*): ([^:]*)$", line, re.S)
+    if at_source and b"--remove-source-files" in words:
+        source, below = _path_of(at_source.group(1), theirs.after), {path.partition(b"/")[2] for path in mended}
+        if at_source.group(2) in ("is missing", "vanished, rsync let it be"):
+            return source.partition(b"/")[2] in below
+        return source.partition(b"/")[2] in {path.rpartition(b"/")[0] for path in below} and at_source.group(2).startswith(("mtime ", "ctime moved"))
     above = {treecmp.show(path.rpartition(b"/")[0]) for path in mended}
     moved = re.fullmatch(r"(?:tree|touched): (.*): (?:mtime -\d+, .*|ctime moved, rsync let it be)", line, re.S)
     if moved and moved.group(1) in above:
         return True
     item = re.match(r"[<>]f[.a-zT+]{9} (.*)", _told(line), re.S)
     return any(line.startswith("tree: %s: " % treecmp.show(path)) or (item and item.group(1) == output.escaped(path.partition(b"/")[2])) for path in mended)
+
+
+import intended_failures  # noqa: E402,F401  (it adds its own)
+import intended_fake_super  # noqa: E402,F401  (likewise)
+import intended_operands  # noqa: E402,F401  (likewise)

@@ -41,5 +41,5 @@ def show(line):
 
 def escaped(name):
     """A name as rsync prints it: what is no printable character, and a backslash before what looks like an escape, as octal numbers."""
-    text = b"".join(b"\\#%03o" % byte if byte < 32 or byte == 127 else bytes([byte]) for byte in re.sub(rb"\\(?=#\d\d\d)", rb"\\#134", name))
+    text = b"".join(b"\\#%03o" % byte if byte < 32 and byte != 9 else bytes([byte]) for byte in re.sub(rb"\\(?=#\d\d\d)", rb"\\#134", name))
     return show(b"".join(text.split(b"\0")))

@@ -22,7 +22,7 @@ CLOCK_REALTIME_COARSE = 5  # <linux/time.h>; the clock of time stamps
 LOG = b"log.txt"
 FAKE_SUPER = "user.rsync.%stat"
 # The fake remote shell finds our programs as it finds rsync: on the PATH.
-ENVIRONMENT = {"PATH": "%s:%s" % (os.environ.get("PATH", "/usr/bin:/bin"), harness.BIN_DIR), "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent",
+ENVIRONMENT = {"PATH": "%s:%s" % (os.environ.get("PATH", "/usr/bin:/bin"), harness.BIN_DIR), "LC_ALL": "C.UTF-8", "TZ": "UTC", "HOME": "/nonexistent", "URINGSYNC_STATE_DIR": "",
                **{k: v for k, v in os.environ.items() if k.endswith("SAN_OPTIONS") or k.startswith("LLVM_PROFILE")}}
 
 
@@ -36,7 +36,7 @@ class Outcome:
 
     def died(self):
         """Whether the program did not come to an end of its own."""
-        return self.code is None or self.code < 0 or self.code in (12, 14, 22)
+        return self.code is None or self.code < 0 or self.code in (2, 12, 14, 22)
 
 
 def _pinned(root):

@@ -1,5 +1,7 @@
 """Makes a scenario smaller while its difference remains: fewer options, operands and objects."""
 
+import os
+
 import model
 from scenario import LOCAL
 
@@ -47,7 +49,9 @@ def shrink(scenario, differences_of, say=lambda text: None):
     say("%d options left" % len(scenario.units))
     if len(scenario.operands) > 1:
         scenario = less(scenario, lambda s: range(1, len(s.operands)), lambda s, gone: s.but(operands=_without(s.operands, gone)))
-    scenario = less(scenario, lambda s: sorted(s.world), _without_objects)
+    # An operand that is missing differs in ways of its own.
+    named = {os.path.normpath(operand) for operand in scenario.operands}
+    scenario = less(scenario, lambda s: sorted(path for path in s.world if path not in named), _without_objects)
     say("%d objects left" % len(scenario.world))
     for path in sorted(scenario.world):
         node = scenario.world[path]

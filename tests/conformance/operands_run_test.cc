@@ -1,5 +1,5 @@
-// Several sources, single objects and lists of names: whole runs between two sessions of one agent in this process, beside the installed
-// rsync on an equal copy of the destination.
+// Several sources, single objects and lists of names: whole runs between two sessions of one agent in this process,
+// beside the installed rsync on an equal copy of the destination.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -9,11 +9,9 @@
 #include <cstdlib>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "agent/roots.h"
-#include "agent/session.h"
 #include "agent/session_table.h"
 #include "coordinator/core/operands.h"
 #include "coordinator/core/run.h"
@@ -21,6 +19,7 @@
 #include "coordinator/link/link_error.h"
 #include "coordinator/link/path_questions.h"
 #include "engine/base/errno_status.h"
+#include "tests/support/in_process_link.h"
 #include "tests/support/run_on.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -42,8 +41,11 @@ int Shell(const std::string& command, std::string* output = nullptr) {
 // Everything of a tree but the times of its directories and links.
 std::string Tree(const std::string& path) {
   std::string text;
-  Shell("cd " + path + " && find . -type d -printf '%p %y %m\\n' -o -type l -printf '%p %y %l\\n' -o -printf '%p %y %m %s %T@\\n' | LC_ALL=C sort; "
-        "find . -type f -print0 | LC_ALL=C sort -z | xargs -0r md5sum", &text);
+  Shell("cd " + path +
+            " && find . -type d -printf '%p %y %m\\n' -o -type l -printf '%p %y %l\\n' -o -printf '%p %y %m %s %T@\\n' "
+            "| LC_ALL=C sort; "
+            "find . -type f -print0 | LC_ALL=C sort -z | xargs -0r md5sum",
+        &text);
   return text;
 }
 
@@ -58,42 +60,18 @@ class Silent final : public Observer {
   std::vector<Problem> problems;
 };
 
-// One control stream to an agent that was started for paths of its host.
-class Link {
- public:
-  explicit Link(const AgentContext& context) {
-    auto pair = MakeInMemoryControlPair(64);
-    client = std::move(pair.first);
-    server_ = std::move(pair.second);
-    thread_ = std::thread([this, context] {
-      ControlPeer peer;
-      peer.is_private = true;
-      static_cast<void>(SessionRunner(context).Run(server_.get(), peer, shutdown_.token()));
-      server_->Close();
-    });
-  }
-  ~Link() {
-    client->Close();
-    thread_.join();
-  }
-  std::unique_ptr<ClientStream> client;
-
- private:
-  std::unique_ptr<AgentStream> server_;
-  CancelSource shutdown_;
-  std::thread thread_;
-};
-
 class OperandsRunTest : public testing::TestWithParam<IoBackend> {
  protected:
   OperandsRunTest() : runtime_(StartTestRuntime(2, GetParam())) {
     absl::StatusOr<Roots> roots = Roots::Open({RootSpec{"data", dir_.path(), false}});
     roots_ = std::make_unique<Roots>(*std::move(roots));
     context_ = {.runtime = runtime_.get(), .roots = roots_.get(), .table = &table_, .host_paths = true};
-    for (const char* name : {"s/a/one", "s/a/sub/two", "s/b/one", "s/b/sub/three", "s/c.txt", "s/deep/x/y/z", "s/deep/other"}) {
+    for (const char* name :
+         {"s/a/one", "s/a/sub/two", "s/b/one", "s/b/sub/three", "s/c.txt", "s/deep/x/y/z", "s/deep/other"}) {
       WriteFile(dir_ / name, std::string(name) + " of the source");
     }
-    Shell("cd " + dir_ / "s" + " && ln -s a link && chmod 750 deep && chmod 711 deep/x && touch -d '2020-01-02 03:04:05' a/one");
+    Shell("cd " + dir_ / "s" +
+          " && ln -s a link && chmod 750 deep && chmod 711 deep/x && touch -d '2020-01-02 03:04:05' a/one");
     MakeDirectories(dir_ / "ours");
     MakeDirectories(dir_ / "theirs");
   }
@@ -120,12 +98,12 @@ class OperandsRunTest : public testing::TestWithParam<IoBackend> {
       return choice;
     };
     observer_.problems.clear();
-    Link source(context_);
-    Link to(context_);
+    InProcessLink source(context_);
+    InProcessLink to(context_);
     return RunSync(request_, *source.client, *to.client, observer_);
   }
   absl::StatusOr<PathInfo> Ask(const std::string& path) {
-    Link link(context_);
+    InProcessLink link(context_);
     US_ASSIGN_OR_RETURN(const auto questions, PathQuestions::Open(link.client.get(), "test"));
     US_ASSIGN_OR_RETURN(PathReply reply, questions->Ask({.paths = {path}}));
     return reply.paths[0];
@@ -212,16 +190,20 @@ TEST_P(OperandsRunTest, RelativePathsBringTheirDirectoriesAlong) {
 TEST_P(OperandsRunTest, WithoutImpliedDirectoriesThoseOnTheWayStayAsTheyAre) {
   Put("deep/stays", "old");
   Shell("chmod 700 " + dir_ / "ours/deep" + " " + dir_ / "theirs/deep");
-  EXPECT_EQ(ExpectSame(Below({"./deep/x/y", "./a/sub/two"}), "-R --no-implied-dirs", {.relative = true, .implied_directories = false}), 0);
+  EXPECT_EQ(ExpectSame(Below({"./deep/x/y", "./a/sub/two"}), "-R --no-implied-dirs",
+                       {.relative = true, .implied_directories = false}),
+            0);
 }
 
 TEST_P(OperandsRunTest, AListOfNamesDeletesOnlyInDirectoriesThatItNamesWithASlash) {
   Put("deep/stays", "old");
   Put("a/stays", "old");
   WriteFile(dir_ / "list", "deep/x/y/z\na/\n/c.txt\nb\ndeep/../a/sub/two\n./deep/./other\nc.txt\nnope\n../b/one\n");
-  const int theirs = Shell("rsync -a --delete --files-from=" + dir_ / "list" + " " + dir_ / "s" + " " + dir_ / "theirs" + "/ 2>/dev/null");
+  const int theirs = Shell("rsync -a --delete --files-from=" + dir_ / "list" + " " + dir_ / "s" + " " +
+                           dir_ / "theirs" + "/ 2>/dev/null");
   OperandList list({.relative = true, .directories = true});
-  for (const char* name : {"deep/x/y/z", "a/", "/c.txt", "b", "deep/../a/sub/two", "./deep/./other", "c.txt", "nope", "../b/one"}) {
+  for (const char* name :
+       {"deep/x/y/z", "a/", "/c.txt", "b", "deep/../a/sub/two", "./deep/./other", "c.txt", "nope", "../b/one"}) {
     ASSERT_OK(list.AddListed(dir_ / "s", name));
   }
   request_.delete_extraneous = true;
@@ -242,7 +224,8 @@ TEST_P(OperandsRunTest, OneFileGetsANewNameAndNothingBesideItIsTouched) {
         ChooseDestination({.path = dir_ / ("ours/" + std::string(name)), .found = *found, .single_object = true});
     ASSERT_OK(choice);
     EXPECT_EQ(choice->directory, dir_ / "ours");
-    SourceOperand operand{.base = dir_ / "s", .from = *RelPath::Parse("c.txt"), .at = RelPath().Child(choice->new_name)};
+    SourceOperand operand{
+        .base = dir_ / "s", .from = *RelPath::Parse("c.txt"), .at = RelPath().Child(choice->new_name)};
     request_.delete_extraneous = true;
     EXPECT_EQ(Run({operand}, choice->directory).exit_code, ExitCode::kOk);
     EXPECT_EQ(ReadFile(dir_ / ("ours/" + std::string(name))), "s/c.txt of the source");
@@ -278,7 +261,9 @@ TEST_P(OperandsRunTest, SourcesAreRemovedWhereTheyLieAndNotWhereTheyAppear) {
   for (const char* source : {"b/", "other/one", "c.txt"}) ASSERT_OK(list.Add(dir_ / ("s/" + std::string(source))));
   request_.remove_source_files = true;
   EXPECT_EQ(Run(list.Take(), dir_ / "ours").exit_code, ExitCode::kOk);
-  const auto there = [this](const char* name) { return ::access((dir_ / ("s/" + std::string(name))).c_str(), F_OK) == 0; };
+  const auto there = [this](const char* name) {
+    return ::access((dir_ / ("s/" + std::string(name))).c_str(), F_OK) == 0;
+  };
   EXPECT_FALSE(there("b/one"));
   EXPECT_FALSE(there("b/sub/three"));
   EXPECT_FALSE(there("c.txt"));
@@ -307,12 +292,13 @@ TEST_P(OperandsRunTest, OperandsBelowANamedRootAreConfinedToIt) {
   request_.source.root = request_.destination.root = "data";
   request_.source.path = *RelPath::Parse("s");
   request_.destination.path = *RelPath::Parse("ours");
-  std::vector<SourceOperand> operands = {{.base = "in", .from = RelPath().Child("file"), .at = RelPath().Child("file")},
-                                         {.base = "way", .from = RelPath().Child("file"), .at = RelPath().Child("stolen")}};
+  std::vector<SourceOperand> operands = {
+      {.base = "in", .from = RelPath().Child("file"), .at = RelPath().Child("file")},
+      {.base = "way", .from = RelPath().Child("file"), .at = RelPath().Child("stolen")}};
   request_.operands = operands;
   request_.choose_route = nullptr;
-  Link source(context_);
-  Link to(context_);
+  InProcessLink source(context_);
+  InProcessLink to(context_);
   request_.source.session.fill(71);
   request_.destination.session.fill(72);
   request_.choose_route = [id = request_.source.session](const HelloReply&, const HelloReply&) {
@@ -361,7 +347,9 @@ TEST_P(OperandsRunTest, DirectoriesAboveTheDestinationAreMadeWhereThatIsAsked) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Backends, OperandsRunTest, testing::Values(IoBackend::kThreads, IoBackend::kAuto),
-                         [](const auto& info) { return std::string(info.param == IoBackend::kAuto ? "Auto" : "Threads"); });
+                         [](const auto& info) {
+                           return std::string(info.param == IoBackend::kAuto ? "Auto" : "Threads");
+                         });
 
 }  // namespace
 }  // namespace uringsync

@@ -1,4 +1,5 @@
-// Control messages of the coordinator, as they come from the network. What is accepted must survive another round unchanged.
+// Control messages of the coordinator, as they come from the network. What is accepted must survive another round
+// unchanged.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -1,5 +1,5 @@
-// A compressed payload and the length that its message claims. Whatever is accepted has that length, and compressing it again
-// gives it back.
+// A compressed payload and the length that its message claims. Whatever is accepted has that length, and compressing it
+// again gives it back.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

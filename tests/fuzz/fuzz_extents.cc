@@ -1,5 +1,6 @@
-// Lists of extents as a source that lies could send them. The first two bytes choose what was asked for. What is accepted must be what
-// encoding gives back, in order and within its range, and a queue that believes it must hand out every byte outside of its holes once.
+// Lists of extents as a source that lies could send them. The first two bytes choose what was asked for. What is
+// accepted must be what encoding gives back, in order and within its range, and a queue that believes it must hand out
+// every byte outside of its holes once.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

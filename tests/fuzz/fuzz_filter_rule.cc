@@ -1,5 +1,5 @@
-// The text of a merge file, in a style that the first byte chooses: what parses must survive being formatted, and a run's rules must
-// compile or be refused.
+// The text of a merge file, in a style that the first byte chooses: what parses must survive being formatted, and a
+// run's rules must compile or be refused.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -57,12 +57,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     CheckLine(line, style);
     if (!expander.AddFilter(line).ok()) continue;
   }
-  PathFilterOptions options;
-  options.above = "srv/tree";
-  const absl::StatusOr<PathFilterPtr> filter = PathFilter::Compile(expander.Take(), options);
+  const absl::StatusOr<PathFilterPtr> filter = PathFilter::Compile(expander.Take(), {});
   if (!filter.ok()) return 0;
   SameFiles files{std::string(text)};
-  absl::StatusOr<FilterScopePtr> scope = (*filter)->Above(files);
+  absl::StatusOr<FilterScopePtr> scope = (*filter)->Above(files, "srv/tree", "");
   if (scope.ok()) scope = (*filter)->Enter(*scope, "", files);
   if (scope.ok()) scope = (*filter)->Enter(*scope, "a", files);
   if (!scope.ok()) return 0;

@@ -1,5 +1,5 @@
-// The channel of a remote shell as its far end may fill it: any bytes, read by a mux that answers, with streams that are accepted, read
-// and answered. Every coroutine must end when the pipe does.
+// The channel of a remote shell as its far end may fill it: any bytes, read by a mux that answers, with streams that
+// are accepted, read and answered. Every coroutine must end when the pipe does.
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>

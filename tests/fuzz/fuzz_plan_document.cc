@@ -1,5 +1,5 @@
-// Plans, as files that anybody may have written: "0" and a document; or "1" and what is inside one record (its kind, its payload), around
-// which a document is made, so that checksums keep nobody out.
+// Plans, as files that anybody may have written: "0" and a document; or "1" and what is inside one record (its kind,
+// its payload), around which a document is made, so that checksums keep nobody out.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -18,7 +18,8 @@ void Append(uint64_t value, size_t bytes, std::string* text) {
 }
 
 std::string Around(std::string_view inside) {
-  std::string text = PlanHeaderText({.software = "s", .made = "m", .program = "sync", .source = "/a", .destination = "/b"});
+  std::string text =
+      PlanHeaderText({.software = "s", .made = "m", .program = "sync", .source = "/a", .destination = "/b"});
   std::string record(1, inside.front());
   Append(inside.size() - 1, 4, &record);
   record += inside.substr(1);

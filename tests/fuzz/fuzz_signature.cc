@@ -1,5 +1,5 @@
-// Signatures as a source that lies could send them. The first two bytes choose the kind and how much was asked for. What is
-// accepted must be what encoding gives back, and no more than its bound.
+// Signatures as a source that lies could send them. The first two bytes choose the kind and how much was asked for.
+// What is accepted must be what encoding gives back, and no more than its bound.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>

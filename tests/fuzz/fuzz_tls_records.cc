@@ -1,6 +1,6 @@
-// What a peer may send behind the handshake of TLS, with good keys: records of any type and contents, also what is no record.
-// The input is a row of them: type, two bytes of length (little-endian), contents. Type 255 sends the contents as they are. What
-// is read must be the contents of the records of type 23 up to the first that is refused.
+// What a peer may send behind the handshake of TLS, with good keys: records of any type and contents, also what is no
+// record. The input is a row of them: type, two bytes of length (little-endian), contents. Type 255 sends the contents
+// as they are. What is read must be the contents of the records of type 23 up to the first that is refused.
 #include <openssl/evp.h>
 
 #include <algorithm>
@@ -57,7 +57,8 @@ std::pair<Bytes, Bytes> Seal(ConstBytes input) {
     Bytes inner(part[0].begin(), part[0].end());
     inner.push_back(static_cast<std::byte>(type));
     while (!inner.empty() && inner.back() == std::byte{0}) inner.pop_back();
-    if (!inner.empty() && inner.back() == std::byte{23}) contents.insert(contents.end(), inner.begin(), inner.end() - 1);
+    if (!inner.empty() && inner.back() == std::byte{23})
+      contents.insert(contents.end(), inner.begin(), inner.end() - 1);
   }
   return {std::move(wire), std::move(contents)};
 }
@@ -98,10 +99,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   ManualExecutor executor;
   Executor::Guard guard(&executor);
   auto [near, far] = MakeMemoryStreamPair();
-  openssl::TlsEstablished established{{}, OrDie(openssl::TlsSealer::Make(Suite(), {})),
-                                      OrDie(openssl::TlsOpener::Make(Suite(), {}))};
-  const std::unique_ptr<Stream> stream = openssl::MakeTlsStream(std::move(near), std::make_unique<openssl::TlsBuffers>(),
-                                                                std::move(established), (data[0] & 1) != 0);
+  openssl::TlsEstablished established{
+      {}, OrDie(openssl::TlsSealer::Make(Suite(), {})), OrDie(openssl::TlsOpener::Make(Suite(), {}))};
+  const std::unique_ptr<Stream> stream = openssl::MakeTlsStream(
+      std::move(near), std::make_unique<openssl::TlsBuffers>(), std::move(established), (data[0] & 1) != 0);
   Bytes read;
   Scope scope;
   scope.Spawn(Feed(far.get(), wire));

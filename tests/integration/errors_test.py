@@ -206,7 +206,7 @@ class Errors(harness.Case):
 
     def test_agents_that_cannot_start_say_why(self):
         certificates = self.certificates()
-        base = [harness.AGENT, "--listen", "127.0.0.1:0", "--data-listen", "127.0.0.1:0"]
+        base = [harness.AGENT, "--allow", "*=*:all", "--listen", "127.0.0.1:0", "--data-listen", "127.0.0.1:0"]
         for extra, text in ((["--root", "r=" + self.path("nowhere")] + certificates.server, "nowhere"),
                             (["--root", "no-equals-sign"] + certificates.server, "no-equals-sign"),
                             (["--root", "r=" + self.src], "--cert"),
@@ -224,7 +224,7 @@ class Errors(harness.Case):
             taken.listen()
             address = "127.0.0.1:%d" % taken.getsockname()[1]
             for option in ("--listen", "--data-listen"):
-                command = [harness.AGENT, "--root", "r=" + self.src, "--listen", "127.0.0.1:0", "--data-listen", "127.0.0.1:0"]
+                command = [harness.AGENT, "--root", "r=" + self.src, "--allow", "*=*:all", "--listen", "127.0.0.1:0", "--data-listen", "127.0.0.1:0"]
                 command[command.index(option) + 1] = address
                 result = harness.run(command + self.certificates().server, timeout=30 * harness.SLOWNESS)
                 self.assertNotEqual(0, result.code, str(result))

@@ -2,6 +2,7 @@
 """Why paths are copied, left out, kept or deleted, and what differs."""
 
 import os
+import shutil
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
@@ -38,8 +39,9 @@ class ExplainTest(harness.Case):
                          {path: event["decision"] for path, event in why.items()})
         self.assertEqual({"text": "- *.o", "file": self.path("rules"), "line": 2, "of": "d/a.o"}, why["d/a.o"]["rule"])
         self.assertEqual(("build", 4), (why["build/x"]["rule"]["of"], why["build/x"]["rule"]["line"]))
-        self.assertNotIn("file", why["kept"]["rule"])
-        self.assertIn("per-directory", why["hidden/secret"]["reason"])
+        self.assertEqual({"text": "P kept", "of": "kept"}, why["kept"]["rule"])
+        self.assertEqual({"text": "- secret", "file": os.path.join(self.src, "hidden/.rules"), "line": 1, "of": "hidden/secret"},
+                         why["hidden/secret"]["rule"])
         self.assertIn("--max-size", why["big"]["reason"])
         changes = {change["field"]: (change["from"], change["to"]) for change in why["changed"]["changes"]}
         self.assertEqual(("5", "18"), changes["size"])
@@ -54,9 +56,44 @@ class ExplainTest(harness.Case):
         self.assertIn("gone: nothing: DST alone has it, and nothing is deleted without --delete", lines)
         self.assertIn("new: copy: DST does not have it", lines)
 
+    def test_a_basis_directory_is_named(self):
+        older = self.path("older")
+        shutil.copytree(self.src, older)
+        for option, decision, text in (("--link-dest", "link", "has the same object"), ("--copy-dest", "copy", "contents are copied from"),
+                                       ("--compare-dest", "skip", "has the same object")):
+            why = self.why("%s=%s" % (option, self.path("none")), "%s=%s" % (option, older), self.src + "/", self.dst, "new")
+            self.assertEqual(decision, why["new"]["decision"], option)
+            self.assertIn(text, why["new"]["reason"])
+            self.assertIn("the basis directory " + older, why["new"]["reason"])
+
+    def test_rules_of_per_directory_files_are_told_with_their_place(self):
+        for path, text in ((".rsync-filter", "# above\n- above\n"), ("src/.rsync-filter", "- *.none\n\n- top\n"),
+                           ("src/d/.rsync-filter", "+ top\n- /here/\n"), ("dst/d/.rsync-filter", "\n\nP only\n- more\n"), ("src/d/here/x", "x"), ("src/top", "t"),
+                           ("src/d/top", "t"), ("src/above", "a"), ("dst/d/only", "o"), ("dst/d/top2", "t")):
+            os.makedirs(os.path.dirname(self.path(path)), exist_ok=True)
+            with open(self.path(path), "w") as file:
+                file.write(text)
+        why = self.why("-F", "--delete", self.src + "/", self.dst, "top", "d/top", "d/here/x", "above", "d/only", "d/top2")
+        self.assertEqual({"top": "exclude", "d/top": "copy", "d/here/x": "exclude", "above": "exclude", "d/only": "protect", "d/top2": "delete"},
+                         {path: event["decision"] for path, event in why.items()})
+        rules = {path: event["rule"] for path, event in why.items() if "rule" in event}
+        self.assertEqual({"text": "- top", "file": self.src + "/.rsync-filter", "line": 3, "of": "top"}, rules["top"])
+        self.assertEqual({"text": "- /here/", "file": self.src + "/d/.rsync-filter", "line": 2, "of": "d/here"}, rules["d/here/x"])
+        self.assertEqual({"text": "P only", "file": self.dst + "/d/.rsync-filter", "line": 3, "of": "d/only"}, rules["d/only"])
+        self.assertEqual(("- above", 2, os.path.realpath(self.path(".rsync-filter"))), (rules["above"]["text"], rules["above"]["line"], rules["above"]["file"]))
+
+    def test_rules_of_another_host_are_told_with_their_place(self):
+        shell = self.path("shell")
+        with open(shell, "w") as file:
+            file.write('#!/bin/sh\nshift\nexec sh -c "$*"\n')
+        os.chmod(shell, 0o755)
+        why = self.why("-e", shell, "--rsync-path", os.path.join(harness.BIN_DIR, "uringsync-agent"), "--filter=: .rules", "host:" + self.src, self.dst, "hidden/secret")
+        self.assertEqual({"text": "- secret", "file": os.path.join(self.src, "hidden/.rules"), "line": 1, "of": "hidden/secret"}, why["hidden/secret"]["rule"])
+
     def test_mistakes_are_told(self):
         self.assertIn("PATH", self.cli("explain", self.src, self.dst, code=harness.USAGE).stderr)
         self.assertIn("no path below", self.cli("explain", self.src, self.dst, "../x", code=harness.USAGE).stderr)
+        self.assertIn("empty", self.cli("explain", self.src, self.dst, "", code=harness.USAGE).stderr)
         self.cli("explain", self.path("none"), self.dst, "x", code=harness.SELECTION)
 
 

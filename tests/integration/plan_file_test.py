@@ -55,6 +55,14 @@ class PlanFile(harness.Case):
         self.assertEqual(again.summary["plan"]["source_objects"], again.summary["plan"]["unchanged"])
         self.assertEqual("apply", again.events[0]["command"])
 
+    def test_a_plan_in_a_directory_of_the_source_is_no_change_of_it(self):
+        self.plan = os.path.join(self.src, "d", "its.plan")
+        self.make()
+        self.cli("apply", self.plan)
+        os.remove(self.plan)
+        self.make()
+        self.assertEqual(0, self.cli("apply", "-n", "--json", self.plan).summary["exit_code"])
+
     def test_what_changed_is_listed_and_left_and_the_rest_is_done(self):
         self.make("--delete")
         self.write("src/kept", "kept but other")

@@ -51,12 +51,17 @@ class Preflight(harness.Case):
         self.assertIn("no inodes for 20", self.cli("sync", "--preflight", self.src, dst, code=harness.FILE_IO).stderr)
         self.assertEqual([], os.listdir(dst))
 
-    def test_a_read_only_file_system_ends_the_run(self):
+    def test_a_read_only_file_system_fails_what_is_to_be_written(self):
         dst = self.tmpfs("1m", "dst")
         self.write("f", 10)
+        self.cli("sync", self.src, dst)
         subprocess.run(["mount", "-o", "remount,ro", dst], check=True)
-        refused = self.cli("sync", self.src, dst, code=harness.FILE_IO)
-        self.assertIn("read-only", refused.stderr)
+        self.assertIn("read-only", self.cli("sync", self.src, dst).stderr)
+        quiet = harness.run([harness.URSYNC, "-a", self.src + "/", dst])
+        self.assertEqual((0, ""), (quiet.code, quiet.stderr))
+        self.write("g", 10)
+        self.assertIn("Read-only", self.cli("sync", self.src, dst, code=harness.PARTIAL).stderr)
+        self.assertEqual(harness.PARTIAL, harness.run([harness.URSYNC, "-a", self.src + "/", dst]).code)
         self.assertIn("read-only", self.cli("plan", self.src, dst).stderr)
         self.assertNotIn("mount it writable", self.cli("plan", "--no-preflight", self.src, dst).stderr)
 

@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import harness  # noqa: E402
 import sshd  # noqa: E402
 import zoo  # noqa: E402
-from shell_case import FAKE_SHELL, ShellCase, Trees, moved  # noqa: E402
+from shell_case import FAKE_SHELL, ShellCase, Trees  # noqa: E402
 
 NOT_FOUND, NOT_RUN, SHELL_FAILED, START_FAILED = 127, 126, 255, 14
 
@@ -41,6 +41,19 @@ class RemoteShell(ShellCase):
         zoo.make(self.src, entries=500, deep=False, huge=False)
         self.shell_sync(self.src, "host:" + self.dst)
         self.assertEqualTrees(self.src, self.dst)
+
+    def test_a_basis_directory_that_is_a_file_is_none(self):
+        self.small_tree(self.src, 20)
+        self.write(self.path("file"))
+        # Of basis directories the next one counts, with whatever number.
+        self.shell_sync(self.src, "host:" + self.path("basis"))
+        for target in ("host:" + self.dst, "host:" + self.dst + "2"):
+            bases = ["--link-dest=" + self.path(name) for name in ("file", "basis", "missing")]
+            self.shell_sync(*bases, self.src, target)
+        self.assertEqualTrees(self.src, self.dst)
+        self.assertTrue(os.path.samefile(os.path.join(self.dst, "d1", "f1"), self.path("basis", "d1", "f1")))
+        self.shell_sync("--link-dest=" + self.path("file"), "host:" + self.src + "/", self.dst + "3")
+        self.assertEqualTrees(self.src, self.dst + "3")
 
     def test_paths_are_relative_to_where_the_shell_begins(self):
         self.small_tree(self.src, 20)
@@ -101,6 +114,24 @@ class RemoteShell(ShellCase):
         self.cli("verify", "-e", self.rsh, self.src, "host:" + self.dst)
         self.write(os.path.join(self.dst, "d1", "f1"), b"other")
         self.cli("verify", "-e", self.rsh, self.src, "host:" + self.dst, code=harness.PARTIAL)
+
+    def test_plans_of_several_sources_are_applied_over_there(self):
+        self.small_tree(self.src, 20)
+        self.write(self.path("list"), b"d1/f1\nd2/f2\n")
+        far = "host:" + self.src
+        for words in ([far], [far + "/d1/f1"], [far + "/d1/", far + "/d2"], [far + "/d*"], ["--files-from=" + self.path("list"), far + "/"]):
+            with self.subTest(words=words):
+                planned, synced = self.path("planned"), self.path("synced")
+                for directory in (planned, synced):
+                    shutil.rmtree(directory, ignore_errors=True)
+                    os.makedirs(directory)
+                for extra in (["--plan-out=" + self.path("a.plan"), planned], [synced]):
+                    done = harness.run([harness.URSYNC, "-rlpt", "-e", self.rsh, *words, *extra])
+                    self.assertEqual(0, done.code, str(done))
+                self.assertEqual([], os.listdir(planned))
+                self.cli("apply", "-e", self.rsh, self.path("a.plan"))
+                self.assertEqual(*(sorted(os.path.relpath(os.path.join(above, name), top) for above, directories, files in os.walk(top)
+                                          for name in directories + files) for top in (planned, synced)))
 
     def test_the_environment_names_the_shell(self):
         self.small_tree(self.src, 5)
@@ -171,36 +202,15 @@ class RemoteShell(ShellCase):
         self.assertNotIn("\033", result.stderr)
         self.assertGone(self.far_pids())
 
-    def slow_run(self, *arguments):
-        """A run that is at work on one large file, and the far agents' pids."""
-        self.write(os.path.join(self.src, "large"), os.urandom(64 << 20))
-        # What a ring transfers does not show in moved().
-        process = self.start("sync", "-e", self.rsh, "--rsync-path", "uringsync-agent --io-backend threads", "--bwlimit=2M", *arguments)
-        harness.wait_until(lambda: any(moved(pid) > 4 << 20 for pid in self.far_pids()), 30, "contents under way")
-        return process, self.far_pids()
-
-    def test_a_far_agent_that_is_killed_ends_the_run(self):
-        for source, destination in ((self.src, "host:" + self.dst), ("host:" + self.src, self.dst)):
-            with self.subTest(source=source):
-                shutil.rmtree(self.dst, ignore_errors=True)
-                if os.path.exists(self.path("pids")):
-                    os.unlink(self.path("pids"))
-                process, pids = self.slow_run(source, destination)
-                os.kill(pids[-1], signal.SIGKILL)
-                result = self.finish(process, 20)
-                self.assertEqual(harness.PROTOCOL, result.code, str(result))
-                self.assertIn("host:", result.stderr)
-                self.assertGone(pids)
-
     def test_a_command_that_is_killed_leaves_nothing_over_there(self):
-        process, pids = self.slow_run(self.src, "host:" + self.dst)
+        process, pids = self.slow_run("--no-resume", self.src, "host:" + self.dst)
         process.kill()
         process.wait()
         self.assertGone(pids)
         self.assertNoTemporaries(self.dst)
 
     def test_an_interrupted_command_cleans_up_over_there(self):
-        process, pids = self.slow_run(self.src, "host:" + self.dst)
+        process, pids = self.slow_run("--no-resume", self.src, "host:" + self.dst)
         process.send_signal(signal.SIGINT)
         result = self.finish(process, 20)
         self.assertEqual(harness.INTERRUPTED, result.code, str(result))

@@ -141,6 +141,28 @@ class Unprivileged(harness.Case):
         self.as_nobody("sync", src, self.dst)
         self.assertSame(treecmp.compare(treecmp.snapshot(src), treecmp.snapshot(self.dst)))
 
+    def test_the_journal_of_large_files_goes_from_a_root_that_is_read_only(self):
+        src = self.path("home", "own")
+        os.makedirs(src)
+        os.chown(src, harness.NOBODY, harness.NOBODY)
+        os.chmod(src, 0o555)
+        self.as_nobody("sync", src, self.dst)
+        with open(os.path.join(src, "large"), "wb") as file:
+            file.write(b"x" * 3000000)
+        os.chown(os.path.join(src, "large"), harness.NOBODY, harness.NOBODY)
+        self.as_nobody("sync", "--delete", src, self.dst)
+        self.assertSame(treecmp.compare(treecmp.snapshot(src), treecmp.snapshot(self.dst)))
+        self.assertEqual([], harness.temporaries(self.dst))
+        # One that an earlier run left there: nothing else is to be done.
+        left = os.path.join(self.dst, ".~uringsync~%016d.0.tmp" % 0)
+        with open(left, "w") as file:
+            file.write("dead")
+        os.chown(left, harness.NOBODY, harness.NOBODY)
+        os.chmod(left, 0o600)
+        self.as_nobody("sync", src, self.dst)
+        self.assertEqual([], harness.temporaries(self.dst))
+        self.assertSame(treecmp.compare(treecmp.snapshot(src), treecmp.snapshot(self.dst)))
+
 
 if __name__ == "__main__":
     harness.main()

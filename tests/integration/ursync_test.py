@@ -224,6 +224,19 @@ class Ursync(harness.Case):
         self.assertEqual(0, ran.code, ran)
         self.assertIn("running rsync instead", ran.stderr)
         self.assertTrue(os.path.exists(self.path("ours", "dst", "sub", "deep", "y")))
+        with open(self.path("rules"), "w") as file:
+            file.write("-x user.*\n")
+        for rule in ("-x user.*", "merge " + self.path("rules")):
+            self.assertEqual(harness.USAGE, self.one("ours", "-aX", "--filter", rule, "src/", "ruled").code)
+            ran = harness.run([harness.URSYNC, "-aX", "--filter", rule, "src/", "ruled"], cwd=self.path("ours"), env={**ENVIRONMENT, "URSYNC_FALLBACK": "rsync"})
+            self.assertEqual(0, ran.code, ran)
+            self.assertIn("rules for attribute names (modifier 'x') are not supported: -x user.*; running rsync instead", ran.stderr)
+            shutil.rmtree(self.path("ours", "ruled"))
+        # Found too late, and no rule to go on without.
+        os.rename(self.path("rules"), self.path("ours", "src", ".rsync-filter"))
+        late = self.one("ours", "-aF", "src/", "ruled")
+        self.assertEqual(harness.USAGE, late.code, late)
+        self.assertIn("are not supported: -x user.*", late.stderr)
         self.assertIn("rsync://", self.one("ours", "-a", "rsync://host/module", "dst").stderr)
         self.assertIn("rsync daemons", self.one("ours", "-a", "host::module", "dst").stderr)
 
@@ -246,6 +259,39 @@ class Ursync(harness.Case):
 
     def test_a_time_limit_that_has_passed_is_refused(self):
         self.both("-a", "--stop-at=2001-01-01T00:00", "src/", "dst")
+
+    def test_progress_counts_the_objects_that_are_left(self):
+        theirs, ours = self.both("-aP", "src/", "counted")
+        found = [re.findall(r"xfr#(\d+), (?:to|ir)-chk=(\d+)/(\d+)", result.stdout) for result in (theirs, ours)]
+        self.assertEqual([each[0] for each in found[0]], [each[0] for each in found[1]])
+        for sent, left, known in found[1]:
+            self.assertLessEqual(int(sent) + int(left), int(known), str(ours))
+            self.assertGreater(int(known), 0, str(ours))
+
+    def test_a_dry_run_has_no_progress_of_files(self):
+        self.assertSameLines("-an", "--progress", "src/", "dst")
+        self.assertSameLines("-anPi", "src/", "dst")
+
+    def test_relative_names_are_told_as_absolute_ones_where_they_were_written_so(self):
+        os.makedirs(self.path("shared", "d"))
+        with open(self.path("shared", "d", "f"), "w") as file:
+            file.write("f")
+        named = (self.path("shared"), "src/sub", self.path("shared") + "/./d")
+        self.assertSameLines("-aRi", *named, "dst")
+        self.assertSameLines("-aRn", "--out-format=%n %f", *named, "new")
+        os.utime(self.path("shared", "d", "f"), (1700000000, 1700000000))
+        self.assertSameLines("-aRi", "--no-implied-dirs", self.path("shared"), "dst")
+
+    def test_output_that_nobody_takes(self):
+        for words, full in ((("-av", "src/", "dst"), 0), (("-avn", "--stats", "src/", "dst"), 0), (("-av", "--outbuf=L", "src/", "fresh"), 13)):
+            for program, side in ((RSYNC, "theirs"), (harness.URSYNC, "ours")):
+                with open("/dev/full", "w") as output:
+                    done = subprocess.run([program, *words], cwd=self.path(side), env=ENVIRONMENT, stdout=output, stderr=subprocess.PIPE)
+                self.assertEqual(done.returncode, full, "%s %s\n%s" % (program, words, done.stderr))
+        self.assertEqual(*(sorted(os.listdir(self.path(side, "dst"))) for side in ("theirs", "ours")))
+        with open("/dev/full", "w") as output:
+            done = subprocess.run([harness.CLI, "plan", self.path("ours", "src"), self.path("dst")], stdout=output, stderr=subprocess.PIPE)
+        self.assertEqual((done.returncode, done.stderr), (11, b"uringsync: standard output could not be written\n"))
 
     def test_output_modes(self):
         for mode in "NLB":

@@ -13,7 +13,8 @@ using testing::HasSubstr;
 
 v1::ClientMessage GoodRun() {
   v1::ClientMessage wire;
-  EXPECT_OK(EncodeMessage(ClientMessage(RunBench{.step = BenchStep::kWrite, .milliseconds = 100, .max_bytes = kMinBenchBytes}), &wire));
+  EXPECT_OK(EncodeMessage(
+      ClientMessage(RunBench{.step = BenchStep::kWrite, .milliseconds = 100, .max_bytes = kMinBenchBytes}), &wire));
   return wire;
 }
 
@@ -26,8 +27,12 @@ v1::AgentMessage GoodReport() {
   return wire;
 }
 
-std::string Refusal(const v1::ClientMessage& wire) { return std::string(DecodeMessage(wire).status().message()); }
-std::string Refusal(const v1::AgentMessage& wire) { return std::string(DecodeMessage(wire).status().message()); }
+std::string Refusal(const v1::ClientMessage& wire) {
+  return std::string(DecodeMessage(wire).status().message());
+}
+std::string Refusal(const v1::AgentMessage& wire) {
+  return std::string(DecodeMessage(wire).status().message());
+}
 
 TEST(BenchConvertTest, ARunSurvivesTheWire) {
   const absl::StatusOr<ClientMessage> decoded = DecodeMessage(GoodRun());

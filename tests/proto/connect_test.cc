@@ -113,17 +113,22 @@ TEST_F(ConnectTest, AnUnknownHostIsNamed) {
 TEST_F(ConnectTest, AnAgentOfAnotherAuthorityIsRefused) {
   StartAgent(Files(theirs_, "localhost", ours_));
   EXPECT_THAT(Connect(Files(ours_, "cli", ours_)),
-              StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("did not sign it; give the authority that did with --ca")));
+              StatusIs(absl::StatusCode::kUnauthenticated,
+                       HasSubstr("did not sign it; give the authority that did with --ca")));
 }
 
 TEST_F(ConnectTest, ACertificateForAnotherHostNamesTheHostsItIsFor) {
   StartAgent(Files(ours_, "elsewhere.example", ours_));
-  EXPECT_THAT(Connect(Files(ours_, "cli", ours_)),
-              StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("made out to elsewhere.example; connect by such a name")));
+  EXPECT_THAT(
+      Connect(Files(ours_, "cli", ours_)),
+      StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("made out to elsewhere.example; connect by such a name")));
 }
 
 TEST_F(ConnectTest, AnExpiredCertificateOfTheAgentIsNamed) {
-  ASSERT_OK(IssueCertificate({.directory = ours_.path(), .name = "old", .hosts = {"127.0.0.1"}, .days = 1,
+  ASSERT_OK(IssueCertificate({.directory = ours_.path(),
+                              .name = "old",
+                              .hosts = {"127.0.0.1"},
+                              .days = 1,
                               .start_offset_seconds = -10 * 86400}));
   StartAgent(Files(ours_, "old", ours_));
   EXPECT_THAT(Connect(Files(ours_, "cli", ours_)),
@@ -131,7 +136,10 @@ TEST_F(ConnectTest, AnExpiredCertificateOfTheAgentIsNamed) {
 }
 
 TEST_F(ConnectTest, AnExpiredCertificateOfOursIsFoundBeforeConnecting) {
-  ASSERT_OK(IssueCertificate({.directory = ours_.path(), .name = "old", .hosts = {"127.0.0.1"}, .days = 1,
+  ASSERT_OK(IssueCertificate({.directory = ours_.path(),
+                              .name = "old",
+                              .hosts = {"127.0.0.1"},
+                              .days = 1,
                               .start_offset_seconds = -10 * 86400}));
   EXPECT_THAT(Connect(Files(ours_, "old", ours_)), StatusIs(absl::StatusCode::kUnauthenticated, HasSubstr("old.crt")));
 }

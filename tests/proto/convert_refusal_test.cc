@@ -102,19 +102,30 @@ TEST(ConvertRefusalTest, NamesOfAManifest) {
   using M = v1::AgentMessage*;
   const auto rename = [](const char* first) { return [first](M m) { NAMES->set_text(first); }; };
   ExpectRefusals<v1::AgentMessage>(
-      GoodBatch(), {{"slash", rename("/bl"), "DirectoryBatch.names[0]"},
-                    {"dot", rename(".bl"), "DirectoryBatch.names[0]"},
-                    {"order", rename("bal"), "DirectoryBatch.names[1]: \"a\" is out of order after \"b\""},
-                    {"twice", rename("aal"), "DirectoryBatch.names[1]: \"a\" appears twice"},
-                    {"nul", [](M m) { NAMES->set_text(std::string("\0bl", 3)); }, "DirectoryBatch.names[0]"},
-                    {"dot dot", [](M m) { NAMES->set_text("..bl"); NAMES->set_lengths(0, 2); }, "DirectoryBatch.names[0]"},
-                    {"empty", [](M m) { NAMES->set_text("bl"); NAMES->set_lengths(0, 0); }, "DirectoryBatch.names[0]"},
-                    {"too short a text", rename("ab"), "lengths add up to 3 bytes, the text has 2"},
-                    {"too long a text", rename("ablx"), "lengths add up to 3 bytes, the text has 4"},
-                    {"overlong", [](M m) { NAMES->set_lengths(0, 256); }, "256 bytes, at most 255"},
-                    {"wrapping lengths", [](M m) { NAMES->set_lengths(0, 0xffffffff); }, "at most 255"},
-                    {"directory", [](M m) { m->mutable_directory_batch()->set_directory("a/../b"); }, "DirectoryBatch.directory"},
-                    {"absolute", [](M m) { m->mutable_directory_batch()->set_directory("/etc"); }, "DirectoryBatch.directory"}});
+      GoodBatch(),
+      {{"slash", rename("/bl"), "DirectoryBatch.names[0]"},
+       {"dot", rename(".bl"), "DirectoryBatch.names[0]"},
+       {"order", rename("bal"), "DirectoryBatch.names[1]: \"a\" is out of order after \"b\""},
+       {"twice", rename("aal"), "DirectoryBatch.names[1]: \"a\" appears twice"},
+       {"nul", [](M m) { NAMES->set_text(std::string("\0bl", 3)); }, "DirectoryBatch.names[0]"},
+       {"dot dot",
+        [](M m) {
+          NAMES->set_text("..bl");
+          NAMES->set_lengths(0, 2);
+        },
+        "DirectoryBatch.names[0]"},
+       {"empty",
+        [](M m) {
+          NAMES->set_text("bl");
+          NAMES->set_lengths(0, 0);
+        },
+        "DirectoryBatch.names[0]"},
+       {"too short a text", rename("ab"), "lengths add up to 3 bytes, the text has 2"},
+       {"too long a text", rename("ablx"), "lengths add up to 3 bytes, the text has 4"},
+       {"overlong", [](M m) { NAMES->set_lengths(0, 256); }, "256 bytes, at most 255"},
+       {"wrapping lengths", [](M m) { NAMES->set_lengths(0, 0xffffffff); }, "at most 255"},
+       {"directory", [](M m) { m->mutable_directory_batch()->set_directory("a/../b"); }, "DirectoryBatch.directory"},
+       {"absolute", [](M m) { m->mutable_directory_batch()->set_directory("/etc"); }, "DirectoryBatch.directory"}});
 }
 
 TEST(ConvertRefusalTest, AttributesOfAManifest) {
@@ -125,25 +136,51 @@ TEST(ConvertRefusalTest, AttributesOfAManifest) {
        {"no type", [](M m) { ENTRIES->set_modes(0, 0644); }, "entries.modes[0]"},
        {"high bits", [](M m) { ENTRIES->set_modes(1, 0x100000 | 0100644); }, "entries.modes[1]"},
        {"modes missing", [](M m) { ENTRIES->clear_modes(); }, "entries.modes[0]"},
-       {"column length", [](M m) { ENTRIES->add_uids(1); ENTRIES->add_uids(2); }, "entries.uids: 2 elements for 3 rows"},
+       {"column length",
+        [](M m) {
+          ENTRIES->add_uids(1);
+          ENTRIES->add_uids(2);
+        },
+        "entries.uids: 2 elements for 3 rows"},
        {"size", [](M m) { ENTRIES->add_sizes(uint64_t{1} << 63); }, "entries.sizes[0]"},
        {"allocated", [](M m) { ENTRIES->add_allocated_bytes(uint64_t{1} << 63); }, "entries.allocated_bytes[0]"},
        {"mtime", [](M m) { ENTRIES->add_mtime_nanoseconds(1'000'000'000); }, "entries.mtime_nanoseconds[0]"},
        {"ctime", [](M m) { ENTRIES->add_ctime_nanoseconds(4'000'000'000); }, "entries.ctime_nanoseconds[0]"},
-       {"atime", [](M m) { ENTRIES->add_atime_rows(0); ENTRIES->add_atime_seconds(1); ENTRIES->add_atime_nanoseconds(1'000'000'000); },
+       {"atime",
+        [](M m) {
+          ENTRIES->add_atime_rows(0);
+          ENTRIES->add_atime_seconds(1);
+          ENTRIES->add_atime_nanoseconds(1'000'000'000);
+        },
         "entries.atime_nanoseconds[0]"},
        {"atime count", [](M m) { ENTRIES->add_atime_rows(0); }, "entries.atime_seconds"},
-       {"device", [](M m) { ENTRIES->add_device_rows(0); ENTRIES->add_rdev_majors(1); ENTRIES->add_rdev_minors(1); },
+       {"device",
+        [](M m) {
+          ENTRIES->add_device_rows(0);
+          ENTRIES->add_rdev_majors(1);
+          ENTRIES->add_rdev_minors(1);
+        },
         "entries.device_rows[0]: a file is no device"},
        {"device count", [](M m) { ENTRIES->add_device_rows(0); }, "entries.rdev_majors"},
        {"row number", [](M m) { ENTRIES->set_symlink_rows(0, 3); }, "row 3 of 3"},
        {"row order", [](M m) { ENTRIES->add_symlink_rows(1); }, "row 1 is out of order"},
        {"target of a file", [](M m) { ENTRIES->set_symlink_rows(0, 1); }, "a file has no target"},
-       {"no target", [](M m) { ENTRIES->clear_symlink_rows(); ENTRIES->clear_symlink_targets(); }, "without target"},
-       {"empty target", [](M m) { ENTRIES->mutable_symlink_targets()->clear_text(); ENTRIES->mutable_symlink_targets()->set_lengths(0, 0); },
+       {"no target",
+        [](M m) {
+          ENTRIES->clear_symlink_rows();
+          ENTRIES->clear_symlink_targets();
+        },
+        "without target"},
+       {"empty target",
+        [](M m) {
+          ENTRIES->mutable_symlink_targets()->clear_text();
+          ENTRIES->mutable_symlink_targets()->set_lengths(0, 0);
+        },
         "empty target"},
-       {"NUL in target", [](M m) { ENTRIES->mutable_symlink_targets()->set_text(std::string(1, '\0')); }, "target contains NUL"},
-       {"long target", [](M m) { ENTRIES->mutable_symlink_targets()->set_lengths(0, kMaxSymlinkTargetBytes + 1); }, "at most 65536"},
+       {"NUL in target", [](M m) { ENTRIES->mutable_symlink_targets()->set_text(std::string(1, '\0')); },
+        "target contains NUL"},
+       {"long target", [](M m) { ENTRIES->mutable_symlink_targets()->set_lengths(0, kMaxSymlinkTargetBytes + 1); },
+        "at most 65536"},
        {"digest words", [](M m) { ENTRIES->mutable_xattr_digests()->add_rows(0); }, "entries.xattr_digests"},
        {"contents of a symlink",
         [](M m) {
@@ -152,19 +189,31 @@ TEST(ConvertRefusalTest, AttributesOfAManifest) {
           ENTRIES->mutable_content_digests()->add_words(1);
         },
         "a symlink has no contents"},
-       {"error 0", [](M m) { ENTRIES->add_error_rows(0); ENTRIES->add_errors(0); }, "0 is no errno"},
-       {"error 4096", [](M m) { ENTRIES->add_error_rows(0); ENTRIES->add_errors(4096); }, "4096 is no errno"},
+       {"error 0",
+        [](M m) {
+          ENTRIES->add_error_rows(0);
+          ENTRIES->add_errors(0);
+        },
+        "0 is no errno"},
+       {"error 4096",
+        [](M m) {
+          ENTRIES->add_error_rows(0);
+          ENTRIES->add_errors(4096);
+        },
+        "4096 is no errno"},
        {"not entered", [](M m) { ENTRIES->add_not_entered_rows(0); }, "is no directory"},
        {"directory link", [](M m) { ENTRIES->add_directory_link_rows(0); }, "is no symlink"},
        {"batch error", [](M m) { m->mutable_directory_batch()->set_error(70000); }, "DirectoryBatch.error"},
        {"no self", [](M m) { m->mutable_directory_batch()->clear_self(); }, "DirectoryBatch.self: missing"},
-       {"self is a file", [](M m) { m->mutable_directory_batch()->mutable_self()->set_modes(0, 0100644); }, "where a directory belongs"}});
+       {"self is a file", [](M m) { m->mutable_directory_batch()->mutable_self()->set_modes(0, 0100644); },
+        "where a directory belongs"}});
 }
 
 TEST(ConvertRefusalTest, ManifestBatchesAboveTheirBound) {
   v1::AgentMessage message = GoodBatch();
   for (size_t i = 0; i < kMaxEntriesPerBatch; ++i) message.mutable_directory_batch()->mutable_names()->add_lengths(0);
-  EXPECT_THAT(DecodeMessage(message), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("4099 entries, at most 4096")));
+  EXPECT_THAT(DecodeMessage(message),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("4099 entries, at most 4096")));
 }
 
 #define BATCH m->mutable_action_batch()
@@ -177,7 +226,8 @@ TEST(ConvertRefusalTest, Actions) {
       AddName(BATCH->mutable_directories()->mutable_paths(), path);
     };
   };
-  const auto set_origin = [](uint32_t row, uint32_t parent, const char* name, uint32_t fate, uint32_t mode, uint64_t bytes) {
+  const auto set_origin = [](uint32_t row, uint32_t parent, const char* name, uint32_t fate, uint32_t mode,
+                             uint64_t bytes) {
     return [=](M m) {
       BATCH->add_origin_rows(row);
       BATCH->add_origin_parents(parent);
@@ -205,7 +255,8 @@ TEST(ConvertRefusalTest, Actions) {
           BATCH->mutable_names()->set_lengths(0, 0);
         },
         "ActionBatch.names[0]"},
-       {"directory before itself", [](M m) { BATCH->mutable_directories()->set_parents(0, 1); }, "does not come before it"},
+       {"directory before itself", [](M m) { BATCH->mutable_directories()->set_parents(0, 1); },
+        "does not come before it"},
        {"directory dot dot", set_directory(".."), "ActionBatch.directories.paths[0]"},
        {"directory with dot dot", set_directory("a/../../b"), "ActionBatch.directories.paths[0]"},
        {"absolute directory", set_directory("/a"), "ActionBatch.directories.paths[0]"},
@@ -272,8 +323,16 @@ TEST(ConvertRefusalTest, Actions) {
        {"origin without contents", set_origin(1, 0, "x", 1, 0100644, 0), "the origin is no file with contents"},
        {"origin of another type", set_origin(1, 0, "x", 1, 0010644, 5), "the origin is no file with contents"},
        {"xattr rows", [](M m) { BATCH->add_xattrs_differ_rows(3); }, "ActionBatch.xattrs_differ_rows[0]"},
-       {"count", [](M m) { for (size_t i = 0; i < kMaxActionsPerBatch; ++i) BATCH->add_ids(9); }, "4099 actions, at most 4096"},
-       {"directories", [](M m) { for (int i = 0; i < 9000; ++i) BATCH->mutable_directories()->add_parents(0); }, "at most 8192"}});
+       {"count",
+        [](M m) {
+          for (size_t i = 0; i < kMaxActionsPerBatch; ++i) BATCH->add_ids(9);
+        },
+        "4099 actions, at most 4096"},
+       {"directories",
+        [](M m) {
+          for (int i = 0; i < 9000; ++i) BATCH->mutable_directories()->add_parents(0);
+        },
+        "at most 8192"}});
 }
 
 TEST(ConvertRefusalTest, PathsThatGrowFromFewBytes) {
@@ -286,7 +345,8 @@ TEST(ConvertRefusalTest, PathsThatGrowFromFewBytes) {
     batch->mutable_directories()->add_parents(i);
     AddName(batch->mutable_directories()->mutable_paths(), "abcdefgh");
   }
-  EXPECT_THAT(DecodeMessage(message), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("paths of one message exceed")));
+  EXPECT_THAT(DecodeMessage(message),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("paths of one message exceed")));
 }
 
 #define OPEN m->mutable_open_session()
@@ -298,15 +358,24 @@ TEST(ConvertRefusalTest, OpenSession) {
       {{"session", [](M m) { OPEN->set_session("short"); }, "OpenSession.session: 5 bytes where 16 belong"},
        {"token", [](M m) { OPEN->set_token(std::string(33, 'x')); }, "OpenSession.token"},
        {"role", [](M m) { OPEN->set_role(v1::ROLE_UNSPECIFIED); }, "OpenSession.role"},
-       {"path without a root", [](M m) { OPEN->set_root(""); OPEN->set_path("a"); }, "OpenSession.path: a path without a root"},
+       {"path without a root",
+        [](M m) {
+          OPEN->set_root("");
+          OPEN->set_path("a");
+        },
+        "OpenSession.path: a path without a root"},
        {"root and host path", [](M m) { OPEN->set_host_path("/srv"); }, "OpenSession.host_path: beside a root"},
        {"root bytes", [](M m) { OPEN->set_root("a\nb"); }, "control bytes in \"a\\012b\""},
        {"root length", [](M m) { OPEN->set_root(std::string(256, 'a')); }, "OpenSession.root"},
        {"path", [](M m) { OPEN->set_path("../x"); }, "OpenSession.path"},
        {"links to follow", [](M m) { OPEN->set_follow_links(8); }, "OpenSession.follow_links: unknown bits 8"},
        {"selection", [](M m) { OPEN->clear_selection(); }, "OpenSession.selection: missing"},
-       {"xattr name", [](M m) { AddName(OPEN->mutable_selection()->mutable_extra_xattrs(), ""); }, "selection.extra_xattrs[0]"},
-       {"xattr names", [](M m) { for (int i = 0; i < 257; ++i) AddName(OPEN->mutable_selection()->mutable_extra_xattrs(), "a"); },
+       {"xattr name", [](M m) { AddName(OPEN->mutable_selection()->mutable_extra_xattrs(), ""); },
+        "selection.extra_xattrs[0]"},
+       {"xattr names",
+        [](M m) {
+          for (int i = 0; i < 257; ++i) AddName(OPEN->mutable_selection()->mutable_extra_xattrs(), "a");
+        },
         "257 elements, at most 256"},
        {"level", [](M m) { OPEN->mutable_compression()->set_level(20); }, "OpenSession.compression.level"},
        {"durability", [](M m) { OPEN->set_durability(static_cast<v1::Durability>(7)); }, "OpenSession.durability"},
@@ -327,22 +396,33 @@ TEST(ConvertRefusalTest, OpenSession) {
         },
         "65536 is no port"},
        {"backup suffix", [](M m) { OPEN->mutable_backup(); }, "OpenSession.backup.suffix: empty"},
-       {"backup suffix with a slash", [](M m) { OPEN->mutable_backup()->set_suffix("/.."); }, "OpenSession.backup.suffix"},
-       {"backup suffix length", [](M m) { OPEN->mutable_backup()->set_suffix(std::string(255, '~')); }, "OpenSession.backup.suffix"},
-       {"backup directory", [](M m) { OPEN->mutable_backup()->mutable_directory()->set_root("data");
-                                      OPEN->mutable_backup()->mutable_directory()->set_path("a//b"); }, "OpenSession.backup.directory"},
-       {"partial directory", [](M m) { OPEN->mutable_staging()->set_partial_directory("../x"); }, "OpenSession.staging.partial_directory"},
+       {"backup suffix with a slash", [](M m) { OPEN->mutable_backup()->set_suffix("/.."); },
+        "OpenSession.backup.suffix"},
+       {"backup suffix length", [](M m) { OPEN->mutable_backup()->set_suffix(std::string(255, '~')); },
+        "OpenSession.backup.suffix"},
+       {"backup directory",
+        [](M m) {
+          OPEN->mutable_backup()->mutable_directory()->set_root("data");
+          OPEN->mutable_backup()->mutable_directory()->set_path("a//b");
+        },
+        "OpenSession.backup.directory"},
+       {"partial directory", [](M m) { OPEN->mutable_staging()->set_partial_directory("../x"); },
+        "OpenSession.staging.partial_directory"},
        {"partial directory beside a place",
         [](M m) {
           OPEN->mutable_staging()->set_partial_directory("x");
           OPEN->mutable_staging()->mutable_partial_place()->set_host_path("/x");
         },
         "beside a place"},
-       {"partial place", [](M m) { OPEN->mutable_staging()->mutable_partial_place(); }, "OpenSession.staging.partial_place"},
+       {"partial place", [](M m) { OPEN->mutable_staging()->mutable_partial_place(); },
+        "OpenSession.staging.partial_place"},
        {"partial climb", [](M m) { OPEN->mutable_staging()->set_partial_climb(4097); }, "4097 levels"},
-       {"append mode", [](M m) { OPEN->mutable_staging()->set_append(static_cast<v1::AppendMode>(3)); }, "unknown mode 3"},
-       {"place of temporaries", [](M m) { OPEN->mutable_staging()->mutable_temporaries(); }, "OpenSession.staging.temporaries"},
-       {"delayed updates without a directory", [](M m) { OPEN->mutable_staging()->set_delay_updates(true); }, "updates wait there"},
+       {"append mode", [](M m) { OPEN->mutable_staging()->set_append(static_cast<v1::AppendMode>(3)); },
+        "unknown mode 3"},
+       {"place of temporaries", [](M m) { OPEN->mutable_staging()->mutable_temporaries(); },
+        "OpenSession.staging.temporaries"},
+       {"delayed updates without a directory", [](M m) { OPEN->mutable_staging()->set_delay_updates(true); },
+        "updates wait there"},
        {"delta blocks", [](M m) { OPEN->set_delta_block_bytes(1000); }, "OpenSession.delta_block_bytes"},
        {"large delta blocks", [](M m) { OPEN->set_delta_block_bytes(1 << 17); }, "OpenSession.delta_block_bytes"},
        {"fuzzy", [](M m) { OPEN->mutable_staging()->set_fuzzy(3); }, "OpenSession.staging.fuzzy"},
@@ -359,7 +439,11 @@ TEST(ConvertRefusalTest, OpenSession) {
           OPEN->mutable_basis_directories(0)->set_path("../up");
         },
         "OpenSession.basis_directories"},
-       {"basis directories", [](M m) { for (int i = 0; i < 21; ++i) OPEN->add_basis_directories()->set_root("data"); }, "at most 20"},
+       {"basis directories",
+        [](M m) {
+          for (int i = 0; i < 21; ++i) OPEN->add_basis_directories()->set_root("data");
+        },
+        "at most 20"},
        {"connections", [](M m) { OPEN->set_data_connections(65); }, "at most 64"}});
 }
 
@@ -383,14 +467,19 @@ TEST(ConvertRefusalTest, SmallClientMessages) {
 TEST(ConvertRefusalTest, Progress) {
   using M = v1::AgentMessage*;
   ExpectRefusals<v1::AgentMessage>(
-      GoodProgress(), {{"counters", [](M m) { m->mutable_apply_progress()->clear_counters(); }, "ApplyProgress.counters: missing"},
-                       {"kind", [](M m) { PROBLEMS->set_kinds(0, 7); }, "unknown kind 7"},
-                       {"side", [](M m) { PROBLEMS->clear_sides(); }, "unknown side 0"},
-                       {"path", [](M m) { PROBLEMS->mutable_paths()->set_text("."); }, "ApplyProgress.problems.paths[0]"},
-                       {"operation", [](M m) { PROBLEMS->mutable_operations()->set_lengths(0, 300); }, "at most 256"},
-                       {"errno", [](M m) { PROBLEMS->add_errors(5000); }, "5000 is no errno"},
-                       {"count", [](M m) { for (int i = 0; i < 4096; ++i) PROBLEMS->add_kinds(1); }, "4097 problems"},
-                       {"file", [](M m) { m->mutable_apply_progress()->set_current_file("//"); }, "ApplyProgress.current_file"}});
+      GoodProgress(),
+      {{"counters", [](M m) { m->mutable_apply_progress()->clear_counters(); }, "ApplyProgress.counters: missing"},
+       {"kind", [](M m) { PROBLEMS->set_kinds(0, 8); }, "unknown kind 8"},
+       {"side", [](M m) { PROBLEMS->clear_sides(); }, "unknown side 0"},
+       {"path", [](M m) { PROBLEMS->mutable_paths()->set_text("."); }, "ApplyProgress.problems.paths[0]"},
+       {"operation", [](M m) { PROBLEMS->mutable_operations()->set_lengths(0, 300); }, "at most 256"},
+       {"errno", [](M m) { PROBLEMS->add_errors(5000); }, "5000 is no errno"},
+       {"count",
+        [](M m) {
+          for (int i = 0; i < 4096; ++i) PROBLEMS->add_kinds(1);
+        },
+        "4097 problems"},
+       {"file", [](M m) { m->mutable_apply_progress()->set_current_file("//"); }, "ApplyProgress.current_file"}});
 }
 
 TEST(ConvertRefusalTest, SmallAgentMessages) {
@@ -407,7 +496,8 @@ TEST(ConvertRefusalTest, SmallAgentMessages) {
   message.mutable_session_opened()->set_time_granularity_ns(1);
   ASSERT_OK(DecodeMessage(message));
   message.mutable_session_opened()->set_exists(true);
-  EXPECT_THAT(DecodeMessage(message), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("SessionOpened.root: missing")));
+  EXPECT_THAT(DecodeMessage(message),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("SessionOpened.root: missing")));
   message.mutable_session_opened()->set_exists(false);
   message.mutable_session_opened()->set_time_granularity_ns(0);
   EXPECT_THAT(DecodeMessage(message), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("time_granularity_ns")));

@@ -127,11 +127,24 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   open.role = Role::kDestination;
   open.root = "data";
   open.path = *RelPath::Parse("a/b\n\xff/c");
-  open.selection = {.mode = false, .owner = false, .group = false, .mtime = false, .atime = true, .xattrs = false,
-                    .acls = false, .selinux = true, .explicit_owner = true, .explicit_privileged_xattrs = true,
-                    .extra_xattrs = {"lustre.lov"}, .directory_times = false, .link_times = false, .executability = true,
-                    .modify_window_s = UINT32_MAX, .device_files = true};
-  open.checksum = open.one_file_system = open.dry_run = open.create_root = open.wait_for_lock = open.force_delete = true;
+  open.selection = {.mode = false,
+                    .owner = false,
+                    .group = false,
+                    .mtime = false,
+                    .atime = true,
+                    .xattrs = false,
+                    .acls = false,
+                    .selinux = true,
+                    .explicit_owner = true,
+                    .explicit_privileged_xattrs = true,
+                    .extra_xattrs = {"lustre.lov"},
+                    .directory_times = false,
+                    .link_times = false,
+                    .executability = true,
+                    .modify_window_s = UINT32_MAX,
+                    .device_files = true};
+  open.checksum = open.one_file_system = open.dry_run = open.create_root = open.wait_for_lock = open.force_delete =
+      true;
   open.sparse = false;
   open.durability = Durability::kNone;
   open.route = {.kind = DataRoute::Kind::kConnect, .host = "h", .port = 65535};
@@ -144,9 +157,14 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   open.in_place = open.remove_sources = open.keep_directory_links = true;
   open.follow_links = {.all = false, .unsafe = true, .directories = true};
   open.backup = BackupSettings{".old", TreePlace{"data", *RelPath::Parse("old/today")}};
-  open.staging = {.keep_partial = true, .partial_directory = *RelPath::Parse(".partial/here"), .partial_climb = 2,
-                  .append = AppendMode::kVerify, .temporaries = TreePlace{"", RelPath(), "/var/tmp"}, .delay_updates = true,
-                  .fuzzy = 2, .preallocate = true};
+  open.staging = {.keep_partial = true,
+                  .partial_directory = *RelPath::Parse(".partial/here"),
+                  .partial_climb = 2,
+                  .append = AppendMode::kVerify,
+                  .temporaries = TreePlace{"", RelPath(), "/var/tmp"},
+                  .delay_updates = true,
+                  .fuzzy = 2,
+                  .preallocate = true};
   open.basis_directories = {{"data", *RelPath::Parse("daily/1")}, {"", RelPath(), "/srv/daily.1"}};
   const auto decoded = std::get<OpenSession>(RoundTrip<v1::ClientMessage>(ClientMessage(open)));
   EXPECT_EQ(decoded.session, open.session);
@@ -155,8 +173,8 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
   EXPECT_EQ(decoded.root, open.root);
   EXPECT_EQ(decoded.path, open.path);
   EXPECT_EQ(decoded.selection, open.selection);
-  EXPECT_TRUE(decoded.checksum && decoded.one_file_system && decoded.dry_run && decoded.create_root && decoded.wait_for_lock &&
-              decoded.force_delete);
+  EXPECT_TRUE(decoded.checksum && decoded.one_file_system && decoded.dry_run && decoded.create_root &&
+              decoded.wait_for_lock && decoded.force_delete);
   EXPECT_FALSE(decoded.sparse);
   EXPECT_EQ(decoded.durability, open.durability);
   EXPECT_EQ(decoded.basis_directories, open.basis_directories);
@@ -181,13 +199,22 @@ TEST(ConvertTest, OpenSessionKeepsEveryField) {
 
 TEST(ConvertTest, SessionOpenedKeepsEveryField) {
   MessageSamples samples(1);
-  SessionOpened opened{.exists = true, .created = true, .root = samples.EntryOfType("", FileType::kDirectory),
-                       .file_system = "xfs", .can_chown = true, .can_mknod = true, .can_set_capabilities = true,
-                       .can_set_trusted = true, .uid = 1000, .groups = {1, 2}, .time_granularity_ns = 1'000'000'000,
-                       .time_range = {-2147483648, 16299260424}, .notices = {"no ACLs here"}};
+  SessionOpened opened{.exists = true,
+                       .created = true,
+                       .root = samples.EntryOfType("", FileType::kDirectory),
+                       .file_system = "xfs",
+                       .can_chown = true,
+                       .can_mknod = true,
+                       .can_set_capabilities = true,
+                       .can_set_trusted = true,
+                       .uid = 1000,
+                       .groups = {1, 2},
+                       .time_granularity_ns = 1'000'000'000,
+                       .time_range = {-2147483648, 16299260424},
+                       .notices = {"no ACLs here"}};
   const auto decoded = std::get<SessionOpened>(RoundTrip<v1::AgentMessage>(AgentMessage(opened)));
-  EXPECT_TRUE(decoded.exists && decoded.created && decoded.can_chown && decoded.can_mknod && decoded.can_set_capabilities &&
-              decoded.can_set_trusted);
+  EXPECT_TRUE(decoded.exists && decoded.created && decoded.can_chown && decoded.can_mknod &&
+              decoded.can_set_capabilities && decoded.can_set_trusted);
   ExpectSame(decoded.root, opened.root);
   EXPECT_EQ(decoded.file_system, "xfs");
   EXPECT_EQ(decoded.uid, 1000u);
@@ -198,8 +225,12 @@ TEST(ConvertTest, SessionOpenedKeepsEveryField) {
 }
 
 TEST(ConvertTest, ApplyProgressKeepsEveryField) {
-  ApplyProgress progress{.completed_sequence = 9, .counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, .skipped_actions = {4, 2},
-                         .current_file = *RelPath::Parse("big"), .current_bytes = 10, .current_size = 20};
+  ApplyProgress progress{.completed_sequence = 9,
+                         .counters = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11},
+                         .skipped_actions = {4, 2},
+                         .current_file = *RelPath::Parse("big"),
+                         .current_bytes = 10,
+                         .current_size = 20};
   progress.problems.push_back({ProblemKind::kNoSpace, Side::kSource, *RelPath::Parse("x/y"), "write", 28, "full", 77});
   const auto decoded = std::get<ApplyProgress>(RoundTrip<v1::AgentMessage>(AgentMessage(progress)));
   EXPECT_EQ(decoded.completed_sequence, 9u);

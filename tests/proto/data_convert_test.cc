@@ -43,6 +43,7 @@ void ExpectSame(const FileRequest& a, const FileRequest& b) {
   EXPECT_EQ(a.want_xattrs, b.want_xattrs);
   EXPECT_EQ(a.kind, b.kind);
   EXPECT_EQ(a.unit_bytes, b.unit_bytes);
+  EXPECT_EQ(a.accept_moving, b.accept_moving);
 }
 
 std::vector<FileRequest> RoundTrip(const RequestMessage& message) {
@@ -63,6 +64,7 @@ TEST(DataRequestsTest, EverythingOfARequestSurvives) {
   message.requests = {Request(1, "a/b/c"), Request(2, "a/b/d"), Request(3, "a/x"),
                       Request(4, ""),      Request(5, "top"),   Request(6, "weird \n\xff/\x01")};
   message.requests[1].type = FileType::kCharDevice;
+  message.requests[2].accept_moving = true;
   const std::vector<FileRequest> decoded = RoundTrip(message);
   ASSERT_EQ(decoded.size(), message.requests.size());
   for (size_t i = 0; i < decoded.size(); ++i) ExpectSame(decoded[i], message.requests[i]);
@@ -151,7 +153,8 @@ TEST(DataRequestsTest, ExtentsMayBeAskedOfAnyRangeAndHaveNoUnit) {
     change(bad.mutable_requests(0));
     return DecodeRequests(AsBytes(bad.SerializeAsString())).status();
   };
-  EXPECT_THAT(refuse([](v1::DataRequest* r) { r->set_unit(512); }), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unit")));
+  EXPECT_THAT(refuse([](v1::DataRequest* r) { r->set_unit(512); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("unit")));
   EXPECT_THAT(refuse([](v1::DataRequest* r) { r->set_length(r->length() + 1); }),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("outside")));
   EXPECT_THAT(refuse([](v1::DataRequest* r) { r->set_want_xattrs(true); }),
@@ -357,6 +360,34 @@ TEST(DataRepliesTest, EverythingOfAReplySurvives) {
   EXPECT_EQ(decoded.items[2].error, 13);
   EXPECT_EQ(decoded.items[2].operation, "openat2");
   EXPECT_EQ(decoded.items[3].offset, 7u);
+}
+
+TEST(DataRepliesTest, WhatAChangedFileIsNowSurvivesAndIsChecked) {
+  ReplyMessage message;
+  ReplyItem& item = message.items.emplace_back();
+  item.id = 4;
+  item.status = ReplyStatus::kChanged;
+  item.end = true;
+  item.current = CurrentFile{{8, 9}, uint64_t{1} << 40, FileTime{-7, 999'999'999}};
+  const ReplyMessage decoded = RoundTrip(message);
+  ASSERT_EQ(decoded.items.size(), 1u);
+  ASSERT_TRUE(decoded.items[0].current.has_value());
+  EXPECT_EQ(decoded.items[0].current->file, item.current->file);
+  EXPECT_EQ(decoded.items[0].current->size_bytes, item.current->size_bytes);
+  EXPECT_EQ(decoded.items[0].current->mtime, item.current->mtime);
+  ASSERT_OK_AND_ASSIGN(const std::vector<EncodedReply> encoded, EncodeReplies(message));
+  v1::DataReplies wire;
+  ASSERT_TRUE(wire.ParseFromString(encoded[0].header));
+  const auto refused = [&wire](const char* why) {
+    EXPECT_THAT(DecodeReplies(AsBytes(wire.SerializeAsString()), 0).status(),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(why)));
+  };
+  wire.mutable_items(0)->mutable_current()->set_mtime_nanoseconds(1'000'000'000);
+  refused("nanoseconds");
+  wire.mutable_items(0)->mutable_current()->set_size(uint64_t{1} << 63);
+  refused("beyond 2^63-1");
+  wire.mutable_items(0)->set_status(v1::DATA_STATUS_VANISHED);
+  refused("not about a change");
 }
 
 TEST(DataRepliesTest, AskedForAndNoneIsNotTheSameAsNotAsked) {

@@ -14,7 +14,8 @@ namespace {
 using testing::HasSubstr;
 
 TEST(DirectConvertTest, AQueryAndItsReplyKeepEveryField) {
-  const DirectQuery query{.keys = {.certificate = "the certificate", .key = std::string("k\0y", 3)}, .listen = true, .port = 65535};
+  const DirectQuery query{
+      .keys = {.certificate = "the certificate", .key = std::string("k\0y", 3)}, .listen = true, .port = 65535};
   v1::ClientMessage client;
   ASSERT_OK(EncodeMessage(ClientMessage(query), &client));
   ASSERT_OK_AND_ASSIGN(const ClientMessage asked, DecodeMessage(client));
@@ -70,10 +71,12 @@ TEST(DirectConvertTest, WhatIsTooLongOrNoPortIsRefused) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("DirectQuery.key")));
   v1::AgentMessage agent;
   agent.mutable_direct_reply()->set_address("no host\n");
-  EXPECT_THAT(DecodeMessage(agent).status(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("DirectReply.address")));
+  EXPECT_THAT(DecodeMessage(agent).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("DirectReply.address")));
   agent.mutable_direct_reply()->set_address("h");
   agent.mutable_direct_reply()->set_port(70000);
-  EXPECT_THAT(DecodeMessage(agent).status(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("DirectReply.port")));
+  EXPECT_THAT(DecodeMessage(agent).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("DirectReply.port")));
 }
 
 }  // namespace

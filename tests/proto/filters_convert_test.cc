@@ -43,7 +43,8 @@ TEST(FiltersConvertTest, WithoutFiltersNothingIsSaid) {
 TEST(FiltersConvertTest, MoreThanTheBoundsIsRefusedOnBothEnds) {
   const std::string longest(kMaxFilterRuleBytes, 'a');
   v1::ClientMessage wire;
-  EXPECT_THAT(EncodeMessage(ClientMessage(WithFilters({longest + "a"})), &wire), StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(EncodeMessage(ClientMessage(WithFilters({longest + "a"})), &wire),
+              StatusIs(absl::StatusCode::kInvalidArgument));
   const std::vector<std::string> many(kMaxFilterBytes / kMaxFilterRuleBytes, longest);
   ASSERT_OK(EncodeMessage(ClientMessage(WithFilters(many)), &wire));
   ASSERT_OK(DecodeMessage(wire).status());

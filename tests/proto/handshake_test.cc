@@ -49,9 +49,10 @@ Outcome Shake(const Hello& hello) {
 
 TEST(HandshakeTest, APeerThatIsTooNewIsToldBothVersions) {
   const Outcome outcome = Shake({.min_version = 3, .max_version = 4, .software = "uringsync 9.0.0"});
-  EXPECT_THAT(outcome.client,
-              StatusIs(absl::StatusCode::kFailedPrecondition,
-                       HasSubstr("uringsync-agent 0.1.0 speaks protocol 1, this uringsync 9.0.0 speaks protocol 3 to 4")));
+  EXPECT_THAT(
+      outcome.client,
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               HasSubstr("uringsync-agent 0.1.0 speaks protocol 1, this uringsync 9.0.0 speaks protocol 3 to 4")));
   EXPECT_THAT(outcome.agent, StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 

@@ -50,14 +50,17 @@ absl::Status DecodedReply(const std::function<void(v1::EntryReply*)>& spoil) {
 TEST(LooksConvertTest, WhatIsTooMuchOrContradictsItselfIsRefused) {
   v1::ClientMessage query;
   query.mutable_entry_query();
-  EXPECT_THAT(DecodeMessage(query).status(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("EntryQuery.paths")));
+  EXPECT_THAT(DecodeMessage(query).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("EntryQuery.paths")));
   query.mutable_entry_query()->mutable_paths()->set_text("a/../b");
   query.mutable_entry_query()->mutable_paths()->add_lengths(6);
-  EXPECT_THAT(DecodeMessage(query).status(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("EntryQuery.paths[0]")));
+  EXPECT_THAT(DecodeMessage(query).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("EntryQuery.paths[0]")));
   query.mutable_entry_query()->mutable_paths()->clear_text();
   query.mutable_entry_query()->mutable_paths()->clear_lengths();
   for (size_t i = 0; i <= kMaxEntryQuery; ++i) query.mutable_entry_query()->mutable_paths()->add_lengths(0);
-  EXPECT_THAT(DecodeMessage(query).status(), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("EntryQuery.paths")));
+  EXPECT_THAT(DecodeMessage(query).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("EntryQuery.paths")));
 
   EXPECT_OK(DecodedReply([](v1::EntryReply*) {}));
   EXPECT_THAT(DecodedReply([](v1::EntryReply* r) { r->clear_errors(); }),

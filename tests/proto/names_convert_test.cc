@@ -57,12 +57,17 @@ void AddName(v1::Strings* strings, const std::string& name) {
 
 TEST(NamesConvertTest, WhatIsTooMuchOrNoNameIsRefused) {
   EXPECT_OK(DecodedQuery([](v1::NameQuery*) {}));
-  EXPECT_THAT(DecodedQuery([](v1::NameQuery* q) { for (size_t i = 0; i <= kMaxNameQuery; ++i) q->add_uids(1); }),
+  EXPECT_THAT(DecodedQuery([](v1::NameQuery* q) {
+                for (size_t i = 0; i <= kMaxNameQuery; ++i) q->add_uids(1);
+              }),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("NameQuery.uids")));
-  EXPECT_THAT(DecodedQuery([](v1::NameQuery* q) { for (size_t i = 0; i <= kMaxNameQuery; ++i) AddName(q->mutable_groups(), "g"); }),
+  EXPECT_THAT(DecodedQuery([](v1::NameQuery* q) {
+                for (size_t i = 0; i <= kMaxNameQuery; ++i) AddName(q->mutable_groups(), "g");
+              }),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("NameQuery.groups")));
-  EXPECT_THAT(DecodedQuery([](v1::NameQuery* q) { AddName(q->mutable_users(), std::string(kMaxAccountNameBytes + 1, 'x')); }),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("NameQuery.users")));
+  EXPECT_THAT(
+      DecodedQuery([](v1::NameQuery* q) { AddName(q->mutable_users(), std::string(kMaxAccountNameBytes + 1, 'x')); }),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("NameQuery.users")));
   EXPECT_THAT(DecodedQuery([](v1::NameQuery* q) { AddName(q->mutable_users(), std::string("a\0b", 3)); }),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("zero byte")));
   EXPECT_THAT(DecodedReply([](v1::NameReply* r) { AddName(r->mutable_user_names(), std::string("a\0b", 3)); }),
@@ -70,7 +75,9 @@ TEST(NamesConvertTest, WhatIsTooMuchOrNoNameIsRefused) {
   EXPECT_OK(DecodedReply([](v1::NameReply* r) { r->add_user_ids(uint64_t{1} << 32); }));
   EXPECT_THAT(DecodedReply([](v1::NameReply* r) { r->add_user_ids((uint64_t{1} << 32) + 1); }),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("NameReply.user_ids[0]")));
-  EXPECT_THAT(DecodedReply([](v1::NameReply* r) { for (size_t i = 0; i <= kMaxNameQuery; ++i) r->add_group_ids(0); }),
+  EXPECT_THAT(DecodedReply([](v1::NameReply* r) {
+                for (size_t i = 0; i <= kMaxNameQuery; ++i) r->add_group_ids(0);
+              }),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("NameReply.group_ids")));
 }
 

@@ -15,7 +15,9 @@ namespace {
 
 using testing::HasSubstr;
 
-RelPath Path(std::string_view text) { return *RelPath::Parse(text); }
+RelPath Path(std::string_view text) {
+  return *RelPath::Parse(text);
+}
 
 void AddName(v1::Strings* strings, const std::string& name) {
   strings->mutable_text()->append(name);
@@ -63,7 +65,8 @@ TEST(OperandsConvertTest, ASessionOnHostPathsKeepsThemAsBytes) {
   OpenSession open;
   open.host_path = "../\xff\n/";
   open.make_path = open.more_operands = true;
-  open.operands = {{.base = "/a//b/..", .from = Path("x"), .at = Path("y"), .depth = OperandDepth::kEntries, .follow = true}};
+  open.operands = {
+      {.base = "/a//b/..", .from = Path("x"), .at = Path("y"), .depth = OperandDepth::kEntries, .follow = true}};
   const absl::StatusOr<ClientMessage> passed = Passed(open);
   ASSERT_OK(passed);
   const auto& decoded = std::get<OpenSession>(*passed);
@@ -78,7 +81,8 @@ TEST(OperandsConvertTest, BasesBelowARootAreNoHostPaths) {
   open.root = "data";
   for (const char* base : {"/etc", "a/../..", "..", "a//b"}) {
     open.operands = {{.base = base, .from = Path("x"), .at = Path("x")}};
-    EXPECT_THAT(Passed(open), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("OpenSession.operands[0]"))) << base;
+    EXPECT_THAT(Passed(open), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("OpenSession.operands[0]")))
+        << base;
   }
   open.operands[0].base = "a/b";
   EXPECT_OK(Passed(open));
@@ -104,16 +108,36 @@ TEST(OperandsConvertTest, DamagedOperandsAreRefused) {
       {"slash at the end", at("a/"), "OperandBatch.operands[0]"},
       {"nul", [](T t) { t->mutable_ats()->mutable_text()->at(0) = '\0'; }, "OperandBatch.operands[0]"},
       {"nul in a base", [](T t) { t->mutable_bases()->mutable_text()->at(1) = '\0'; }, "contains NUL"},
-      {"long base", [](T t) { t->clear_bases(); AddName(t->mutable_bases(), std::string(4097, 'b')); }, "4097 bytes, at most 4096"},
-      {"long name", [](T t) { t->mutable_froms()->Clear(); AddName(t->mutable_froms(), std::string(256, 'n')); }, "operands[1]"},
+      {"long base",
+       [](T t) {
+         t->clear_bases();
+         AddName(t->mutable_bases(), std::string(4097, 'b'));
+       },
+       "4097 bytes, at most 4096"},
+      {"long name",
+       [](T t) {
+         t->mutable_froms()->Clear();
+         AddName(t->mutable_froms(), std::string(256, 'n'));
+       },
+       "operands[1]"},
       {"long path", [](T t) { t->mutable_froms()->set_lengths(0, (1 << 20) + 1); }, "at most 1048576"},
       {"no base", [](T t) { t->clear_bases(); }, "no base 0"},
-      {"base number", [](T t) { t->add_base_numbers(0); t->add_base_numbers(1); }, "operands[1]: no base 1"},
+      {"base number",
+       [](T t) {
+         t->add_base_numbers(0);
+         t->add_base_numbers(1);
+       },
+       "operands[1]: no base 1"},
       {"depth", [](T t) { t->set_depths(0, 4); }, "unknown depth 4"},
       {"no depth", [](T t) { t->clear_depths(); }, "unknown depth 0"},
       {"from row", [](T t) { t->set_from_rows(0, 2); }, "row 2 of 2"},
       {"implied row", [](T t) { t->add_implied_rows(9); }, "row 9 of 2"},
-      {"follow rows", [](T t) { t->add_follow_rows(1); t->add_follow_rows(1); }, "out of order"},
+      {"follow rows",
+       [](T t) {
+         t->add_follow_rows(1);
+         t->add_follow_rows(1);
+       },
+       "out of order"},
       {"froms", [](T t) { t->clear_froms(); }, "0 elements where 1 belong"},
   };
   EXPECT_OK(Decoded([](T) {}));
@@ -140,7 +164,8 @@ TEST(OperandsConvertTest, ALongBaseForManyShortRowsIsNotMultiplied) {
     for (size_t i = 0; i < kMaxOperandsPerMessage; ++i) AddName(table->mutable_ats(), "a");
     table->add_depths(1);
   };
-  EXPECT_THAT(Decoded(many), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bytes of operands, at most 4194304")));
+  EXPECT_THAT(Decoded(many),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("bytes of operands, at most 4194304")));
 }
 
 TEST(OperandsConvertTest, AListOfAnySizeIsCutIntoMessagesThatPass) {
@@ -152,7 +177,8 @@ TEST(OperandsConvertTest, AListOfAnySizeIsCutIntoMessagesThatPass) {
     const size_t count = OperandsOfOneMessage(std::span(operands).subspan(taken));
     ASSERT_GT(count, 0u);
     OperandBatch batch;
-    batch.operands.assign(operands.begin() + static_cast<long>(taken), operands.begin() + static_cast<long>(taken + count));
+    batch.operands.assign(operands.begin() + static_cast<long>(taken),
+                          operands.begin() + static_cast<long>(taken + count));
     ASSERT_OK(Passed(batch));
     taken += count;
   }
@@ -213,10 +239,14 @@ TEST(OperandsConvertTest, DamagedAnswersAboutPathsAreRefused) {
     return DecodeMessage(wire).status();
   };
   EXPECT_OK(decoded([](v1::PathReply*) {}));
-  EXPECT_THAT(decoded([](v1::PathReply* r) { r->set_kinds(0, 6); }), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("kinds[0]")));
-  EXPECT_THAT(decoded([](v1::PathReply* r) { r->set_targets(0, 4); }), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no end")));
-  EXPECT_THAT(decoded([](v1::PathReply* r) { r->add_errors(5000); }), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no errno")));
-  EXPECT_THAT(decoded([](v1::PathReply* r) { r->add_parent_rows(1); }), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("row 1 of 1")));
+  EXPECT_THAT(decoded([](v1::PathReply* r) { r->set_kinds(0, 6); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("kinds[0]")));
+  EXPECT_THAT(decoded([](v1::PathReply* r) { r->set_targets(0, 4); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no end")));
+  EXPECT_THAT(decoded([](v1::PathReply* r) { r->add_errors(5000); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("no errno")));
+  EXPECT_THAT(decoded([](v1::PathReply* r) { r->add_parent_rows(1); }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("row 1 of 1")));
   const auto name = [](std::string_view text) {
     return [text](v1::PathReply* r) {
       r->mutable_names()->set_text(std::string(text));
@@ -225,7 +255,8 @@ TEST(OperandsConvertTest, DamagedAnswersAboutPathsAreRefused) {
   };
   EXPECT_OK(decoded(name("a\n")));
   EXPECT_THAT(decoded(name("")), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("PathReply.names")));
-  EXPECT_THAT(decoded(name(std::string_view("a\0", 2))), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("contains NUL")));
+  EXPECT_THAT(decoded(name(std::string_view("a\0", 2))),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("contains NUL")));
   EXPECT_THAT(decoded([&](v1::PathReply* r) {
                 name("a")(r);
                 r->mutable_names()->mutable_text()->append("b");

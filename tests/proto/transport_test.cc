@@ -24,10 +24,14 @@ class TransportTest : public testing::TestWithParam<ControlLinkKind> {
   std::unique_ptr<ControlLink> Link(AgentFunction serve) { return MakeControlLink(GetParam(), std::move(serve)); }
 };
 
-ManifestEnd Numbered(uint64_t number) { return {.directories = number}; }
+ManifestEnd Numbered(uint64_t number) {
+  return {.directories = number};
+}
 
 // An error text of `bytes`, sent as one message.
-SessionError TextOf(size_t bytes) { return {.kind = ErrorKind::kFileIo, .message = std::string(bytes, 'x')}; }
+SessionError TextOf(size_t bytes) {
+  return {.kind = ErrorKind::kFileIo, .message = std::string(bytes, 'x')};
+}
 
 // A valid batch whose encoded form exceeds the bound of a message.
 DirectoryBatch Oversized() {
@@ -181,7 +185,8 @@ TEST_P(TransportTest, TheAgentsCloseEndsTheClientsReceive) {
 
 TEST_P(TransportTest, AnOversizedMessageIsRefusedAndTheStreamLives) {
   auto link = Link([](AgentStream* stream, const ControlPeer&) {
-    EXPECT_THAT(stream->Send(Oversized()), StatusIs(absl::StatusCode::kInvalidArgument, testing::HasSubstr("at most 4194304")));
+    EXPECT_THAT(stream->Send(Oversized()),
+                StatusIs(absl::StatusCode::kInvalidArgument, testing::HasSubstr("at most 4194304")));
     EXPECT_OK(stream->Send(Numbered(5)));
   });
   auto client = link->Open();
@@ -251,8 +256,8 @@ TEST_P(TransportTest, TheHandshakeChoosesAVersionAndTheFeaturesInCommon) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, TransportTest,
-                         testing::Values(ControlLinkKind::kInMemory, ControlLinkKind::kSocketPair, ControlLinkKind::kMtls,
-                                         ControlLinkKind::kMux),
+                         testing::Values(ControlLinkKind::kInMemory, ControlLinkKind::kSocketPair,
+                                         ControlLinkKind::kMtls, ControlLinkKind::kMux),
                          [](const auto& info) { return ControlLinkName(info.param); });
 
 }  // namespace

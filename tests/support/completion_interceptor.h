@@ -61,7 +61,9 @@ class CompletionInterceptor : public Driver {
   class Sink final : public Executor {
    public:
     explicit Sink(CompletionInterceptor* owner) : owner_(owner) {}
-    void Post(std::coroutine_handle<> handle) override { owner_->OnShadowDone(static_cast<Pending*>(handle.address())); }
+    void Post(std::coroutine_handle<> handle) override {
+      owner_->OnShadowDone(static_cast<Pending*>(handle.address()));
+    }
 
    private:
     CompletionInterceptor* owner_;

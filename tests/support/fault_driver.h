@@ -1,8 +1,8 @@
 // FaultDriver: fails, shortens or delays chosen operations and inline calls of the driver it wraps.
 //
-// Fault model: an operation or call may fail with any errno, before it has any effect; a transfer may be cut short (and then
-// has exactly the short effect); a completion may come some polls later than its effect. Rules are shared by all shards of a
-// runtime and count matching operations across them.
+// Fault model: an operation or call may fail with any errno, before it has any effect; a transfer may be cut short (and
+// then has exactly the short effect); a completion may come some polls later than its effect. Rules are shared by all
+// shards of a runtime and count matching operations across them.
 //
 // Use:  auto plan = std::make_shared<FaultPlan>();
 //       plan->Fail(OpCode::kWrite, /*nth=*/3, EIO);              // the third write (1 is the first)

@@ -124,12 +124,14 @@ class Certificates:
 class Agent:
     """A running uringsync-agent. `roots`: {name: path} or {name: path + ":ro"}."""
 
-    def __init__(self, roots, certificates, arguments=(), listen="127.0.0.1", prefix=(), log=None, program=None):
+    def __init__(self, roots, certificates, arguments=(), listen="127.0.0.1", port=0, prefix=(), log=None, program=None):
         ready, report = os.pipe()
         command = list(prefix) + [program or AGENT]
         for name, path in roots.items():
             command += ["--root", "%s=%s" % (name, path)]
-        command += ["--listen", listen + ":0", "--data-listen", listen + ":0", "--ready-fd", str(report)]
+        command += ["--listen", "%s:%d" % (listen, port), "--data-listen", listen + ":0", "--ready-fd", str(report)]
+        if not any(str(argument).startswith("--allow") for argument in arguments):
+            command += ["--allow", "*=*:all"]
         command += certificates.server + list(arguments)
         self.command = command
         self.log = log or tempfile.TemporaryFile(mode="w+b")
@@ -200,6 +202,7 @@ class Case(unittest.TestCase):
         self.dir = tempfile.mkdtemp(prefix="uringsync-test-", dir=base)
         os.chmod(self.dir, 0o755)
         self.addCleanup(remove_tree, self.dir)
+        os.environ["URINGSYNC_STATE_DIR"] = self.path(".state")
         self._agents = []
         self._certificates = None
         self.addCleanup(self._end_agents)
@@ -245,7 +248,7 @@ class Case(unittest.TestCase):
 
     def start(self, *arguments, **popen):
         """Starts `uringsync` and returns the process; the test ends it."""
-        command = [CLI] + [str(a) for a in arguments]
+        command = [popen.pop("program", CLI)] + [str(a) for a in arguments]
         if any(str(a).startswith("agent://") for a in arguments):
             command += self.certificates().client
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **popen)

@@ -12,8 +12,12 @@ namespace {
 
 constexpr int kMostPollsLate = 6;
 
-bool FillsBuffer(OpCode code) { return code == OpCode::kRead || code == OpCode::kRecv || code == OpCode::kReadPipe; }
-bool TakesBuffer(OpCode code) { return code == OpCode::kWrite || code == OpCode::kSend; }
+bool FillsBuffer(OpCode code) {
+  return code == OpCode::kRead || code == OpCode::kRecv || code == OpCode::kReadPipe;
+}
+bool TakesBuffer(OpCode code) {
+  return code == OpCode::kWrite || code == OpCode::kSend;
+}
 
 }  // namespace
 
@@ -46,9 +50,13 @@ bool LateDriver::Admit(Pending* pending) {
   return true;
 }
 
-int LateDriver::HoldFor(Pending*) { return static_cast<int>(random_() % (kMostPollsLate + 1)); }
+int LateDriver::HoldFor(Pending*) {
+  return static_cast<int>(random_() % (kMostPollsLate + 1));
+}
 
-void LateDriver::Reorder(std::vector<Pending*>* due) { std::shuffle(due->begin(), due->end(), random_); }
+void LateDriver::Reorder(std::vector<Pending*>* due) {
+  std::shuffle(due->begin(), due->end(), random_);
+}
 
 void LateDriver::BeforeCompletion(Pending* pending) {
   const Op& op = *pending->op;

@@ -1,8 +1,8 @@
 // LateDriver: completes operations late and in a shuffled order, and touches their memory only then.
 //
-// A kernel that reads into freed memory is invisible to sanitizers. Here every read and receive lands in a copy, and this
-// code, which sanitizers see, copies it into the caller's buffer at the moment of completion; what is written and sent is
-// copied at submission and compared at completion: a caller that frees or changes a buffer in flight is caught.
+// A kernel that reads into freed memory is invisible to sanitizers. Here every read and receive lands in a copy, and
+// this code, which sanitizers see, copies it into the caller's buffer at the moment of completion; what is written and
+// sent is copied at submission and compared at completion: a caller that frees or changes a buffer in flight is caught.
 //
 // Use:  options.wrap_driver = LateDriver::Wrapper(LateDriver::SeedFromEnvironment());
 //

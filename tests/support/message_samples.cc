@@ -80,7 +80,8 @@ DirectoryBatch MessageSamples::Batch(size_t entries) {
   for (const std::string& name : names) batch.entries.push_back(AnyEntry(name));
   batch.last = Coin();
   batch.error = Coin() ? 0 : 13;
-  if (batch.last && batch.error == 0 && Coin()) batch.folded = FoldedEntries{AnyDigest(), 1 + Number(100), Number(2), random_()};
+  if (batch.last && batch.error == 0 && Coin())
+    batch.folded = FoldedEntries{AnyDigest(), 1 + Number(100), Number(2), random_()};
   if (!batch.folded) batch.expanded = Coin();
   batch.partial = Coin();
   batch.holds_excluded = Coin();
@@ -108,7 +109,8 @@ ActionBatch MessageSamples::Actions(size_t actions) {
       case ActionKind::kLink:
         action.wanted = EntryOfType(name, FileType::kRegular);
         if (Coin()) {
-          action.basis = ActionBasis{static_cast<uint32_t>(Number(kMaxBasisDirectories)), EntryOfType(name, FileType::kRegular)};
+          action.basis =
+              ActionBasis{static_cast<uint32_t>(Number(kMaxBasisDirectories)), EntryOfType(name, FileType::kRegular)};
         } else {
           action.link_target = Path(3).Child(Name());
         }
@@ -132,7 +134,7 @@ ActionBatch MessageSamples::Actions(size_t actions) {
 
 Problem MessageSamples::AnyProblem() {
   Problem problem;
-  problem.kind = static_cast<ProblemKind>(1 + Number(6));
+  problem.kind = static_cast<ProblemKind>(1 + Number(7));
   problem.side = static_cast<Side>(1 + Number(3));
   problem.path = Path(6);
   problem.operation = "open";
@@ -194,13 +196,18 @@ OpenSession MessageSamples::AnyOpenSession() {
   open.write_devices = Coin();
   open.selection.device_files = Coin();
   if (Coin()) open.delta_block_bytes = 512u << Number(8);
+  open.copy_unstable = Coin();
+  open.resume = Coin();
   open.as_planned = Coin();
   open.remove_sources = Coin();
   if (Coin()) open.backup = BackupSettings{"~", std::nullopt};
   if (open.backup && Coin()) open.backup = BackupSettings{Coin() ? "" : ".old", TreePlace{"data", Path(3)}};
   if (Coin()) {
-    open.staging = {.keep_partial = Coin(), .partial_directory = Path(2), .append = static_cast<AppendMode>(Number(3)),
-                    .fuzzy = static_cast<uint32_t>(Number(3)), .preallocate = Coin()};
+    open.staging = {.keep_partial = Coin(),
+                    .partial_directory = Path(2),
+                    .append = static_cast<AppendMode>(Number(3)),
+                    .fuzzy = static_cast<uint32_t>(Number(3)),
+                    .preallocate = Coin()};
     if (open.staging.partial_directory.is_root() && Coin()) open.staging.partial_place = TreePlace{"data", Path(3)};
     open.staging.delay_updates = Coin() && (open.staging.partial_place || !open.staging.partial_directory.is_root());
     open.staging.partial_climb = static_cast<uint32_t>(Number(3));
@@ -228,8 +235,11 @@ PathReply MessageSamples::AnyPathReply() {
   constexpr PathKind kTargets[] = {PathKind::kMissing, PathKind::kDirectory, PathKind::kFile, PathKind::kOther};
   PathReply reply;
   for (uint64_t rows = Number(20); rows > 0; --rows) {
-    reply.paths.push_back({.kind = static_cast<PathKind>(1 + Number(5)), .target = kTargets[Number(4)], .has_parent = Coin(),
-                           .error = static_cast<int>(Number(133)), .id = {Number(3), random_()}});
+    reply.paths.push_back({.kind = static_cast<PathKind>(1 + Number(5)),
+                           .target = kTargets[Number(4)],
+                           .has_parent = Coin(),
+                           .error = static_cast<int>(Number(133)),
+                           .id = {Number(3), random_()}});
   }
   if (Coin()) {
     for (size_t row = 0; row < reply.paths.size(); ++row) reply.names.push_back(Name());
@@ -237,6 +247,19 @@ PathReply MessageSamples::AnyPathReply() {
   if (Coin()) reply.directory = "/home/" + Name();
   if (Coin()) reply.list = Name();
   reply.list_ends = Coin();
+  return reply;
+}
+
+MountQuery MessageSamples::AnyMountQuery() {
+  MountQuery query;
+  for (uint64_t rows = Number(5); rows > 0; --rows)
+    query.recorded.push_back({"/" + Name(), Coin() ? "" : Name().substr(0, 64)});
+  return query;
+}
+
+MountReply MessageSamples::AnyMountReply() {
+  MountReply reply{.mounts = AnyMountQuery().recorded};
+  for (uint64_t rows = Number(5); rows > 0; --rows) reply.lost.push_back({"/" + Name(), Coin()});
   return reply;
 }
 
@@ -287,7 +310,8 @@ ClientMessage MessageSamples::AnyManifestRequest() {
     default: break;
   }
   StartManifest start;
-  if (Coin()) start.fold = FoldRules{random_(), static_cast<uint32_t>(1 + Number(1000)), {-5, static_cast<int64_t>(Number(9))}};
+  if (Coin())
+    start.fold = FoldRules{random_(), static_cast<uint32_t>(1 + Number(1000)), {-5, static_cast<int64_t>(Number(9))}};
   if (Coin()) start.only = {{RelPath(), RelPath().Child("a"), RelPath().Child("a").Child(Name())}};
   return start;
 }
@@ -305,9 +329,12 @@ TreeReply MessageSamples::AnyTreeReply() {
 }
 
 ClientMessage MessageSamples::AnyClientMessage() {
-  switch (Number(14)) {
-    case 13: return DirectQuery{.keys = {.certificate = Text(kMaxOneTimeKeyBytes), .key = Text(kMaxOneTimeKeyBytes)}, .listen = Coin(),
-                                .port = static_cast<uint16_t>(Number(65536))};
+  switch (Number(15)) {
+    case 14: return AnyMountQuery();
+    case 13:
+      return DirectQuery{.keys = {.certificate = Text(kMaxOneTimeKeyBytes), .key = Text(kMaxOneTimeKeyBytes)},
+                         .listen = Coin(),
+                         .port = static_cast<uint16_t>(Number(65536))};
     case 12: return AnyEntryQuery();
     case 11: return AnyNameQuery();
     case 10: return OperandBatch{.operands = Operands(Number(40)), .last = Coin()};
@@ -319,7 +346,8 @@ ClientMessage MessageSamples::AnyClientMessage() {
       return query;
     }
     case 8:
-      return RunBench{.step = static_cast<BenchStep>(1 + Number(6)), .milliseconds = static_cast<uint32_t>(1 + Number(5000)),
+      return RunBench{.step = static_cast<BenchStep>(1 + Number(6)),
+                      .milliseconds = static_cast<uint32_t>(1 + Number(5000)),
                       .max_bytes = kMinBenchBytes + Number(1 << 20)};
     case 0: return Hello{.software = "uringsync 0.1.0", .features = {"a", "b"}};
     case 1: return AnyOpenSession();
@@ -333,7 +361,8 @@ ClientMessage MessageSamples::AnyClientMessage() {
 }
 
 AgentMessage MessageSamples::AnyAgentMessage() {
-  switch (Number(15)) {
+  switch (Number(16)) {
+    case 15: return AnyMountReply();
     case 14: return DirectReply{.address = Coin() ? "" : "2001:db8::1", .port = static_cast<uint16_t>(Number(65536))};
     case 13: return AnyEntryReply();
     case 12: return AnyNameReply();
@@ -352,28 +381,50 @@ AgentMessage MessageSamples::AnyAgentMessage() {
     }
     case 8: return AnyTreeReply();
     case 7: {
-      BenchReport report{.step = static_cast<BenchStep>(1 + Number(6)), .cores = static_cast<uint32_t>(1 + Number(64)),
+      BenchReport report{.step = static_cast<BenchStep>(1 + Number(6)),
+                         .cores = static_cast<uint32_t>(1 + Number(64)),
                          .note = Text(60)};
       for (uint64_t i = Number(5); i > 0; --i) {
-        report.figures.push_back({static_cast<BenchMetric>(1 + Number(13)), random_(), random_(), random_(), random_()});
+        report.figures.push_back(
+            {static_cast<BenchMetric>(1 + Number(13)), random_(), random_(), random_(), random_()});
       }
       return report;
     }
     case 0:
-      return HelloReply{.version = 1, .min_version = 1, .max_version = 1, .software = "uringsync-agent 0.1.0", .features = {"a"},
-                        .io_backend = "uring", .fallback_reason = Text(50), .data_port = 7441};
+      return HelloReply{.version = 1,
+                        .min_version = 1,
+                        .max_version = 1,
+                        .software = "uringsync-agent 0.1.0",
+                        .features = {"a"},
+                        .io_backend = "uring",
+                        .fallback_reason = Text(50),
+                        .data_port = 7441};
     case 1: {
-      SessionOpened opened{.exists = Coin(), .created = Coin(), .file_system = "tmpfs", .can_chown = Coin(), .can_mknod = Coin(),
-                           .uid = static_cast<uint32_t>(Number(70000)), .groups = {0, 4, 1000},
+      SessionOpened opened{.exists = Coin(),
+                           .created = Coin(),
+                           .file_system = "tmpfs",
+                           .can_chown = Coin(),
+                           .can_mknod = Coin(),
+                           .uid = static_cast<uint32_t>(Number(70000)),
+                           .groups = {0, 4, 1000},
                            .time_range = {-1 - static_cast<int64_t>(Number(9)), static_cast<int64_t>(Number(9))},
                            .notices = {Text(80)},
-                           .host_id = "5c2d", .ancestors = {{1, Number(99)}, {random_(), 2}}};
+                           .host_id = "5c2d",
+                           .ancestors = {{1, Number(99)}, {random_(), 2}}};
       if (Coin()) opened.name_domain = "5c2d";
       if (Coin()) opened.index_seed = random_();
       if (Coin()) {
-        opened.volume = VolumeFacts{.bytes_total = random_(), .bytes_free = random_(), .files_total = random_(), .files_free = random_(),
-                                    .name_bytes_max = 255, .file_bytes_max = random_(), .read_only = Coin(), .ignores_case = Coin(),
-                                    .normalises_names = Coin(), .lacks_xattrs = Coin(), .lacks_acls = Coin()};
+        opened.volume = VolumeFacts{.bytes_total = random_(),
+                                    .bytes_free = random_(),
+                                    .files_total = random_(),
+                                    .files_free = random_(),
+                                    .name_bytes_max = 255,
+                                    .file_bytes_max = random_(),
+                                    .read_only = Coin(),
+                                    .ignores_case = Coin(),
+                                    .normalises_names = Coin(),
+                                    .lacks_xattrs = Coin(),
+                                    .lacks_acls = Coin()};
       }
       if (Coin()) opened.tree_roots = {{2, random_()}, {random_(), 7}};
       if (opened.exists) opened.root = EntryOfType("", FileType::kDirectory);

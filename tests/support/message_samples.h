@@ -14,7 +14,7 @@ class MessageSamples {
  public:
   explicit MessageSamples(uint64_t seed) : random_(seed) {}
 
-  std::string Name();        // any valid name
+  std::string Name();  // any valid name
   RelPath Path(size_t max_depth);
   Entry AnyEntry(std::string name);
   Entry EntryOfType(std::string name, FileType type);
@@ -25,13 +25,17 @@ class MessageSamples {
   TreeReply AnyTreeReply();
   std::vector<SourceOperand> Operands(size_t count);
   PathReply AnyPathReply();
+  MountQuery AnyMountQuery();
+  MountReply AnyMountReply();
   NameQuery AnyNameQuery();
   NameReply AnyNameReply();
   EntryQuery AnyEntryQuery();
   EntryReply AnyEntryReply();
   ClientMessage AnyClientMessage();
   AgentMessage AnyAgentMessage();
-  uint64_t Number(uint64_t bound) { return bound == 0 ? 0 : std::uniform_int_distribution<uint64_t>(0, bound - 1)(random_); }
+  uint64_t Number(uint64_t bound) {
+    return bound == 0 ? 0 : std::uniform_int_distribution<uint64_t>(0, bound - 1)(random_);
+  }
   bool Coin() { return Number(2) == 0; }
 
  private:

@@ -1,6 +1,7 @@
 // Random filter rules, trees with merge files for them, and the installed rsync to compare with.
 //
-// Use:  RandomFilters random(seed);  std::vector<std::string> rules = random.Rules();  random.Fill(dir / "source", 2, rules);
+// Use:  RandomFilters random(seed);  std::vector<std::string> rules = random.Rules();  random.Fill(dir / "source", 2,
+// rules);
 #pragma once
 
 #include <fcntl.h>
@@ -18,7 +19,9 @@
 
 namespace uringsync {
 
-inline bool HaveRsync() { return ::access("/usr/bin/rsync", X_OK) == 0; }
+inline bool HaveRsync() {
+  return ::access("/usr/bin/rsync", X_OK) == 0;
+}
 
 // Runs rsync with its output (both streams) in the file `output`, and gives that.
 inline std::string RunRsync(const std::vector<std::string>& arguments, const std::string& output, int* exit_code) {
@@ -45,8 +48,9 @@ class RandomFilters {
   uint32_t Below(uint32_t n) { return random_() % n; }
 
   std::string Pattern() {
-    static const char* const kParts[] = {"a",  "b",  "d",   "foo",  "foo.o", "*",  "*.o", "f*",  "**",  "?",
-                                         "[ab]", "[!a]", "[[:alpha:]]", "b c", "\\", "\\*", "f[n-p]o", ".f", "[x]", "-"};
+    static const char* const kParts[] = {"a",       "b",  "d",    "foo",  "foo.o",       "*",   "*.o", "f*",
+                                         "**",      "?",  "[ab]", "[!a]", "[[:alpha:]]", "b c", "\\",  "\\*",
+                                         "f[n-p]o", ".f", "[x]",  "-"};
     std::string pattern = Below(4) == 0 ? "/" : "";
     for (uint32_t n = 1 + Below(3); n > 0; --n) {
       pattern += kParts[Below(std::size(kParts))];
@@ -60,7 +64,8 @@ class RandomFilters {
 
   // `in_file`: rules that a merge file of a tree may hold.
   std::string Rule(bool in_file) {
-    static const char* const kNames[] = {"-", "-", "-", "+", "+", "H", "S", "P", "R", "exclude", "include", "hide", "protect"};
+    static const char* const kNames[] = {"-", "-", "-",       "+",       "+",    "H",      "S",
+                                         "P", "R", "exclude", "include", "hide", "protect"};
     if (in_file && Below(12) == 0) return "!";
     // No ". file": rsync reads a plain name there from its own working directory, not from the merge file's.
     if (in_file && Below(12) == 0) return ": .g";
@@ -76,10 +81,12 @@ class RandomFilters {
   }
 
   std::vector<std::string> Rules() {
-    static const char* const kMerges[] = {": .f", ":n .f", ":e .f", ":- .f", ":+n .f", ":w- .f", ":s .g", ":p .f", ":C", "dir-merge,/ .f", ":/- .g"};
+    static const char* const kMerges[] = {": .f",  ":n .f", ":e .f", ":- .f",          ":+n .f", ":w- .f",
+                                          ":s .g", ":p .f", ":C",    "dir-merge,/ .f", ":/- .g"};
     std::vector<std::string> rules;
     for (uint32_t n = 1 + Below(4); n > 0; --n) rules.push_back(Rule(false));
-    for (uint32_t n = Below(3); n > 0; --n) rules.insert(rules.begin() + Below(static_cast<uint32_t>(rules.size())), kMerges[Below(std::size(kMerges))]);
+    for (uint32_t n = Below(3); n > 0; --n)
+      rules.insert(rules.begin() + Below(static_cast<uint32_t>(rules.size())), kMerges[Below(std::size(kMerges))]);
     return rules;
   }
 
@@ -108,7 +115,8 @@ class RandomFilters {
     for (const std::string& rule : rules) {
       const size_t space = rule.find(' ');
       if (space == std::string::npos || rule.substr(space + 1) != name || (rule[0] != ':' && rule[0] != 'd')) continue;
-      const std::string modifiers = rule.substr(rule[0] == ':' ? 1 : rule.find(','), space - (rule[0] == ':' ? 1 : rule.find(',')));
+      const std::string modifiers =
+          rule.substr(rule[0] == ':' ? 1 : rule.find(','), space - (rule[0] == ':' ? 1 : rule.find(',')));
       bare = bare || modifiers.find_first_of("-+") != std::string::npos;
       sided = modifiers.find('s') != std::string::npos;
       break;  // the first of a name counts

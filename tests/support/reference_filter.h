@@ -1,5 +1,5 @@
-// What a filter pattern means, as plainly as it can be said: the slow twin of FilterPattern, written from the manual page's rules and
-// sharing nothing with it.
+// What a filter pattern means, as plainly as it can be said: the slow twin of FilterPattern, written from the manual
+// page's rules and sharing nothing with it.
 //
 // Thread rule: pure functions. Use:  EXPECT_EQ(FilterPattern(p).Matches(path, dir), ReferenceMatches(p, path, dir));
 #pragma once
@@ -98,8 +98,9 @@ class ReferenceMatcher {
 
   static int InNamed(const std::string& name, uint8_t c) {
     static const std::map<std::string, int (*)(int)> kNamed = {
-        {"alnum", isalnum}, {"alpha", isalpha}, {"blank", isblank}, {"cntrl", iscntrl}, {"digit", isdigit}, {"graph", isgraph},
-        {"lower", islower}, {"print", isprint}, {"punct", ispunct}, {"space", isspace}, {"upper", isupper}, {"xdigit", isxdigit}};
+        {"alnum", isalnum}, {"alpha", isalpha}, {"blank", isblank}, {"cntrl", iscntrl},
+        {"digit", isdigit}, {"graph", isgraph}, {"lower", islower}, {"print", isprint},
+        {"punct", ispunct}, {"space", isspace}, {"upper", isupper}, {"xdigit", isxdigit}};
     const auto found = kNamed.find(name);
     if (found == kNamed.end()) return -1;
     return c < 128 && found->second(c) != 0 ? 1 : 0;

@@ -71,3 +71,11 @@ class ShellCase(Trees):
 
     def shell_sync(self, *arguments, **options):
         return self.cli("sync", "-e", self.rsh, *arguments, **options)
+
+    def slow_run(self, *arguments):
+        """A run that is at work on one large file, and the far agents' pids."""
+        self.write(os.path.join(self.src, "large"), os.urandom(64 << 20))
+        # What a ring transfers does not show in moved().
+        process = self.start("sync", "-e", self.rsh, "--rsync-path", "uringsync-agent --io-backend threads", "--bwlimit=2M", *arguments)
+        harness.wait_until(lambda: any(moved(pid) > 4 << 20 for pid in self.far_pids()), 30, "contents under way")
+        return process, self.far_pids()

@@ -19,7 +19,9 @@
 namespace uringsync {
 namespace test_internal {
 
-inline absl::Status ToStatus(const absl::Status& status) { return status; }
+inline absl::Status ToStatus(const absl::Status& status) {
+  return status;
+}
 template <typename T>
 absl::Status ToStatus(const absl::StatusOr<T>& result) {
   return result.status();
@@ -58,7 +60,9 @@ inline test_internal::StatusIsMatcher StatusIs(absl::StatusCode code,
                                                testing::Matcher<const std::string&> message = testing::_) {
   return test_internal::StatusIsMatcher(code, std::move(message));
 }
-inline test_internal::StatusIsMatcher IsOk() { return StatusIs(absl::StatusCode::kOk); }
+inline test_internal::StatusIsMatcher IsOk() {
+  return StatusIs(absl::StatusCode::kOk);
+}
 
 // Matches an OK absl::StatusOr<T> whose value matches.
 MATCHER_P(IsOkAndHolds, value_matcher, "is OK and holds a matching value") {

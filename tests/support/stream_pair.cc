@@ -1,10 +1,11 @@
 #include "tests/support/stream_pair.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <fcntl.h>
-#include <unistd.h>
 #include <optional>
 
 #include "engine/base/errno_status.h"

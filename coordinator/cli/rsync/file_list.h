@@ -11,11 +11,19 @@
 
 namespace uringsync {
 
-// The names in `list`, the contents of `file`: as ReadFileList.
-absl::StatusOr<std::vector<std::string>> SplitFileList(std::string_view list, const std::string& file, bool nul_separated);
+struct FileListFormat {
+  bool nul_separated = false;  // names stand between NUL bytes, else on lines
+  // What begins with '#' or ';' is no name. As with rsync that is so for a list that the source's end reads by itself,
+  // NUL bytes or not, and not for one that is handed to it from the other end.
+  bool comments = true;
+};
 
-// The names in `file` ("-": standard input), in order: a line each, empty ones and comments ('#' or ';' in front) left out; with
-// `nul_separated` whatever stands between NUL bytes. LinkError(kUsage) for a file that cannot be read or is too large.
-absl::StatusOr<std::vector<std::string>> ReadFileList(const std::string& file, bool nul_separated);
+// The names in `list`, the contents of `file`: as ReadFileList.
+absl::StatusOr<std::vector<std::string>> SplitFileList(std::string_view list, const std::string& file,
+                                                       FileListFormat format);
+
+// The names in `file` ("-": standard input), in order, empty ones left out. LinkError(kUsage) for a file that cannot be
+// read or is too large.
+absl::StatusOr<std::vector<std::string>> ReadFileList(const std::string& file, FileListFormat format);
 
 }  // namespace uringsync

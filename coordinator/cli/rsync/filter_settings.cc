@@ -29,7 +29,8 @@ class CommandFiles final : public FilterFiles {
     size_t n = 0;
     while ((n = std::fread(buffer, 1, sizeof(buffer), file)) > 0) {
       text.append(buffer, n);
-      if (text.size() > kMaxFileBytes) return LinkError(ErrorKind::kFileIo, EscapeName(name) + ": no list of rules is so long");
+      if (text.size() > kMaxFileBytes)
+        return LinkError(ErrorKind::kFileIo, EscapeName(name) + ": no list of rules is so long");
     }
     if (std::ferror(file) != 0) return Failed("failed to read exclude file", name);
     return text;
@@ -38,8 +39,8 @@ class CommandFiles final : public FilterFiles {
  private:
   static int Close(FILE* file) { return file == nullptr ? 0 : std::fclose(file); }
   static absl::Status Failed(const char* what, const std::string& name) {
-    return LinkError(ErrorKind::kFileIo,
-                     std::string(what) + " " + EscapeName(name) + ": " + std::strerror(errno) + " (" + std::to_string(errno) + ")");
+    return LinkError(ErrorKind::kFileIo, std::string(what) + " " + EscapeName(name) + ": " + std::strerror(errno) +
+                                             " (" + std::to_string(errno) + ")");
   }
 };
 
@@ -55,7 +56,7 @@ absl::Status Add(const FilterOption& option, FilterExpander* expander) {
   return absl::OkStatus();
 }
 
-// An error of the expander's own is about a rule.
+// An error of the expander's own is about a rule; one that only rsync knows stays Unimplemented.
 absl::Status AsUsage(const absl::Status& status) {
   if (status.ok() || status.code() != absl::StatusCode::kInvalidArgument) return status;
   return LinkError(ErrorKind::kUsage, ToStd(status.message()));
@@ -69,6 +70,17 @@ std::string HomeCvsignore(CommandFiles* files) {
 }
 
 }  // namespace
+
+absl::Status CheckFilters(const Settings& settings) {
+  // A file may be one that can be read but once.
+  class NoFiles final : public FilterFiles {
+   public:
+    absl::StatusOr<std::string> Read(const std::string&) override { return std::string(); }
+  } files;
+  FilterExpander expander(&files, {.nul_separated = settings.from0});
+  for (const FilterOption& option : settings.filters) US_RETURN_IF_ERROR(AsUsage(Add(option, &expander)));
+  return absl::OkStatus();
+}
 
 absl::StatusOr<std::vector<ExpandedRule>> ReadFiltersWithPlaces(const Settings& settings) {
   CommandFiles files;

@@ -14,11 +14,13 @@ constexpr char kUrsyncUsage[] =
     "ursync copies files and trees as rsync does, with rsync's options and defaults.\n\n"
     "Usage: ursync [OPTION]... SRC [SRC]... DEST\n"
     "  or   ursync [OPTION]... SRC          lists it\n\n"
-    "SRC and DEST are paths of this host, [USER@]HOST:PATH over a remote shell (further sources of that host: :PATH), or\n"
+    "SRC and DEST are paths of this host, [USER@]HOST:PATH over a remote shell (further sources of that host: :PATH), "
+    "or\n"
     "agent://HOST[:PORT]/ROOT[/PATH], a directory of a running uringsync-agent.\n";
 constexpr char kEndpoints[] =
     "\nAn endpoint is a directory of this host, [USER@]HOST:PATH over a remote shell, or\n"
-    "agent://HOST[:PORT]/ROOT[/PATH], a directory below a named root of a running uringsync-agent. DST becomes equal to SRC: the tree below SRC goes below DST, with or\n"
+    "agent://HOST[:PORT]/ROOT[/PATH], a directory below a named root of a running uringsync-agent. DST becomes equal "
+    "to SRC: the tree below SRC goes below DST, with or\n"
     "without a trailing '/'.\n";
 constexpr char kExitCodes[] =
     "\nExit codes: 0 all as asked, 1 usage, 2 protocol version, 3 wrong source or destination, 11 file I/O or locked,\n"
@@ -30,9 +32,11 @@ std::string Usage(Command command) {
     case Command::kUrsync: return kUrsyncUsage;
     case Command::kSync: return "Make DST equal to SRC\n\nUsage: uringsync sync [OPTION]... SRC DST\n";
     case Command::kPlan:
-      return "Show what a sync would do, one line an object; change nothing\n\nUsage: uringsync plan [OPTION]... SRC DST\n";
+      return "Show what a sync would do, one line an object; change nothing\n\nUsage: uringsync plan [OPTION]... SRC "
+             "DST\n";
     case Command::kVerify:
-      return "Compare two trees by content and metadata; list what differs\n\nUsage: uringsync verify [OPTION]... SRC DST\n";
+      return "Compare two trees by content and metadata; list what differs\n\nUsage: uringsync verify [OPTION]... SRC "
+             "DST\n";
     case Command::kExplain:
       return "Say why a sync would copy, leave out, keep or delete these paths, and what differs\n\n"
              "Usage: uringsync explain [OPTION]... SRC DST PATH...\n";
@@ -45,12 +49,16 @@ std::string Usage(Command command) {
 std::string Footer(Command command) {
   switch (command) {
     case Command::kUrsync:
-      return "\n--no-OPTION switches an option off. What cannot be done is refused by name; docs/rsync-compatibility.md tells of every\n"
-             "option of rsync. With URSYNC_FALLBACK=rsync in the environment the real rsync is run for what is refused.\n";
+      return "\n--no-OPTION switches an option off. What cannot be done is refused by name; "
+             "docs/rsync-compatibility.md tells of every\n"
+             "option of rsync. With URSYNC_FALLBACK=rsync in the environment the real rsync is run for what is "
+             "refused.\n";
     case Command::kSync:
       return std::string(kEndpoints) +
-             "\nEverything is kept by default: owner, group, mode, times, links, hard links, devices, xattrs, ACLs, holes\n"
-             "(--no-OPTION switches a part off). What this process may not set (ownership, devices, privileged xattrs) is\n"
+             "\nEverything is kept by default: owner, group, mode, times, links, hard links, devices, xattrs, ACLs, "
+             "holes\n"
+             "(--no-OPTION switches a part off). What this process may not set (ownership, devices, privileged xattrs) "
+             "is\n"
              "left out and counted, unless an option names it.\n\n"
              "Examples:\n"
              "  uringsync sync --delete /srv/data /mnt/backup/data\n"
@@ -58,22 +66,27 @@ std::string Footer(Command command) {
              kExitCodes;
     case Command::kPlan:
       return std::string(kEndpoints) +
-             "\nEach line has rsync's itemised form, e.g. '>f.st...... dir/file': YXcstpoguax with Y '>' contents move,\n"
+             "\nEach line has rsync's itemised form, e.g. '>f.st...... dir/file': YXcstpoguax with Y '>' contents "
+             "move,\n"
              "'c' made at the destination, 'h' hard link, '.' metadata only; X the kind; then what differs.\n"
              "docs/cli.md has the table.\n" +
              kExitCodes;
     case Command::kVerify:
-      return std::string(kEndpoints) + "\nBoth sides read every byte. Exit 0: equal. Exit 23: something differs, and is listed.\n" +
-             kExitCodes;
+      return std::string(kEndpoints) +
+             "\nBoth sides read every byte. Exit 0: equal. Exit 23: something differs, and is listed.\n" + kExitCodes;
     case Command::kExplain:
       return std::string(kEndpoints) +
-             "\nPATH is below SRC, or begins with SRC or DST as they are written. The options are those of the sync in question; nothing\n"
+             "\nPATH is below SRC, or begins with SRC or DST as they are written. The options are those of the sync in "
+             "question; nothing\n"
              "is changed. Exit 23: a PATH is on neither side.\n" +
              kExitCodes;
     case Command::kApply:
-      return std::string("\nWhat is copied, and how, stands in the plan; the options here say how the run goes on and what it tells.\n"
-                         "Each object of the plan, at SRC and at DST, has to be what it was when the plan was made. One that is not is\n"
-                         "told and left alone (exit 23); what is done already is passed over. -n: look, change nothing.\n") +
+      return std::string(
+                 "\nWhat is copied, and how, stands in the plan; the options here say how the run goes on and what it "
+                 "tells.\n"
+                 "Each object of the plan, at SRC and at DST, has to be what it was when the plan was made. One that "
+                 "is not is\n"
+                 "told and left alone (exit 23); what is done already is passed over. -n: look, change nothing.\n") +
              kExitCodes;
   }
   return {};
@@ -88,7 +101,8 @@ bool OffMatters(const OptionRow& row, Command command) {
 
 // "  --name, -n=ARG" padded, with the text behind it.
 std::string Line(const OptionRow& row, Command command) {
-  const bool shows_off = row.off != nullptr && row.name != nullptr && row.argument == nullptr && OffMatters(row, command);
+  const bool shows_off =
+      row.off != nullptr && row.name != nullptr && row.argument == nullptr && OffMatters(row, command);
   std::string line = "  " + row.Name();
   if (row.name != nullptr && row.letter != 0) line += std::string(", -") + row.letter;
   if (row.argument != nullptr) line += std::string(row.name != nullptr ? "=" : " ") + row.argument;
@@ -116,7 +130,8 @@ std::string HelpText(Command command) {
 }
 
 std::string VersionText() {
-  return "ursync  version " + std::string(SoftwareVersion()) + "  protocol version " + std::to_string(kProtocolVersion) +
+  return "ursync  version " + std::string(SoftwareVersion()) + "  protocol version " +
+         std::to_string(kProtocolVersion) +
          "\n"
          "rsync's command line for uringsync; its far end is uringsync-agent, never an rsync.\n"
          "Capabilities:\n"
@@ -139,7 +154,8 @@ std::string VersionJson() {
   json["url"] = "";
   nlohmann::ordered_json& can = json["capabilities"];
   for (const char* bits : {"file_bits", "inum_bits", "timestamp_bits", "long_int_bits"}) can[bits] = 64;
-  for (const char* ability : {"socketpairs", "symlinks", "symtimes", "hardlinks", "hardlink_specials", "hardlink_symlinks", "IPv6", "atimes"}) {
+  for (const char* ability : {"socketpairs", "symlinks", "symtimes", "hardlinks", "hardlink_specials",
+                              "hardlink_symlinks", "IPv6", "atimes"}) {
     can[ability] = true;
   }
   // What the option table refuses is not there.

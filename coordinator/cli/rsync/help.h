@@ -1,4 +1,5 @@
-// --help, --version and --version --version of ursync, and --help of uringsync sync, plan and verify: texts made from the option table.
+// --help, --version and --version --version of ursync, and --help of uringsync sync, plan and verify: texts made from
+// the option table.
 //
 // Thread rule: functions.
 #pragma once

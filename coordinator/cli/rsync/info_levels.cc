@@ -11,23 +11,23 @@ namespace {
 struct Row {
   Info info;
   const char* name;
-  int most;        // the highest level that tells something; 0: nothing is told
-  int rsyncs;      // the highest level that rsync has
+  int most;             // the highest level that tells something; 0: nothing is told
+  int rsyncs;           // the highest level that rsync has
   int from_verbose[2];  // level that -v and -vv set
   const char* help;
 };
 
 constexpr Row kRows[] = {
-    {Info::kBackup, "BACKUP", 0, 1, {0, 1}, nullptr},
+    {Info::kBackup, "BACKUP", 1, 1, {0, 1}, "What is kept as a backup"},
     {Info::kCopy, "COPY", 1, 1, {1, 1}, "Files of DST that others are made from (--detect-renames)"},
     {Info::kDelete, "DEL", 1, 1, {1, 1}, "Deleted objects"},
     {Info::kFileList, "FLIST", 1, 2, {1, 1}, "That lists are made"},
     {Info::kMisc, "MISC", 1, 2, {1, 2}, "What the run as a whole meets with"},
     {Info::kMount, "MOUNT", 0, 1, {0, 1}, nullptr},
-    {Info::kName, "NAME", 1, 2, {1, 2}, "Names of what changes"},
+    {Info::kName, "NAME", 2, 2, {1, 2}, "1) names of what changes, 2) of what needs nothing, too"},
     {Info::kNonRegular, "NONREG", 1, 1, {1, 1}, "Kinds of objects that are left out (default 1, 0 disables)"},
     {Info::kProgress, "PROGRESS", 2, 2, {0, 0}, "1) progress by file, 2) of the whole"},
-    {Info::kRemove, "REMOVE", 0, 1, {0, 1}, nullptr},
+    {Info::kRemove, "REMOVE", 1, 1, {0, 1}, "What is removed at the source (--remove-source-files)"},
     {Info::kSkip, "SKIP", 1, 2, {0, 1}, "What stays as it is by an option"},
     {Info::kStats, "STATS", 2, 3, {1, 1}, "Counts at the end (levels 1-2)"},
     {Info::kSymlinkSafety, "SYMSAFE", 1, 1, {1, 1}, "Symlinks that are not safe"},

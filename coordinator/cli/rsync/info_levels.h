@@ -1,7 +1,8 @@
 // InfoLevels: what a run tells, by rsync's names of --info.
 //
 // Thread rule: values.
-// Use:  InfoLevels levels = InfoLevels::OfVerbosity(1);  levels.Apply("progress2,name0");  if (levels.of(Info::kName) > 0) ...
+// Use:  InfoLevels levels = InfoLevels::OfVerbosity(1);  levels.Apply("progress2,name0");  if (levels.of(Info::kName) >
+// 0) ...
 #pragma once
 
 #include <array>

@@ -1,7 +1,7 @@
 // Item: what a planned or done action is to rsync: its itemised letters, its name, and whether a line is due to it.
 //
-// Pure functions, any thread. The notation is rsync's (rsync(1), --itemize-changes); coordinator/core/itemize.h is our own, which tells
-// the same without what rsync derives from its options.
+// Pure functions, any thread. The notation is rsync's (rsync(1), --itemize-changes); coordinator/core/itemize.h is our
+// own, which tells the same without what rsync derives from its options.
 #pragma once
 
 #include <string>
@@ -16,12 +16,12 @@ namespace uringsync {
 // What the letters depend on besides the action.
 struct ItemRules {
   MetadataSelection selection;
-  bool sends = false;  // the contents leave this host: '<' instead of '>'
+  bool sends = false;    // the contents leave this host: '<' instead of '>'
   bool planned = false;  // nothing is done (a dry run)
 };
 
-// What of `differences` rsync comes to tell: it looks at a file that runs as somebody again when it has set its owner or group, which takes
-// these bits away, and then finds the owner right and the mode wrong. Empty: it tells nothing.
+// What of `differences` rsync comes to tell: it looks at a file that runs as somebody again when it has set its owner
+// or group, which takes these bits away, and then finds the owner right and the mode wrong. Empty: it tells nothing.
 Differences ToldDifferences(const Action& action, const Differences& differences, const ItemRules& rules);
 
 // 11 characters: ">f.st......", "cd+++++++++", "*deleting  ".
@@ -36,8 +36,8 @@ std::string ItemArrow(const Action& action);
 // The action is one that rsync tells without letters too: not the metadata of a file alone.
 bool NamedWithoutLetters(const Action& action);
 
-// As rsync prints text: control bytes but tabs, and a backslash that would look like one of these, as \#ooo; bytes above 127 too, unless
-// `eight_bit`, or they are valid UTF-8 and `utf8` says that the terminal's text is.
+// As rsync prints text: control bytes but tabs, and a backslash that would look like one of these, as \#ooo; bytes
+// above 127 too, unless `eight_bit`, or they are valid UTF-8 and `utf8` says that the terminal's text is.
 struct PrintRules {
   bool eight_bit = false;
   bool utf8 = false;

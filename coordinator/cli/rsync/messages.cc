@@ -4,8 +4,14 @@
 #include <cstring>
 #include <utility>
 
+#include "coordinator/cli/rsync/numbers.h"
+
 namespace uringsync {
 namespace {
+
+constexpr char kDone[] = "done";
+// Of what --remove-source-files was to remove.
+constexpr char kRemoveOperation[] = "remove";
 
 // rsync(1), EXIT VALUES.
 constexpr std::pair<int, const char*> kReasons[] = {
@@ -17,6 +23,7 @@ constexpr std::pair<int, const char*> kReasons[] = {
     {10, "error in socket IO"},
     {11, "error in file IO"},
     {12, "error in rsync protocol data stream"},
+    {13, "errors with program diagnostics"},
     {14, "error in IPC code"},
     {20, "received SIGINT, SIGTERM, or SIGHUP"},
     {23, "some files/attrs were not transferred (see previous errors)"},
@@ -34,7 +41,8 @@ std::string OperationText(const Problem& problem) {
   if (problem.side == Side::kSource && (operation == "open" || operation == "openat" || operation == "openat2")) {
     return "send_files failed to open";
   }
-  if (operation == "list" || operation == "opendir" || operation == "getdents64" || operation == "getdents") return "opendir";
+  if (operation == "list" || operation == "opendir" || operation == "getdents64" || operation == "getdents")
+    return "opendir";
   if (operation == "stat" || operation == "statx" || operation == "fstatat") return "link_stat";
   if (operation == "readlink" || operation == "readlinkat") return "readlink_stat";
   return operation.empty() ? "copy" : operation;
@@ -44,23 +52,37 @@ std::string OperationText(const Problem& problem) {
 
 std::string ProblemText(const Problem& problem, std::string_view path) {
   if (problem.kind == ProblemKind::kVanished) return "file has vanished: \"" + std::string(path) + "\"";
-  if (problem.operation == kFollowOperation && problem.error == ENOENT) return "symlink has no referent: \"" + std::string(path) + "\"";
+  if (problem.operation == kFollowOperation && problem.error == ENOENT)
+    return "symlink has no referent: \"" + std::string(path) + "\"";
+  if (problem.kind == ProblemKind::kUnstable)
+    return "ursync: \"" + std::string(path) + "\" kept changing while it was read; copied as it was";
   const char* who = problem.side == Side::kSource        ? "[sender] "
                     : problem.side == Side::kDestination ? "[Receiver] "
                                                          : "";
   std::string operation = OperationText(problem);
   const bool sentence = operation.find(" failed") != std::string::npos;
-  std::string line = std::string("ursync: ") + who + operation + " \"" + std::string(path) + "\"" + (sentence ? "" : " failed") + ": ";
+  std::string line =
+      std::string("ursync: ") + who + operation + " \"" + std::string(path) + "\"" + (sentence ? "" : " failed") + ": ";
   if (problem.error != 0) {
     line += std::string(std::strerror(problem.error)) + " (" + std::to_string(problem.error) + ")";
     if (!problem.detail.empty()) line += ": " + problem.detail;
     return line;
   }
   switch (problem.kind) {
-    case ProblemKind::kChanged: return line + "the file kept changing; the old one stays";
+    case ProblemKind::kChanged:
+      return line + (problem.operation == kRemoveOperation ? "it changed after it was copied; it stays"
+                                                           : "the file kept changing; it was not copied");
     case ProblemKind::kIntegrity: return line + "contents arrived damaged again and again";
     default: return line + (problem.detail.empty() ? "it was changed by somebody else meanwhile" : problem.detail);
   }
+}
+
+ListLine ListLineOf(const std::string& text, bool source_is_local, bool counts, std::optional<uint64_t> count) {
+  const std::string shown = source_is_local ? text : "receiving" + text.substr(text.find(' '));
+  const size_t done = shown.find(kDone);
+  if (done == std::string::npos) return {shown, ""};
+  const std::string found = !counts ? kDone : count ? HumanNumber(*count, 0) + " files to consider" : "";
+  return {shown.substr(0, done) + found, found};
 }
 
 std::string ExitReason(int code) {

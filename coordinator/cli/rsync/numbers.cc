@@ -58,8 +58,8 @@ std::string HumanTime(std::time_t time, char separator) {
   std::tm parts = {};
   ::localtime_r(&time, &parts);
   char text[64];
-  std::snprintf(text, sizeof(text), "%04d/%02d/%02d%c%02d:%02d:%02d", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
-                separator, parts.tm_hour, parts.tm_min, parts.tm_sec);
+  std::snprintf(text, sizeof(text), "%04d/%02d/%02d%c%02d:%02d:%02d", parts.tm_year + 1900, parts.tm_mon + 1,
+                parts.tm_mday, separator, parts.tm_hour, parts.tm_min, parts.tm_sec);
   return text;
 }
 

@@ -4,11 +4,15 @@
 #pragma once
 
 #include <charconv>
+#include <optional>
 #include <string>
+#include <system_error>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "coordinator/cli/rsync/settings.h"
 #include "coordinator/cli/rsync/sizes.h"
+#include "engine/base/errno_status.h"
 
 namespace uringsync {
 
@@ -57,13 +61,25 @@ absl::Status Count(Settings& settings, const std::string&) {
   return absl::OkStatus();
 }
 
+// All of `value` as a whole number; what is wrong with it otherwise.
+template <typename T>
+std::errc ReadInteger(const std::string& value, T* number) {
+  const char* end = value.data() + value.size();
+  const auto [stop, error] = std::from_chars(value.data(), end, *number);
+  return error == std::errc() && stop != end ? std::errc::invalid_argument : error;
+}
+
+// A size as rsync reads it.
+inline absl::StatusOr<uint64_t> ReadSize(const std::string& value) {
+  if (const std::optional<uint64_t> size = ParseSize(value)) return *size;
+  return absl::InvalidArgumentError("no size: 1.5M, 10KB, 700 or the like belongs there");
+}
+
 // A whole number within bounds; the errors are rsync's.
 template <auto Member, long long kLeast, long long kMost>
 absl::Status Number(Settings& settings, const std::string& value) {
   long long number = 0;
-  const char* end = value.data() + value.size();
-  const auto [stop, error] = std::from_chars(value.data(), end, number);
-  if (error != std::errc() || stop != end) return absl::InvalidArgumentError("invalid numeric value");
+  if (ReadInteger(value, &number) != std::errc()) return absl::InvalidArgumentError("invalid numeric value");
   if (number < kLeast || number > kMost) {
     return absl::InvalidArgumentError("a number from " + std::to_string(kLeast) + " to " + std::to_string(kMost) +
                                       " belongs there");
@@ -75,8 +91,8 @@ absl::Status Number(Settings& settings, const std::string& value) {
 // A size; the error is rsync's.
 template <auto Member>
 absl::Status Size(Settings& settings, const std::string& value) {
-  settings.*Member = ParseSize(value);
-  return settings.*Member ? absl::OkStatus() : absl::InvalidArgumentError("no size: 1.5M, 10KB, 700 or the like belongs there");
+  US_ASSIGN_OR_RETURN(settings.*Member, ReadSize(value));
+  return absl::OkStatus();
 }
 
 // What can be given once.
@@ -112,6 +128,16 @@ absl::Status OneOf(Settings& settings, const std::string& value) {
 // The option says what is so anyway, or how rsync works inside.
 inline absl::Status Already(Settings&, const std::string&) {
   return absl::OkStatus();
+}
+
+// The same, of a number or a size, which is to be one.
+inline absl::Status AlreadyNumber(Settings&, const std::string& value) {
+  long long number = 0;
+  if (ReadInteger(value, &number) != std::errc()) return absl::InvalidArgumentError("invalid numeric value");
+  return absl::OkStatus();
+}
+inline absl::Status AlreadySize(Settings&, const std::string& value) {
+  return ReadSize(value).status();
 }
 
 }  // namespace uringsync

@@ -1,8 +1,10 @@
-// The option table: every option of ursync and of uringsync sync, plan and verify, with what it does, as data. The parser, --help, the
-// refusal of what is not supported, and the check of docs/rsync-compatibility.md are all made from it.
+// The option table: every option of ursync and of uringsync sync, plan and verify, with what it does, as data. The
+// parser, --help, the refusal of what is not supported, and the check of docs/rsync-compatibility.md are all made from
+// it.
 //
 // Thread rule: constant data.
-// Use:  for (const OptionGroup& group : OptionTable()) for (const OptionRow& row : group.rows) if (row.IsFor(command)) ...
+// Use:  for (const OptionGroup& group : OptionTable()) for (const OptionRow& row : group.rows) if (row.IsFor(command))
+// ...
 #pragma once
 
 #include <span>
@@ -15,8 +17,8 @@
 
 namespace uringsync {
 
-// What giving an option does. `value` is its argument, empty where it has none. InvalidArgument: the value cannot be; the text says why
-// and is put behind "--name=value: ".
+// What giving an option does. `value` is its argument, empty where it has none. InvalidArgument: the value cannot be;
+// the text says why and is put behind "--name=value: ".
 using OptionEffect = absl::Status (*)(Settings& settings, const std::string& value);
 
 constexpr uint8_t kForUrsync = 1;
@@ -43,7 +45,8 @@ struct OptionRow {
 
   bool IsFor(Command command) const {
     // What a plan is made with it is explained with.
-    if (command == Command::kExplain && name != nullptr && std::string_view(name) != "show" && std::string_view(name) != "plan-out") {
+    if (command == Command::kExplain && name != nullptr && std::string_view(name) != "show" &&
+        std::string_view(name) != "plan-out") {
       return (programs & kForPlan) != 0;
     }
     if (command == Command::kExplain) return name == nullptr && (programs & kForPlan) != 0;

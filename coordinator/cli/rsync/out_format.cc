@@ -69,7 +69,8 @@ absl::StatusOr<OutFormat> OutFormat::Parse(std::string_view text) {
     const char escape = at < text.size() ? text[at] : 0;
     part.text = text.substr(0, at + 1);
     text.remove_prefix(std::min(at + 1, text.size()));
-    if (escape == 'c') return absl::InvalidArgumentError("%c: the size of checksums that nobody sends; %b tells what is moved");
+    if (escape == 'c')
+      return absl::InvalidArgumentError("%c: the size of checksums that nobody sends; %b tells what is moved");
     if (escape == 0 || kKnown.find(escape) == std::string_view::npos) {
       literal(escape == '%' && part.text == "%%" ? "%" : part.text);
       continue;

@@ -78,7 +78,8 @@ std::optional<GrammarError> Act(const Spelling& spelling, const std::string& val
   const OptionRow& row = *spelling.row;
   const std::string name = Written(spelling);
   // Switching off what is never on is what rsync's users do to be sure.
-  if (row.refused != nullptr && spelling.on) return GrammarError{name + " is not supported: " + row.refused, row.refusal_code, true};
+  if (row.refused != nullptr && spelling.on)
+    return GrammarError{name + " is not supported: " + row.refused, row.refusal_code, true};
   const absl::Status status = (spelling.on ? row.on : row.off)(*settings, value);
   if (status.ok()) {
     const bool has_value = spelling.on && row.argument != nullptr;
@@ -86,7 +87,8 @@ std::optional<GrammarError> Act(const Spelling& spelling, const std::string& val
     return std::nullopt;
   }
   const bool unsupported = status.code() == absl::StatusCode::kUnimplemented;
-  return GrammarError{name + "=" + EscapeName(value) + (unsupported ? " is not supported: " : ": ") + std::string(ToStd(status.message())),
+  return GrammarError{name + "=" + EscapeName(value) + (unsupported ? " is not supported: " : ": ") +
+                          std::string(ToStd(status.message())),
                       unsupported ? 4 : 1, unsupported};
 }
 
@@ -128,7 +130,8 @@ Parsed ParseArguments(Command command, int argc, const char* const* argv) {
   while ((found = poptGetNextOpt(context.get())) > 0) {
     const std::unique_ptr<char, decltype(&std::free)> value(poptGetOptArg(context.get()), &std::free);
     const Spelling& spelling = spellings[static_cast<size_t>(found) - 1];
-    if (std::optional<GrammarError> error = Act(spelling, value == nullptr ? "" : value.get(), &settings)) return *std::move(error);
+    if (std::optional<GrammarError> error = Act(spelling, value == nullptr ? "" : value.get(), &settings))
+      return *std::move(error);
   }
   if (found < -1) return Misread(command, context.get(), found);
   for (const char** operand = poptGetArgs(context.get()); operand != nullptr && *operand != nullptr; ++operand) {

@@ -1,9 +1,9 @@
 // The grammar: a command line, read by the option table into Settings.
 //
-// As rsync's: bundled letters, --opt=value and --opt value, --no-opt, "--", options anywhere before "--" (behind the first operand no more
-// where POSIXLY_CORRECT is set), the last one counts. Thread rule: functions; they read the environment for POSIXLY_CORRECT and
-// URINGSYNC_CERT, URINGSYNC_KEY, URINGSYNC_CA.
-// Use:  Parsed parsed = ParseArguments(Command::kUrsync, argc, argv);
+// As rsync's: bundled letters, --opt=value and --opt value, --no-opt, "--", options anywhere before "--" (behind the
+// first operand no more where POSIXLY_CORRECT is set), the last one counts. Thread rule: functions; they read the
+// environment for POSIXLY_CORRECT and URINGSYNC_CERT, URINGSYNC_KEY, URINGSYNC_CA. Use:  Parsed parsed =
+// ParseArguments(Command::kUrsync, argc, argv);
 //       if (const auto* error = std::get_if<GrammarError>(&parsed)) ...
 #pragma once
 
@@ -16,7 +16,7 @@
 namespace uringsync {
 
 struct GrammarError {
-  std::string text;          // without a newline at its end, escaped
+  std::string text;  // without a newline at its end, escaped
   int exit_code = 1;
   bool unsupported = false;  // the real rsync may know what to do
 };

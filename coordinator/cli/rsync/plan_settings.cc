@@ -58,7 +58,8 @@ absl::StatusOr<Settings> ReadOptions(const PlanHeader& header) {
     return LinkError(ErrorKind::kUsage, "an option of the plan: " + error->text);
   }
   Settings settings = std::get<Settings>(std::move(parsed));
-  if (!settings.operands.empty()) return LinkError(ErrorKind::kUsage, "the plan has a word among its options that is none");
+  if (!settings.operands.empty())
+    return LinkError(ErrorKind::kUsage, "the plan has a word among its options that is none");
   // The choice of objects is made; the files that it was read from may be gone.
   settings.filters.clear();
   settings.files_from.reset();
@@ -72,14 +73,15 @@ absl::StatusOr<Settings> ReadOptions(const PlanHeader& header) {
 template <auto... Members>
 void Override(const Settings& given, Settings* settings) {
   const Settings unset = Settings::For(given.command);
-  ((given.*Members != unset.*Members ? static_cast<void>(settings->*Members = given.*Members) : static_cast<void>(0)), ...);
+  ((given.*Members != unset.*Members ? static_cast<void>(settings->*Members = given.*Members) : static_cast<void>(0)),
+   ...);
 }
 
 // How it runs, where the command line says so; when it ends, as the command line says.
 void TakeRunning(const Settings& given, Settings* settings) {
-  Override<&S::rsh, &S::far_program, &S::direct, &S::direct_port, &S::family, &S::jobs, &S::connections, &S::background, &S::compress, &S::compress_choice,
-           &S::compress_level, &S::bwlimit, &S::durability, &S::wait, &S::timeout, &S::contimeout, &S::io_backend, &S::cert, &S::key, &S::ca>(
-      given, settings);
+  Override<&S::rsh, &S::far_program, &S::direct, &S::direct_port, &S::family, &S::jobs, &S::connections, &S::background,
+           &S::compress, &S::compress_choice, &S::compress_level, &S::bwlimit, &S::durability, &S::resume, &S::wait,
+           &S::timeout, &S::contimeout, &S::io_backend, &S::cert, &S::key, &S::ca>(given, settings);
   settings->stop_minutes = given.stop_minutes;
   settings->stop_at = given.stop_at;
   settings->preflight = given.preflight;
@@ -100,13 +102,16 @@ void ForgetTelling(Settings* settings) {
 
 }  // namespace
 
-absl::Status DescribePlan(const Settings& settings, const std::string& source, const std::string& destination, RunOptions* run) {
+absl::Status DescribePlan(const Settings& settings, const std::string& source, const std::string& destination,
+                          RunOptions* run) {
   if (settings.plan_out.empty()) return absl::OkStatus();
   if (settings.list_only) return LinkError(ErrorKind::kUsage, "--plan-out: a listing is no plan");
   const LinkFollowing& follows = run->request.follow_links;
   if (follows.all || follows.unsafe || follows.directories || run->request.keep_directory_links) {
-    return LinkError(ErrorKind::kUsage, "--plan-out: what is found through symlinks cannot be looked at again object by object; plan without "
-                                        "--copy-links, --copy-unsafe-links, --copy-dirlinks and --keep-dirlinks");
+    return LinkError(
+        ErrorKind::kUsage,
+        "--plan-out: what is found through symlinks cannot be looked at again object by object; plan without "
+        "--copy-links, --copy-unsafe-links, --copy-dirlinks and --keep-dirlinks");
   }
   PlanOutput& output = run->plan_output.emplace();
   output.file = settings.plan_out;
@@ -118,7 +123,8 @@ absl::Status DescribePlan(const Settings& settings, const std::string& source, c
   for (const std::string& word : settings.words) {
     if (IsKept(word)) output.header.options.push_back(word);
   }
-  if (output.header.options.size() > kMaxPlanOptions) return LinkError(ErrorKind::kUsage, "--plan-out: too many options for a plan");
+  if (output.header.options.size() > kMaxPlanOptions)
+    return LinkError(ErrorKind::kUsage, "--plan-out: too many options for a plan");
   output.operands = run->request.operands;
   for (SourceOperand& operand : output.operands) {
     if (run->source.is_local()) operand.base = Absolute(operand.base);
@@ -126,7 +132,8 @@ absl::Status DescribePlan(const Settings& settings, const std::string& source, c
   return absl::OkStatus();
 }
 
-absl::StatusOr<RunOptions> ToRunOptionsOfPlan(const PlanHeader& header, const std::vector<SourceOperand>& operands, const Settings& settings) {
+absl::StatusOr<RunOptions> ToRunOptionsOfPlan(const PlanHeader& header, const std::vector<SourceOperand>& operands,
+                                              const Settings& settings) {
   US_RETURN_IF_ERROR(CheckCombinations(settings));
   US_ASSIGN_OR_RETURN(Settings planned, ReadOptions(header));
   ForgetTelling(&planned);

@@ -39,7 +39,8 @@ absl::Status ApplyChown(const std::string& text, SyncRequest* request) {
     if (name->empty()) continue;
     if (!rules->empty()) return Usage("--chown conflicts with --usermap and --groupmap");
     absl::StatusOr<IdRules> everything = IdRules::Everything(*name);
-    if (!everything.ok()) return Usage("--chown=" + EscapeName(text) + ": " + std::string(ToStd(everything.status().message())));
+    if (!everything.ok())
+      return Usage("--chown=" + EscapeName(text) + ": " + std::string(ToStd(everything.status().message())));
     *rules = *std::move(everything);
   }
   return absl::OkStatus();
@@ -49,7 +50,9 @@ absl::Status ApplyChmod(const std::vector<std::string>& texts, SyncRequest* requ
   const uint32_t umask = ProcessUmask();
   for (const std::string& text : texts) {
     const absl::StatusOr<ModeChanges> changes = ModeChanges::Parse(text, umask);
-    if (!changes.ok()) return Usage("Invalid argument passed to --chmod (" + EscapeName(text) + "): " + std::string(ToStd(changes.status().message())));
+    if (!changes.ok())
+      return Usage("Invalid argument passed to --chmod (" + EscapeName(text) +
+                   "): " + std::string(ToStd(changes.status().message())));
     request->mode_changes.Append(*changes);
   }
   return absl::OkStatus();
@@ -57,9 +60,15 @@ absl::Status ApplyChmod(const std::vector<std::string>& texts, SyncRequest* requ
 
 }  // namespace
 
+absl::Status CheckRuleSettings(const Settings& settings) {
+  SyncRequest unused;
+  return ApplyChmod(settings.chmod, &unused);
+}
+
 absl::Status ApplyRuleSettings(const Settings& settings, SyncRequest* request) {
   request->size_only = settings.size_only;
   request->ignore_times = settings.ignore_times;
+  request->accept_lost_mounts = settings.allow_empty_source;
   TransferRules& rules = request->rules;
   rules.update = settings.update;
   rules.existing_only = settings.existing;

@@ -9,8 +9,12 @@
 
 namespace uringsync {
 
-// Fills rules, maps and mode changes of the request. LinkError(kUsage) for values that cannot be read and for options that exclude each
-// other. Reads the umask of the process, for --chmod.
+// Fills rules, maps and mode changes of the request. LinkError(kUsage) for values that cannot be read and for options
+// that exclude each other. Reads the umask of the process, for --chmod.
 absl::Status ApplyRuleSettings(const Settings& settings, SyncRequest* request);
+
+// Of these what can be said before anything is looked at: whether the changes of --chmod can be read.
+// LinkError(kUsage).
+absl::Status CheckRuleSettings(const Settings& settings);
 
 }  // namespace uringsync

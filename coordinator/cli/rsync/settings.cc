@@ -13,9 +13,9 @@ Settings Settings::For(Command command) {
   if (command == Command::kApply) return settings;
   settings.durability = "batch";
   for (bool Settings::* member :
-       {&Settings::recursive, &Settings::links, &Settings::devices, &Settings::specials, &Settings::perms, &Settings::owner,
-        &Settings::group, &Settings::times, &Settings::acls, &Settings::xattrs, &Settings::hard_links, &Settings::sparse,
-        &Settings::numeric_ids}) {
+       {&Settings::recursive, &Settings::links, &Settings::devices, &Settings::specials, &Settings::perms,
+        &Settings::owner, &Settings::group, &Settings::times, &Settings::acls, &Settings::xattrs, &Settings::hard_links,
+        &Settings::sparse, &Settings::numeric_ids}) {
     settings.*member = true;
   }
   return settings;

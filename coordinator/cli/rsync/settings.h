@@ -1,5 +1,5 @@
-// Settings: a command line of ursync, or of uringsync sync, plan and verify, as values: what was asked for, before anything is
-// looked at. The option table (option_table.h) says which option sets which member.
+// Settings: a command line of ursync, or of uringsync sync, plan and verify, as values: what was asked for, before
+// anything is looked at. The option table (option_table.h) says which option sets which member.
 //
 // Thread rule: values.
 #pragma once
@@ -106,10 +106,11 @@ struct Settings {
   bool delete_extraneous = false;
   int delete_whens = 0;  // how many --delete-WHEN were given
   bool delete_before = false;
-  bool delete_after = false;   // --delete-after itself: nothing but the telling depends on it
+  bool delete_after = false;  // --delete-after itself: nothing but the telling depends on it
   bool delete_excluded = false;
   bool ignore_errors = false;
   std::optional<uint64_t> max_delete;
+  bool allow_empty_source = false;
   bool force = false;
   std::optional<bool> preflight;  // unset: what is cheap
   bool mkpath = false;
@@ -122,16 +123,19 @@ struct Settings {
   bool delay_updates = false;
   int fuzzy = 0;  // how often it was given
   bool detect_renames = false;
+  int xattrs_given = 0;  // -XX: twice
   bool fake_super = false;
   bool far_fake_super = false;  // of the other end
   bool copy_devices = false;
   bool write_devices = false;
+  bool resume = true;
+  std::string unstable;     // skip or copy; empty: as is usual for the program
   uint32_t block_size = 0;  // that the delta engine takes; 0: its own
   bool preallocate = false;
   bool backup = false;
-  std::string backup_dir;              // as written; empty: beside what it was
-  std::optional<std::string> suffix;  // of backups
-  std::string basis_option;  // compare-dest, copy-dest or link-dest; empty: none
+  std::optional<std::string> backup_dir;  // as written
+  std::optional<std::string> suffix;      // of backups
+  std::string basis_option;               // compare-dest, copy-dest or link-dest; empty: none
   std::vector<std::string> basis_directories;
 
   // How it runs.
@@ -154,9 +158,9 @@ struct Settings {
   std::optional<std::string> compress_level;
   std::string bwlimit;
   bool wait = false;
-  unsigned timeout = 0;  // seconds; 0: none
-  unsigned contimeout = 0;  // seconds; 0: the usual
-  unsigned stop_minutes = 0;              // after the start; 0: no end
+  unsigned timeout = 0;       // seconds; 0: none
+  unsigned contimeout = 0;    // seconds; 0: the usual
+  unsigned stop_minutes = 0;  // after the start; 0: no end
   std::optional<std::time_t> stop_at;
   std::string cert;
   std::string key;
@@ -177,7 +181,7 @@ struct Settings {
   bool eight_bit = false;
   bool json = false;
 
-  char outbuf = 0;         // N, L or B; 0: as standard output is
+  char outbuf = 0;  // N, L or B; 0: as standard output is
   bool info_help = false;
   int version = 0;
   bool help = false;

@@ -23,7 +23,8 @@ absl::Status Usage(const std::string& text) {
 
 // Options that write over files, and those that need them whole elsewhere.
 absl::Status CheckConflicts(const Settings& settings, bool partial_directory) {
-  if (settings.append != AppendMode::kNone && settings.whole_file == true) return Usage("--append cannot be used with --whole-file");
+  if (settings.append != AppendMode::kNone && settings.whole_file == true)
+    return Usage("--append cannot be used with --whole-file");
   const bool in_place = settings.inplace || settings.append != AppendMode::kNone;
   if (!in_place || (!partial_directory && !settings.delay_updates)) return absl::OkStatus();
   return Usage(std::string(settings.append != AppendMode::kNone ? "--append" : "--inplace") + " cannot be used with " +
@@ -54,8 +55,14 @@ absl::Status SetPartialDirectory(const std::string& text, StagingSettings* stagi
 std::string PartialDirectoryOf(const Settings& settings) {
   if (settings.partial_dir) return *settings.partial_dir;
   const char* set = std::getenv("RSYNC_PARTIAL_DIR");
-  const bool asked = settings.partial && settings.command == Command::kUrsync && !settings.inplace && settings.append == AppendMode::kNone;
+  const bool asked = settings.partial && settings.command == Command::kUrsync && !settings.inplace &&
+                     settings.append == AppendMode::kNone;
   return asked && set != nullptr ? set : "";
+}
+
+UnstableFiles UnstableOf(const Settings& settings) {
+  if (settings.unstable.empty() && settings.command == Command::kUrsync) return UnstableFiles::kCopyIfKnown;
+  return settings.unstable == "copy" ? UnstableFiles::kCopy : UnstableFiles::kSkip;
 }
 
 }  // namespace
@@ -74,6 +81,8 @@ absl::Status ApplyStagingSettings(const Settings& settings, SyncRequest* request
   request->copy_devices = settings.copy_devices;
   request->write_devices = settings.write_devices;
   request->delta_block_bytes = settings.block_size;
+  request->unstable = UnstableOf(settings);
+  request->resume = settings.resume;
   request->in_place = settings.inplace || staging.append != AppendMode::kNone;
   request->rules.append = staging.append != AppendMode::kNone;
   if (settings.temp_dir && settings.temp_dir->empty()) return Usage("The temp-dir does not exist: ");

@@ -39,8 +39,11 @@ struct Asked {
   int hour = kNotGiven;
   int minute = kNotGiven;
   bool Valid() const {
-    const auto within = [](int value, int least, int most) { return value == kNotGiven || (value >= least && value <= most); };
-    return within(year, 1970, 9999) && within(month, 1, 12) && within(day, 1, 31) && within(hour, 0, 23) && within(minute, 0, 59);
+    const auto within = [](int value, int least, int most) {
+      return value == kNotGiven || (value >= least && value <= most);
+    };
+    return within(year, 1970, 9999) && within(month, 1, 12) && within(day, 1, 31) && within(hour, 0, 23) &&
+           within(minute, 0, 59);
   }
 };
 
@@ -103,7 +106,8 @@ std::optional<std::time_t> NextFit(const Asked& asked, std::time_t now) {
   for (int year = first_year; year <= last_year; ++year) {
     for (int month = 1; month <= 12; ++month) {
       if (asked.month != kNotGiven && asked.month != month) continue;
-      if (const std::optional<std::time_t> time = at(year, month, asked.day, hour, minute); time && *time > now) return time;
+      if (const std::optional<std::time_t> time = at(year, month, asked.day, hour, minute); time && *time > now)
+        return time;
     }
   }
   return std::nullopt;

@@ -70,17 +70,22 @@ absl::Status CheckEndpoints(const Settings& settings, const Endpoint& source, co
   const bool two_agents = !(source.is_local() && destination.is_local());
   if (!settings.io_backend.empty() && !starts_agent) {
     return Usage(
-        "--io-backend is of the private agent for local paths; both endpoints are running agents, which have settings of their own");
+        "--io-backend is of the private agent for local paths; both endpoints are running agents, which have settings "
+        "of their own");
   }
-  const bool shell_given = !settings.rsh.empty() || !settings.far_program.empty() || settings.family != AddressFamily::kAny;
+  const bool shell_given =
+      !settings.rsh.empty() || !settings.far_program.empty() || settings.family != AddressFamily::kAny;
   if (shell_given && settings.command != Command::kUrsync && !source.is_shell() && !destination.is_shell()) {
     return Usage("--rsh, --rsync-path, -4 and -6 are of remote shells, and no endpoint is HOST:PATH");
   }
   if (settings.far_fake_super && !source.is_shell() && !destination.is_shell()) {
-    return Usage("--remote-option is for HOST:PATH: a running agent has options of its own, and paths of this host have one agent");
+    return Usage(
+        "--remote-option is for HOST:PATH: a running agent has options of its own, and paths of this host have one "
+        "agent");
   }
   if (settings.fake_super && !source.is_local() && !destination.is_local()) {
-    return Usage("--fake-super is of this host, and both ends are elsewhere: -M--fake-super, or the option of a running agent");
+    return Usage(
+        "--fake-super is of this host, and both ends are elsewhere: -M--fake-super, or the option of a running agent");
   }
   if (settings.direct && !source.is_shell() && !destination.is_shell()) {
     return Usage("--direct is for HOST:PATH: without a remote shell contents have no way but the direct one");
@@ -104,7 +109,8 @@ absl::Status CheckEndpoints(const Settings& settings, const Endpoint& source, co
 }
 
 ShellOptions ToShell(const Settings& settings) {
-  ShellOptions shell{.command = settings.rsh, .far_program = settings.far_program, .family = settings.family, .far_arguments = {}};
+  ShellOptions shell{
+      .command = settings.rsh, .far_program = settings.far_program, .family = settings.family, .far_arguments = {}};
   if (settings.far_fake_super) shell.far_arguments.push_back("--fake-super");
   for (const char* name : {"URINGSYNC_RSH", "RSYNC_RSH"}) {
     const char* value = std::getenv(name);
@@ -113,33 +119,45 @@ ShellOptions ToShell(const Settings& settings) {
   return shell;
 }
 
+// Where backups go, below the destination or as a path; empty: beside what they were, as with the destination itself.
+std::string BackupDirectory(const Settings& settings) {
+  const std::string written = settings.backup_dir.value_or("");
+  return written == "." || written == "./" ? "" : written;
+}
+
 // What becomes of objects that are replaced, deleted, or copied for good.
 absl::Status ApplyBackupSettings(const Settings& settings, SyncRequest* request) {
   request->remove_source_files = settings.remove_source_files;
-  if (!settings.backup && settings.backup_dir.empty()) return absl::OkStatus();
   BackupRequest backup;
-  backup.suffix = settings.suffix.value_or(settings.backup_dir.empty() ? "~" : "");
+  backup.suffix = settings.suffix.value_or(settings.backup_dir ? "" : "~");
   if (backup.suffix.find('/') != std::string::npos) {
     return Usage("--suffix cannot contain slashes: " + EscapeName(backup.suffix));
   }
-  if (backup.suffix.empty() && settings.backup_dir.empty()) return Usage("--suffix cannot be empty without a --backup-dir");
+  const bool beside = BackupDirectory(settings).empty();
+  if (backup.suffix.empty() && beside) {
+    return Usage(settings.backup_dir ? "--suffix cannot be empty when --backup-dir is the same as the dest dir"
+                                     : "--suffix cannot be empty without a --backup-dir");
+  }
+  if (!settings.backup && !settings.backup_dir) return absl::OkStatus();
   // As rsync: the backups move the times of their directories.
-  if (settings.backup_dir.empty()) request->selection.directory_times = false;
+  if (beside) request->selection.directory_times = false;
   request->backup = std::move(backup);
   return absl::OkStatus();
 }
 
 absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest* request, StagingPlaces* places) {
   const bool verify = settings.command == Command::kVerify;
-  request->mode = verify                                                            ? SyncMode::kVerify
-                  : settings.command == Command::kPlan || settings.command == Command::kExplain || settings.dry_run ? SyncMode::kPlan
-                                                                                    : SyncMode::kSync;
+  request->mode = verify ? SyncMode::kVerify
+                  : settings.command == Command::kPlan || settings.command == Command::kExplain || settings.dry_run
+                      ? SyncMode::kPlan
+                      : SyncMode::kSync;
   US_ASSIGN_OR_RETURN(request->selection, ToSelection(settings));
   request->checksum = settings.checksum;
   request->use_index = !settings.no_index;
   if (settings.preflight) request->preflight = *settings.preflight ? PreflightMode::kFull : PreflightMode::kOff;
   request->one_file_system = settings.one_file_system > 0;
-  request->follow_links = {.all = settings.copy_links, .unsafe = settings.copy_unsafe_links, .directories = settings.copy_dirlinks};
+  request->follow_links = {
+      .all = settings.copy_links, .unsafe = settings.copy_unsafe_links, .directories = settings.copy_dirlinks};
   request->keep_directory_links = settings.keep_dirlinks;
   request->sparse = settings.sparse;
   request->wait_for_lock = settings.wait;
@@ -183,9 +201,11 @@ absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest*
 
 absl::Status CheckCombinations(const Settings& settings) {
   if (settings.delete_whens > 1) return Usage("you may not combine several --delete-WHEN options");
-  if (settings.delete_extraneous && !settings.recursive && !settings.dirs && !settings.files_from) {
+  if (settings.delete_extraneous && !settings.recursive && !settings.dirs && !settings.files_from &&
+      !settings.list_only) {
     return Usage("--delete does not work without --recursive (-r) or --dirs (-d).");
   }
+  if (settings.fake_super && settings.xattrs_given > 1) return Usage("--fake-super conflicts with -XX");
   if (settings.old_args && settings.secluded_args) return Usage("--secluded-args conflicts with --old-args.");
   if (settings.json && settings.quiet) return Usage("--json excludes --quiet");
   if (settings.json && settings.stats) return Usage("--json excludes --stats");
@@ -217,21 +237,24 @@ absl::StatusOr<std::optional<RsyncTelling>> ToTelling(const Settings& settings) 
     US_RETURN_IF_ERROR(told_far.Apply(flags));
   }
   telling.far_names = told_far.of(Info::kName) > 0;
-  telling.format = settings.out_format  ? *settings.out_format
-                   : settings.itemize > 0 ? kItemized
+  telling.format = settings.out_format                ? *settings.out_format
+                   : settings.itemize > 0             ? kItemized
                    : telling.info.of(Info::kName) > 0 ? kNames
                                                       : "";
   // As rsync: it makes its list as a whole where something needs all of it first.
-  const bool whole_list = !settings.recursive || !settings.inc_recursive || settings.delete_before || settings.delete_after ||
-                          settings.delay_updates || settings.prune_empty_dirs;
-  if ((settings.recursive || settings.dirs || settings.files_from) && telling.info.of(Info::kFileList) > 0) {
+  const bool whole_list = !settings.recursive || !settings.inc_recursive || settings.delete_before ||
+                          settings.delete_after || settings.delay_updates || settings.prune_empty_dirs;
+  const bool lists = settings.recursive || settings.dirs || settings.files_from || settings.list_only;
+  if (lists && telling.info.of(Info::kFileList) > 0) {
     telling.list_line = whole_list ? "building file list ... done" : "sending incremental file list";
   }
+  telling.itemize_all = settings.itemize > 1;
   telling.log_file = settings.log_file;
   telling.log_format = settings.log_file_format.value_or(kItemized);
-  telling.human = settings.human;
+  telling.human = telling.list_human = settings.human;
   telling.eight_bit = settings.eight_bit;
   telling.recursive = settings.recursive;
+  telling.omit_link_times = settings.omit_link_times;
   telling.dry_run = settings.dry_run || settings.command == Command::kPlan;
   telling.outbuf = settings.outbuf;
   for (const std::string& format : {telling.format, telling.log_format}) {
@@ -272,16 +295,24 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings, const Endpoint
   if (settings.contimeout > 0) run.connect_timeout = std::chrono::seconds(settings.contimeout);
   run.stop_at = settings.stop_at;
   run.basis_directories = settings.basis_directories;
-  run.backup_directory = settings.backup_dir;
-  if (run.basis_directories.size() > kMaxBasisDirectories) return Usage("at most 20 --" + settings.basis_option + " options may be given");
+  run.backup_directory = BackupDirectory(settings);
+  if (run.basis_directories.size() > kMaxBasisDirectories)
+    return Usage("at most 20 --" + settings.basis_option + " options may be given");
   if (!settings.io_backend.empty()) {
     run.agent_arguments.insert(run.agent_arguments.end(), {"--io-backend", settings.io_backend});
   }
-  if (settings.jobs > 0) run.agent_arguments.insert(run.agent_arguments.end(), {"--jobs", std::to_string(settings.jobs)});
+  if (settings.jobs > 0)
+    run.agent_arguments.insert(run.agent_arguments.end(), {"--jobs", std::to_string(settings.jobs)});
   if (settings.background) run.agent_arguments.push_back("--background");
   // As with rsync --super counts more.
-  const bool super = settings.command == Command::kUrsync && settings.must_owner && settings.must_devices && settings.must_xattrs;
-  if (settings.fake_super && !super) run.agent_arguments.push_back("--fake-super");
+  const bool super =
+      settings.command == Command::kUrsync && settings.must_owner && settings.must_devices && settings.must_xattrs;
+  const bool fakes_here = settings.fake_super && !super;
+  if (fakes_here) run.agent_arguments.push_back("--fake-super");
+  // A file that stands for a symlink gets times as any other.
+  const bool fakes_links =
+      run.destination.is_shell() ? settings.far_fake_super : run.destination.is_local() && fakes_here;
+  if (fakes_links) run.request.selection.link_times = true;
   run.output = {.verbose = settings.verbose > 0 || run.request.mode != SyncMode::kSync,
                 .quiet = settings.quiet,
                 .json = settings.json,
@@ -289,7 +320,10 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings, const Endpoint
                 .progress = settings.progress};
   US_ASSIGN_OR_RETURN(run.output.rsync, ToTelling(settings));
   // The counts of rsync's tables are of every object: none may stay behind a digest.
-  if (run.output.rsync && run.output.rsync->info.of(Info::kStats) > 0) {
+  if (run.output.rsync && run.request.backup)
+    run.output.rsync->backup = {.directory = run.backup_directory, .suffix = run.request.backup->suffix};
+  run.request.tell_unchanged = run.output.rsync && run.output.rsync->names_unchanged();
+  if (run.request.tell_unchanged || (run.output.rsync && run.output.rsync->info.of(Info::kStats) > 0)) {
     run.request.fold_listings = false;
     run.request.use_index = false;
   }

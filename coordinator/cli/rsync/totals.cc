@@ -49,6 +49,14 @@ void KindCounts::Add(FileType type) {
   }
 }
 
+KindCounts SourceKinds(const PlanCounters& plan) {
+  return {.files = plan.source_files,
+          .directories = plan.source_directories,
+          .symlinks = plan.source_symlinks,
+          .devices = plan.source_devices,
+          .specials = plan.source_specials};
+}
+
 std::vector<std::string> StatsLines(const RsyncTotals& totals, int human) {
   const auto bytes = [human](uint64_t number) { return HumanNumber(number, human) + " bytes"; };
   return {"Number of files: " + Kinds(totals.source, human),
@@ -69,17 +77,19 @@ std::vector<std::string> StatsLines(const RsyncTotals& totals, int human) {
 std::vector<std::string> ClosingLines(const RsyncTotals& totals, int human) {
   const double moved = static_cast<double>(totals.sent_bytes + totals.received_bytes);
   // As rsync: half a second is added to whole seconds.
-  const double seconds = 0.5 + static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(totals.duration).count());
-  return {"sent " + HumanNumber(totals.sent_bytes, human) + " bytes  received " + HumanNumber(totals.received_bytes, human) +
-              " bytes  " + HumanDecimal(moved / seconds, human, 2) + " bytes/sec",
+  const double seconds =
+      0.5 + static_cast<double>(std::chrono::duration_cast<std::chrono::seconds>(totals.duration).count());
+  return {"sent " + HumanNumber(totals.sent_bytes, human) + " bytes  received " +
+              HumanNumber(totals.received_bytes, human) + " bytes  " + HumanDecimal(moved / seconds, human, 2) +
+              " bytes/sec",
           "total size is " + HumanNumber(totals.total_bytes, human) + "  speedup is " +
               HumanDecimal(Ratio(static_cast<double>(totals.total_bytes), moved), std::min(human, 1), 2) +
               (totals.dry_run ? " (DRY RUN)" : "")};
 }
 
 std::string LogLine(const RsyncTotals& totals) {
-  return "sent " + HumanNumber(totals.sent_bytes, kPlain) + " bytes  received " + HumanNumber(totals.received_bytes, kPlain) +
-         " bytes  total size " + HumanNumber(totals.total_bytes, kPlain);
+  return "sent " + HumanNumber(totals.sent_bytes, kPlain) + " bytes  received " +
+         HumanNumber(totals.received_bytes, kPlain) + " bytes  total size " + HumanNumber(totals.total_bytes, kPlain);
 }
 
 }  // namespace uringsync

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "coordinator/core/planner.h"
 #include "engine/base/entry.h"
 #include "proto/messages.h"
 
@@ -40,6 +41,8 @@ struct RsyncTotals {
   bool dry_run = false;
 };
 
+// What a plan counted of the source.
+KindCounts SourceKinds(const PlanCounters& plan);
 // "Number of files: 8 (reg: 4, dir: 2, ...)" and so on. `human` as in numbers.h.
 std::vector<std::string> StatsLines(const RsyncTotals& totals, int human);
 // "sent N bytes  received N bytes  N bytes/sec" and "total size is N  speedup is N".

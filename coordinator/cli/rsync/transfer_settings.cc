@@ -53,7 +53,8 @@ absl::StatusOr<CompressionSettings> ToCompression(const Settings& settings, bool
   US_ASSIGN_OR_RETURN(const std::optional<int> level, AskedLevel(settings));
   const std::string& choice = settings.compress_choice;
   if (choice == "none") {
-    if (level && settings.command != Command::kUrsync) return Usage("--compress-level has no meaning with --compress-choice=none");
+    if (level && settings.command != Command::kUrsync)
+      return Usage("--compress-level has no meaning with --compress-choice=none");
     return result;
   }
   if (local && settings.command == Command::kUrsync) return result;

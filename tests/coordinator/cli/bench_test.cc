@@ -28,8 +28,8 @@ TEST(BenchOptionsTest, DefaultsAreTwoSecondsAndAQuarterOfAGibibyte) {
 }
 
 TEST(BenchOptionsTest, EachOptionReachesThePlan) {
-  absl::StatusOr<CommandLine> line =
-      Parse({"/a", "agent://h/r", "--seconds", "0.5", "--max-write", "8", "--json", "--connections", "3", "--jobs", "2", "--wait"});
+  absl::StatusOr<CommandLine> line = Parse({"/a", "agent://h/r", "--seconds", "0.5", "--max-write", "8", "--json",
+                                            "--connections", "3", "--jobs", "2", "--wait"});
   ASSERT_OK(line);
   const auto& bench = std::get<BenchOptions>(*line);
   EXPECT_EQ(bench.plan.step_time, absl::Milliseconds(500));
@@ -41,9 +41,13 @@ TEST(BenchOptionsTest, EachOptionReachesThePlan) {
 }
 
 TEST(BenchOptionsTest, WhatMakesNoSenseIsRefused) {
-  for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
-           {"/a"}, {"/a", "/b", "--seconds", "0"}, {"/a", "/b", "--seconds", "61"}, {"/a", "/b", "--max-write", "0"},
-           {"/a", "/b", "--delete"}, {"/a", "/b", "--connections", "2"}}) {
+  for (const std::vector<const char*>& words :
+       std::vector<std::vector<const char*>>{{"/a"},
+                                             {"/a", "/b", "--seconds", "0"},
+                                             {"/a", "/b", "--seconds", "61"},
+                                             {"/a", "/b", "--max-write", "0"},
+                                             {"/a", "/b", "--delete"},
+                                             {"/a", "/b", "--connections", "2"}}) {
     EXPECT_FALSE(Parse(words).ok());
   }
 }
@@ -71,15 +75,18 @@ BenchOutcome Measured() {
 TEST(BenchRenderTest, TheTableHasRatesSharesAndTheBottleneck) {
   const std::vector<std::string> lines = RenderBenchText(Measured(), {.source = "/a", .destination = "agent://h/r"});
   EXPECT_THAT(lines, Contains("source       /a  (xfs, uring, 2 cores)"));
-  EXPECT_THAT(lines, Contains(AllOf(HasSubstr("list objects"), HasSubstr("1,234,567 objects/s"), HasSubstr("CPU 50 %"))));
+  EXPECT_THAT(lines,
+              Contains(AllOf(HasSubstr("list objects"), HasSubstr("1,234,567 objects/s"), HasSubstr("CPU 50 %"))));
   EXPECT_THAT(lines, Contains(AllOf(HasSubstr("round trip"), HasSubstr("network"), HasSubstr("0.25 ms"))));
   EXPECT_THAT(lines, Contains(AllOf(HasSubstr("move contents"), HasSubstr("100 MB/s"), HasSubstr("source 50 %"))));
-  EXPECT_THAT(lines, Contains(AllOf(HasSubstr("large files"), HasSubstr("up to 100 MB/s"), HasSubstr("move contents"))));
+  EXPECT_THAT(lines,
+              Contains(AllOf(HasSubstr("large files"), HasSubstr("up to 100 MB/s"), HasSubstr("move contents"))));
   EXPECT_THAT(lines, Contains(HasSubstr("note: destination, write: odd \\033[31mname")));
 }
 
 TEST(BenchRenderTest, TheJsonObjectHoldsEveryFigure) {
-  const std::string text = RenderBenchJson(Measured(), {.source = "/a", .destination = "agent://h/r", .step_seconds = 1, .error = "why"});
+  const std::string text =
+      RenderBenchJson(Measured(), {.source = "/a", .destination = "agent://h/r", .step_seconds = 1, .error = "why"});
   EXPECT_EQ(text.find('\n'), std::string::npos);
   const nlohmann::json out = nlohmann::json::parse(text);
   EXPECT_EQ(out["event"], "bench");

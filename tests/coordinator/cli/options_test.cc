@@ -170,16 +170,16 @@ TEST(OptionsTest, CompressionIsSpelledAsRsyncDoes) {
 
 TEST(OptionsTest, RatesHaveRsyncsUnits) {
   const std::pair<const char*, uint64_t> good[] = {
-      {"0", 0},           {"0.0", 0},        {"100", 102400},      {"1.5", 1536},          {"0.5", 512},
-      {"1K", 1024},       {"1k", 1024},      {"1KiB", 1024},       {"1KB", 1000},          {"2M", 2 << 20},
-      {"1.5m", 3 << 19},  {"1MB", 1000000},  {"1G", 1 << 30},      {"600B", 600},          {"1g", 1 << 30},
-      {"1T", 1ull << 40}, {"1P", 1ull << 50}};
+      {"0", 0},        {"0.0", 0},     {"100", 102400}, {"1.5", 1536},      {"0.5", 512},      {"1K", 1024},
+      {"1k", 1024},    {"1KiB", 1024}, {"1KB", 1000},   {"2M", 2 << 20},    {"1.5m", 3 << 19}, {"1MB", 1000000},
+      {"1G", 1 << 30}, {"600B", 600},  {"1g", 1 << 30}, {"1T", 1ull << 40}, {"1P", 1ull << 50}};
   for (const auto& [text, bytes] : good) {
     const absl::StatusOr<uint64_t> rate = ParseByteRate(text);
     ASSERT_TRUE(rate.ok()) << text;
     EXPECT_EQ(*rate, bytes) << text;
   }
-  for (const char* text : {"", "x", "-1", "-0", "1X", "1 M", "1Mi", "1e3", "1.2.3", "nan", "inf", "100B", "0.1", "9999999P", "K"}) {
+  for (const char* text :
+       {"", "x", "-1", "-0", "1X", "1 M", "1Mi", "1e3", "1.2.3", "nan", "inf", "100B", "0.1", "9999999P", "K"}) {
     EXPECT_FALSE(ParseByteRate(text).ok()) << text;
   }
   EXPECT_EQ(RunOf({"sync", "--bwlimit=1.5M", "/a", "/b"}).request.bytes_per_second, 3u << 19);
@@ -194,8 +194,14 @@ TEST(OptionsTest, DeltaReflinkAndDirectIoAreSaidForBothAgents) {
   EXPECT_EQ(RunOf({"sync", "--whole-file", "/a", "agent://h/r"}).request.delta, DeltaPolicy::kOff);
   EXPECT_EQ(RunOf({"sync", "--no-whole-file", "/a", "agent://h/r"}).request.delta, DeltaPolicy::kForce);
   EXPECT_THAT(Refusal({"sync", "--no-whole-file", "/a", "/b"}), HasSubstr("two local paths"));
-  EXPECT_EQ(RunOf({"sync", "--no-whole-file", "-W", "/a", "agent://h/r"}).request.delta, DeltaPolicy::kOff) << "the last one counts";
+  EXPECT_EQ(RunOf({"sync", "--no-whole-file", "-W", "/a", "agent://h/r"}).request.delta, DeltaPolicy::kOff)
+      << "the last one counts";
   EXPECT_EQ(RunOf({"sync", "--reflink=always", "/a", "/b"}).request.reflink, ReflinkMode::kAlways);
+  EXPECT_EQ(usual.unstable, UnstableFiles::kSkip);
+  EXPECT_TRUE(usual.resume);
+  EXPECT_FALSE(RunOf({"sync", "--no-resume", "/a", "/b"}).request.resume);
+  EXPECT_TRUE(RunOf({"sync", "--no-resume", "--resume", "/a", "/b"}).request.resume);
+  EXPECT_EQ(RunOf({"sync", "--unstable=copy", "/a", "/b"}).request.unstable, UnstableFiles::kCopy);
   EXPECT_EQ(RunOf({"sync", "--reflink", "never", "/a", "/b"}).request.reflink, ReflinkMode::kNever);
   for (const auto& [text, mode] : {std::pair("--direct-io=auto", DirectIoMode::kAuto),
                                    {"--direct-io=on", DirectIoMode::kOn},

@@ -282,8 +282,9 @@ TEST_F(ReporterTest, ProblemsOfOneCauseAreShownUpToABoundAndThenCounted) {
   ASSERT_EQ(lines.size(), ProblemCauses::kShownOfEach + 2);
   EXPECT_THAT(lines[0], HasSubstr("f0: create: No space left"));
   EXPECT_THAT(lines[ProblemCauses::kShownOfEach], HasSubstr("f1000: create: Permission denied"));
-  EXPECT_EQ(lines.back(), "uringsync: and 980 more at the destination: create: No space left on device "
-                          "(-v or --json lists them all)");
+  EXPECT_EQ(lines.back(),
+            "uringsync: and 980 more at the destination: create: No space left on device "
+            "(-v or --json lists them all)");
 }
 
 TEST_F(ReporterTest, VerboseListsEveryProblem) {

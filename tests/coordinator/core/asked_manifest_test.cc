@@ -32,7 +32,8 @@ SourceOperand Operand(std::string_view at, OperandDepth depth) {
   return {.base = "", .from = *RelPath::Parse(at), .at = *RelPath::Parse(at), .depth = depth};
 }
 
-absl::Status Read(const std::vector<SourceOperand>& operands, std::deque<DirectoryBatch> batches, const std::vector<std::string>& rules = {}) {
+absl::Status Read(const std::vector<SourceOperand>& operands, std::deque<DirectoryBatch> batches,
+                  const std::vector<std::string>& rules = {}) {
   Told told(std::move(batches));
   PathFilterPtr filter;
   if (!rules.empty()) filter = *PathFilter::Compile(rules, {});
@@ -53,14 +54,15 @@ TEST(AskedManifestTest, WithoutOperandsEverythingWasAskedFor) {
 }
 
 TEST(AskedManifestTest, OperandsAndTheWaysToThemMayBeToldAndNothingBeside) {
-  const std::vector<SourceOperand> operands = {Operand("x/deep/file", OperandDepth::kObject), Operand("a", OperandDepth::kTree),
-                                               Operand("d", OperandDepth::kObject), Operand("e", OperandDepth::kEntries)};
+  const std::vector<SourceOperand> operands = {Operand("x/deep/file", OperandDepth::kObject),
+                                               Operand("a", OperandDepth::kTree), Operand("d", OperandDepth::kObject),
+                                               Operand("e", OperandDepth::kEntries)};
   const DirectoryBatch top = Batch("", {Dir("a", 2), Dir("d", 3), Dir("e", 4), Dir("x", 5)}, 1);
   const DirectoryBatch tree = Batch("a", {Dir("any", 6)}, 2);
   const DirectoryBatch below = Batch("a/any", {File("thing", 7)}, 6);
   const DirectoryBatch entries = Batch("e", {File("f", 8), Dir("g", 9)}, 4);
-  EXPECT_OK(Read(operands, {top, tree, below, Batch("d", {}, 3), entries, Batch("e/g", {}, 9), Batch("x", {Dir("deep", 10)}, 5),
-                            Batch("x/deep", {File("file", 11)}, 10)}));
+  EXPECT_OK(Read(operands, {top, tree, below, Batch("d", {}, 3), entries, Batch("e/g", {}, 9),
+                            Batch("x", {Dir("deep", 10)}, 5), Batch("x/deep", {File("file", 11)}, 10)}));
   EXPECT_THAT(Read(operands, {Batch("", {Dir(".ssh", 2)}, 1)}), Unasked(".ssh"));
   EXPECT_THAT(Read(operands, {Batch("", {File("a.b", 2)}, 1)}), Unasked("a.b"));
   EXPECT_THAT(Read(operands, {top, Batch("d", {File("inside", 7)}, 3)}), Unasked("d/inside"));
@@ -82,8 +84,11 @@ TEST(AskedManifestTest, WhatTheRulesHideIsNotToldEither) {
   EXPECT_OK(Read({}, {Batch("", {File("a.c", 2), File("build", 3), File("keep.o", 4), File("safe", 5)}, 1)}, rules));
   EXPECT_THAT(Read({}, {Batch("", {File("a.o", 2)}, 1)}, rules), Unasked("a.o"));
   EXPECT_THAT(Read({}, {Batch("", {Dir("build", 2)}, 1)}, rules), Unasked("build"));
-  EXPECT_OK(Read({Operand("d/a.o", OperandDepth::kObject)}, {Batch("", {Dir("d", 2)}, 1), Batch("d", {File("a.o", 3)}, 2)}, rules));
-  EXPECT_THAT(Read({Operand("d", OperandDepth::kTree)}, {Batch("", {Dir("d", 2)}, 1), Batch("d", {File("a.o", 3)}, 2)}, rules), Unasked("d/a.o"));
+  EXPECT_OK(Read({Operand("d/a.o", OperandDepth::kObject)},
+                 {Batch("", {Dir("d", 2)}, 1), Batch("d", {File("a.o", 3)}, 2)}, rules));
+  EXPECT_THAT(
+      Read({Operand("d", OperandDepth::kTree)}, {Batch("", {Dir("d", 2)}, 1), Batch("d", {File("a.o", 3)}, 2)}, rules),
+      Unasked("d/a.o"));
   // What a merge file of the source may decide is its word.
   EXPECT_OK(Read({}, {Batch("", {File("a.o", 2)}, 1)}, {": .rules", "- *.o"}));
   EXPECT_OK(Read({}, {Batch("", {File("a.o", 2)}, 1)}, {"+s *.o", "- *.o"}));

@@ -31,7 +31,9 @@ class BasisRunTest : public testing::Test {
     source_.manifest = {Batch("", {File("f", 3)}, 1)};
     destination_.manifest = {Batch("", {}, 1)};
     destination_.hello.features = {std::string(kBasisFeature)};
-    request_.choose_route = [](const HelloReply&, const HelloReply&) { return absl::StatusOr<RouteChoice>(RouteChoice{}); };
+    request_.choose_route = [](const HelloReply&, const HelloReply&) {
+      return absl::StatusOr<RouteChoice>(RouteChoice{});
+    };
     request_.source.root = request_.destination.root = "data";
     request_.basis_use = BasisUse::kLink;
     request_.open_destination_stream = [this]() -> absl::StatusOr<std::unique_ptr<ClientStream>> {

@@ -1,9 +1,8 @@
 // Basis directories in the plan: --compare-dest, --copy-dest, --link-dest. What rsync 3.5 does decides.
-#include "coordinator/core/basis_trees.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "coordinator/core/basis_trees.h"
 #include "tests/coordinator/core/plan_fixture.h"
 #include "tests/support/status_matchers.h"
 
@@ -78,8 +77,9 @@ TEST(BasisPlanTest, AnEqualFileBecomesALinkACopyOrNothing) {
 
 TEST(BasisPlanTest, AFileWithOtherAttributesIsCopiedAndOneWithOtherContentsIsFetched) {
   for (const BasisUse use : {BasisUse::kLink, BasisUse::kCopy, BasisUse::kCompare}) {
-    const PlanResult result = PlanWith(use, kBelowRoot({File("contents", 2), File("mode", 3)}), kBelowRoot({}),
-                                       {kBelowRoot({WithTime(File("contents", 12), 7), WithMode(File("mode", 13), 0600)})});
+    const PlanResult result =
+        PlanWith(use, kBelowRoot({File("contents", 2), File("mode", 3)}), kBelowRoot({}),
+                 {kBelowRoot({WithTime(File("contents", 12), 7), WithMode(File("mode", 13), 0600)})});
     ASSERT_OK(result.status);
     EXPECT_THAT(result.sink.Lines(), ElementsAre("put contents", "put mode", "metadata ."));
     EXPECT_THAT(Bases(result), ElementsAre("-", "0:13", "-"));
@@ -93,9 +93,9 @@ TEST(BasisPlanTest, AFileWithOtherAttributesIsCopiedAndOneWithOtherContentsIsFet
 }
 
 TEST(BasisPlanTest, AnExactMatchInALaterDirectoryWinsOverEqualContentsInAnEarlierOne) {
-  const PlanResult result = PlanWith(BasisUse::kLink, kBelowRoot({File("f", 2), File("g", 3)}), kBelowRoot({}),
-                                     {kBelowRoot({WithMode(File("f", 12), 0600), File("g", 13)}),
-                                      kBelowRoot({File("f", 22), File("g", 23)})});
+  const PlanResult result = PlanWith(
+      BasisUse::kLink, kBelowRoot({File("f", 2), File("g", 3)}), kBelowRoot({}),
+      {kBelowRoot({WithMode(File("f", 12), 0600), File("g", 13)}), kBelowRoot({File("f", 22), File("g", 23)})});
   ASSERT_OK(result.status);
   EXPECT_THAT(Bases(result), ElementsAre("1:22", "0:13", "-"));
 }
@@ -127,7 +127,8 @@ TEST(BasisPlanTest, WhatIsNoMatchLeavesTheOrdinaryPlan) {
 TEST(BasisPlanTest, SymlinksAndDevicesAreLinkedWhereNothingHasTheirName) {
   const Entry link = MakeEntry("l", FileType::kSymlink, 2);
   const auto plan = [&](BasisUse use, std::vector<Entry> there) {
-    return PlanWith(use, kBelowRoot({link}), kBelowRoot(std::move(there)), {kBelowRoot({MakeEntry("l", FileType::kSymlink, 12)})});
+    return PlanWith(use, kBelowRoot({link}), kBelowRoot(std::move(there)),
+                    {kBelowRoot({MakeEntry("l", FileType::kSymlink, 12)})});
   };
   EXPECT_THAT(plan(BasisUse::kLink, {}).sink.Lines(), ElementsAre("link l=", "metadata ."));
   EXPECT_THAT(plan(BasisUse::kCompare, {}).sink.Lines(), IsEmpty());
@@ -139,12 +140,14 @@ TEST(BasisPlanTest, SymlinksAndDevicesAreLinkedWhereNothingHasTheirName) {
 }
 
 TEST(BasisPlanTest, NewDirectoriesAreToldByHowTheyDifferFromTheBasis) {
-  const std::vector<DirectoryBatch> tree = {Batch("", {Dir("d", 2), Dir("e", 3)}, 1), Batch("d", {File("x", 4)}, 2), Batch("e", {}, 3)};
-  const std::vector<DirectoryBatch> basis = {Batch("", {Dir("a", 10), WithMode(Dir("d", 12), 0700)}, 11), Batch("a", {File("y", 15)}, 10),
-                                             Batch("d", {File("x", 14)}, 12)};
+  const std::vector<DirectoryBatch> tree = {Batch("", {Dir("d", 2), Dir("e", 3)}, 1), Batch("d", {File("x", 4)}, 2),
+                                            Batch("e", {}, 3)};
+  const std::vector<DirectoryBatch> basis = {Batch("", {Dir("a", 10), WithMode(Dir("d", 12), 0700)}, 11),
+                                             Batch("a", {File("y", 15)}, 10), Batch("d", {File("x", 14)}, 12)};
   const PlanResult result = PlanWith(BasisUse::kLink, tree, kBelowRoot({}), {basis});
   ASSERT_OK(result.status);
-  EXPECT_THAT(result.sink.Lines(), ElementsAre("mkdir d", "mkdir e", "link d/x=", "metadata e", "metadata d", "metadata ."));
+  EXPECT_THAT(result.sink.Lines(),
+              ElementsAre("mkdir d", "mkdir e", "link d/x=", "metadata e", "metadata d", "metadata ."));
   EXPECT_TRUE(result.sink.actions[0].differences.Has(Attribute::kMode));
   EXPECT_FALSE(result.sink.actions[0].differences.Has(Attribute::kExistence));
   EXPECT_TRUE(result.sink.actions[1].differences.Has(Attribute::kExistence));
@@ -156,15 +159,17 @@ TEST(BasisPlanTest, TheFirstNameOfALinkGroupComesFromTheBasisAndTheOthersAreLink
   Entry first = File("a", 2);
   Entry second = File("b", 2);
   first.nlink = second.nlink = 2;
-  const PlanResult linked = PlanWith(BasisUse::kLink, kBelowRoot({first, second}), kBelowRoot({}), {kBelowRoot({File("a", 12), File("b", 13)})});
+  const PlanResult linked = PlanWith(BasisUse::kLink, kBelowRoot({first, second}), kBelowRoot({}),
+                                     {kBelowRoot({File("a", 12), File("b", 13)})});
   ASSERT_OK(linked.status);
   EXPECT_THAT(linked.sink.Lines(), ElementsAre("link a=", "link b=a", "metadata ."));
   EXPECT_THAT(Bases(linked), ElementsAre("0:12", "-", "-"));
-  const PlanResult copied = PlanWith(BasisUse::kCopy, kBelowRoot({first, second}), kBelowRoot({}), {kBelowRoot({File("a", 12)})});
+  const PlanResult copied =
+      PlanWith(BasisUse::kCopy, kBelowRoot({first, second}), kBelowRoot({}), {kBelowRoot({File("a", 12)})});
   EXPECT_THAT(copied.sink.Lines(), ElementsAre("put a", "link b=a", "metadata ."));
   EXPECT_THAT(Bases(copied), ElementsAre("0:12", "-", "-"));
-  const PlanResult compared =
-      PlanWith(BasisUse::kCompare, kBelowRoot({first, second}), kBelowRoot({}), {kBelowRoot({File("a", 12), File("b", 13)})});
+  const PlanResult compared = PlanWith(BasisUse::kCompare, kBelowRoot({first, second}), kBelowRoot({}),
+                                       {kBelowRoot({File("a", 12), File("b", 13)})});
   EXPECT_THAT(compared.sink.Lines(), IsEmpty());
 }
 

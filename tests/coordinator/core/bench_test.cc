@@ -82,7 +82,9 @@ class BenchTest : public testing::Test {
   BenchTest() {
     request_.software = "uringsync 9";
     request_.source.root = request_.destination.root = "data";
-    request_.choose_route = [this](const HelloReply&, const HelloReply&) { return absl::StatusOr<RouteChoice>(route_); };
+    request_.choose_route = [this](const HelloReply&, const HelloReply&) {
+      return absl::StatusOr<RouteChoice>(route_);
+    };
     route_.route.kind = DataRoute::Kind::kAccept;
     route_.source_connects = ConnectData{"host", 7441};
   }

@@ -19,8 +19,11 @@ class BenchVerdictTest : public testing::Test {
     MeasuredStep step;
     step.side = side;
     step.report.cores = 1;
-    step.report.figures.push_back(
-        {.metric = metric, .count = count, .bytes = bytes, .elapsed_ns = kSecond, .cpu_ns = static_cast<uint64_t>(cpu * kSecond)});
+    step.report.figures.push_back({.metric = metric,
+                                   .count = count,
+                                   .bytes = bytes,
+                                   .elapsed_ns = kSecond,
+                                   .cpu_ns = static_cast<uint64_t>(cpu * kSecond)});
     outcome_.steps.push_back(step);
   }
   void AddEverything() {

@@ -187,6 +187,8 @@ TEST(CompareTest, AGroupOfTheProcessIsComparedOnItsOwnFilesOnly) {
   Entry others = File("x", 2);
   others.uid = source.uid = 5;
   EXPECT_THAT(Names(source, others, Unprivileged()), IsEmpty());
+  others.size_bytes = source.size_bytes + 1;  // the new one will be its own
+  EXPECT_THAT(Names(source, others, Unprivileged()), ElementsAre("size", "group"));
   source = File("x", 1);
   source.gid = 2000;
   EXPECT_THAT(Names(source, File("x", 2), Unprivileged()), IsEmpty());

@@ -40,7 +40,8 @@ TEST_F(ExplanationTest, WhatDiffersIsToldWithBothValues) {
   Entry wanted = File("f", 1);
   wanted.mode = 0600;
   wanted.mtime = {1000000000, 5};
-  seen_.actions.push_back(PlanEmitter::Put(seen_.path, wanted, seen_.destination.entry, Of({Attribute::kMtime, Attribute::kMode})));
+  seen_.actions.push_back(
+      PlanEmitter::Put(seen_.path, wanted, seen_.destination.entry, Of({Attribute::kMtime, Attribute::kMode})));
   const Explanation why = Explain(seen_);
   EXPECT_EQ(why.decision, "update");
   ASSERT_EQ(why.changes.size(), 2u);
@@ -59,12 +60,32 @@ TEST_F(ExplanationTest, ANewObjectHasNoChanges) {
 }
 
 TEST_F(ExplanationTest, LinksMetadataAndDeletionsSayWhy) {
-  seen_.actions = {PlanEmitter::Link(seen_.path, File("f", 1), std::nullopt, PathOf("first"), Of({Attribute::kHardLink}))};
+  seen_.actions = {
+      PlanEmitter::Link(seen_.path, File("f", 1), std::nullopt, PathOf("first"), Of({Attribute::kHardLink}))};
   ExpectDecision("link", "hard link of first");
   seen_.actions = {PlanEmitter::SetMetadata(seen_.path, File("f", 1), File("f", 2), Of({Attribute::kOwner}))};
   ExpectDecision("metadata", "contents are equal");
   seen_.actions = {PlanEmitter::Delete(seen_.path, File("f", 2))};
   ExpectDecision("delete", "SRC does not have it");
+}
+
+TEST_F(ExplanationTest, ABasisDirectoryIsNamedWithWhatComesFromIt) {
+  seen_.source.entry = File("f", 1);
+  seen_.bases = {"../older", "../old\n"};
+  PlannedAction action = PlanEmitter::Link(seen_.path, File("f", 1), std::nullopt, RelPath(), Of({}));
+  action.action.basis = ActionBasis{0, File("f", 7)};
+  seen_.actions = {action};
+  ExpectDecision("link", "the basis directory ../older has the same object");
+  action = PlanEmitter::Put(seen_.path, File("f", 1), std::nullopt, Of({Attribute::kMtime}));
+  action.action.basis = ActionBasis{1, File("f", 7)};
+  seen_.actions = {action};
+  ExpectDecision("copy", "its contents are copied from the basis directory ../old\\012");
+  EXPECT_TRUE(Explain(seen_).changes.empty()) << "DST has none";
+  seen_.actions.clear();
+  seen_.in_basis = 0;
+  ExpectDecision("skip", "the basis directory ../older has the same object");
+  seen_.destination.entry = File("f", 2);
+  ExpectDecision("delete", "what DST has of it goes");
 }
 
 TEST_F(ExplanationTest, TheLastTouchOfADirectoryIsNoChange) {
@@ -79,7 +100,8 @@ TEST_F(ExplanationTest, ARuleIsNamedWithItsPlace) {
   seen_.hidden = DecidingRule{"- *.o", "rules.txt", 3, seen_.path};
   ExpectDecision("exclude", "the rule \"- *.o\" (rules.txt, line 3) hides it at SRC");
   seen_.hidden = DecidingRule{"- d", "", 0, PathOf("d"), true};
-  ExpectDecision("exclude", "the rule \"- d\" (command line), which is about d/ hides it at SRC, unless a per-directory file");
+  ExpectDecision("exclude",
+                 "the rule \"- d\" (command line), which is about d/ hides it at SRC, unless a per-directory file");
 }
 
 TEST_F(ExplanationTest, WhatPerDirectoryFilesHideIsKnownAsThat) {

@@ -40,6 +40,8 @@ class FakeAgent {
     std::function<void(const ClientMessage&)> on_message;
     // Answers to questions for names; none: they stay without an answer.
     std::function<NameReply(const NameQuery&)> names;
+    // The same for mounts.
+    std::function<MountReply(const MountQuery&)> mounts;
   };
 
   FakeAgent(std::unique_ptr<AgentStream> stream, Behaviour behaviour)
@@ -84,6 +86,9 @@ class FakeAgent {
     }
     if (const auto* query = std::get_if<NameQuery>(&message); query != nullptr && behaviour_.names) {
       return Send(behaviour_.names(*query));
+    }
+    if (const auto* query = std::get_if<MountQuery>(&message); query != nullptr && behaviour_.mounts) {
+      return Send(behaviour_.mounts(*query));
     }
     if (const auto* batch = std::get_if<ActionBatch>(&message)) return Apply(*batch);
     if (std::holds_alternative<FinishApply>(message)) {

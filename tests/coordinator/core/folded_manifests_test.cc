@@ -61,7 +61,8 @@ class FoldingAgent final : public FoldingLink {
     return absl::OkStatus();
   }
   absl::Status Judge(const ListingVerdicts& verdicts) override {
-    if (verdicts.through < judged_ || verdicts.through > sent_) return absl::InternalError("verdict on what was not sent");
+    if (verdicts.through < judged_ || verdicts.through > sent_)
+      return absl::InternalError("verdict on what was not sent");
     for (const uint64_t number : verdicts.expand) {
       if (number <= judged_ || number > verdicts.through) return absl::InternalError("verdict out of order");
       for (DirectoryBatch batch : *folded_[number - 1]) {
@@ -134,7 +135,8 @@ FoldedPlan PlanFolded(const PlanOptions& options, const std::vector<DirectoryBat
   ArrivalSignal arrivals;
   FoldedManifests manifests(&source_agent, &destination_agent, &arrivals, [&]() -> absl::Status {
     const bool first = random() % 2 == 0;
-    const bool came = (first ? source_agent : destination_agent).Deliver() || (first ? destination_agent : source_agent).Deliver();
+    const bool came =
+        (first ? source_agent : destination_agent).Deliver() || (first ? destination_agent : source_agent).Deliver();
     if (!came) return absl::DeadlineExceededError("nobody can go on");
     arrivals.Notify();
     return absl::OkStatus();
@@ -152,15 +154,17 @@ std::string Everything(const PlanResult& plan) {
   text << plan.status.ToString() << "\n";
   for (const PlannedAction& planned : plan.sink.actions) {
     const Action& action = planned.action;
-    text << action.id << " " << static_cast<int>(planned.phase) << " " << ActionKindName(action.kind) << " " << action.path.text() << " "
-         << action.link_target.text() << " " << planned.differences.mask() << " " << action.wanted.id.inode << " "
-         << (action.existing ? action.existing->id.inode : 0) << "\n";
+    text << action.id << " " << static_cast<int>(planned.phase) << " " << ActionKindName(action.kind) << " "
+         << action.path.text() << " " << action.link_target.text() << " " << planned.differences.mask() << " "
+         << action.wanted.id.inode << " " << (action.existing ? action.existing->id.inode : 0) << "\n";
   }
-  for (const Problem& problem : plan.sink.problems) text << problem.path.text() << " " << problem.operation << " " << problem.error << "\n";
+  for (const Problem& problem : plan.sink.problems)
+    text << problem.path.text() << " " << problem.operation << " " << problem.error << "\n";
   const PlanCounters& c = plan.counters;
-  for (const uint64_t count : {c.source_entries, c.source_files, c.source_bytes, c.destination_entries, c.unchanged, c.actions,
-                               c.creates, c.updates, c.metadata_only, c.links, c.deletes, c.transfer_files, c.transfer_bytes, c.problems,
-                               c.skipped_options, c.skipped_devices, c.skipped_below_problem, c.skipped_owner, c.skipped_xattrs}) {
+  for (const uint64_t count :
+       {c.source_entries, c.source_files, c.source_bytes, c.destination_entries, c.unchanged, c.actions, c.creates,
+        c.updates, c.metadata_only, c.links, c.deletes, c.transfer_files, c.transfer_bytes, c.problems,
+        c.skipped_options, c.skipped_devices, c.skipped_below_problem, c.skipped_owner, c.skipped_xattrs}) {
     text << count << " ";
   }
   return text.str();

@@ -48,7 +48,8 @@ Entry Owned(uint32_t uid, uint32_t gid) {
   entry.gid = gid;
   return entry;
 }
-// What becomes of users 0, 1, 2 and 12345: root, daemon, bin and one without a name; at the destination daemon is 70, and bin unknown.
+// What becomes of users 0, 1, 2 and 12345: root, daemon, bin and one without a name; at the destination daemon is 70,
+// and bin unknown.
 std::vector<uint32_t> MapUsers(const std::string& rules, bool numeric = false) {
   Host source({{0, "root"}, {1, "daemon"}, {2, "bin"}});
   Host destination({{5, "root"}, {70, "daemon"}, {80, "news"}});
@@ -150,14 +151,16 @@ TEST(IdRulesTest, WhatIsNoRuleIsRefused) {
 
 TEST(RewrittenManifestTest, OwnersModesAndLinksComeOutAsTheyAreToBe) {
   Host host({});
-  IdMapper mapper({.users = *IdRules::Everything("4"), .groups = *IdRules::Parse("1000:5")}, host.Asked(), host.Asked());
+  IdMapper mapper({.users = *IdRules::Everything("4"), .groups = *IdRules::Parse("1000:5")}, host.Asked(),
+                  host.Asked());
   Entry link = MakeEntry("l", FileType::kSymlink, 2);
   link.symlink_target = "/rsyncd-munged//etc";
   Entry unknown = File("u", 3);
   unknown.error = 5;
   const auto rewritten = [&](LinkMunging munging) {
     VectorManifest source({Batch("", {File("f", 1), link, unknown})});
-    RewrittenManifest manifest(&source, {.mapper = &mapper, .mode_changes = *ModeChanges::Parse("D711,F=r", 0), .munging = munging});
+    RewrittenManifest manifest(
+        &source, {.mapper = &mapper, .mode_changes = *ModeChanges::Parse("D711,F=r", 0), .munging = munging});
     return manifest.Next().value().value();
   };
   DirectoryBatch batch = rewritten(LinkMunging::kUnmunge);

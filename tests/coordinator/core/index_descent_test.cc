@@ -93,14 +93,16 @@ std::vector<DirectoryBatch> Only(const std::vector<DirectoryBatch>& manifest, co
 std::string Described(const PlanResult& plan, bool counters) {
   std::string text;
   for (const PlannedAction& planned : plan.sink.actions) {
-    text += std::to_string(planned.action.id) + " " + ActionKindName(planned.action.kind) + " " + planned.action.path.text() + " " +
-            std::to_string(planned.differences.mask()) + "\n";
+    text += std::to_string(planned.action.id) + " " + ActionKindName(planned.action.kind) + " " +
+            planned.action.path.text() + " " + std::to_string(planned.differences.mask()) + "\n";
   }
-  for (const Problem& problem : plan.sink.problems) text += "problem " + problem.path.text() + " " + problem.operation + "\n";
+  for (const Problem& problem : plan.sink.problems)
+    text += "problem " + problem.path.text() + " " + problem.operation + "\n";
   if (!counters) return text;
   const PlanCounters& c = plan.counters;
-  for (const uint64_t count : {c.source_entries, c.source_files, c.source_bytes, c.destination_entries, c.unchanged, c.actions, c.creates,
-                               c.updates, c.metadata_only, c.links, c.deletes, c.problems, c.skipped_owner}) {
+  for (const uint64_t count :
+       {c.source_entries, c.source_files, c.source_bytes, c.destination_entries, c.unchanged, c.actions, c.creates,
+        c.updates, c.metadata_only, c.links, c.deletes, c.problems, c.skipped_owner}) {
     text += std::to_string(count) + " ";
   }
   return text;
@@ -129,7 +131,8 @@ TEST(IndexDescentPropertyTest, TheSameIsPlannedAsWithEveryDirectoryCompared) {
     if (random.OneIn(4)) errors = RandomErrors(&random, trees.source);
     // No agent enters a directory that it could not look at.
     std::erase_if(errors.unlistable, [&errors](const std::string& path) {
-      return std::any_of(errors.unreadable.begin(), errors.unreadable.end(), [&path](const std::string& above) { return path.starts_with(above + "/"); });
+      return std::any_of(errors.unreadable.begin(), errors.unreadable.end(),
+                         [&path](const std::string& above) { return path.starts_with(above + "/"); });
     });
     const std::vector<DirectoryBatch> source = trees.source.Manifest(random.random(), 3, errors);
     const std::vector<DirectoryBatch> destination = trees.destination.Manifest(random.random(), 3);
@@ -141,7 +144,8 @@ TEST(IndexDescentPropertyTest, TheSameIsPlannedAsWithEveryDirectoryCompared) {
     const ManifestIndex source_index(source);
     const ManifestIndex destination_index(destination);
     const auto ask = [&](const TreeQuery& query) -> absl::StatusOr<std::pair<TreeReply, TreeReply>> {
-      return std::pair(source_index.Answer(query, 1 + random.random()() % 3), destination_index.Answer(query, 1 + random.random()() % 3));
+      return std::pair(source_index.Answer(query, 1 + random.random()() % 3),
+                       destination_index.Answer(query, 1 + random.random()() % 3));
     };
     const absl::StatusOr<IndexDifference> difference = DescendIndexes(ask, !options.omit_root_metadata);
     ASSERT_OK(difference);
@@ -156,9 +160,11 @@ TEST(IndexDescentPropertyTest, TheSameIsPlannedAsWithEveryDirectoryCompared) {
     }
     pruned += difference->equal.entries;
     options.pruned = difference->equal;
-    const PlanResult less = PlanTrees(options, Only(source, difference->directories), Only(destination, difference->directories));
+    const PlanResult less =
+        PlanTrees(options, Only(source, difference->directories), Only(destination, difference->directories));
     ASSERT_OK(less.status);
-    // The model may list a directory that it could not look at, which an agent does not; then only what is counted differs.
+    // The model may list a directory that it could not look at, which an agent does not; then only what is counted
+    // differs.
     const bool counters = errors.unreadable.empty();
     ASSERT_EQ(Described(less, counters), Described(plain, counters));
   }
@@ -172,7 +178,8 @@ TEST(IndexDescentTest, AnInvalidIndexOrAMissingRootMeansThatEverythingIsCompared
   };
   EXPECT_FALSE(DescendIndexes(invalid, true)->usable);
   const auto missing = [](const TreeQuery&) -> absl::StatusOr<std::pair<TreeReply, TreeReply>> {
-    return std::pair(TreeReply{.valid = true, .rows = {TreeRow{}}}, TreeReply{.valid = true, .rows = {TreeRow{.found = true}}});
+    return std::pair(TreeReply{.valid = true, .rows = {TreeRow{}}},
+                     TreeReply{.valid = true, .rows = {TreeRow{.found = true}}});
   };
   EXPECT_FALSE(DescendIndexes(missing, true)->usable);
 }

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace uringsync {
@@ -10,8 +11,8 @@ namespace {
 
 constexpr uint32_t kUmask = 027;
 
-// What rsync 3.5 made, with a umask of 027, of directories with 0, 0755 and 02700, and of files with 0, 0444, 0600, 0644, 0755
-// and 04711.
+// What rsync 3.5 made, with a umask of 027, of directories with 0, 0755 and 02700, and of files with 0, 0444, 0600,
+// 0644, 0755 and 04711.
 struct Row {
   const char* changes;
   std::vector<uint32_t> directories;
@@ -86,8 +87,8 @@ TEST(ModeChangesTest, EveryFormDoesWhatRsyncDoes) {
 }
 
 TEST(ModeChangesTest, WhatRsyncRefusesIsRefused) {
-  for (const char* text : {"", "u", "x", "D", "DF+x", "a-x+X", "u-rw+x", ",u+x", "u+x,", "8", "77777", "10000", "755x", "7D", "u755",
-                           "u+q", "o=ug", "g+us", "u=g+x", "go+ u"}) {
+  for (const char* text : {"",      "u",     "x",    "D",  "DF+x", "a-x+X", "u-rw+x", ",u+x", "u+x,",  "8",
+                           "77777", "10000", "755x", "7D", "u755", "u+q",   "o=ug",   "g+us", "u=g+x", "go+ u"}) {
     EXPECT_EQ(ModeChanges::Parse(text, kUmask).status().code(), absl::StatusCode::kInvalidArgument) << text;
   }
 }
@@ -105,6 +106,15 @@ TEST(ModeChangesTest, SymlinksKeepTheirModeAndDevicesCountAsFiles) {
   EXPECT_EQ(changes.Apply(0777, FileType::kSymlink), 0777u);
   EXPECT_EQ(changes.Apply(0666, FileType::kCharDevice), 0600u);
   EXPECT_EQ(changes.Apply(0666, FileType::kFifo), 0600u);
+}
+
+TEST(ModeChangesTest, TheStickyBitGoesWithCopiedPermissionsOfOthersAlone) {
+  for (const auto& [text, wanted] : std::vector<std::pair<std::string, uint32_t>>{
+           {"o=u", 0757}, {"go=u", 0777}, {"=g", 0555}, {"g=u", 01770}, {"o=rwx", 01757}, {"o+u", 01757}}) {
+    const absl::StatusOr<ModeChanges> changes = ModeChanges::Parse(text, 0);
+    ASSERT_TRUE(changes.ok()) << text;
+    EXPECT_EQ(changes->Apply(01750, FileType::kDirectory), wanted) << text;
+  }
 }
 
 }  // namespace

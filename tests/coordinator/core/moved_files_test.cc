@@ -43,7 +43,8 @@ std::vector<std::string> Moves(const PlanResult& result) {
 }
 
 TEST(MovedFilesTest, AFileThatGoesIsTheOriginOfTheOneThatComesAndIsDeletedBehindIt) {
-  const PlanResult result = PlanTrees(Detecting(), {Batch("", {Sized("new", 2, 7)}, 1)}, {Batch("", {Sized("old", 12, 7)}, 11)});
+  const PlanResult result =
+      PlanTrees(Detecting(), {Batch("", {Sized("new", 2, 7)}, 1)}, {Batch("", {Sized("old", 12, 7)}, 11)});
   ASSERT_OK(result.status);
   EXPECT_THAT(result.sink.Lines(), ElementsAre("put new", "delete old", "metadata ."));
   EXPECT_THAT(Moves(result), ElementsAre("new<-old!"));
@@ -55,12 +56,14 @@ TEST(MovedFilesTest, AFileThatGoesIsTheOriginOfTheOneThatComesAndIsDeletedBehind
 TEST(MovedFilesTest, WithoutTheOptionNothingIsLookedFor) {
   PlanOptions options = Detecting();
   options.detect_renames = false;
-  const PlanResult result = PlanTrees(options, {Batch("", {Sized("new", 2, 7)}, 1)}, {Batch("", {Sized("old", 12, 7)}, 11)});
+  const PlanResult result =
+      PlanTrees(options, {Batch("", {Sized("new", 2, 7)}, 1)}, {Batch("", {Sized("old", 12, 7)}, 11)});
   EXPECT_THAT(Moves(result), IsEmpty());
 }
 
 TEST(MovedFilesTest, WhatStaysIsCopiedFrom) {
-  const PlanResult result = PlanTrees(Detecting(false), {Batch("", {Sized("new", 2, 7)}, 1)}, {Batch("", {Sized("old", 12, 7)}, 11)});
+  const PlanResult result =
+      PlanTrees(Detecting(false), {Batch("", {Sized("new", 2, 7)}, 1)}, {Batch("", {Sized("old", 12, 7)}, 11)});
   EXPECT_THAT(Moves(result), ElementsAre("new<-old"));
   EXPECT_THAT(result.sink.Lines(), ElementsAre("put new", "metadata ."));
 }
@@ -73,7 +76,8 @@ TEST(MovedFilesTest, EmptyFilesAndFilesOfAnotherLengthAreNotFound) {
 
 TEST(MovedFilesTest, OfSeveralTheOneOfTheSameNameIsTaken) {
   const PlanResult result =
-      PlanTrees(Detecting(), {Batch("", {Dir("to", 2)}, 1), Batch("to", {Sized("a", 3, 7), Sized("b", 4, 7), Sized("c", 5, 7)}, 2)},
+      PlanTrees(Detecting(),
+                {Batch("", {Dir("to", 2)}, 1), Batch("to", {Sized("a", 3, 7), Sized("b", 4, 7), Sized("c", 5, 7)}, 2)},
                 {Batch("", {Sized("b", 13, 7), Sized("c", 14, 7), Sized("z", 12, 7)}, 11)});
   EXPECT_THAT(Moves(result), ElementsAre("to/a<-z!", "to/b<-b!", "to/c<-c!"));
 }
@@ -81,28 +85,32 @@ TEST(MovedFilesTest, OfSeveralTheOneOfTheSameNameIsTaken) {
 TEST(MovedFilesTest, FilesThatLookAlikeAreToldByTheirDirectories) {
   std::vector<DirectoryBatch> source = {Batch("", {Dir("new", 2)}, 1), Batch("new", {Dir("a", 3), Dir("b", 4)}, 2),
                                         Batch("new/a", {Sized("f", 5, 7)}, 3), Batch("new/b", {Sized("f", 6, 7)}, 4)};
-  std::vector<DirectoryBatch> destination = {Batch("", {Dir("old", 12)}, 11), Batch("old", {Dir("a", 13), Dir("b", 14)}, 12),
-                                             Batch("old/a", {Sized("f", 15, 7)}, 13), Batch("old/b", {Sized("f", 16, 7)}, 14)};
-  EXPECT_THAT(Moves(PlanTrees(Detecting(), source, destination)), ElementsAre("new/a/f<-old/a/f!", "new/b/f<-old/b/f!"));
+  std::vector<DirectoryBatch> destination = {
+      Batch("", {Dir("old", 12)}, 11), Batch("old", {Dir("a", 13), Dir("b", 14)}, 12),
+      Batch("old/a", {Sized("f", 15, 7)}, 13), Batch("old/b", {Sized("f", 16, 7)}, 14)};
+  EXPECT_THAT(Moves(PlanTrees(Detecting(), source, destination)),
+              ElementsAre("new/a/f<-old/a/f!", "new/b/f<-old/b/f!"));
   // The other way round in the order of names.
   source[0].entries[0].name = "aaa";
   for (size_t i = 1; i < source.size(); ++i) {
     source[i].directory = PathOf("aaa" + source[i].directory.text().substr(3));
     source[i].self.name = source[i].directory.name();
   }
-  EXPECT_THAT(Moves(PlanTrees(Detecting(), source, destination)), ElementsAre("aaa/a/f<-old/a/f!", "aaa/b/f<-old/b/f!"));
+  EXPECT_THAT(Moves(PlanTrees(Detecting(), source, destination)),
+              ElementsAre("aaa/a/f<-old/a/f!", "aaa/b/f<-old/b/f!"));
 }
 
 TEST(MovedFilesTest, TheTimeCountsMoreThanTheNameAndTheNameIsEnough) {
-  const PlanResult result =
-      PlanTrees(Detecting(), {Batch("", {Dir("to", 2)}, 1), Batch("to", {Sized("a", 3, 7, 500), Sized("touched", 4, 9, 900)}, 2)},
-                {Batch("", {Sized("a", 12, 7, 100), Sized("b", 13, 7, 500), Sized("touched", 14, 9, 100)}, 11)});
+  const PlanResult result = PlanTrees(
+      Detecting(), {Batch("", {Dir("to", 2)}, 1), Batch("to", {Sized("a", 3, 7, 500), Sized("touched", 4, 9, 900)}, 2)},
+      {Batch("", {Sized("a", 12, 7, 100), Sized("b", 13, 7, 500), Sized("touched", 14, 9, 100)}, 11)});
   EXPECT_THAT(Moves(result), ElementsAre("to/a<-b!", "to/touched<-touched!"));
 }
 
 TEST(MovedFilesTest, OneFileThatBecameSeveralIsRenamedOnceAndCopiedOtherwise) {
   const PlanResult result = PlanTrees(
-      Detecting(), {Batch("", {Dir("p", 2), Dir("q", 3)}, 1), Batch("p", {Sized("f", 4, 7)}, 2), Batch("q", {Sized("f", 5, 7)}, 3)},
+      Detecting(),
+      {Batch("", {Dir("p", 2), Dir("q", 3)}, 1), Batch("p", {Sized("f", 4, 7)}, 2), Batch("q", {Sized("f", 5, 7)}, 3)},
       {Batch("", {Sized("f", 12, 7)}, 11)});
   EXPECT_THAT(Moves(result), UnorderedElementsAre("p/f<-f!", "q/f<-f"));
 }
@@ -123,15 +131,17 @@ TEST(MovedFilesTest, AChainOfRenamesIsFound) {
 TEST(MovedFilesTest, WhatIsWrittenOverInPlaceIsNoOrigin) {
   PlanOptions options = Detecting();
   options.in_place = true;
-  const PlanResult result = PlanTrees(options, {Batch("", {Sized("log", 2, 3, 9), Sized("log.1", 3, 7, 8), Sized("n", 4, 5)}, 1)},
-                                      {Batch("", {Sized("log", 12, 7, 8), Sized("o", 13, 5)}, 11)});
+  const PlanResult result =
+      PlanTrees(options, {Batch("", {Sized("log", 2, 3, 9), Sized("log.1", 3, 7, 8), Sized("n", 4, 5)}, 1)},
+                {Batch("", {Sized("log", 12, 7, 8), Sized("o", 13, 5)}, 11)});
   EXPECT_THAT(Moves(result), ElementsAre("n<-o!"));
 }
 
 TEST(MovedFilesTest, AFileIsNeverItsOwnOrigin) {
   PlanOptions options = Detecting();
   options.policy.ignore_times = true;
-  const PlanResult result = PlanTrees(options, {Batch("", {Sized("f", 2, 7)}, 1)}, {Batch("", {Sized("f", 12, 7)}, 11)});
+  const PlanResult result =
+      PlanTrees(options, {Batch("", {Sized("f", 2, 7)}, 1)}, {Batch("", {Sized("f", 12, 7)}, 11)});
   EXPECT_THAT(result.sink.Lines(), Contains("put f"));
   EXPECT_THAT(Moves(result), IsEmpty());
 }
@@ -139,7 +149,8 @@ TEST(MovedFilesTest, AFileIsNeverItsOwnOrigin) {
 TEST(MovedFilesTest, WhatTheLimitOfDeletesSparesIsCopiedFrom) {
   PlanOptions options = Detecting();
   options.rules.max_delete = 0;
-  const PlanResult result = PlanTrees(options, {Batch("", {Sized("new", 2, 7)}, 1)}, {Batch("", {Sized("old", 12, 7)}, 11)});
+  const PlanResult result =
+      PlanTrees(options, {Batch("", {Sized("new", 2, 7)}, 1)}, {Batch("", {Sized("old", 12, 7)}, 11)});
   EXPECT_THAT(Moves(result), ElementsAre("new<-old"));
   EXPECT_EQ(result.counters.skipped_deletes, 1u);
   EXPECT_EQ(result.counters.deletes, 0u);

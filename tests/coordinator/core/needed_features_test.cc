@@ -23,7 +23,8 @@ TEST(NeededFeaturesTest, WhatThisProgramKnowsIsEnoughForEverything) {
   request.staging.keep_partial = true;
   request.remove_source_files = true;
   request.selection.executability = true;
-  for (const Side side : {Side::kSource, Side::kDestination}) EXPECT_EQ(MissingFeature(request, side, CoordinatorFeatures()), "");
+  for (const Side side : {Side::kSource, Side::kDestination})
+    EXPECT_EQ(MissingFeature(request, side, CoordinatorFeatures()), "");
 }
 
 TEST(NeededFeaturesTest, ANeedIsOfTheSideThatDoesIt) {
@@ -47,9 +48,16 @@ TEST(NeededFeaturesTest, ANeedIsOfTheSideThatDoesIt) {
   request.delta_block_bytes = 512;
   EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "a block size");
   request.delta_block_bytes = 0;
+  request.unstable = UnstableFiles::kCopyIfKnown;
+  EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "");
+  request.unstable = UnstableFiles::kCopy;
+  EXPECT_EQ(MissingFeature(request, Side::kDestination, {}), "--unstable=copy");
+  EXPECT_EQ(MissingFeature(request, Side::kSource, {std::string(kRemoveSourcesFeature)}), "--unstable=copy");
+  request.unstable = UnstableFiles::kSkip;
   request.detect_renames = true;
   EXPECT_EQ(MissingFeature(request, Side::kDestination, {std::string(kDeltaFeature)}), "--detect-renames");
-  EXPECT_EQ(MissingFeature(request, Side::kSource, {std::string(kOriginsFeature), std::string(kRemoveSourcesFeature)}), "--detect-renames");
+  EXPECT_EQ(MissingFeature(request, Side::kSource, {std::string(kOriginsFeature), std::string(kRemoveSourcesFeature)}),
+            "--detect-renames");
   EXPECT_EQ(MissingFeature(request, Side::kDestination, {std::string(kOriginsFeature)}), "");
   request.detect_renames = false;
   request.mode = SyncMode::kPlan;

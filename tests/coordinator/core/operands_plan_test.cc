@@ -36,8 +36,8 @@ PlanOptions Deleting() {
 
 TEST(OperandsPlanTest, NothingIsDeletedWhereTheListingIsNotWhole) {
   const PlanResult result = PlanTrees(Deleting(), {Partial(Batch("", {Dir("a", 2)}, 1), true), Batch("a", {}, 2)},
-                                      {Batch("", {Dir("a", 12), Dir("b", 13), File("c", 14)}, 11), Batch("a", {File("x", 15)}, 12),
-                                       Batch("b", {File("y", 16)}, 13)});
+                                      {Batch("", {Dir("a", 12), Dir("b", 13), File("c", 14)}, 11),
+                                       Batch("a", {File("x", 15)}, 12), Batch("b", {File("y", 16)}, 13)});
   ASSERT_OK(result.status);
   EXPECT_THAT(result.sink.Lines(), ElementsAre("delete a/x", "metadata a"));
 }
@@ -46,15 +46,16 @@ TEST(OperandsPlanTest, ADirectoryThatOnlyLeadsToOthersKeepsItsMetadata) {
   DirectoryBatch top = Partial(Batch("", {Implied("a", 2)}, 1), true);
   top.self.mode = 0700;
   DirectoryBatch below = Partial(Batch("a", {File("new", 3)}, 2), true);
-  const PlanResult result = PlanTrees(AllAbilities(), {top, below}, {Batch("", {Dir("a", 12)}, 11), Batch("a", {}, 12)});
+  const PlanResult result =
+      PlanTrees(AllAbilities(), {top, below}, {Batch("", {Dir("a", 12)}, 11), Batch("a", {}, 12)});
   ASSERT_OK(result.status);
   EXPECT_THAT(result.sink.Lines(), ElementsAre("put a/new"));
 }
 
 TEST(OperandsPlanTest, AMissingDirectoryThatLeadsToOthersIsMadeAndNoMore) {
-  const PlanResult result = PlanTrees(AllAbilities(), {Partial(Batch("", {Implied("a", 2)}, 1), true),
-                                                       Partial(Batch("a", {File("new", 3)}, 2), true)},
-                                      {Partial(Batch("", {}, 11), false)});
+  const PlanResult result = PlanTrees(
+      AllAbilities(), {Partial(Batch("", {Implied("a", 2)}, 1), true), Partial(Batch("a", {File("new", 3)}, 2), true)},
+      {Partial(Batch("", {}, 11), false)});
   ASSERT_OK(result.status);
   EXPECT_THAT(result.sink.Lines(), ElementsAre("mkdir a", "put a/new"));
   EXPECT_TRUE(result.sink.actions[0].action.wanted.implied);
@@ -62,9 +63,9 @@ TEST(OperandsPlanTest, AMissingDirectoryThatLeadsToOthersIsMadeAndNoMore) {
 
 TEST(OperandsPlanTest, AnOperandThatCannotBeLookedAtStopsEveryDeleteAndOneThatIsMissingNone) {
   for (const int error : {ENOENT, EACCES}) {
-    const PlanResult result =
-        PlanTrees(Deleting(), {Partial(Batch("", {Dir("a", 2), Unseen("gone", error)}, 1), true), Batch("a", {File("n", 3)}, 2)},
-                  {Batch("", {Dir("a", 12), File("gone", 14)}, 11), Batch("a", {File("x", 15)}, 12)});
+    const PlanResult result = PlanTrees(
+        Deleting(), {Partial(Batch("", {Dir("a", 2), Unseen("gone", error)}, 1), true), Batch("a", {File("n", 3)}, 2)},
+        {Batch("", {Dir("a", 12), File("gone", 14)}, 11), Batch("a", {File("x", 15)}, 12)});
     ASSERT_OK(result.status);
     if (error == ENOENT) {
       EXPECT_THAT(result.sink.Lines(), ElementsAre("put a/n", "delete a/x", "metadata a"));
@@ -91,7 +92,8 @@ TEST(OperandsPlanTest, ContentsOfADirectoryThatIsNotThereStopEveryDelete) {
 }
 
 TEST(OperandsPlanTest, WhatVanishesInsideADirectoryIsNoMissingOperand) {
-  const PlanResult result = PlanTrees(Deleting(), {Batch("", {Unseen("gone", ENOENT)}, 1)}, {Batch("", {File("x", 15)}, 11)});
+  const PlanResult result =
+      PlanTrees(Deleting(), {Batch("", {Unseen("gone", ENOENT)}, 1)}, {Batch("", {File("x", 15)}, 11)});
   ASSERT_OK(result.status);
   EXPECT_THAT(result.sink.Lines(), ElementsAre("delete x", "metadata ."));
   EXPECT_EQ(result.sink.problems[0].kind, ProblemKind::kVanished);
@@ -106,7 +108,8 @@ TEST(OperandsPlanTest, ATopThatIsNoDirectoryOfTheSourceIsNotMadeInItsImage) {
 }
 
 TEST(OperandsPlanTest, EqualPartsNeedNothing) {
-  const PlanResult result = PlanTrees(Deleting(), {Partial(Batch("", {File("f", 3)}, 1), true)}, {Partial(Batch("", {File("f", 13)}, 11), false)});
+  const PlanResult result = PlanTrees(Deleting(), {Partial(Batch("", {File("f", 3)}, 1), true)},
+                                      {Partial(Batch("", {File("f", 13)}, 11), false)});
   ASSERT_OK(result.status);
   EXPECT_THAT(result.sink.Lines(), IsEmpty());
 }

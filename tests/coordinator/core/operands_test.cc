@@ -14,8 +14,8 @@ constexpr auto kObject = OperandDepth::kObject;
 constexpr auto kEntries = OperandDepth::kEntries;
 constexpr auto kTree = OperandDepth::kTree;
 
-SourceOperand Made(std::string base, std::string_view from, std::string_view at, OperandDepth depth, bool implied = false,
-                   bool follow = false) {
+SourceOperand Made(std::string base, std::string_view from, std::string_view at, OperandDepth depth,
+                   bool implied = false, bool follow = false) {
   return {std::move(base), *RelPath::Parse(from), *RelPath::Parse(at), depth, implied, follow};
 }
 
@@ -48,8 +48,10 @@ TEST(OperandsTest, WithoutRecursionDirectoriesAreListedOnlyWhereThatIsAsked) {
 
 TEST(OperandsTest, RelativePathsKeepWhatStandsBehindTheAnchor) {
   const OperandRules rules{.relative = true, .recursive = true};
-  EXPECT_THAT(Of(rules, "foo/./bar/x"), ElementsAre(Made("foo", "bar", "bar", kObject, true, true), Made("foo", "bar/x", "bar/x", kTree)));
-  EXPECT_THAT(Of(rules, "/abs//y"), ElementsAre(Made("/", "abs", "abs", kObject, true, true), Made("/", "abs/y", "abs/y", kTree)));
+  EXPECT_THAT(Of(rules, "foo/./bar/x"),
+              ElementsAre(Made("foo", "bar", "bar", kObject, true, true), Made("foo", "bar/x", "bar/x", kTree)));
+  EXPECT_THAT(Of(rules, "/abs//y"),
+              ElementsAre(Made("/", "abs", "abs", kObject, true, true), Made("/", "abs/y", "abs/y", kTree)));
   EXPECT_THAT(Of(rules, "/./a"), ElementsAre(Made("/", "a", "a", kTree)));
   // "." itself is in the transfer.
   EXPECT_THAT(Of(rules, "./a/"), ElementsAre(Made("", "", "", kObject), Made("", "a", "a", kTree, false, true)));
@@ -60,9 +62,11 @@ TEST(OperandsTest, DirectoriesOnTheWayAreImpliedOnceOrNotAtAll) {
   OperandList list({.relative = true, .recursive = true});
   ASSERT_OK(list.Add("a/b/c"));
   ASSERT_OK(list.Add("a/b/d"));
-  EXPECT_THAT(list.Take(), ElementsAre(Made("", "a", "a", kObject, true, true), Made("", "a/b", "a/b", kObject, true, true),
-                                       Made("", "a/b/c", "a/b/c", kTree), Made("", "a/b/d", "a/b/d", kTree)));
-  EXPECT_THAT(Of({.relative = true, .implied_directories = false}, "a/b"), ElementsAre(Made("", "a/b", "a/b", kObject)));
+  EXPECT_THAT(list.Take(),
+              ElementsAre(Made("", "a", "a", kObject, true, true), Made("", "a/b", "a/b", kObject, true, true),
+                          Made("", "a/b/c", "a/b/c", kTree), Made("", "a/b/d", "a/b/d", kTree)));
+  EXPECT_THAT(Of({.relative = true, .implied_directories = false}, "a/b"),
+              ElementsAre(Made("", "a/b", "a/b", kObject)));
 }
 
 TEST(OperandsTest, NamesOfAListStayBelowTheirBase) {
@@ -79,17 +83,21 @@ TEST(OperandsTest, NamesOfAListStayBelowTheirBase) {
 
 TEST(OperandsTest, WhatNoNameCanBeIsRefusedWithTheArgument) {
   OperandList list({.relative = true});
-  EXPECT_THAT(list.Add("foo/../c"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("found \"..\" dir in relative path: foo/../c")));
+  EXPECT_THAT(list.Add("foo/../c"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("found \"..\" dir in relative path: foo/../c")));
   EXPECT_OK(list.Add("../up/./c"));
   EXPECT_THAT(list.Add("a/" + std::string(256, 'n')), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(list.AddListed("src", std::string(300, 'n')), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST(OperandsTest, TheDestinationLooksAtThePartsThatTheOperandsFill) {
-  const std::vector<SourceOperand> operands = {Made("/s", "x", "x", kObject, true, true), Made("/s", "x/y", "x/z", kTree),
+  const std::vector<SourceOperand> operands = {Made("/s", "x", "x", kObject, true, true),
+                                               Made("/s", "x/y", "x/z", kTree), Made("/s", "f", "f", kObject),
                                                Made("/s", "", "", kEntries)};
-  EXPECT_THAT(CoveredParts(operands, false), ElementsAre(Made("", "x/z", "x/z", kTree), Made("", "", "", kEntries)));
-  EXPECT_THAT(CoveredParts(operands, true), ElementsAre(Made("", "x/z", "x/z", kTree), Made("", "", "", kTree)));
+  EXPECT_THAT(CoveredParts(operands, false),
+              ElementsAre(Made("", "x/z", "x/z", kTree), Made("", "f", "f", kObject), Made("", "", "", kEntries)));
+  EXPECT_THAT(CoveredParts(operands, true),
+              ElementsAre(Made("", "x/z", "x/z", kTree), Made("", "f", "f", kTree), Made("", "", "", kTree)));
 }
 
 }  // namespace

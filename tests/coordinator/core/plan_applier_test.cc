@@ -65,6 +65,7 @@ class PlanApplierTest : public testing::Test {
     options.policy = ComparePolicy::For(MetadataSelection(), false, SessionOpened{.can_chown = true});
     options.dry_run = dry_run_;
     options.bases = bases_;
+    options.plan_directory = plan_directory_;
     PlanApplier applier(options, hooks);
     VectorPlan plan(batches_);
     ASSERT_OK(applier.Run(plan, sink_));
@@ -99,6 +100,7 @@ class PlanApplierTest : public testing::Test {
   std::vector<PlannedBatch> batches_;
   bool dry_run_ = false;
   size_t bases_ = 0;
+  std::optional<FileId> plan_directory_;
   Sink sink_;
   int drains_ = 0;
   PlanCounters counters_;
@@ -183,6 +185,22 @@ TEST_F(PlanApplierTest, EntriesThatCameAndWentChangeNoDirectoryOfTheDestination)
   destination_["d"].mode = 0700;  // made writable by a run that broke off
   Apply();
   EXPECT_EQ(sink_.actions.size(), 1u);
+}
+
+TEST_F(PlanApplierTest, OfSourceDirectoriesThePlansOwnAloneMayHaveAnotherTime) {
+  for (const char* name : {"d", "e"}) {
+    source_[name] = Dir(name, name[0]);
+    destination_[name] = Dir(name, 100 + name[0]);
+    destination_[name].mode = 0500;
+    Add(Phase::kDirectoryMetadata, PlanEmitter::SetMetadata(PathOf(name), source_[name], destination_[name], {}));
+    source_[name].mtime = {500, 0};
+  }
+  plan_directory_ = source_["d"].id;
+  Apply();
+  ASSERT_EQ(sink_.actions.size(), 1u);
+  EXPECT_EQ(sink_.actions[0].path.text(), "d");
+  ASSERT_EQ(sink_.problems.size(), 1u);
+  EXPECT_THAT(sink_.problems[0].detail, HasSubstr("mtime"));
 }
 
 TEST_F(PlanApplierTest, ALinkNeedsTheNameThatItIsALinkOf) {

@@ -16,8 +16,12 @@ namespace {
 using testing::HasSubstr;
 
 PlanHeader SomeHeader() {
-  PlanHeader header{.software = "uringsync 1", .made = "2026-01-02T03:04:05.000Z", .program = "ursync", .source = "/srv/a b\n\\c",
-                    .destination = "host:\xff", .options = {"--archive", "--suffix=.old", "--filter=- \t*"}};
+  PlanHeader header{.software = "uringsync 1",
+                    .made = "2026-01-02T03:04:05.000Z",
+                    .program = "ursync",
+                    .source = "/srv/a b\n\\c",
+                    .destination = "host:\xff",
+                    .options = {"--archive", "--suffix=.old", "--filter=- \t*"}};
   header.make_path = true;
   return header;
 }
@@ -26,7 +30,8 @@ std::vector<PlannedAction> SomeActions(MessageSamples* samples, Phase phase, siz
   std::vector<PlannedAction> planned;
   for (Action& action : samples->Actions(count).actions) {
     action.id = ++*id;
-    planned.push_back({phase, std::move(action), Differences::FromMask(static_cast<uint32_t>(samples->Number(1u << 17)))});
+    planned.push_back(
+        {phase, std::move(action), Differences::FromMask(static_cast<uint32_t>(samples->Number(1u << 17)))});
   }
   return planned;
 }
@@ -125,7 +130,8 @@ TEST(PlanDocumentTest, RecordsOfAnotherDocumentDoNotFit) {
   other.destination = "/elsewhere";
   const std::string whole = SomeDocument();
   const std::string text = PlanHeaderText(SomeHeader());
-  EXPECT_THAT(ReadAll(PlanHeaderText(other) + whole.substr(text.size())), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
+  EXPECT_THAT(ReadAll(PlanHeaderText(other) + whole.substr(text.size())),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("checksum")));
 }
 
 TEST(PlanDocumentTest, AnActionThatIsMissingIsMissed) {
@@ -141,7 +147,8 @@ TEST(PlanDocumentTest, OtherFilesAndOtherFormatsAreToldApart) {
   EXPECT_THAT(ReadAll("#!/bin/sh\n"), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(ReadAll(""), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(ReadAll("uringsync plan, format x\n\n"), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_THAT(ReadAll("uringsync plan, format 2\nnew: thing\n\n"), StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("format 2")));
+  EXPECT_THAT(ReadAll("uringsync plan, format 2\nnew: thing\n\n"),
+              StatusIs(absl::StatusCode::kUnimplemented, HasSubstr("format 2")));
 }
 
 TEST(PlanDocumentTest, AHeaderHasOneSpelling) {
@@ -152,9 +159,10 @@ TEST(PlanDocumentTest, AHeaderHasOneSpelling) {
     const size_t at = text.find(from);
     return text.replace(at, from.size(), to);
   };
-  for (const std::string& bad : {with("source: ", "origin: "), with("# Show", "# Snow"),
-                                 with("make-path: yes", "make-path: no"), with("program: ursync", "program: ursync\nprogram: sync"),
-                                 with("/srv/a b", "/srv/a\\040b"), with("/srv/a b", "/srv/\\9")}) {
+  for (const std::string& bad :
+       {with("source: ", "origin: "), with("# Show", "# Snow"), with("make-path: yes", "make-path: no"),
+        with("program: ursync", "program: ursync\nprogram: sync"), with("/srv/a b", "/srv/a\\040b"),
+        with("/srv/a b", "/srv/\\9")}) {
     EXPECT_TRUE(absl::IsDataLoss(ParsePlanHeader(bad).status())) << bad;
   }
 }

@@ -31,8 +31,9 @@ std::vector<std::string> Pruned(std::vector<DirectoryBatch> batches) {
 }
 
 TEST(PrunedManifestTest, DirectoriesWithNothingButDirectoriesBelowThemAreNotThere) {
-  EXPECT_THAT(Pruned({Batch("", {Dir("a", 2), Dir("b", 3), Dir("c", 4), File("f", 5)}), Batch("a", {Dir("x", 6), Dir("y", 7)}),
-                      Batch("a/x", {}), Batch("a/y", {Dir("z", 8)}), Batch("a/y/z", {}), Batch("b", {Dir("deep", 9), Dir("empty", 10)}),
+  EXPECT_THAT(Pruned({Batch("", {Dir("a", 2), Dir("b", 3), Dir("c", 4), File("f", 5)}),
+                      Batch("a", {Dir("x", 6), Dir("y", 7)}), Batch("a/x", {}), Batch("a/y", {Dir("z", 8)}),
+                      Batch("a/y/z", {}), Batch("b", {Dir("deep", 9), Dir("empty", 10)}),
                       Batch("b/deep", {MakeEntry("l", FileType::kSymlink, 11)}), Batch("b/empty", {}), Batch("c", {})}),
               ElementsAre(": b/ f", "b: deep/", "b/deep: l"));
 }

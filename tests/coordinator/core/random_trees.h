@@ -1,4 +1,5 @@
-// Random small trees and changed copies of them, for the planner's property tests. Seeds are printed; URINGSYNC_SEED repeats one.
+// Random small trees and changed copies of them, for the planner's property tests. Seeds are printed; URINGSYNC_SEED
+// repeats one.
 #pragma once
 
 #include <cstdlib>

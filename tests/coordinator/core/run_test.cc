@@ -135,6 +135,17 @@ TEST(RunSyncTest, WaitsForTheGreetingsWhereTheSessionDependsOnThem) {
   EXPECT_EQ(f.source_agent->opens.at(0).compression.mode, CompressionMode::kOff);
 }
 
+TEST(RunSyncTest, ResumingNeedsTheLeafDigestsOfBothAgentsAndIsLeftOutWithoutAWord) {
+  for (const auto& [source, asked] : {std::pair(true, true), {true, false}, {false, true}}) {
+    Fixture f;
+    f.request.resume = asked;
+    if (source) f.source.hello.features = {std::string(kDeltaFeature)};
+    f.destination.hello.features = {std::string(kDeltaFeature)};
+    EXPECT_EQ(f.Run().exit_code, ExitCode::kOk);
+    EXPECT_EQ(f.destination_agent->opens.at(0).resume, source && asked);
+  }
+}
+
 TEST(RunSyncTest, DirectIoReachesBothAgentsAndNeedsOnesThatKnowIt) {
   for (const bool known : {true, false}) {
     Fixture f;
@@ -169,7 +180,7 @@ TEST(RunSyncTest, FiltersReachBothAgentsAndNeedOnesThatKnowThem) {
   for (const bool known : {true, false}) {
     Fixture f;
     f.request.filters = {"- *.o", ": .f"};
-    f.request.delete_excluded = true;
+    f.request.delete_excluded = f.request.delete_extraneous = true;
     if (known) f.source.hello.features = f.destination.hello.features = {std::string(kFiltersFeature)};
     if (!known) f.source.hello.features = {std::string(kFiltersFeature)};
     const SyncOutcome outcome = f.Run();
@@ -235,9 +246,47 @@ TEST(RunSyncTest, EmptyDirectoriesArePrunedBeforeThePlan) {
   EXPECT_EQ(outcome.plan.creates, 2u);
 }
 
+// A source that has lost what was mounted at /disk, and lacks what the destination has.
+void LoseDisk(Fixture& f) {
+  f.source.hello.features.emplace_back(kMountsFeature);
+  f.source.mounts = [](const MountQuery& query) {
+    MountReply reply{.mounts = {{"/", "root"}}};
+    for (const MountedPlace& mount : query.recorded) reply.lost.push_back({mount.point});
+    return reply;
+  };
+  f.request.delete_extraneous = true;
+  f.request.recorded_mounts = {{{"/disk", "disk"}}};
+}
+
+TEST(RunSyncTest, NothingIsDeletedWhereTheSourceHasLostAMount) {
+  Fixture f;
+  LoseDisk(f);
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kDeleteLimit) << outcome.error;
+  EXPECT_TRUE(outcome.deletes_held);
+  EXPECT_EQ(outcome.plan.deletes, 0u);
+  EXPECT_EQ(outcome.plan.skipped_deletes, 1u);
+  EXPECT_EQ(outcome.plan.creates, 3u);
+  EXPECT_THAT(f.observer.calls, testing::Contains(HasSubstr("notice source /disk: nothing is mounted there")));
+}
+
+TEST(RunSyncTest, ALostMountThatIsAcceptedOrThatNobodyCanTellOfHoldsNothingBack) {
+  for (const bool accepted : {true, false}) {
+    Fixture f;
+    LoseDisk(f);
+    f.request.accept_lost_mounts = accepted;
+    if (!accepted) f.source.hello.features.clear();
+    const SyncOutcome outcome = f.Run();
+    EXPECT_EQ(outcome.exit_code, ExitCode::kOk) << outcome.error;
+    EXPECT_EQ(outcome.plan.deletes, 1u);
+    EXPECT_EQ(outcome.mounts.size(), accepted ? 1u : 0u);
+  }
+}
+
 // Calls user 1000 "x" at the source and 70 "x" at the destination.
 void NameUsers(Fixture& f) {
-  for (FakeAgent::Behaviour* agent : {&f.source, &f.destination}) agent->hello.features = {std::string(kNamesFeature), kFoldFeature};
+  for (FakeAgent::Behaviour* agent : {&f.source, &f.destination})
+    agent->hello.features = {std::string(kNamesFeature), kFoldFeature};
   f.source.names = [](const NameQuery& query) {
     NameReply reply;
     for (const uint32_t uid : query.uids) reply.user_names.push_back(uid == 1000 ? "x" : "");
@@ -246,7 +295,8 @@ void NameUsers(Fixture& f) {
   };
   f.destination.names = [](const NameQuery& query) {
     NameReply reply;
-    for (const std::string& name : query.users) reply.user_ids.push_back(name == "x" ? std::optional<uint32_t>(70) : std::nullopt);
+    for (const std::string& name : query.users)
+      reply.user_ids.push_back(name == "x" ? std::optional<uint32_t>(70) : std::nullopt);
     return reply;
   };
   f.source.manifest = {Batch("", {File("f", 3)})};
@@ -395,6 +445,24 @@ TEST(RunSyncTest, SkippedActionsAreNoProblem) {
   EXPECT_EQ(outcome.exit_code, ExitCode::kOk);
   EXPECT_GT(outcome.actions_skipped, 0u);
   EXPECT_EQ(f.observer.calls.at(1), "skipped cd+++++++++ d");
+}
+
+TEST(RunSyncTest, AFileThatWasCopiedWhileItMovedIsToldAndDone) {
+  Fixture f;
+  f.request.unstable = UnstableFiles::kCopyIfKnown;
+  f.destination.apply = [](const ActionBatch& batch) {
+    ApplyProgress progress;
+    progress.completed_sequence = batch.sequence;
+    Problem& told = progress.problems.emplace_back();
+    told.kind = ProblemKind::kUnstable;
+    told.action = batch.actions.front().id;
+    return std::optional(progress);
+  };
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kOk);
+  EXPECT_EQ(outcome.actions_failed, 0u);
+  EXPECT_GT(outcome.problems.unstable, 0u);
+  EXPECT_EQ(outcome.problems.failed, 0u);
 }
 
 TEST(RunSyncTest, AgentThatDiesDuringTheScanIsNamed) {

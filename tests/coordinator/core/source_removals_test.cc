@@ -35,7 +35,9 @@ class SourceRemovalsTest : public testing::Test {
     source_.manifest = {Batch("", {Dir("d", 2), File("equal", 3), File("new", 4)}, 1), Batch("d", {File("x", 5)}, 2)};
     destination_.manifest = {Batch("", {File("equal", 13)}, 1)};
     source_.hello.features = {std::string(kRemoveSourcesFeature)};
-    request_.choose_route = [](const HelloReply&, const HelloReply&) { return absl::StatusOr<RouteChoice>(RouteChoice{}); };
+    request_.choose_route = [](const HelloReply&, const HelloReply&) {
+      return absl::StatusOr<RouteChoice>(RouteChoice{});
+    };
     request_.source.root = request_.destination.root = "data";
     request_.destination.session[0] = 2;
     request_.remove_source_files = true;

@@ -25,6 +25,7 @@ Entry FullEntry() {
   entry.capability_digest = {3, 4};
   entry.trusted_digest = {5, 6};
   entry.content_digest = Digest128{7, 8};
+  entry.mapped_from = OwnerIds{1000, 0};
   entry.error = 13;
   entry.not_entered = true;
   return entry;
@@ -50,6 +51,7 @@ void ExpectSame(const Entry& a, const Entry& b) {
   EXPECT_EQ(a.capability_digest, b.capability_digest);
   EXPECT_EQ(a.trusted_digest, b.trusted_digest);
   EXPECT_EQ(a.content_digest, b.content_digest);
+  EXPECT_EQ(a.mapped_from, b.mapped_from);
   EXPECT_EQ(a.error, b.error);
   EXPECT_EQ(a.not_entered, b.not_entered);
 }

@@ -73,8 +73,10 @@ TEST(AppendRuleTest, MetadataOfAFileThatIsEqualFollows) {
 }
 
 TEST(UpdateRuleTest, AFileOfTheSameTimeIsComparedAsEver) {
-  EXPECT_THAT(PlanPair(Ruled({.update = true}), FileAt("f", {100, 0}), Other(FileAt("f", {100, 0}))), ElementsAre("put f"));
-  EXPECT_THAT(PlanPair(Ruled({.update = true}), FileAt("f", {100, 0}), Other(FileAt("f", {99, 0}))), ElementsAre("put f"));
+  EXPECT_THAT(PlanPair(Ruled({.update = true}), FileAt("f", {100, 0}), Other(FileAt("f", {100, 0}))),
+              ElementsAre("put f"));
+  EXPECT_THAT(PlanPair(Ruled({.update = true}), FileAt("f", {100, 0}), Other(FileAt("f", {99, 0}))),
+              ElementsAre("put f"));
 }
 
 TEST(UpdateRuleTest, NewerByANanosecondCountsOnlyWhereTimesAreExact) {
@@ -118,13 +120,15 @@ TEST(ExistingRuleTest, NothingNewIsMadeAndNothingBelowIsLookedFor) {
                                     {Batch("", {Other(File("old", 4))})});
   ASSERT_TRUE(plan.status.ok()) << plan.status;
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("put old", "metadata ."));
-  EXPECT_THAT(plan.sink.skipped, ElementsAre(Pair(SkipReason::kNotExisting, "new"), Pair(SkipReason::kNotExisting, "new_file")));
+  EXPECT_THAT(plan.sink.skipped,
+              ElementsAre(Pair(SkipReason::kNotExisting, "new"), Pair(SkipReason::kNotExisting, "new_file")));
   EXPECT_EQ(plan.counters.skipped_by_rule, 2u);
   EXPECT_EQ(plan.counters.problems, 0u);
 }
 
 TEST(ExistingRuleTest, WhatIsThereMayBecomeAnotherType) {
-  EXPECT_THAT(PlanPair(Ruled({.existing_only = true}), Dir("x", 2), File("x", 3)), ElementsAre("mkdir x", "metadata x"));
+  EXPECT_THAT(PlanPair(Ruled({.existing_only = true}), Dir("x", 2), File("x", 3)),
+              ElementsAre("mkdir x", "metadata x"));
   EXPECT_THAT(PlanPair(Ruled({.existing_only = true}), File("x", 2), Dir("x", 3)), ElementsAre("delete x", "put x"));
 }
 
@@ -143,15 +147,17 @@ TEST(IgnoreExistingRuleTest, DirectoriesAreGoneThroughAndKeepTheirMetadataInStep
   directory.mode = 0700;
   DirectoryBatch listing = Batch("d", {});
   listing.self = directory;
-  const PlanResult plan = PlanTrees(Ruled({.ignore_existing = true}),
-                                    {Batch("", {Dir("d", 2)}), Batch("d", {File("new", 4)})}, {Batch("", {directory}), listing});
+  const PlanResult plan =
+      PlanTrees(Ruled({.ignore_existing = true}), {Batch("", {Dir("d", 2)}), Batch("d", {File("new", 4)})},
+                {Batch("", {directory}), listing});
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("put d/new", "metadata d"));
 }
 
 TEST(IgnoreExistingRuleTest, WhatCannotBeMadeBelowAFileThatStaysIsOneProblem) {
   const PlanResult plan =
       PlanTrees(Ruled({.ignore_existing = true}),
-                {Batch("", {Dir("d", 2)}), Batch("d", {Dir("sub", 3), File("x", 4)}), Batch("d/sub", {})}, {Batch("", {File("d", 9)})});
+                {Batch("", {Dir("d", 2)}), Batch("d", {Dir("sub", 3), File("x", 4)}), Batch("d/sub", {})},
+                {Batch("", {File("d", 9)})});
   ASSERT_TRUE(plan.status.ok()) << plan.status;
   EXPECT_THAT(plan.sink.Lines(), IsEmpty());
   ASSERT_EQ(plan.sink.problems.size(), 1u);
@@ -192,11 +198,13 @@ TEST(SafeLinksRuleTest, ALinkThatMayLeadOutStaysAsItIsAtTheDestination) {
     entry.symlink_target = target;
     return entry;
   };
-  const PlanResult plan = PlanTrees(Ruled({.safe_links = true}, true),
-                                    {Batch("", {Dir("d", 3), link("out", "../x")}), Batch("d", {link("in", "../x"), link("up", "../../x")})},
-                                    {Batch("", {File("out", 4)})});
+  const PlanResult plan = PlanTrees(
+      Ruled({.safe_links = true}, true),
+      {Batch("", {Dir("d", 3), link("out", "../x")}), Batch("d", {link("in", "../x"), link("up", "../../x")})},
+      {Batch("", {File("out", 4)})});
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("mkdir d", "symlink d/in", "metadata d", "metadata ."));
-  EXPECT_THAT(plan.sink.skipped, ElementsAre(Pair(SkipReason::kUnsafeLink, "out"), Pair(SkipReason::kUnsafeLink, "d/up")));
+  EXPECT_THAT(plan.sink.skipped,
+              ElementsAre(Pair(SkipReason::kUnsafeLink, "out"), Pair(SkipReason::kUnsafeLink, "d/up")));
 }
 
 // Two directories that go, one in the other, and files beside them.
@@ -208,7 +216,8 @@ PlanResult PlanDeletes(std::optional<uint64_t> max_delete) {
 
 TEST(MaxDeleteTest, TheRestIsToldAndADirectoryThatHoldsSomethingStays) {
   PlanResult plan = PlanDeletes(std::nullopt);
-  EXPECT_THAT(plan.sink.Lines(), ElementsAre("delete dd/sub/q", "delete dd/sub", "delete dd/y", "delete dd", "delete x2", "delete x1", "metadata ."));
+  EXPECT_THAT(plan.sink.Lines(), ElementsAre("delete dd/sub/q", "delete dd/sub", "delete dd/y", "delete dd",
+                                             "delete x2", "delete x1", "metadata ."));
   plan = PlanDeletes(3);
   EXPECT_THAT(plan.sink.Lines(), ElementsAre("delete dd/sub/q", "delete dd/sub", "delete dd/y", "metadata ."));
   EXPECT_THAT(plan.sink.skipped, ElementsAre(Pair(SkipReason::kDeleteLimit, "dd"), Pair(SkipReason::kDeleteLimit, "x2"),
@@ -246,11 +255,11 @@ TEST(DeleteTimingTest, BeforeMeansBeforeAnythingIsMade) {
         .sink.Lines();
   };
   EXPECT_THAT(plan(DeleteTiming::kBefore),
-              ElementsAre("delete way/in", "delete way", "delete extra", "mkdir d", "put d/new", "put a", "link b=a", "put way",
-                          "metadata d", "metadata ."));
+              ElementsAre("delete way/in", "delete way", "delete extra", "mkdir d", "put d/new", "put a", "link b=a",
+                          "put way", "metadata d", "metadata ."));
   EXPECT_THAT(plan(DeleteTiming::kAfter),
-              ElementsAre("mkdir d", "put d/new", "put a", "link b=a", "delete way/in", "delete way", "delete extra", "put way",
-                          "metadata d", "metadata ."));
+              ElementsAre("mkdir d", "put d/new", "put a", "link b=a", "delete way/in", "delete way", "delete extra",
+                          "put way", "metadata d", "metadata ."));
 }
 
 TEST(IgnoreErrorsTest, DeletesInADirectoryThatWasNotListedWhole) {
@@ -276,7 +285,8 @@ TEST(DirsWithoutRecursionTest, ADirectoryThatIsListedAndNotEnteredLosesNothing) 
                                     {Batch("", {Dir("a", 4), Dir("gone", 5)}), Batch("a", {File("keep", 6)}),
                                      Batch("gone", {Dir("x", 7), File("y", 8)}), Batch("gone/x", {})});
   ASSERT_TRUE(plan.status.ok()) << plan.status;
-  EXPECT_THAT(plan.sink.Lines(), ElementsAre("mkdir n", "delete gone/x", "delete gone/y", "delete gone", "metadata n", "metadata a", "metadata ."));
+  EXPECT_THAT(plan.sink.Lines(), ElementsAre("mkdir n", "delete gone/x", "delete gone/y", "delete gone", "metadata n",
+                                             "metadata a", "metadata ."));
 }
 
 }  // namespace

@@ -35,7 +35,8 @@ TEST(DestinationPathTest, IntoADirectoryThatIsThere) {
 
 TEST(DestinationPathTest, OneFileGetsTheNameWhereThereIsNoDirectory) {
   for (const PathInfo& found : {kFile, kMissing}) {
-    const absl::StatusOr<DestinationChoice> choice = ChooseDestination({.path = "a/new", .found = found, .single_object = true});
+    const absl::StatusOr<DestinationChoice> choice =
+        ChooseDestination({.path = "a/new", .found = found, .single_object = true});
     ASSERT_OK(choice);
     EXPECT_EQ(choice->directory, "a");
     EXPECT_EQ(choice->new_name, "new");
@@ -46,9 +47,10 @@ TEST(DestinationPathTest, OneFileGetsTheNameWhereThereIsNoDirectory) {
 }
 
 TEST(DestinationPathTest, ADirectoryIsMadeForSeveralOrForASlash) {
-  for (const DestinationQuestion& question : {DestinationQuestion{.path = "new/", .found = kMissing, .single_object = true},
-                                              DestinationQuestion{.path = "new/", .found = kMissing, .several = true},
-                                              DestinationQuestion{.path = "new/", .found = kMissing}}) {
+  for (const DestinationQuestion& question :
+       {DestinationQuestion{.path = "new/", .found = kMissing, .single_object = true},
+        DestinationQuestion{.path = "new/", .found = kMissing, .several = true},
+        DestinationQuestion{.path = "new/", .found = kMissing}}) {
     const absl::StatusOr<DestinationChoice> choice = ChooseDestination(question);
     ASSERT_OK(choice);
     EXPECT_EQ(choice->directory, "new/");
@@ -60,8 +62,8 @@ TEST(DestinationPathTest, ADirectoryIsMadeForSeveralOrForASlash) {
 TEST(DestinationPathTest, WhereTheDirectoryAboveIsMissing) {
   ExpectRefused({.path = "no/er", .found = kFarAway, .several = true, .working_directory = "/w"}, ErrorKind::kFileIo,
                 "mkdir \"/w/no/er\" failed: No such file or directory (2)");
-  ExpectRefused({.path = "no/er", .found = kFarAway, .single_object = true, .working_directory = "/w"}, ErrorKind::kSelection,
-                "change_dir#3 \"/w/no\" failed: No such file or directory (2)");
+  ExpectRefused({.path = "no/er", .found = kFarAway, .single_object = true, .working_directory = "/w"},
+                ErrorKind::kSelection, "change_dir#3 \"/w/no\" failed: No such file or directory (2)");
   const absl::StatusOr<DestinationChoice> renamed =
       ChooseDestination({.path = "no/er/x", .found = kFarAway, .single_object = true, .make_path = true});
   ASSERT_OK(renamed);
@@ -73,7 +75,8 @@ TEST(DestinationPathTest, WhereTheDirectoryAboveIsMissing) {
 
 TEST(DestinationPathTest, WhatIsNoDirectoryCannotTakeSeveralThings) {
   ExpectRefused({.path = "f", .found = kFile, .several = true}, ErrorKind::kSelection, "when copying more than 1 file");
-  ExpectRefused({.path = "f", .found = kFile}, ErrorKind::kSelection, "cannot overwrite non-directory with a directory");
+  ExpectRefused({.path = "f", .found = kFile}, ErrorKind::kSelection,
+                "cannot overwrite non-directory with a directory");
   ExpectRefused({.path = "f/", .found = {.error = ENOTDIR}}, ErrorKind::kSelection, "Not a directory (20)");
 }
 

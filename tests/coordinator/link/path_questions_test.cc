@@ -20,7 +20,9 @@ namespace {
 
 using testing::HasSubstr;
 
-bool Asked(std::vector<std::string> patterns, std::vector<std::string> names) { return CheckExpansion(patterns, names).ok(); }
+bool Asked(std::vector<std::string> patterns, std::vector<std::string> names) {
+  return CheckExpansion(patterns, names).ok();
+}
 
 TEST(PathQuestionsTest, NamesAreThoseThatWereAskedFor) {
   EXPECT_TRUE(Asked({"a", "b/c"}, {"a", "b/c"}));
@@ -52,7 +54,8 @@ TEST(PathQuestionsTest, APatternOfOnePathStandsForThatAlone) {
 }
 
 // An agent that says `answers`, one to each question, to a client that runs `body`.
-void WithAgent(std::vector<std::string> features, std::vector<AgentMessage> answers, const std::function<void(PathQuestions*)>& body) {
+void WithAgent(std::vector<std::string> features, std::vector<AgentMessage> answers,
+               const std::function<void(PathQuestions*)>& body) {
   auto [client, server] = MakeInMemoryControlPair(64);
   std::thread agent([&] {
     HelloReply reply;

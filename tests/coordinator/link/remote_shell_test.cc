@@ -63,14 +63,26 @@ TEST_F(RemoteShellTest, AShellThatEndsHandsItsCodeThrough) {
   EXPECT_EQ(LinkExitCode(Greeted("kill -9 $$")), ExitCode::kProtocol);
 }
 
+TEST_F(RemoteShellTest, AShellThatSaysNothingIsWaitedForAsLongAsItMayBeSilent) {
+  ASSERT_OK_AND_ASSIGN(auto shell, Start("printf urings; cat >/dev/null; :"));
+  const absl::Status silent = shell->Greet(std::chrono::milliseconds(1));
+  EXPECT_EQ(LinkExitCode(silent), ExitCode::kTimeout);
+  EXPECT_THAT(std::string(silent.message()), HasSubstr("the remote shell of user@far said nothing for 1ms"));
+  ASSERT_OK_AND_ASSIGN(auto prompt, Start("printf 'uringsync-mux/1\\n'; cat >/dev/null"));
+  EXPECT_OK(prompt->Greet(std::chrono::minutes(10)));
+}
+
 TEST_F(RemoteShellTest, AShellThatIsNotThereCannotBeStarted) {
-  const absl::Status none = RemoteShell::Start({"/nowhere/rsh", "host", "uringsync-agent", "--stdio"}, "host", nullptr).status();
+  const absl::Status none =
+      RemoteShell::Start({"/nowhere/rsh", "host", "uringsync-agent", "--stdio"}, "host", nullptr).status();
   EXPECT_EQ(LinkExitCode(none), ExitCode::kStartFailed);
   EXPECT_THAT(std::string(none.message()), HasSubstr("/nowhere/rsh"));
 }
 
 TEST_F(RemoteShellTest, OneThatDoesNotEndIsKilled) {
-  ASSERT_OK_AND_ASSIGN(auto shell, Start("trap '' TERM PIPE; printf 'uringsync-mux/1\\n'; exec >&- <&-; while :; do read x < /dev/zero; done"));
+  ASSERT_OK_AND_ASSIGN(
+      auto shell,
+      Start("trap '' TERM PIPE; printf 'uringsync-mux/1\\n'; exec >&- <&-; while :; do read x < /dev/zero; done"));
   EXPECT_OK(shell->Greet());
   shell->Stop(std::chrono::milliseconds(1));
   EXPECT_EQ(shell->Ending(std::chrono::milliseconds(0)), "was killed by signal 9 (Killed)");

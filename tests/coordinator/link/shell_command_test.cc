@@ -29,7 +29,8 @@ TEST(SplitShellCommandTest, SpacesSeparateAndQuotesKeepTogether) {
 }
 
 TEST(SplitShellCommandTest, AnOpenQuoteAndNothingAtAllAreRefused) {
-  EXPECT_THAT(SplitShellCommand("ssh 'a"), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("without its end")));
+  EXPECT_THAT(SplitShellCommand("ssh 'a"),
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("without its end")));
   EXPECT_THAT(SplitShellCommand("  "), StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("empty")));
 }
 
@@ -52,7 +53,8 @@ TEST(ShellCommandTest, UserAndFamilyStandWhereRsyncPutsThem) {
               ElementsAre("ssh", "-l", "u", "-4", "h", "uringsync-agent", "--stdio"));
   ASSERT_OK_AND_ASSIGN(words, ShellCommand({.far_arguments = {"--fake-super"}}, far));
   EXPECT_EQ(words.back(), "--fake-super");
-  ASSERT_OK_AND_ASSIGN(words, ShellCommand({.command = "./rsh -x", .far_program = "sudo rsync", .family = AddressFamily::kIpv6}, far));
+  ASSERT_OK_AND_ASSIGN(
+      words, ShellCommand({.command = "./rsh -x", .far_program = "sudo rsync", .family = AddressFamily::kIpv6}, far));
   EXPECT_THAT(std::vector<std::string>(words.begin(), words.begin() + 7),
               ElementsAre("./rsh", "-x", "-l", "u", "h", "sudo uringsync-agent", "--stdio"));
 }

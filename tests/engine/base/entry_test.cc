@@ -9,8 +9,8 @@ namespace uringsync {
 namespace {
 
 TEST(EntryTest, TypesGoToModeBitsAndBack) {
-  for (FileType type : {FileType::kRegular, FileType::kDirectory, FileType::kSymlink, FileType::kFifo, FileType::kSocket,
-                        FileType::kBlockDevice, FileType::kCharDevice}) {
+  for (FileType type : {FileType::kRegular, FileType::kDirectory, FileType::kSymlink, FileType::kFifo,
+                        FileType::kSocket, FileType::kBlockDevice, FileType::kCharDevice}) {
     EXPECT_EQ(FileTypeFromMode(FileTypeToMode(type) | 0755), type);
     EXPECT_NE(std::string(FileTypeName(type)), "");
   }

@@ -12,19 +12,26 @@ namespace {
 
 TEST(ErrnoStatusTest, CodesFollowTheTable) {
   const std::pair<int, absl::StatusCode> table[] = {
-      {ENOENT, absl::StatusCode::kNotFound},         {EEXIST, absl::StatusCode::kAlreadyExists},
-      {EACCES, absl::StatusCode::kPermissionDenied}, {ENOSPC, absl::StatusCode::kResourceExhausted},
-      {ETIME, absl::StatusCode::kDeadlineExceeded},  {ECANCELED, absl::StatusCode::kCancelled},
-      {EPIPE, absl::StatusCode::kUnavailable},       {EOPNOTSUPP, absl::StatusCode::kUnimplemented},
-      {EINVAL, absl::StatusCode::kInvalidArgument},  {ELOOP, absl::StatusCode::kFailedPrecondition},
-      {EIO, absl::StatusCode::kDataLoss},            {ECHILD, absl::StatusCode::kUnknown},
+      {ENOENT, absl::StatusCode::kNotFound},
+      {EEXIST, absl::StatusCode::kAlreadyExists},
+      {EACCES, absl::StatusCode::kPermissionDenied},
+      {ENOSPC, absl::StatusCode::kResourceExhausted},
+      {ETIME, absl::StatusCode::kDeadlineExceeded},
+      {ECANCELED, absl::StatusCode::kCancelled},
+      {EPIPE, absl::StatusCode::kUnavailable},
+      {EOPNOTSUPP, absl::StatusCode::kUnimplemented},
+      {EINVAL, absl::StatusCode::kInvalidArgument},
+      {ELOOP, absl::StatusCode::kFailedPrecondition},
+      {EIO, absl::StatusCode::kDataLoss},
+      {ECHILD, absl::StatusCode::kUnknown},
   };
   for (const auto& [err, code] : table) EXPECT_EQ(ErrnoStatus(err, "x").code(), code) << err;
 }
 
 TEST(ErrnoStatusTest, MessageAndNumberSurviveContext) {
   const absl::Status status = WithContext(ErrnoStatus(ENOSPC, "write at 4096"), "stage a/b.txt");
-  EXPECT_THAT(status, StatusIs(absl::StatusCode::kResourceExhausted, "stage a/b.txt: write at 4096: No space left on device"));
+  EXPECT_THAT(status,
+              StatusIs(absl::StatusCode::kResourceExhausted, "stage a/b.txt: write at 4096: No space left on device"));
   EXPECT_EQ(StatusErrno(status), ENOSPC);
 }
 

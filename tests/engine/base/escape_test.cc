@@ -30,8 +30,8 @@ TEST(EscapeTest, WhatRewritesALineOfATerminalIsSpelledOut) {
 TEST(EscapeTest, InvalidUtf8IsSpelledOutByteByByte) {
   EXPECT_EQ(EscapeName("\xff"), "\\377");
   EXPECT_EQ(EscapeName("\xc3"), "\\303");
-  EXPECT_EQ(EscapeName("\xc0\xaf"), "\\300\\257");              // overlong
-  EXPECT_EQ(EscapeName("\xed\xa0\x80"), "\\355\\240\\200");     // surrogate
+  EXPECT_EQ(EscapeName("\xc0\xaf"), "\\300\\257");                    // overlong
+  EXPECT_EQ(EscapeName("\xed\xa0\x80"), "\\355\\240\\200");           // surrogate
   EXPECT_EQ(EscapeName("\xf4\x90\x80\x80"), "\\364\\220\\200\\200");  // beyond Unicode
 }
 

@@ -15,8 +15,10 @@ TEST(ExhaustionDeathTest, AThreadThatCannotStartIsToldInWordsWithAnExitCode) {
   EXPECT_EXIT(
       {
         EndInWordsWhenExhausted("program");
-        const auto fail = []() noexcept { std::rethrow_exception(std::make_exception_ptr(std::system_error(
-            std::make_error_code(std::errc::resource_unavailable_try_again)))); };
+        const auto fail = []() noexcept {
+          std::rethrow_exception(std::make_exception_ptr(
+              std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again))));
+        };
         fail();
       },
       testing::ExitedWithCode(11), "program: the system refuses to start another thread; raise");
@@ -47,7 +49,9 @@ TEST(ExhaustionDeathTest, ThreadsThatTheLimitDoesNotAllowAreFoundOut) {
       testing::ExitedWithCode(11), "program: the system refuses to start another thread; raise");
 }
 
-TEST(ExhaustionTest, ThreadsThatCanRunAreGoneAfterwards) { ProveThreads(8); }
+TEST(ExhaustionTest, ThreadsThatCanRunAreGoneAfterwards) {
+  ProveThreads(8);
+}
 
 }  // namespace
 }  // namespace uringsync

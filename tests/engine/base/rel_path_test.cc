@@ -13,7 +13,9 @@ namespace {
 
 using testing::HasSubstr;
 
-RelPath P(std::string_view text) { return RelPath::Parse(text).value(); }
+RelPath P(std::string_view text) {
+  return RelPath::Parse(text).value();
+}
 
 TEST(ValidateNameTest, TakesEveryByteButNulAndSlash) {
   for (int byte = 1; byte < 256; ++byte) {
@@ -84,8 +86,8 @@ TEST(RelPathTest, IsWithinComparesWholeComponents) {
 
 TEST(RelPathTest, OrderIsComponentByComponent) {
   // Whole-path byte order would put "a.b/x" and "a b" before "a/x": '.' and ' ' sort below '/'.
-  const std::vector<std::string> sorted = {"",    "a",   "a/\x01", "a/x", "a/x/y", "a/\xff", "a\x01", "a b",
-                                           "a.b", "a.b/x", "a0",  "aa",  "b",     "\xc3\xa9"};
+  const std::vector<std::string> sorted = {"",    "a",   "a/\x01", "a/x", "a/x/y", "a/\xff", "a\x01",
+                                           "a b", "a.b", "a.b/x",  "a0",  "aa",    "b",      "\xc3\xa9"};
   std::vector<RelPath> paths;
   for (const std::string& text : sorted) paths.push_back(P(text));
   std::vector<RelPath> shuffled(paths.rbegin(), paths.rend());

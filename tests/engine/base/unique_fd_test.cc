@@ -8,8 +8,12 @@
 namespace uringsync {
 namespace {
 
-bool IsOpen(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
-int OpenNull() { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }
+bool IsOpen(int fd) {
+  return ::fcntl(fd, F_GETFD) >= 0;
+}
+int OpenNull() {
+  return ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
 
 TEST(UniqueFdTest, ClosesAtTheEndOfItsLife) {
   int number = -1;

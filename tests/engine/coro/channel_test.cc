@@ -67,7 +67,9 @@ TEST(ChannelTest, SendWaitsWhenFullAndGoesOnWhenThereIsRoom) {
   EXPECT_EQ(scope.running(), 0U);
 }
 
-Task<void> SendOne(Channel<int>* channel, int value, std::optional<bool>* sent) { *sent = co_await channel->Send(value); }
+Task<void> SendOne(Channel<int>* channel, int value, std::optional<bool>* sent) {
+  *sent = co_await channel->Send(value);
+}
 
 Task<void> ReceiveOne(Channel<int>* channel, std::vector<std::optional<int>>* out) {
   out->push_back(co_await channel->Receive());

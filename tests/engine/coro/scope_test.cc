@@ -79,7 +79,9 @@ void LeaveScopeUnjoined() {
   scope.SpawnOn(&executor, Append(&out, 1, 0));
 }
 
-TEST(ScopeDeathTest, UnjoinedScopeEndsTheProgram) { EXPECT_DEATH(LeaveScopeUnjoined(), "before it was joined"); }
+TEST(ScopeDeathTest, UnjoinedScopeEndsTheProgram) {
+  EXPECT_DEATH(LeaveScopeUnjoined(), "before it was joined");
+}
 
 Task<void> Add(std::atomic<int>* sum, Executor* expected) {
   EXPECT_EQ(Executor::Current(), expected);

@@ -14,14 +14,18 @@
 namespace uringsync {
 namespace {
 
-Task<int> Half(int n) { co_return n / 2; }
+Task<int> Half(int n) {
+  co_return n / 2;
+}
 
 Task<std::unique_ptr<int>> MoveOnly(int n) {
   const int half = co_await Half(n);
   co_return std::make_unique<int>(half);
 }
 
-Task<absl::StatusOr<int>> Fails() { co_return absl::NotFoundError("no"); }
+Task<absl::StatusOr<int>> Fails() {
+  co_return absl::NotFoundError("no");
+}
 
 Task<absl::StatusOr<int>> PassesOn(bool fail) {
   if (fail) {
@@ -65,7 +69,9 @@ Task<void> SetWhenRun(bool* ran) {
 
 TEST(TaskTest, NothingRunsBeforeTheAwait) {
   bool ran = false;
-  { Task<void> task = SetWhenRun(&ran); }
+  {
+    Task<void> task = SetWhenRun(&ran);
+  }
   EXPECT_FALSE(ran);
 }
 
@@ -76,7 +82,9 @@ Task<void> HoldsArgument(std::shared_ptr<int> argument) {
 
 TEST(TaskTest, ArgumentsDieWithTheTaskWhetherItRanOrNot) {
   auto argument = std::make_shared<int>(3);
-  { Task<void> never = HoldsArgument(argument); }
+  {
+    Task<void> never = HoldsArgument(argument);
+  }
   EXPECT_EQ(argument.use_count(), 1);
   ManualExecutor executor;
   Scope scope;
@@ -91,7 +99,9 @@ Task<int> CountDown(int n) {
   co_return below + 1;
 }
 
-TEST(TaskTest, DeepChainsResumeWithoutGrowingTheStack) { EXPECT_EQ(RunHere(CountDown(2000)), 2000); }
+TEST(TaskTest, DeepChainsResumeWithoutGrowingTheStack) {
+  EXPECT_EQ(RunHere(CountDown(2000)), 2000);
+}
 
 Task<int> SumOfMany(int n) {
   int sum = 0;
@@ -99,7 +109,9 @@ Task<int> SumOfMany(int n) {
   co_return sum;
 }
 
-TEST(TaskTest, MillionsOfAwaitsThatCompleteAtOnceDoNotOverflow) { EXPECT_EQ(RunHere(SumOfMany(300000)), 300000); }
+TEST(TaskTest, MillionsOfAwaitsThatCompleteAtOnceDoNotOverflow) {
+  EXPECT_EQ(RunHere(SumOfMany(300000)), 300000);
+}
 
 Task<void> Forever(Executor*) {
   co_await std::suspend_always{};
@@ -111,7 +123,9 @@ void DestroyRunning() {
   awaiter.await_suspend(std::noop_coroutine()).resume();
 }
 
-TEST(TaskDeathTest, RunningTaskMustNotBeDestroyed) { EXPECT_DEATH(DestroyRunning(), "running Task was destroyed"); }
+TEST(TaskDeathTest, RunningTaskMustNotBeDestroyed) {
+  EXPECT_DEATH(DestroyRunning(), "running Task was destroyed");
+}
 
 }  // namespace
 }  // namespace uringsync

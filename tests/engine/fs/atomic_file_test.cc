@@ -19,9 +19,9 @@ TEST(StateNameTest, OnlyTheExactPatternIsOurs) {
   EXPECT_NE(namer.Next(), name);
   for (const char* other :
        {"", ".", ".~uringsync~", ".~uringsync~0123456789abcdef.tmp", ".~uringsync~0123456789abcdef..tmp",
-        ".~uringsync~0123456789ABCDEF.1.tmp", ".~uringsync~0123456789abcdef.1x.tmp", "x.~uringsync~0123456789abcdef.1.tmp",
-        ".~uringsync~0123456789abcde.1.tmp", ".~uringsync~0123456789abcdef.1.tmp~",
-        ".~uringsync~0123456789abcdef.123456789012345678901.tmp"})
+        ".~uringsync~0123456789ABCDEF.1.tmp", ".~uringsync~0123456789abcdef.1x.tmp",
+        "x.~uringsync~0123456789abcdef.1.tmp", ".~uringsync~0123456789abcde.1.tmp",
+        ".~uringsync~0123456789abcdef.1.tmp~", ".~uringsync~0123456789abcdef.123456789012345678901.tmp"})
     EXPECT_FALSE(IsStateName(other)) << other;
 }
 
@@ -166,8 +166,7 @@ TEST_F(StagedObjectTest, LinksSymlinksAndFifosArePublishedTheSameWay) {
   ASSERT_OK(pipe.Publish("link", Look("link")));  // one type replaces another
   EXPECT_TRUE(S_ISFIFO(LStat(dir_ / "link").st_mode));
   WriteFile(dir_ / "leader", "x");
-  ASSERT_OK_AND_ASSIGN(StagedObject hard,
-                       StagedObject::CreateLink(driver_.get(), root_, &namer_, *root_, "leader"));
+  ASSERT_OK_AND_ASSIGN(StagedObject hard, StagedObject::CreateLink(driver_.get(), root_, &namer_, *root_, "leader"));
   ASSERT_OK(hard.Publish("follower", std::nullopt));
   EXPECT_EQ(LStat(dir_ / "follower").st_ino, LStat(dir_ / "leader").st_ino);
 }
@@ -218,8 +217,9 @@ TEST_F(StagedObjectTest, ADeviceNeedsItsCapability) {
     device.type = FileType::kCharDevice;
     device.rdev_major = 1;
     device.rdev_minor = 3;
-    return StatusErrno(StagedObject::CreateSpecial(driver.get(), MustOpenRoot(driver.get(), path), &namer, device)
-                           .status()) == EPERM;
+    return StatusErrno(
+               StagedObject::CreateSpecial(driver.get(), MustOpenRoot(driver.get(), path), &namer, device).status()) ==
+           EPERM;
   }));
 }
 

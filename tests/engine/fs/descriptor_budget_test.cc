@@ -12,7 +12,8 @@ TEST(DescriptorBudgetTest, WhatIsSharedOutFitsIntoTheLimit) {
   for (const uint64_t limit : {64, 128, 256, 1024, 4096}) {
     for (const size_t shards : {1, 2, 4}) {
       const DescriptorBudget budget = DescriptorBudget::For(limit, shards);
-      const size_t open = shards * (2 * budget.cached_directories + 2 * budget.files + budget.staged + budget.kept_files);
+      const size_t open =
+          shards * (2 * budget.cached_directories + 2 * budget.files + budget.staged + budget.kept_files);
       EXPECT_LE(open + 24, limit) << limit << " for " << shards;
     }
   }

@@ -17,6 +17,7 @@
 #include "engine/fs/syscalls.h"
 #include "engine/fs/xattrs.h"
 #include "tests/engine/fs/fs_test_support.h"
+#include "tests/support/fault_driver.h"
 
 namespace uringsync {
 namespace {
@@ -36,12 +37,12 @@ class FakeSuperTest : public testing::TestWithParam<KernelLevel> {
     return bytes < 0 ? std::string() : std::string(value, static_cast<size_t>(bytes));
   }
   struct stat Real(const char* name) {
-    struct stat found {};
+    struct stat found{};
     EXPECT_EQ(::lstat((dir_ / name).c_str(), &found), 0) << name;
     return found;
   }
   Entry Shown(const char* name) {
-    struct statx found {};
+    struct statx found{};
     EXPECT_OK(StatAt(driver_.get(), root_->fd(), name, &found));
     Entry entry;
     EntryFromStatx(found, false, &entry);
@@ -76,7 +77,7 @@ TEST_P(FakeSuperTest, OwnersAndSpecialPermissionsAreKeptBeside) {
 TEST_P(FakeSuperTest, ADescriptorThatOnlyNamesAnObjectShowsTheSame) {
   ASSERT_EQ(sys::Fchownat(driver_.get(), root_->fd(), "f", 7, 8, AT_SYMLINK_NOFOLLOW), 0);
   const UniqueFd pinned(sys::Openat(driver_.get(), root_->fd(), "f", O_PATH | O_NOFOLLOW | O_CLOEXEC));
-  struct statx found {};
+  struct statx found{};
   ASSERT_OK(StatDescriptor(driver_.get(), pinned.get(), &found));
   EXPECT_EQ(Ids(found.stx_uid, found.stx_gid), "7:8");
 }
@@ -129,7 +130,8 @@ TEST_P(FakeSuperTest, WhatIsMadeIsNeverClosedToItsOwner) {
 
 TEST_P(FakeSuperTest, AttributesOfOtherKindsGetAPrefix) {
   XattrAccess xattrs(driver_.get());
-  for (const ObjectHandle object : {ObjectHandle::At(root_->fd(), "f"), ObjectHandle::OfFd(::open((dir_ / "f").c_str(), O_RDONLY))}) {
+  for (const ObjectHandle object :
+       {ObjectHandle::At(root_->fd(), "f"), ObjectHandle::OfFd(::open((dir_ / "f").c_str(), O_RDONLY))}) {
     ASSERT_EQ(xattrs.Set(object, "trusted.t", "T"), 0);
     ASSERT_EQ(xattrs.Set(object, "user.u", "U"), 0);
     EXPECT_EQ(Stored("f", "user.rsync.trusted.t"), "T");
@@ -145,6 +147,42 @@ TEST_P(FakeSuperTest, AttributesOfOtherKindsGetAPrefix) {
   }
 }
 
+TEST_P(FakeSuperTest, RealPrivilegedAttributesAreShownUntilOthersAreKeptInTheirPlace) {
+  const std::string path = dir_ / "f";
+  if (::setxattr(path.c_str(), "trusted.t", "real", 4, 0) != 0) GTEST_SKIP() << "needs CAP_SYS_ADMIN";
+  const MetadataSelection selection;
+  XattrAccess access(driver_.get());
+  const ObjectHandle object = ObjectHandle::At(root_->fd(), "f");
+  ASSERT_OK_AND_ASSIGN(XattrList list, access.Read(object, selection));
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0].name + "=" + list[0].value, "trusted.t=real");
+  ASSERT_EQ(access.Set(object, "trusted.t", "kept"), 0);
+  EXPECT_EQ(Stored("f", "trusted.t"), "real") << "what only root may set is not touched";
+  EXPECT_EQ(Stored("f", "user.rsync.trusted.t"), "kept");
+  ASSERT_OK_AND_ASSIGN(list, access.Read(object, selection));
+  ASSERT_EQ(list.size(), 1u);
+  EXPECT_EQ(list[0].value, "kept");
+  ASSERT_EQ(access.Remove(object, "trusted.t"), 0);
+  ASSERT_OK_AND_ASSIGN(list, access.Read(object, selection));
+  EXPECT_TRUE(list.empty()) << "a real one that is superfluous goes too";
+}
+
+TEST_P(FakeSuperTest, AFileThatItsOwnerMayNotWriteGetsItsAttributesAllTheSame) {
+  auto plan = std::make_shared<FaultPlan>();
+  driver_ = FakeSuper(plan->Wrap(MakeTestDriver(GetParam())));
+  ASSERT_EQ(::chmod((dir_ / "f").c_str(), 0444), 0);
+  plan->FilterCalls([this](CallCode code, const long(&)[6]) {
+    const bool sets = code == CallCode::kSetxattr || code == CallCode::kLsetxattr || code == CallCode::kRemovexattr ||
+                      code == CallCode::kLremovexattr;
+    return sets && (Real("f").st_mode & 0200) == 0 ? EACCES : 0;
+  });
+  ASSERT_EQ(sys::Fchownat(driver_.get(), root_->fd(), "f", 7, 8, AT_SYMLINK_NOFOLLOW), 0);
+  EXPECT_EQ(Stored("f"), "100444 0,0 7:8");
+  EXPECT_EQ(Real("f").st_mode & 07777, 0644u);
+  EXPECT_EQ(Shown("f").mode, 0444u);
+  EXPECT_GT(plan->injected(), 0u);
+}
+
 TEST_P(FakeSuperTest, AStatThatMakesNoSenseIsLeftAlone) {
   for (const char* text : {"", "nonsense", "100644 0,0", "41755 0,0 1:1"}) {
     ASSERT_EQ(::setxattr((dir_ / "f").c_str(), "user.rsync.%stat", text, std::strlen(text), 0), 0);
@@ -153,9 +191,10 @@ TEST_P(FakeSuperTest, AStatThatMakesNoSenseIsLeftAlone) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Kernels, FakeSuperTest, testing::Values(KernelLevel::kNative, KernelLevel::k5_6), [](const auto& info) {
-  return std::string(info.param == KernelLevel::kNative ? "Native" : "Old");
-});
+INSTANTIATE_TEST_SUITE_P(Kernels, FakeSuperTest, testing::Values(KernelLevel::kNative, KernelLevel::k5_6),
+                         [](const auto& info) {
+                           return std::string(info.param == KernelLevel::kNative ? "Native" : "Old");
+                         });
 
 std::string Bytes(std::initializer_list<int> values) {
   std::string out;
@@ -164,10 +203,11 @@ std::string Bytes(std::initializer_list<int> values) {
 }
 
 // u::rw-,u:1000:rw-,g::r--,m::rw-,o::r--
-const std::string kAccess = Bytes({2, 0, 0, 0, 1, 0, 6, 0, -1, -1, -1, -1, 2, 0, 6, 0, 0xe8, 3, 0, 0, 4, 0, 4, 0, -1, -1, -1, -1,
-                                   16, 0, 6, 0, -1, -1, -1, -1, 32, 0, 4, 0, -1, -1, -1, -1});
+const std::string kAccess = Bytes({2, 0,  0,  0,  1,  0,  6, 0, -1, -1, -1, -1, 2,  0,  6, 0, 0xe8, 3,  0,  0,  4, 0, 4,
+                                   0, -1, -1, -1, -1, 16, 0, 6, 0,  -1, -1, -1, -1, 32, 0, 4, 0,    -1, -1, -1, -1});
 // As rsync 3.5 writes it.
-const std::string kStoredAccess = Bytes({0x80, 0, 0, 0, 4, 0, 0, 0, 6, 0, 0, 0, 0x80, 0, 0, 0, 0xe8, 3, 0, 0, 6, 0, 0, 0x80});
+const std::string kStoredAccess =
+    Bytes({0x80, 0, 0, 0, 4, 0, 0, 0, 6, 0, 0, 0, 0x80, 0, 0, 0, 0xe8, 3, 0, 0, 6, 0, 0, 0x80});
 
 TEST(FakeAclTest, AnAccessListLeavesOutWhatTheModeSays) {
   EXPECT_EQ(PackAcl(kAccess, AclKind::kAccess), kStoredAccess);
@@ -175,8 +215,8 @@ TEST(FakeAclTest, AnAccessListLeavesOutWhatTheModeSays) {
 }
 
 TEST(FakeAclTest, ADefaultListHasEverything) {
-  const std::string value = Bytes({2, 0, 0, 0, 1, 0, 5, 0, -1, -1, -1, -1, 4, 0, 7, 0, -1, -1, -1, -1, 8, 0, 1, 0, 9, 0, 0, 0,
-                                   16, 0, 7, 0, -1, -1, -1, -1, 32, 0, 7, 0, -1, -1, -1, -1});
+  const std::string value = Bytes({2, 0, 0, 0, 1, 0, 5,  0, -1, -1, -1, -1, 4,  0,  7,  0, -1, -1, -1, -1, 8,  0,
+                                   1, 0, 9, 0, 0, 0, 16, 0, 7,  0,  -1, -1, -1, -1, 32, 0, 7,  0,  -1, -1, -1, -1});
   const std::optional<std::string> stored = PackAcl(value, AclKind::kDefault);
   EXPECT_EQ(stored, Bytes({5, 0, 0, 0, 7, 0, 0, 0, 7, 0, 0, 0, 7, 0, 0, 0, 9, 0, 0, 0, 1, 0, 0, 0}));
   EXPECT_EQ(UnpackAcl(*stored, AclKind::kDefault, 0), value);

@@ -42,7 +42,8 @@ Task<absl::Status> WriteReadBack(std::string path, std::string content, std::str
   US_CO_RETURN_IF_ERROR(co_await WriteAtFull(driver, fd.get(), content.data(), content.size(), 3));
   US_CO_RETURN_IF_ERROR(co_await SyncFile(driver, fd.get()));
   read_back->resize(content.size() + 100);
-  US_CO_ASSIGN_OR_RETURN(const size_t n, co_await ReadAtFull(driver, fd.get(), read_back->data(), read_back->size(), 3));
+  US_CO_ASSIGN_OR_RETURN(const size_t n,
+                         co_await ReadAtFull(driver, fd.get(), read_back->data(), read_back->size(), 3));
   read_back->resize(n);
   co_return absl::OkStatus();
 }

@@ -70,7 +70,9 @@ inline std::string GetXattr(const std::string& path, const char* name) {
 }
 
 // Whether this test may act as root (chown, mknod, trusted.*).
-inline bool IsRoot() { return ::geteuid() == 0; }
+inline bool IsRoot() {
+  return ::geteuid() == 0;
+}
 
 // Runs `body` in a child as user and group `kNobody`, without capabilities; true when it returned true.
 // No runtime may be alive in the calling process (its threads do not survive a fork).

@@ -26,7 +26,7 @@ class LinkFollowerTest : public testing::Test {
     return {root_->fd(), name.c_str(), FollowBase{root_, "", beneath}.Below(name)};
   }
   int ErrorOf(const std::string& name, bool beneath) const {
-    struct statx stat {};
+    struct statx stat{};
     return StatusErrno(PinFollowed(driver_.get(), Place(name, beneath), &stat).status());
   }
 
@@ -37,13 +37,15 @@ class LinkFollowerTest : public testing::Test {
 
 TEST_F(LinkFollowerTest, ALinkIsWhatItLeadsTo) {
   for (const bool beneath : {false, true}) {
-    struct statx stat {};
+    struct statx stat{};
     EXPECT_OK(PinFollowed(driver_.get(), Place("to-file", beneath), &stat).status());
     EXPECT_EQ(stat.stx_ino, LStat(dir_ / "root/d/f").st_ino);
     ASSERT_OK_AND_ASSIGN(const SourceFile file, OpenFollowedFile(driver_.get(), Place("to-file", beneath)));
     EXPECT_EQ(file.stat.stx_size, 6u);
-    EXPECT_OK(OpenFollowedDirectory(driver_.get(), FollowBase{root_, "to-directory", beneath}, DirectoryAccess::kRead).status());
-    EXPECT_THAT(OpenFollowedFile(driver_.get(), Place("to-directory", beneath)), StatusIs(absl::StatusCode::kFailedPrecondition));
+    EXPECT_OK(OpenFollowedDirectory(driver_.get(), FollowBase{root_, "to-directory", beneath}, DirectoryAccess::kRead)
+                  .status());
+    EXPECT_THAT(OpenFollowedFile(driver_.get(), Place("to-directory", beneath)),
+                StatusIs(absl::StatusCode::kFailedPrecondition));
   }
 }
 
@@ -54,7 +56,8 @@ TEST_F(LinkFollowerTest, LinksThatLeadNowhereAndLoopsAreErrors) {
   }
   std::string path = "d";
   for (int level = 0; level < 41; ++level) path += "/loop";
-  EXPECT_EQ(StatusErrno(OpenFollowedDirectory(driver_.get(), FollowBase{root_, path}, DirectoryAccess::kPath).status()), ELOOP);
+  EXPECT_EQ(StatusErrno(OpenFollowedDirectory(driver_.get(), FollowBase{root_, path}, DirectoryAccess::kPath).status()),
+            ELOOP);
 }
 
 TEST_F(LinkFollowerTest, NothingLeadsOutOfABaseThatIsABorder) {
@@ -72,7 +75,8 @@ TEST_F(LinkFollowerTest, DescriptorsOfThisProcessAreNoTargets) {
 TEST_F(LinkFollowerTest, AFifoBehindALinkIsNotOpened) {
   ASSERT_EQ(::mkfifo((dir_ / "root/fifo").c_str(), 0600), 0);
   Link("fifo", "root/to-fifo");
-  EXPECT_THAT(OpenFollowedFile(driver_.get(), Place("to-fifo", false)), StatusIs(absl::StatusCode::kFailedPrecondition));
+  EXPECT_THAT(OpenFollowedFile(driver_.get(), Place("to-fifo", false)),
+              StatusIs(absl::StatusCode::kFailedPrecondition));
 }
 
 }  // namespace

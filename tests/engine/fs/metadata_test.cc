@@ -55,10 +55,8 @@ class MetadataTest : public testing::Test {
   MetadataSelection selection_;
   ProcessCapabilities capabilities_ = ReadProcessCapabilities();
   MetadataCounters counters_;
-  Entry wanted_{.mode = 0640,
-                .uid = ::geteuid(),
-                .gid = ::getegid(),
-                .mtime = {.seconds = 1000000000, .nanoseconds = 123456789}};
+  Entry wanted_{
+      .mode = 0640, .uid = ::geteuid(), .gid = ::getegid(), .mtime = {.seconds = 1000000000, .nanoseconds = 123456789}};
 };
 
 TEST_F(MetadataTest, AnEntryHoldsWhatStatxTells) {
@@ -423,7 +421,8 @@ TEST_F(MetadataTest, WithoutPrivilegeTheRestIsAppliedAndTheSkippedIsCounted) {
     wanted_.uid = 0;
     wanted_.gid = 0;
     const XattrList list = {{"security.capability", CapabilityValue()}, {"trusted.t", "1"}, {"user.u", "1"}};
-    MetadataRequest request{.wanted = &wanted_, .xattrs = &list, .selection = &selection_, .capabilities = &capabilities_};
+    MetadataRequest request{
+        .wanted = &wanted_, .xattrs = &list, .selection = &selection_, .capabilities = &capabilities_};
     const ObjectHandle mine = ObjectHandle::At(root_->fd(), "mine");
     const absl::Status applied = ApplyMetadata(&xattrs, mine, request, &counters_);
     if (!applied.ok() || counters_.skipped_owner != 1 || counters_.skipped_xattrs != 2) return false;
@@ -448,7 +447,8 @@ TEST_F(MetadataTest, TheOwnerOfAReadOnlyFileCanChangeItsAttributes) {
     wanted_.uid = wanted_.gid = kNobody;
     wanted_.mode = 0444;
     const XattrList list = {{"user.u", "1"}};
-    MetadataRequest request{.wanted = &wanted_, .xattrs = &list, .selection = &selection_, .capabilities = &capabilities_};
+    MetadataRequest request{
+        .wanted = &wanted_, .xattrs = &list, .selection = &selection_, .capabilities = &capabilities_};
     if (!ApplyMetadata(&xattrs, ObjectHandle::At(root_->fd(), "mine"), request, &counters_).ok()) return false;
     return GetXattr(path + "/mine", "user.u") == "1" && (LStat(path + "/mine").st_mode & 07777) == 0444;
   }));

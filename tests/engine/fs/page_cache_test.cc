@@ -87,7 +87,9 @@ TEST_P(PageCacheTest, ASecondReaderSeesWhatTheFirstFound) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Levels, PageCacheTest, testing::Values(KernelLevel::kNative, KernelLevel::k5_15),
-                         [](const auto& level) { return level.param == KernelLevel::kNative ? "Native" : "Linux5_15"; });
+                         [](const auto& level) {
+                           return level.param == KernelLevel::kNative ? "Native" : "Linux5_15";
+                         });
 
 TEST(PageCacheMemoryTest, NothingIsRememberedOfFilesInMemory) {
   if (::access("/dev/shm", W_OK) != 0) GTEST_SKIP() << "no /dev/shm";

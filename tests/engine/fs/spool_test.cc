@@ -120,7 +120,8 @@ TEST_F(ExternalSorterTest, EqualRecordsKeepTheirOrder) {
   const auto by_first = [](std::string_view a, std::string_view b) { return a[0] < b[0]; };
   for (const size_t memory : {size_t{1} << 20, size_t{100}}) {
     ExternalSorter sorter(driver_.get(), by_first, {.memory_bytes = memory, .directory = dir_.path()});
-    for (int i = 0; i < 1000; ++i) ASSERT_OK(sorter.Add(std::string(1, static_cast<char>('a' + i % 3)) + std::to_string(i)));
+    for (int i = 0; i < 1000; ++i)
+      ASSERT_OK(sorter.Add(std::string(1, static_cast<char>('a' + i % 3)) + std::to_string(i)));
     ASSERT_OK(sorter.Finish());
     int previous = -1;
     char letter = 'a';

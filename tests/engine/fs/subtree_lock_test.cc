@@ -1,5 +1,8 @@
 #include "engine/fs/subtree_lock.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <cerrno>
 
 #include "tests/engine/fs/fs_test_support.h"
@@ -49,12 +52,15 @@ TEST_F(SubtreeLockTest, TheHolderIsNamed) {
   const absl::StatusOr<SubtreeLock> refused = Try(dir_ / "a");
   ASSERT_FALSE(refused.ok());
   const std::string message(refused.status().message());
-  if (message.find("process") == std::string::npos) GTEST_SKIP() << "/proc/locks does not show this file system: " << message;
+  if (message.find("process") == std::string::npos)
+    GTEST_SKIP() << "/proc/locks does not show this file system: " << message;
   EXPECT_THAT(message, testing::HasSubstr(std::to_string(::getpid())));
 }
 
 TEST_F(SubtreeLockTest, ALockThatWasDroppedIsFree) {
-  { ASSERT_OK_AND_ASSIGN(const SubtreeLock held, Try(dir_ / "a")); }
+  {
+    ASSERT_OK_AND_ASSIGN(const SubtreeLock held, Try(dir_ / "a"));
+  }
   EXPECT_OK(Try(dir_ / "a"));
 }
 
@@ -92,6 +98,22 @@ TEST_F(SubtreeLockTest, WaitingEndsWhenItIsCancelled) {
   options.cancel = source.token();
   options.sleep = [&source](std::chrono::nanoseconds) { return CancelInsteadOfSleeping(&source); };
   EXPECT_THAT(Try(dir_ / "a", options), StatusIs(absl::StatusCode::kCancelled));
+}
+
+TEST_F(SubtreeLockTest, PinnedAncestorsAreSharedWhereTheyCannotBeOpened) {
+  PinnedAncestors ancestors({dir_ / "a/b"});
+  struct statx above{};
+  ASSERT_EQ(::statx(AT_FDCWD, (dir_ / "a").c_str(), 0, STATX_INO, &above), 0);
+  int descriptor = -1;
+  {
+    ASSERT_OK_AND_ASSIGN(const std::shared_ptr<void> one, ancestors.Share(above, &descriptor));
+    ASSERT_OK_AND_ASSIGN(const std::shared_ptr<void> two, ancestors.Share(above, &descriptor));
+    EXPECT_FALSE(Try(dir_ / "a").ok());
+  }
+  ASSERT_OK_AND_ASSIGN(const SubtreeLock held, Try(dir_ / "a"));
+  EXPECT_EQ(StatusErrno(ancestors.Share(above, &descriptor).status()), EWOULDBLOCK);
+  ASSERT_EQ(::statx(AT_FDCWD, (dir_ / "other").c_str(), 0, STATX_INO, &above), 0);
+  EXPECT_THAT(ancestors.Share(above, &descriptor), StatusIs(absl::StatusCode::kNotFound));
 }
 
 }  // namespace

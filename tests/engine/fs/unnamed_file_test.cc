@@ -3,9 +3,9 @@
 #include <cerrno>
 
 #include "engine/fs/atomic_file.h"
+#include "engine/fs/file.h"
 #include "engine/fs/file_system.h"
 #include "engine/fs/metadata.h"
-#include "engine/fs/file.h"
 #include "engine/fs/syscalls.h"
 #include "tests/engine/fs/fs_test_support.h"
 #include "tests/support/fault_driver.h"
@@ -23,8 +23,8 @@ class UnnamedFileTest : public testing::Test {
     if (!probe->valid()) GTEST_SKIP() << "the file system of the temporary directory has no unnamed files";
   }
   StagedObject Stage(std::string_view content, uint32_t mode = 0600) {
-    absl::StatusOr<StagedObject> staged = StagedObject::CreateUnnamedFile(
-        driver_.get(), root_, &namer_, {.mode = mode, .durable = false});
+    absl::StatusOr<StagedObject> staged =
+        StagedObject::CreateUnnamedFile(driver_.get(), root_, &namer_, {.mode = mode, .durable = false});
     EXPECT_OK(staged);
     EXPECT_EQ(sys::Pwrite(driver_.get(), staged->fd(), content.data(), content.size(), 0),
               static_cast<int64_t>(content.size()));
@@ -77,7 +77,9 @@ TEST_F(UnnamedFileTest, ItReplacesNothing) {
 }
 
 TEST_F(UnnamedFileTest, WhatIsGivenUpLeavesNothing) {
-  { StagedObject staged = Stage("x"); }
+  {
+    StagedObject staged = Stage("x");
+  }
   StagedObject a = Stage("a");
   a = Stage("b");
   ASSERT_OK(a.Discard());
@@ -89,7 +91,8 @@ TEST_F(UnnamedFileTest, WithoutTheRightToLinkADescriptorTheWayIsThroughProc) {
   faults_->FilterCalls([](CallCode code, const long(&arguments)[6]) {
     return code == CallCode::kLinkat && (arguments[4] & AT_EMPTY_PATH) != 0 ? ENOENT : 0;
   });
-  ASSERT_OK_AND_ASSIGN(StagedObject staged, StagedObject::CreateUnnamedFile(driver_.get(), fresh, &namer_, {.durable = false}));
+  ASSERT_OK_AND_ASSIGN(StagedObject staged,
+                       StagedObject::CreateUnnamedFile(driver_.get(), fresh, &namer_, {.durable = false}));
   EXPECT_EQ(fresh->facts().unnamed_files.load(), How::kThroughProc);
   ASSERT_OK(staged.Publish("f", std::nullopt));
   EXPECT_TRUE(Exists(dir_ / "f"));
@@ -102,8 +105,8 @@ TEST_F(UnnamedFileTest, WhereNoneCanBeMadeOrLinkedItHasAName) {
       if (code != refused) return 0;
       return code == CallCode::kLinkat || (arguments[2] & O_TMPFILE) == O_TMPFILE ? EOPNOTSUPP : 0;
     });
-    ASSERT_OK_AND_ASSIGN(StagedObject staged,
-                         StagedObject::CreateUnnamedFile(driver_.get(), fresh, &namer_, {.mode = 0644, .durable = false}));
+    ASSERT_OK_AND_ASSIGN(StagedObject staged, StagedObject::CreateUnnamedFile(driver_.get(), fresh, &namer_,
+                                                                              {.mode = 0644, .durable = false}));
     EXPECT_TRUE(IsStateName(staged.temporary_name()));
     EXPECT_EQ(fresh->facts().unnamed_files.load(), How::kNone);
   }

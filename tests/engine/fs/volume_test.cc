@@ -15,7 +15,7 @@ TEST(VolumeTest, ADirectoryTellsWhatItsFileSystemHasRoomFor) {
   const absl::StatusOr<std::string> type = FileSystemTypeName(driver.get(), root->fd());
   ASSERT_OK(type);
   const VolumeFacts facts = LookAtVolume(driver.get(), *root, *type);
-  struct statvfs stat {};
+  struct statvfs stat{};
   ASSERT_EQ(::statvfs(dir.path().c_str(), &stat), 0);
   EXPECT_EQ(facts.bytes_total, uint64_t{stat.f_blocks} * stat.f_frsize);
   EXPECT_LE(facts.bytes_free, facts.bytes_total);

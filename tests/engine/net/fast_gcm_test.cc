@@ -41,8 +41,8 @@ class FastGcmTest : public testing::Test {
     ASSERT_STREQ(OSSL_PROVIDER_get0_name(EVP_CIPHER_get0_provider(fast_.get())), "uringsync");
   }
 
-  // What comes out of `cipher` when `in` goes through in steps of `step` bytes; empty when it failed. Encrypting: *tag is
-  // filled, else it is checked.
+  // What comes out of `cipher` when `in` goes through in steps of `step` bytes; empty when it failed. Encrypting: *tag
+  // is filled, else it is checked.
   static bool Run(const EVP_CIPHER* cipher, bool encrypt, const Bytes& in, size_t step, Bytes* out,
                   std::array<unsigned char, 16>* tag) {
     ContextPtr context(EVP_CIPHER_CTX_new());

@@ -15,8 +15,8 @@
 namespace uringsync {
 namespace {
 
-using testing::HasSubstr;
 using std::chrono::milliseconds;
+using testing::HasSubstr;
 
 class MuxTest : public testing::TestWithParam<IoBackend> {
  protected:
@@ -31,9 +31,8 @@ class MuxTest : public testing::TestWithParam<IoBackend> {
   void Run(Task<void> (*body)(Driver*)) { BlockOn(&runtime_->shard(0), body(runtime_->shard(0).driver())); }
   std::unique_ptr<Runtime> runtime_;
 };
-INSTANTIATE_TEST_SUITE_P(Backends, MuxTest, testing::Values(IoBackend::kUring, IoBackend::kThreads), [](const auto& info) {
-  return info.param == IoBackend::kUring ? "Uring" : "Threads";
-});
+INSTANTIATE_TEST_SUITE_P(Backends, MuxTest, testing::Values(IoBackend::kUring, IoBackend::kThreads),
+                         [](const auto& info) { return info.param == IoBackend::kUring ? "Uring" : "Threads"; });
 
 struct Ends {
   std::unique_ptr<Stream> near;
@@ -232,7 +231,9 @@ TEST(MuxRefusalTest, WhatTheProtocolDoesNotHaveEndsTheMux) {
     return bytes;
   };
   const MuxFrame open{MuxFrameType::kOpen, MuxKind::kControl, 1, 0};
-  const auto data = [](uint32_t stream, uint32_t length) { return MuxFrame{MuxFrameType::kData, MuxKind::kControl, stream, length}; };
+  const auto data = [](uint32_t stream, uint32_t length) {
+    return MuxFrame{MuxFrameType::kData, MuxKind::kControl, stream, length};
+  };
   const std::string chunk(kMaxMuxDataBytes, 'x');
   struct Case {
     std::string bytes;
@@ -249,7 +250,8 @@ TEST(MuxRefusalTest, WhatTheProtocolDoesNotHaveEndsTheMux) {
        "ended twice"},
       {frames({{open, ""}, {data(1, kMaxMuxDataBytes), chunk}, {data(1, kMaxMuxDataBytes), chunk}, {data(1, 1), "x"}}),
        "beyond the credit"},
-      {frames({{open, ""}, {{MuxFrameType::kCredit, MuxKind::kControl, 1, 4}, std::string("\1\0\0\0", 4)}}), "more credit"},
+      {frames({{open, ""}, {{MuxFrameType::kCredit, MuxKind::kControl, 1, 4}, std::string("\1\0\0\0", 4)}}),
+       "more credit"},
       {frames({{data(1, 0), ""}}), "has 0 bytes"},
       {frames({{data(1, kMaxMuxDataBytes + 1), ""}}), "has 131073 bytes"},
       {frames({{{MuxFrameType::kPing, MuxKind::kControl, 3, 0}, ""}}), "names stream 3"},

@@ -57,7 +57,8 @@ TEST(ResolveWithinTest, AnAnswerInTimeIsTaken) {
 TEST(ResolveWithinTest, LiteralsAndPathsNeedNoThread) {
   ASSERT_OK_AND_ASSIGN(std::vector<SocketAddress> literal, ResolveWithin("::1", 80, milliseconds(0)));
   EXPECT_EQ(literal[0].ToString(), "[::1]:80");
-  EXPECT_THAT(ResolveWithin(std::string("a\0b", 3), 1, milliseconds(0)), StatusIs(absl::StatusCode::kInvalidArgument, testing::_));
+  EXPECT_THAT(ResolveWithin(std::string("a\0b", 3), 1, milliseconds(0)),
+              StatusIs(absl::StatusCode::kInvalidArgument, testing::_));
 }
 
 }  // namespace

@@ -233,8 +233,8 @@ TEST_P(StreamConformanceTest, SocketTrafficIsRingOperations) {
 std::vector<Where> Everywhere() {
   std::vector<Where> all;
   for (IoBackend backend : {IoBackend::kUring, IoBackend::kThreads}) {
-    for (StreamKind kind : {StreamKind::kMemory, StreamKind::kTcp, StreamKind::kUnix, StreamKind::kTls, StreamKind::kPipe,
-                            StreamKind::kMux})
+    for (StreamKind kind : {StreamKind::kMemory, StreamKind::kTcp, StreamKind::kUnix, StreamKind::kTls,
+                            StreamKind::kPipe, StreamKind::kMux})
       all.push_back({kind, backend});
   }
   return all;

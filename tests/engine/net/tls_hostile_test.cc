@@ -58,7 +58,8 @@ class RawPeer {
     if (!length.ok()) return {};
     record.resize(*length);
     const size_t rest = *length - openssl::kTlsHeaderBytes;
-    if (::recv(fd_, record.data() + openssl::kTlsHeaderBytes, rest, MSG_WAITALL) != static_cast<ssize_t>(rest)) return {};
+    if (::recv(fd_, record.data() + openssl::kTlsHeaderBytes, rest, MSG_WAITALL) != static_cast<ssize_t>(rest))
+      return {};
     Bytes contents(openssl::kTlsMaxBodyBytes);
     absl::StatusOr<openssl::TlsOpened> opened = opener_.Open(record, contents, {});
     EXPECT_OK(opened.status());
@@ -113,8 +114,8 @@ Task<void> Listen(Driver* driver, absl::StatusOr<std::unique_ptr<Listener>>* out
 }
 
 // Accepts one connection and reads to its end.
-Task<void> ReadAll(Driver* driver, std::unique_ptr<Listener> listener, std::shared_ptr<const TlsContext> context, Bytes* into,
-                   absl::Status* out) {
+Task<void> ReadAll(Driver* driver, std::unique_ptr<Listener> listener, std::shared_ptr<const TlsContext> context,
+                   Bytes* into, absl::Status* out) {
   absl::StatusOr<AcceptedSocket> socket = co_await listener->Accept();
   if (!socket.ok()) co_return;
   absl::StatusOr<std::unique_ptr<Stream>> stream =

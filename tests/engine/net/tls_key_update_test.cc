@@ -41,7 +41,8 @@ class TlsKeyUpdateTest : public testing::Test {
     ASSERT_OK_AND_ASSIGN(openssl::TlsSealer sealer, openssl::TlsSealer::Make(suite, {}));
     ASSERT_OK_AND_ASSIGN(openssl::TlsOpener opener, openssl::TlsOpener::Make(suite, {}));
     openssl::TlsEstablished established{{}, std::move(sealer), std::move(opener)};
-    stream_ = openssl::MakeTlsStream(std::move(near), std::make_unique<openssl::TlsBuffers>(), std::move(established), true);
+    stream_ =
+        openssl::MakeTlsStream(std::move(near), std::make_unique<openssl::TlsBuffers>(), std::move(established), true);
     far_ = std::move(far);
     ASSERT_OK_AND_ASSIGN(openssl::TlsSealer far_sealer, openssl::TlsSealer::Make(suite, {}));
     ASSERT_OK_AND_ASSIGN(openssl::TlsOpener far_opener, openssl::TlsOpener::Make(suite, {}));

@@ -33,10 +33,10 @@ TlsSecret SecretOf(std::string_view hex) {
 }
 
 // RFC 8448, section 3: {client} derive write traffic keys for application data; {client} send application_data.
-constexpr std::string_view kClientSecret =
-    "9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5";
+constexpr std::string_view kClientSecret = "9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5";
 constexpr std::string_view kClientRecord =
-    "1703030043a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6292a2977014bd1e3dea"
+    "1703030043a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e2b62974e1f5a6292a297"
+    "7014bd1e3dea"
     "e63aeebb21694915e4";
 
 Bytes Pattern(size_t size) {
@@ -72,7 +72,8 @@ class TlsRecordsTest : public testing::TestWithParam<std::pair<const char*, cons
   // The contents of what was opened, wherever they lie.
   Bytes Contents(size_t length) const {
     Bytes all(into_.begin(), into_.begin() + static_cast<ptrdiff_t>(std::min(length, into_.size())));
-    if (length > into_.size()) all.insert(all.end(), rest_.begin(), rest_.begin() + static_cast<ptrdiff_t>(length - into_.size()));
+    if (length > into_.size())
+      all.insert(all.end(), rest_.begin(), rest_.begin() + static_cast<ptrdiff_t>(length - into_.size()));
     return all;
   }
 
@@ -88,7 +89,8 @@ TEST_P(TlsRecordsTest, WhatIsSealedOpensWhateverRoomThereIs) {
     for (size_t room : {size_t{0}, size_t{1}, size_t{15}, size_t{500}, length, length + 1, length + 100}) {
       const size_t cut = length / 3;
       const Bytes record =
-          Seal(TlsContent::kApplication, {Bytes(sent.begin(), sent.begin() + static_cast<ptrdiff_t>(cut)), {},
+          Seal(TlsContent::kApplication, {Bytes(sent.begin(), sent.begin() + static_cast<ptrdiff_t>(cut)),
+                                          {},
                                           Bytes(sent.begin() + static_cast<ptrdiff_t>(cut), sent.end())});
       absl::StatusOr<size_t> told = TlsOpener::LengthOf(ConstBytes(record).first<kTlsHeaderBytes>());
       ASSERT_OK(told.status());
@@ -160,8 +162,11 @@ TEST_P(TlsRecordsTest, PaddingCountsAsContentsDo) {
 TEST_P(TlsRecordsTest, WhatIsNoRecordIsRefused) {
   constexpr auto kNone = absl::StatusCode::kInvalidArgument;
   constexpr auto kTooLong = absl::StatusCode::kOutOfRange;
-  const std::pair<std::string_view, absl::StatusCode> kHeaders[] = {
-      {"1503030020", kNone}, {"1604030020", kNone}, {"1703030010", kNone}, {"1703034101", kTooLong}, {"170303ffff", kTooLong}};
+  const std::pair<std::string_view, absl::StatusCode> kHeaders[] = {{"1503030020", kNone},
+                                                                    {"1604030020", kNone},
+                                                                    {"1703030010", kNone},
+                                                                    {"1703034101", kTooLong},
+                                                                    {"170303ffff", kTooLong}};
   for (const auto& [header, code] : kHeaders) {
     const Bytes bytes = FromHex(header);
     EXPECT_THAT(TlsOpener::LengthOf(ConstBytes(bytes).first<kTlsHeaderBytes>()), StatusIs(code)) << header;

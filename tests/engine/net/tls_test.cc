@@ -136,7 +136,8 @@ TEST_P(TlsTest, OneTimeKeysLetInWhoeverHasThemAndNobodyElse) {
   Run(&good);
   EXPECT_OK(good.client_status);
   EXPECT_OK(good.server_status);
-  for (const auto& [client, server] : {std::pair(ours, theirs), std::pair(theirs, ours), std::pair(ours_->context(), ours)}) {
+  for (const auto& [client, server] :
+       {std::pair(ours, theirs), std::pair(theirs, ours), std::pair(ours_->context(), ours)}) {
     Shake bad{.client = client, .server = server, .name = kOneTimeName};
     Run(&bad);
     EXPECT_THAT(bad.client_status, StatusIs(absl::StatusCode::kUnauthenticated));
@@ -150,8 +151,10 @@ TEST_P(TlsTest, OneTimeKeysLetInWhoeverHasThemAndNobodyElse) {
 TEST_P(TlsTest, WhatIsNoKeyIsRefused) {
   ASSERT_OK_AND_ASSIGN(const OneTimeKeys keys, MakeOneTimeKeys());
   ASSERT_OK_AND_ASSIGN(const OneTimeKeys others, MakeOneTimeKeys());
-  const OneTimeKeys bad[] = {{}, {keys.certificate, ""}, {"", keys.key}, {keys.certificate, others.key}, {keys.key, keys.certificate}};
-  for (const OneTimeKeys& one : bad) EXPECT_THAT(TlsContext::FromKeys(one).status(), StatusIs(absl::StatusCode::kInvalidArgument));
+  const OneTimeKeys bad[] = {
+      {}, {keys.certificate, ""}, {"", keys.key}, {keys.certificate, others.key}, {keys.key, keys.certificate}};
+  for (const OneTimeKeys& one : bad)
+    EXPECT_THAT(TlsContext::FromKeys(one).status(), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
 TEST_P(TlsTest, AServerWithAnotherNameIsRefused) {

@@ -29,7 +29,7 @@ TEST_P(DriverCallTest, CallsReturnResultsOrNegativeErrnoAndAreCounted) {
   EXPECT_EQ(RunOn(shard(), Call(CallCode::kMkdirat, AT_FDCWD, reinterpret_cast<long>(path.c_str()), 0700, 0)), 0);
   EXPECT_EQ(RunOn(shard(), Call(CallCode::kMkdirat, AT_FDCWD, reinterpret_cast<long>(path.c_str()), 0700, 0)), -EEXIST);
   EXPECT_EQ(RunOn(shard(), Call(CallCode::kChmod, reinterpret_cast<long>(path.c_str()), 0500, 0, 0)), 0);
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0500U);
   EXPECT_EQ(RunOn(shard(), Call(CallCode::kChown, reinterpret_cast<long>(path.c_str()), -1, -1, 0)), 0);
@@ -71,7 +71,7 @@ TEST_P(DriverCallTest, FileDataAndSocketTrafficCountAsSubmittedOperations) {
 
 TEST_P(DriverCallTest, ThreadsHandNothingOverWhereFilesAreMemory) {
   if (GetParam().backend != IoBackend::kThreads) GTEST_SKIP() << "about the thread driver";
-  struct statfs stat {};
+  struct statfs stat{};
   if (::statfs("/dev/shm", &stat) != 0 || stat.f_type != TMPFS_MAGIC) GTEST_SKIP() << "/dev/shm is no tmpfs";
   const TempDir memory("/dev/shm");
   const UniqueFd fd(::open((memory / "f").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));

@@ -1,6 +1,8 @@
-// The fixture of the suite for both drivers: natively, as on kernels 5.15 and 5.6, and with completions late and shuffled.
+// The fixture of the suite for both drivers: natively, as on kernels 5.15 and 5.6, and with completions late and
+// shuffled.
 //
-// One test file for each concept, each with a fixture of its own. Use:  class DriverFileTest : public DriverConformanceTest {};
+// One test file for each concept, each with a fixture of its own. Use:  class DriverFileTest : public
+// DriverConformanceTest {};
 //       US_INSTANTIATE_FOR_DRIVERS(DriverFileTest);
 #pragma once
 
@@ -27,7 +29,9 @@ struct DriverParam {
 
 inline std::string DriverParamName(const testing::TestParamInfo<DriverParam>& info) {
   const DriverParam& param = info.param;
-  const char* level = param.level == KernelLevel::kNative ? "native" : param.level == KernelLevel::k5_15 ? "k5_15" : "k5_6";
+  const char* level = param.level == KernelLevel::kNative ? "native"
+                      : param.level == KernelLevel::k5_15 ? "k5_15"
+                                                          : "k5_6";
   return std::string(param.backend == IoBackend::kUring ? "uring_" : "threads_") + level + (param.late ? "_late" : "");
 }
 
@@ -58,19 +62,19 @@ class DriverConformanceTest : public testing::TestWithParam<DriverParam> {
   std::unique_ptr<Runtime> runtime_;
 };
 inline auto AllDrivers() {
-  return testing::Values(DriverParam{IoBackend::kUring, KernelLevel::kNative},
-                         DriverParam{IoBackend::kUring, KernelLevel::k5_15},
-                         DriverParam{IoBackend::kUring, KernelLevel::k5_6},
-                         DriverParam{IoBackend::kUring, KernelLevel::kNative, true},
-                         DriverParam{IoBackend::kThreads, KernelLevel::kNative},
-                         DriverParam{IoBackend::kThreads, KernelLevel::k5_15},
-                         DriverParam{IoBackend::kThreads, KernelLevel::k5_6},
-                         DriverParam{IoBackend::kThreads, KernelLevel::kNative, true});
+  return testing::Values(
+      DriverParam{IoBackend::kUring, KernelLevel::kNative}, DriverParam{IoBackend::kUring, KernelLevel::k5_15},
+      DriverParam{IoBackend::kUring, KernelLevel::k5_6}, DriverParam{IoBackend::kUring, KernelLevel::kNative, true},
+      DriverParam{IoBackend::kThreads, KernelLevel::kNative}, DriverParam{IoBackend::kThreads, KernelLevel::k5_15},
+      DriverParam{IoBackend::kThreads, KernelLevel::k5_6},
+      DriverParam{IoBackend::kThreads, KernelLevel::kNative, true});
 }
 
 #define US_INSTANTIATE_FOR_DRIVERS(Fixture) INSTANTIATE_TEST_SUITE_P(Drivers, Fixture, AllDrivers(), DriverParamName)
 
 // Carries out `op` and keeps its result.
-inline Task<void> Store(Op op, int64_t* result) { *result = co_await Do(op); }
+inline Task<void> Store(Op op, int64_t* result) {
+  *result = co_await Do(op);
+}
 
 }  // namespace uringsync

@@ -96,7 +96,7 @@ TEST_P(DriverFileTest, FallocateReservesAndPunches) {
   const int64_t result = Run({.code = OpCode::kFallocate, .fd = fd.get(), .offset = 0, .length64 = 65536});
   if (result == -EOPNOTSUPP) GTEST_SKIP() << "the file system of the temporary directory has no fallocate";
   ASSERT_EQ(result, 0);
-  struct stat status {};
+  struct stat status{};
   ASSERT_EQ(::fstat(fd.get(), &status), 0);
   EXPECT_EQ(status.st_size, 65536);
   EXPECT_EQ(Run({.code = OpCode::kFallocate,
@@ -109,7 +109,9 @@ TEST_P(DriverFileTest, FallocateReservesAndPunches) {
   EXPECT_EQ(status.st_blocks, 0);
 }
 
-TEST_P(DriverFileTest, NopCompletesWithZero) { EXPECT_EQ(Run({.code = OpCode::kNop}), 0); }
+TEST_P(DriverFileTest, NopCompletesWithZero) {
+  EXPECT_EQ(Run({.code = OpCode::kNop}), 0);
+}
 
 }  // namespace
 }  // namespace uringsync

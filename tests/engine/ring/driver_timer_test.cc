@@ -95,8 +95,9 @@ TEST_P(DriverTimerTest, CancelEndsEveryKindOfWait) {
   char byte = 0;
   // Cancelled while still queued, just submitted, and in flight for some rounds.
   for (int yields : {0, 1, 2, 5, 400}) {
-    for (Op op : {RecvOp(pair.a.get(), &byte, 1), AcceptOp(listener.fd.get()), PollOp(pair.a.get(), POLLIN),
-                  TimeoutOp(std::chrono::hours(1)), WithTimeout(RecvOp(pair.a.get(), &byte, 1), std::chrono::hours(1))}) {
+    for (Op op :
+         {RecvOp(pair.a.get(), &byte, 1), AcceptOp(listener.fd.get()), PollOp(pair.a.get(), POLLIN),
+          TimeoutOp(std::chrono::hours(1)), WithTimeout(RecvOp(pair.a.get(), &byte, 1), std::chrono::hours(1))}) {
       int64_t result = 0;
       RunOn(shard(), CancelAfterYields(op, yields, &result));
       EXPECT_EQ(result, -ECANCELED) << OpCodeName(op.code) << " after " << yields;

@@ -36,7 +36,8 @@ inline Op RecvOp(int fd, void* buffer, size_t length) {
   return {.code = OpCode::kRecv, .fd = fd, .buffer = buffer, .length = static_cast<uint32_t>(length)};
 }
 inline Op SendOp(int fd, const void* buffer, size_t length) {
-  return {.code = OpCode::kSend, .fd = fd, .buffer = const_cast<void*>(buffer), .length = static_cast<uint32_t>(length)};
+  return {
+      .code = OpCode::kSend, .fd = fd, .buffer = const_cast<void*>(buffer), .length = static_cast<uint32_t>(length)};
 }
 inline Op ReadPipeOp(int fd, void* buffer, size_t length) {
   return {.code = OpCode::kReadPipe, .fd = fd, .buffer = buffer, .length = static_cast<uint32_t>(length)};
@@ -47,16 +48,26 @@ inline Op WritePipeOp(int fd, const iovec* parts, size_t count) {
           .buffer = const_cast<iovec*>(parts),
           .length = static_cast<uint32_t>(count)};
 }
-inline Op AcceptOp(int fd) { return {.code = OpCode::kAccept, .fd = fd}; }
-inline Op PollOp(int fd, uint32_t events) { return {.code = OpCode::kPoll, .fd = fd, .flags = events}; }
-inline Op TimeoutOp(std::chrono::nanoseconds time) { return {.code = OpCode::kTimeout, .timeout = time}; }
+inline Op AcceptOp(int fd) {
+  return {.code = OpCode::kAccept, .fd = fd};
+}
+inline Op PollOp(int fd, uint32_t events) {
+  return {.code = OpCode::kPoll, .fd = fd, .flags = events};
+}
+inline Op TimeoutOp(std::chrono::nanoseconds time) {
+  return {.code = OpCode::kTimeout, .timeout = time};
+}
 inline Op WithTimeout(Op op, std::chrono::nanoseconds time) {
   op.timeout = time;
   return op;
 }
 
-inline size_t Index(OpCode code) { return static_cast<size_t>(code); }
-inline size_t Index(CallCode code) { return static_cast<size_t>(code); }
+inline size_t Index(OpCode code) {
+  return static_cast<size_t>(code);
+}
+inline size_t Index(CallCode code) {
+  return static_cast<size_t>(code);
+}
 
 // A connected pair of stream sockets.
 struct SocketPair {

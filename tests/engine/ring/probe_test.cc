@@ -87,7 +87,8 @@ constexpr int kSkip = 77;
 
 // 0: auto runs on threads, its one-line reason holds `reason`, work gets done, and uring by name is an error.
 int CheckFallback(const std::string& reason) {
-  absl::StatusOr<std::unique_ptr<Runtime>> runtime = Runtime::Start({.shards = 2, .driver = {}, .wrap_driver = nullptr});
+  absl::StatusOr<std::unique_ptr<Runtime>> runtime =
+      Runtime::Start({.shards = 2, .driver = {}, .wrap_driver = nullptr});
   if (!runtime.ok()) return 1;
   if ((*runtime)->backend() != "threads") return 2;
   const std::string& told = (*runtime)->fallback_reason();

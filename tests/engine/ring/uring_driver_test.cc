@@ -38,7 +38,9 @@ class UringDriverTest : public testing::Test {
   std::unique_ptr<Runtime> runtime_;
 };
 
-Task<void> ReadByte(int fd, char* byte, int64_t* result) { *result = co_await Do(ReadOp(fd, byte, 1, 0)); }
+Task<void> ReadByte(int fd, char* byte, int64_t* result) {
+  *result = co_await Do(ReadOp(fd, byte, 1, 0));
+}
 
 Task<void> ReadManyAtOnce(int fd) {
   std::vector<char> bytes(100);
@@ -95,12 +97,47 @@ TEST_F(UringDriverTest, OldLevelsLackTheNewSetupFlags) {
   for (KernelLevel level : {KernelLevel::k5_15, KernelLevel::k5_6}) {
     const ProbeReport report = Probe(level);
     ASSERT_TRUE(report.ring_usable) << report.ring_error;
-    EXPECT_EQ(report.setup_flags, "CQSIZE|CLAMP");
+    EXPECT_EQ(report.setup_flags, level == KernelLevel::k5_15 ? "CQSIZE|CLAMP|R_DISABLED" : "CQSIZE|CLAMP");
+    EXPECT_EQ(report.features.restricted, level == KernelLevel::k5_15);
     EXPECT_EQ(report.features.fast_poll, level == KernelLevel::k5_15);
     EXPECT_EQ(report.features.wait_timeout_argument, level == KernelLevel::k5_15);
     EXPECT_FALSE(report.features.sparse_buffers);
     EXPECT_THAT(report.missing_calls, testing::Contains("getxattrat"));
   }
+}
+
+// The result of one operation that was prepared by `prepare`.
+template <typename Prepare>
+int ResultOf(io_uring* ring, Prepare prepare) {
+  prepare(io_uring_get_sqe(ring));
+  io_uring_cqe* cqe = nullptr;
+  if (io_uring_submit(ring) < 0 || io_uring_wait_cqe(ring, &cqe) < 0) return -EIO;
+  const int result = cqe->res;
+  io_uring_cqe_seen(ring, cqe);
+  return result;
+}
+
+TEST_F(UringDriverTest, ARingCarriesOutTheEnginesOperationsAlone) {
+  io_uring ring;
+  const absl::StatusOr<RingFeatures> features = SetUpRing(DriverOptions(), &ring);
+  ASSERT_OK(features.status());
+  if (!features->restricted) {
+    io_uring_queue_exit(&ring);
+    GTEST_SKIP() << "rings cannot be restricted here";
+  }
+  EXPECT_EQ(ResultOf(&ring, [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); }), 0);
+  EXPECT_EQ(ResultOf(&ring, [](io_uring_sqe* sqe) { io_uring_prep_openat(sqe, AT_FDCWD, "/", O_RDONLY, 0); }), -EACCES);
+  EXPECT_EQ(ResultOf(&ring, [](io_uring_sqe* sqe) { io_uring_prep_unlink(sqe, "/nothing/here", 0); }), -EACCES);
+  // Drained operations would hold up all others.
+  EXPECT_EQ(ResultOf(&ring,
+                     [](io_uring_sqe* sqe) {
+                       io_uring_prep_nop(sqe);
+                       sqe->flags |= IOSQE_IO_DRAIN;
+                     }),
+            -EACCES);
+  int descriptor = 0;
+  EXPECT_EQ(io_uring_register_files(&ring, &descriptor, 1), -EACCES);
+  io_uring_queue_exit(&ring);
 }
 
 }  // namespace

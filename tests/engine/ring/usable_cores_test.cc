@@ -25,7 +25,9 @@ class UsableCoresTest : public testing::Test {
   TempDir dir_;
 };
 
-TEST_F(UsableCoresTest, MissingFilesMeanNoQuota) { EXPECT_EQ(CoresUnderQuota(8, {"/nonexistent", "/nonexistent"}), 8U); }
+TEST_F(UsableCoresTest, MissingFilesMeanNoQuota) {
+  EXPECT_EQ(CoresUnderQuota(8, {"/nonexistent", "/nonexistent"}), 8U);
+}
 
 TEST_F(UsableCoresTest, UnifiedQuotaIsRoundedUp) {
   WriteFile(dir_ / "cg/a/b/cpu.max", "150000 100000\n");

@@ -35,8 +35,9 @@ TEST(ExtentListTest, WhatIsEncodedIsDecoded) {
 TEST(ExtentListTest, WhatContradictsItselfIsRefused) {
   const uint64_t most = ~uint64_t{0};
   for (const std::vector<std::byte>& bad :
-       {Words({}), Words({100, 1}), Words({100}), Words({1001}), Words({900, 99, 5}), Words({900, 100, 0}), Words({900, 900, 1}),
-        Words({900, 100, 801}), Words({900, 100, most}), Words({900, most, 2}), Words({900, 300, 10, 309, 1}), Words({900, 300, 10, 200, 5})}) {
+       {Words({}), Words({100, 1}), Words({100}), Words({1001}), Words({900, 99, 5}), Words({900, 100, 0}),
+        Words({900, 900, 1}), Words({900, 100, 801}), Words({900, 100, most}), Words({900, most, 2}),
+        Words({900, 300, 10, 309, 1}), Words({900, 300, 10, 200, 5})}) {
     EXPECT_FALSE(DecodeExtents(bad, 100, 1000).ok()) << bad.size();
   }
   EXPECT_FALSE(DecodeExtents(std::vector<std::byte>(kMaxExtentListBytes + 16), 0, 1000).ok());
@@ -47,7 +48,8 @@ class ListExtentsTest : public testing::Test {
   ListExtentsTest() : fd_(::open((dir_ / "f").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {}
   void Data(uint64_t offset, size_t length) {
     const std::string bytes(length, 'x');
-    ASSERT_EQ(::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)), static_cast<ssize_t>(length));
+    ASSERT_EQ(::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset)),
+              static_cast<ssize_t>(length));
   }
   absl::StatusOr<ExtentList> List(uint64_t begin, uint64_t end) {
     struct Ask {
@@ -94,7 +96,8 @@ TEST(RangeQueueTest, RangesCoverWhatIsNoHole) {
   RangeQueue queue(100, 10);
   EXPECT_EQ(queue.Take()->offset, 0u);
   // The hole from 5 on was begun already: its rest is skipped.
-  EXPECT_EQ(queue.AddHoles({.covered = 50, .extents = {{.offset = 0, .length = 5}, {.offset = 32, .length = 3}}}, 0), 27u + 15u);
+  EXPECT_EQ(queue.AddHoles({.covered = 50, .extents = {{.offset = 0, .length = 5}, {.offset = 32, .length = 3}}}, 0),
+            27u + 15u);
   FileRange range = *queue.Take();
   EXPECT_EQ(range.offset, 32u);
   EXPECT_EQ(range.length, 3u);

@@ -73,8 +73,7 @@ class ReceiverCloneTest : public testing::TestWithParam<IoBackend> {
   }
   static Task<void> PutTask(Receiver* receiver, ReceiveShared* shared, DirectoryPtr into, IncomingFile* file,
                             std::optional<TransferFailure>* failure) {
-    absl::StatusOr<StagedObject> staged =
-        StagedObject::CreateFile(receiver->shard()->driver(), into, shared->namer());
+    absl::StatusOr<StagedObject> staged = StagedObject::CreateFile(receiver->shard()->driver(), into, shared->namer());
     if (!staged.ok()) std::abort();
     *failure = co_await receiver->Fill(&*staged, file);
     if (failure->has_value()) co_return;
@@ -172,7 +171,7 @@ TEST_P(ReceiverCloneTest, AFileThatChangedIsClonedAgainAsItIsNow) {
   CloneOutcome changed;
   changed.end.status = ReplyStatus::kChanged;
   changed.end.operation = "stat";
-  changed.end.current = CurrentFile{now.id, now.mode, now.uid, now.gid, now.size_bytes, now.mtime};
+  changed.end.current = CurrentFile{now.id, now.size_bytes, now.mtime};
   source_->outcomes.push_back(changed);
   ASSERT_FALSE(Put("f").has_value());
   EXPECT_EQ(ReadFile(to_ / "f"), "new content");

@@ -132,11 +132,26 @@ TEST_P(ReceiverTest, SmallFileArrivesWithItsMetadata) {
   EXPECT_EQ(shared_->counters().bytes_written.load(), 7u);
 }
 
-TEST_P(ReceiverTest, EmptyFileNeedsNoRequest) {
+TEST_P(ReceiverTest, AnEmptyFileIsOpenedAsAnyOther) {
   WriteFile(source_ / "empty", "");
   ASSERT_FALSE(Put("empty").has_value());
   EXPECT_EQ(ReadFile(destination_ / "empty"), "");
-  EXPECT_EQ(sources_[0]->fetches, 0);
+  EXPECT_EQ(sources_[0]->fetches, 1);
+}
+
+TEST_P(ReceiverTest, AnEmptyFileThatCannotBeOpenedIsNotMade) {
+  WriteFile(source_ / "empty", "");
+  tamper_ = [](ReplyItem* item, Piece*) {
+    item->status = ReplyStatus::kFailed;
+    item->error = EACCES;
+    item->operation = "open";
+    return absl::OkStatus();
+  };
+  std::optional<TransferFailure> failure = Put("empty");
+  ASSERT_TRUE(failure.has_value());
+  EXPECT_TRUE(failure->at_source);
+  EXPECT_EQ(failure->error, EACCES);
+  EXPECT_EQ(ObjectsAtDestination(), 0);
 }
 
 TEST_P(ReceiverTest, LargeFileArrivesWholeOverAllShards) {
@@ -163,11 +178,12 @@ TEST_P(ReceiverTest, AHugeHoleCostsFewRequests) {
   const uint64_t size = uint64_t{1} << 40;
   ASSERT_EQ(::truncate(path.c_str(), static_cast<off_t>(size)), 0);
   const UniqueFd file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  for (uint64_t at : {size / 3, size / 2, size - 10}) ASSERT_EQ(::pwrite(file.get(), "data", 4, static_cast<off_t>(at)), 4);
+  for (uint64_t at : {size / 3, size / 2, size - 10})
+    ASSERT_EQ(::pwrite(file.get(), "data", 4, static_cast<off_t>(at)), 4);
   if (::lseek(file.get(), 1 << 20, SEEK_DATA) < (2 << 20)) GTEST_SKIP() << "the file system tells no holes";
   ASSERT_FALSE(Put("sparse").has_value());
-  // One of the extents, one of each piece of data, and those that went out before the holes were known: how many that are
-  // is up to the scheduler, and next to nothing beside one for each range.
+  // One of the extents, one of each piece of data, and those that went out before the holes were known: how many that
+  // are is up to the scheduler, and next to nothing beside one for each range.
   EXPECT_LE(static_cast<uint64_t>(sources_[0]->fetches + sources_[1]->fetches), size / kRangeBytes / 100);
   const UniqueFd copy(::open((destination_ / "sparse").c_str(), O_RDONLY | O_CLOEXEC));
   EXPECT_EQ(EntryOf(destination_ / "sparse").size_bytes, size);

@@ -51,7 +51,8 @@ Task<uint64_t> FetchAll(DirectoryPtr root, std::vector<std::unique_ptr<Fetched>>
 
 std::string Prose(size_t bytes) {
   std::string text;
-  for (size_t i = 0; text.size() < bytes; ++i) text += "entry " + std::to_string(i * 7) + " of a long list of entries\n";
+  for (size_t i = 0; text.size() < bytes; ++i)
+    text += "entry " + std::to_string(i * 7) + " of a long list of entries\n";
   text.resize(bytes);
   return text;
 }
@@ -103,8 +104,8 @@ INSTANTIATE_TEST_SUITE_P(Backends, ReplyCompressorTest, testing::Values(IoBacken
 
 TEST_P(ReplyCompressorTest, FilesOfEverySizeArriveWholeAtEveryLevel) {
   uint64_t raw = 0;
-  for (const size_t size : {size_t{1}, size_t{300}, size_t{7000}, size_t{65536}, size_t{65537}, size_t{1000000},
-                            size_t{3} << 20}) {
+  for (const size_t size :
+       {size_t{1}, size_t{300}, size_t{7000}, size_t{65536}, size_t{65537}, size_t{1000000}, size_t{3} << 20}) {
     Add("prose-" + std::to_string(size), Prose(size));
     raw += size;
   }

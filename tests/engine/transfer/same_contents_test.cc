@@ -1,9 +1,10 @@
 // Whether two files have the same contents, by digests: on both drivers, with holes, changes and a source that fails.
+#include "engine/transfer/same_contents.h"
+
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
-#include "engine/transfer/same_contents.h"
 #include "tests/engine/transfer/transfer_fixture.h"
 
 namespace uringsync {
@@ -37,7 +38,8 @@ class SameContentsTest : public testing::TestWithParam<IoBackend> {
 };
 
 TEST_P(SameContentsTest, FilesOfEveryLengthAreComparedToTheLastByte) {
-  for (const size_t size : {size_t{1}, kLeafBytes - 1, kLeafBytes, kLeafBytes + 1, size_t{8} << 20, (size_t{27} << 20) + 5}) {
+  for (const size_t size :
+       {size_t{1}, kLeafBytes - 1, kLeafBytes, kLeafBytes + 1, size_t{8} << 20, (size_t{27} << 20) + 5}) {
     SCOPED_TRACE(size);
     std::string contents = Pattern(size);
     WriteFile(theirs_ / "f", contents);
@@ -84,9 +86,10 @@ TEST_P(SameContentsTest, ASessionThatIsOverSaysNothing) {
   EXPECT_FALSE(Same());
 }
 
-INSTANTIATE_TEST_SUITE_P(Drivers, SameContentsTest, testing::Values(IoBackend::kAuto, IoBackend::kThreads), [](const auto& info) {
-  return std::string(info.param == IoBackend::kAuto ? "Auto" : "Threads");
-});
+INSTANTIATE_TEST_SUITE_P(Drivers, SameContentsTest, testing::Values(IoBackend::kAuto, IoBackend::kThreads),
+                         [](const auto& info) {
+                           return std::string(info.param == IoBackend::kAuto ? "Auto" : "Threads");
+                         });
 
 }  // namespace
 }  // namespace uringsync

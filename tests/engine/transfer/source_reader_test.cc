@@ -1,10 +1,13 @@
 #include "engine/transfer/source_reader.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <thread>
 
 #include "tests/engine/transfer/transfer_fixture.h"
 
@@ -115,6 +118,121 @@ TEST_P(SourceReaderTest, FileThatIsWrittenWhileItIsReadIsChanged) {
   EXPECT_EQ(sink_.items.back().status, ReplyStatus::kChanged);
   ASSERT_TRUE(sink_.items.back().current.has_value());
   EXPECT_EQ(sink_.items.back().current->size_bytes, 1u);
+}
+
+// A page that is written to already: further stores move no time until it is written back.
+class Mapping {
+ public:
+  explicit Mapping(const std::string& path) {
+    const UniqueFd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    void* const at = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
+    if (at != MAP_FAILED) bytes_ = static_cast<char*>(at);
+    Store('0');
+  }
+  ~Mapping() { ::munmap(bytes_, kBytes); }
+  void Store(char value) { std::fill_n(bytes_, kBytes, value); }
+
+ private:
+  static constexpr size_t kBytes = 4096;
+  char* bytes_ = nullptr;
+};
+
+TEST_P(SourceReaderTest, AStoreThroughAMappingWhileItIsReadIsAChangeThoughNoTimeTellsOfIt) {
+  IgnoreLeaseSignals();
+  const std::string path = dir_ / "f";
+  WriteFile(path, std::string(4096, 'a'));
+  Mapping mapping(path);
+  const FileRequest request = WholeFile("f", EntryOf(path));
+  int reads = 0;
+  plan_->FilterOps([&](const Op& op) {
+    if (op.code == OpCode::kRead && ++reads == 2) mapping.Store('b');
+    return 0;
+  });
+  ASSERT_OK(Serve(request));
+  EXPECT_EQ(reads, 2) << "nobody who could write was seen";
+  EXPECT_EQ(sink_.items.back().status, ReplyStatus::kChanged);
+  ASSERT_TRUE(sink_.items.back().current.has_value());
+  EXPECT_EQ(sink_.items.back().current->mtime, request.mtime);
+}
+
+TEST_P(SourceReaderTest, AFileThatIsMerelyOpenForWritingIsAtRest) {
+  IgnoreLeaseSignals();
+  const std::string path = dir_ / "f";
+  WriteFile(path, std::string(4096, 'a'));
+  Mapping mapping(path);
+  ASSERT_OK(Serve(WholeFile("f", EntryOf(path))));
+  EXPECT_EQ(sink_.items.back().status, ReplyStatus::kOk);
+  EXPECT_EQ(sink_.content, std::string(4096, '0'));
+}
+
+TEST_P(SourceReaderTest, AFileWithoutWritersIsReadOnce) {
+  IgnoreLeaseSignals();
+  const std::string path = dir_ / "f";
+  WriteFile(path, "content");
+  std::this_thread::sleep_for(RestCheck::kTicks);
+  int reads = 0;
+  plan_->FilterOps([&](const Op& op) {
+    reads += op.code == OpCode::kRead;
+    return 0;
+  });
+  ASSERT_OK(Serve(WholeFile("f", EntryOf(path))));
+  EXPECT_EQ(sink_.items.back().status, ReplyStatus::kOk);
+  EXPECT_EQ(reads, 1);
+}
+
+TEST_P(SourceReaderTest, TimesFarInThePastAndTheFutureAreTimesLikeOthers) {
+  IgnoreLeaseSignals();
+  for (const time_t seconds : {time_t{-2'000'000'000}, time_t{13'000'000'000}}) {
+    WriteFile(dir_ / "f", "content");
+    const timespec times[2] = {{seconds, 0}, {seconds, 0}};
+    ASSERT_EQ(::utimensat(AT_FDCWD, (dir_ / "f").c_str(), times, 0), 0);
+    ASSERT_OK(Serve(WholeFile("f", EntryOf(dir_ / "f"))));
+    EXPECT_EQ(sink_.items.back().status, ReplyStatus::kOk);
+    EXPECT_EQ(sink_.content, "content");
+  }
+}
+
+TEST_P(SourceReaderTest, WhereLeasesAreRefusedWhatChangedLatelyIsReadTwice) {
+  IgnoreLeaseSignals();
+  WriteFile(dir_ / "f", "content");
+  FileRequest request = WholeFile("f", EntryOf(dir_ / "f"));
+  int reads = 0;
+  plan_->FilterOps([&](const Op& op) {
+    reads += op.code == OpCode::kRead;
+    return 0;
+  });
+  plan_->FailFrom(CallCode::kFcntl, 1, EACCES);
+  ASSERT_OK(Serve(request));
+  EXPECT_EQ(sink_.items.back().status, ReplyStatus::kOk);
+  EXPECT_EQ(reads, 2);
+}
+
+TEST_P(SourceReaderTest, AMovingFileIsAcceptedAsLongAsItIsThatFileAndReachesTheRange) {
+  WriteFile(dir_ / "f", "12345678");
+  FileRequest request = WholeFile("f", EntryOf(dir_ / "f"));
+  request.accept_moving = true;
+  const std::string path = dir_ / "f";
+  plan_->FilterOps([path](const Op& op) {
+    if (op.code == OpCode::kRead) WriteFile(path, "1234567890");
+    return 0;
+  });
+  ASSERT_OK(Serve(request));
+  EXPECT_EQ(sink_.items.back().status, ReplyStatus::kOk);
+  EXPECT_EQ(sink_.content, "12345678") << "what lies behind was not asked for";
+  plan_->Clear();
+  WriteFile(path, "short");
+  request.length = 5;
+  ASSERT_OK(Serve(request));
+  EXPECT_EQ(sink_.items.back().status, ReplyStatus::kOk);
+  request.length = 6;
+  ASSERT_OK(Serve(request));
+  EXPECT_EQ(sink_.items.back().status, ReplyStatus::kChanged);
+  request.length = 5;
+  WriteFile(dir_ / "g", "12345678");
+  ASSERT_EQ(::rename((dir_ / "g").c_str(), path.c_str()), 0);
+  ASSERT_OK(Serve(request));
+  EXPECT_EQ(sink_.items.back().status, ReplyStatus::kChanged) << "another file has the name";
+  EXPECT_EQ(sink_.content, "");
 }
 
 TEST_P(SourceReaderTest, ReadErrorIsAFailureOfThatFile) {

@@ -1,8 +1,7 @@
-// Holds PathFilter against the installed rsync: random trees with random rules and merge files, what rsync would send and what it would
-// delete. A difference names its seed and leaves both lists.
-#include <sys/stat.h>
-
+// Holds PathFilter against the installed rsync: random trees with random rules and merge files, what rsync would send
+// and what it would delete. A difference names its seed and leaves both lists.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -35,7 +34,8 @@ class TreeFiles final : public MergeFiles {
 // What the two agents and the planner will do together, told by recursion.
 class Model {
  public:
-  Model(const PathFilter& source, const std::string& source_root, const PathFilter& destination, const std::string& destination_root)
+  Model(const PathFilter& source, const std::string& source_root, const PathFilter& destination,
+        const std::string& destination_root)
       : source_(source), destination_(destination), source_root_(source_root), destination_root_(destination_root) {}
 
   void Send(const std::string& directory, const FilterScopePtr& parent) {
@@ -58,9 +58,11 @@ class Model {
     for (const auto& [path, is_directory] : List(destination_root_, directory)) {
       const bool here = !gone && sent.count(path + (is_directory ? "/" : "")) > 0;
       const bool other = !gone && sent.count(path + (is_directory ? "" : "/")) > 0;
-      const bool kept = destination_.Judge(**scope, FilterSide::kReceiver, path, is_directory, gone) == FilterVerdict::kExclude;
-      const bool full = destination_.Judge(**scope, FilterSide::kReceiver, path, is_directory) == FilterVerdict::kExclude &&
-                        destination_.Judge(**scope, FilterSide::kReceiver, path, is_directory, true) == FilterVerdict::kExclude;
+      const bool kept =
+          destination_.Judge(**scope, FilterSide::kReceiver, path, is_directory, gone) == FilterVerdict::kExclude;
+      const bool full =
+          destination_.Judge(**scope, FilterSide::kReceiver, path, is_directory) == FilterVerdict::kExclude &&
+          destination_.Judge(**scope, FilterSide::kReceiver, path, is_directory, true) == FilterVerdict::kExclude;
       if (destination_.SurelyHidden(path) && full) EXPECT_FALSE(here || other) << "surely hidden: " << path;
       if (here) {
         left = true;
@@ -149,20 +151,16 @@ class FilterRsyncTest : public testing::Test {
     command.push_back(dir / "destination/");
     int exit_code = 0;
     const std::string output = RunRsync(command, dir / "output", &exit_code);
-    const auto options = [&](const char* root) {
-      PathFilterOptions made;
-      made.delete_excluded = delete_excluded;
-      made.above = (dir / root).substr(1);
-      return made;
-    };
-    absl::StatusOr<PathFilterPtr> source = PathFilter::Compile(rules, options("source"));
-    absl::StatusOr<PathFilterPtr> destination = PathFilter::Compile(rules, options("destination"));
+    PathFilterOptions options;
+    options.delete_excluded = delete_excluded;
+    absl::StatusOr<PathFilterPtr> source = PathFilter::Compile(rules, options);
+    absl::StatusOr<PathFilterPtr> destination = PathFilter::Compile(rules, options);
     ASSERT_OK(source.status()) << shown;
     ASSERT_OK(destination.status()) << shown;
     const bool filter_has_merges = PathFilter::NeedsEntering(*(*source)->base());
     Model model(**source, dir / "source", **destination, dir / "destination");
-    ASSERT_NO_FATAL_FAILURE(model.Send("", (*source)->base()));
-    model.Delete("", (*destination)->base(), false);
+    ASSERT_NO_FATAL_FAILURE(model.Send("", PathFilter::Below((*source)->base(), (dir / "source").substr(1))));
+    model.Delete("", PathFilter::Below((*destination)->base(), (dir / "destination").substr(1)), false);
     Names sent;
     Names deleted;
     size_t at = 0;
@@ -183,10 +181,12 @@ class FilterRsyncTest : public testing::Test {
     }
     // rsync says nothing of directories that are at the destination already.
     for (auto name = model.sent.begin(); name != model.sent.end();) {
-      const bool untold = name->back() == '/' && std::filesystem::is_directory(dir / ("destination/" + *name)) && sent.count(*name) == 0;
+      const bool untold = name->back() == '/' && std::filesystem::is_directory(dir / ("destination/" + *name)) &&
+                          sent.count(*name) == 0;
       name = untold ? model.sent.erase(name) : std::next(name);
     }
-    EXPECT_EQ(Difference(deleted, model.deleted), "") << "deleted. Rules:\n" << shown << MergeTexts(dir / "destination");
+    EXPECT_EQ(Difference(deleted, model.deleted), "") << "deleted. Rules:\n"
+                                                      << shown << MergeTexts(dir / "destination");
     EXPECT_EQ(Difference(sent, model.sent), "") << "sent. Rules:\n" << shown << MergeTexts(dir / "source");
   }
 };

@@ -32,7 +32,8 @@ TEST(FilterTextTest, OptionsBecomeRulesInTheirOrder) {
   EXPECT_OK(expander.AddIncludeFrom("in"));
   EXPECT_OK(expander.AddFilter("exclude,! z"));
   for (int i = 0; i < 3; ++i) EXPECT_OK(expander.AddPerDirectory());
-  EXPECT_EQ(expander.Take(), (Rules{"- *.o", "+ x y", "- a", "+ b", "- c", "- H d", "+ e", "- f", "-! z", ": /.rsync-filter", "- .rsync-filter"}));
+  EXPECT_EQ(expander.Take(), (Rules{"- *.o", "+ x y", "- a", "+ b", "- c", "- H d", "+ e", "- f", "-! z",
+                                    ": /.rsync-filter", "- .rsync-filter"}));
 }
 
 TEST(FilterTextTest, RulesKnowTheFileAndTheLineWhereTheyStand) {
@@ -44,7 +45,8 @@ TEST(FilterTextTest, RulesKnowTheFileAndTheLineWhereTheyStand) {
   EXPECT_OK(expander.AddExcludeFrom("ex"));
   EXPECT_OK(expander.AddFilter(". m"));
   std::vector<std::string> told;
-  for (const ExpandedRule& rule : expander.TakeWithPlaces()) told.push_back(rule.rule + " " + rule.file + ":" + std::to_string(rule.line));
+  for (const ExpandedRule& rule : expander.TakeWithPlaces())
+    told.push_back(rule.rule + " " + rule.file + ":" + std::to_string(rule.line));
   EXPECT_EQ(told, (Rules{"- first :0", "- a ex:1", "- b ex:4", "- x m:1", "- y m:3"}));
 }
 
@@ -113,10 +115,12 @@ TEST(FilterTextTest, FaultsAreTheRulesOrTheReaders) {
   FakeFiles files;
   files.files["loop"] = ". loop";
   FilterExpander expander(&files, {});
-  EXPECT_THAT(expander.AddFilter("nonsense"), StatusIs(absl::StatusCode::kInvalidArgument, testing::HasSubstr("Unknown filter rule")));
+  EXPECT_THAT(expander.AddFilter("nonsense"),
+              StatusIs(absl::StatusCode::kInvalidArgument, testing::HasSubstr("Unknown filter rule")));
   EXPECT_THAT(expander.AddFilter(". gone"), StatusIs(absl::StatusCode::kNotFound));
   EXPECT_THAT(expander.AddExcludeFrom("gone"), StatusIs(absl::StatusCode::kNotFound));
-  EXPECT_THAT(expander.AddFilter(". loop"), StatusIs(absl::StatusCode::kInvalidArgument, testing::HasSubstr("too deeply")));
+  EXPECT_THAT(expander.AddFilter(". loop"),
+              StatusIs(absl::StatusCode::kInvalidArgument, testing::HasSubstr("too deeply")));
 }
 
 }  // namespace

@@ -49,7 +49,8 @@ TEST_F(HasherTest, HolesCountAsZerosAndAreNotRead) {
   ASSERT_EQ(::pwrite(fd.get(), block.data(), block.size(), 9 * kLeafBytes + 100), 70000);
   std::string dense(kSize, '\0');
   dense.replace(9 * kLeafBytes + 100, block.size(), block);
-  EXPECT_THAT(RunOn(runtime_->shard(0), Hash(dir_ / "sparse", kSize)), IsOkAndHolds(testing::Eq(ReferenceDigest(dense))));
+  EXPECT_THAT(RunOn(runtime_->shard(0), Hash(dir_ / "sparse", kSize)),
+              IsOkAndHolds(testing::Eq(ReferenceDigest(dense))));
   EXPECT_LT(runtime_->Counters().submitted[static_cast<size_t>(OpCode::kRead)], 5u) << "or no SEEK_HOLE in $TMPDIR";
 }
 

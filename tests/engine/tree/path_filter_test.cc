@@ -11,13 +11,6 @@ namespace {
 
 using testing::HasSubstr;
 
-PathFilterOptions Above(std::string above, bool delete_excluded = false) {
-  PathFilterOptions options;
-  options.above = std::move(above);
-  options.delete_excluded = delete_excluded;
-  return options;
-}
-
 // Files by "directory/name"; an error where the text is "!!".
 class FakeFiles final : public MergeFiles {
  public:
@@ -38,14 +31,21 @@ class FakeFiles final : public MergeFiles {
 
 class PathFilterTest : public testing::Test {
  protected:
-  void Compile(const std::vector<std::string>& rules, PathFilterOptions options = {}) {
+  // `above`: where the root of the transfer lies.
+  void Compile(const std::vector<std::string>& rules, std::string above = "", bool delete_excluded = false,
+               bool nul_separated = false) {
+    PathFilterOptions options;
+    options.delete_excluded = delete_excluded;
+    options.nul_separated = nul_separated;
     absl::StatusOr<PathFilterPtr> filter = PathFilter::Compile(rules, std::move(options));
     ASSERT_OK(filter.status());
     filter_ = *filter;
+    above_ = std::move(above);
   }
   // Enters every directory on the way to `path` and judges it.
-  FilterVerdict Judge(const std::string& path, FilterSide side = FilterSide::kSender, bool directory = false, bool deleting = false) {
-    absl::StatusOr<FilterScopePtr> scope = filter_->Above(files_);
+  FilterVerdict Judge(const std::string& path, FilterSide side = FilterSide::kSender, bool directory = false,
+                      bool deleting = false) {
+    absl::StatusOr<FilterScopePtr> scope = filter_->Above(files_, above_, "");
     EXPECT_OK(scope.status());
     scope = filter_->Enter(*scope, "", files_);
     for (size_t slash = path.find('/'); scope.ok() && slash != std::string::npos; slash = path.find('/', slash + 1)) {
@@ -54,13 +54,16 @@ class PathFilterTest : public testing::Test {
     EXPECT_OK(scope.status());
     return filter_->Judge(**scope, side, path, directory, deleting);
   }
-  bool Hidden(const std::string& path, bool directory = false) { return Judge(path, FilterSide::kSender, directory) == FilterVerdict::kExclude; }
+  bool Hidden(const std::string& path, bool directory = false) {
+    return Judge(path, FilterSide::kSender, directory) == FilterVerdict::kExclude;
+  }
   bool Protected(const std::string& path, bool deleting = false) {
     return Judge(path, FilterSide::kReceiver, false, deleting) == FilterVerdict::kExclude;
   }
   void Files(std::map<std::string, std::string> files) { files_ = FakeFiles(std::move(files)); }
 
   PathFilterPtr filter_;
+  std::string above_;
   FakeFiles files_{{}};
 };
 
@@ -75,18 +78,20 @@ TEST_F(PathFilterTest, TheFirstRuleThatMatchesDecides) {
 }
 
 TEST_F(PathFilterTest, TheRuleThatDecidesIsFoundByItsPlace) {
-  const absl::StatusOr<PathFilterPtr> filter = PathFilter::Compile({"P kept", "dir-merge,e .rules", "+ a.o", "- *.o"}, {});
+  const absl::StatusOr<PathFilterPtr> filter =
+      PathFilter::Compile({"P kept", "dir-merge,e .rules", "+ a.o", "- *.o"}, {});
   ASSERT_OK(filter);
-  const PathFilter::Finding hidden = (*filter)->FindRule(FilterSide::kSender, "d/b.o", false);
+  const PathFilter::Finding hidden = (*filter)->FindRule(*(*filter)->base(), FilterSide::kSender, "d/b.o", false);
   EXPECT_EQ(hidden.verdict, FilterVerdict::kExclude);
   EXPECT_EQ(hidden.rule, 3u);
   EXPECT_TRUE(hidden.merge_before);
-  EXPECT_EQ((*filter)->FindRule(FilterSide::kSender, "a.o", false).verdict, FilterVerdict::kInclude);
-  EXPECT_EQ((*filter)->FindRule(FilterSide::kSender, ".rules", false).rule, 1u);
-  const PathFilter::Finding kept = (*filter)->FindRule(FilterSide::kReceiver, "kept", false);
+  EXPECT_EQ((*filter)->FindRule(*(*filter)->base(), FilterSide::kSender, "a.o", false).verdict,
+            FilterVerdict::kInclude);
+  EXPECT_EQ((*filter)->FindRule(*(*filter)->base(), FilterSide::kSender, ".rules", false).rule, 1u);
+  const PathFilter::Finding kept = (*filter)->FindRule(*(*filter)->base(), FilterSide::kReceiver, "kept", false);
   EXPECT_EQ(kept.rule, 0u);
   EXPECT_FALSE(kept.merge_before);
-  EXPECT_EQ((*filter)->FindRule(FilterSide::kSender, "kept", false).verdict, FilterVerdict::kNone);
+  EXPECT_EQ((*filter)->FindRule(*(*filter)->base(), FilterSide::kSender, "kept", false).verdict, FilterVerdict::kNone);
 }
 
 TEST_F(PathFilterTest, SidesHideAndProtect) {
@@ -102,7 +107,7 @@ TEST_F(PathFilterTest, SidesHideAndProtect) {
 }
 
 TEST_F(PathFilterTest, DeleteExcludedTakesTheProtectionAway) {
-  Compile({"- a", "-sr b", "P c"}, Above("", true));
+  Compile({"- a", "-sr b", "P c"}, "", true);
   EXPECT_TRUE(Hidden("a"));
   EXPECT_FALSE(Protected("a"));
   EXPECT_TRUE(Protected("b"));
@@ -185,17 +190,100 @@ TEST_F(PathFilterTest, FilesMayMergeFilesOfTheirDirectory) {
 
 TEST_F(PathFilterTest, FilesAboveTheRootAreReadWhereARuleAsksForThem) {
   Files({{".f", "- top"}, {"srv/.f", "- /tree/a\n- /b\n"}, {"srv/tree/.f", "!!"}});
-  Compile({": /.f"}, Above("srv/tree"));
+  Compile({": /.f"}, "srv/tree");
   EXPECT_TRUE(filter_->looks_above());
-  ASSERT_OK_AND_ASSIGN(const FilterScopePtr above, filter_->Above(files_));
+  ASSERT_OK_AND_ASSIGN(const FilterScopePtr above, filter_->Above(files_, above_, ""));
   EXPECT_EQ(files_.asked, (std::vector<std::string>{".f", "srv/.f"}));
   EXPECT_EQ(filter_->Judge(*above, FilterSide::kSender, "a", false), FilterVerdict::kExclude);
   EXPECT_EQ(filter_->Judge(*above, FilterSide::kSender, "b", false), FilterVerdict::kNone);
   EXPECT_EQ(filter_->Judge(*above, FilterSide::kSender, "d/top", false), FilterVerdict::kExclude);
-  Compile({": ../../.f"}, Above("srv/tree"));
-  EXPECT_TRUE(filter_->looks_above());
-  Compile({": sub/.f"}, Above("srv/tree"));
-  EXPECT_FALSE(filter_->looks_above());
+  const auto read = [this](const std::string& rule, const std::string& root, const std::string& first) {
+    Files({});
+    Compile({rule}, root);
+    EXPECT_OK(filter_->Above(files_, above_, first).status());
+    return files_.asked;
+  };
+  EXPECT_EQ(read(": ../../.f", "srv/tree", ""), (std::vector<std::string>{".f", "srv/.f"}));
+  EXPECT_EQ(read(": ../.f", "srv/tree", ""), (std::vector<std::string>{"srv/.f"}));
+  EXPECT_EQ(read(": /srv/.f", "srv/a/b", ""), (std::vector<std::string>{"srv/.f", "srv/a/.f"}));
+  // Nothing lies between them, or the beginning lies elsewhere.
+  for (const char* rule : {": sub/.f", ": /srv/tree/.f", ": /other/.f", ": /srv/tre/.f", ": .f"})
+    EXPECT_EQ(read(rule, "srv/tree", ""), std::vector<std::string>()) << rule;
+  EXPECT_EQ(read(": /.f", "", ""), std::vector<std::string>());
+  EXPECT_EQ(read(": /.f", "", "d"), (std::vector<std::string>{".f"}));
+}
+
+TEST_F(PathFilterTest, FilesAboveADirectoryOfTheTransferCountFromThere) {
+  Files({{"srv/.f", "- /tree/one/a/x\n- /one/a/y\n"},
+         {"srv/tree/one/.f", "- /a/z\n- /z\n"},
+         {"srv/tree/one/a/.f", "- not asked for\n"},
+         {"one/a/.f", "- /u\n"}});
+  Compile({": /.f"}, "srv/tree");
+  ASSERT_OK_AND_ASSIGN(const FilterScopePtr above, filter_->Above(files_, above_, "one/a"));
+  EXPECT_EQ(files_.asked, (std::vector<std::string>{".f", "srv/.f", "srv/tree/.f", "srv/tree/one/.f"}));
+  ASSERT_OK_AND_ASSIGN(const FilterScopePtr scope, filter_->Enter(above, "one/a", files_));
+  const auto verdict = [&](const std::string& path) {
+    return filter_->Judge(*scope, FilterSide::kSender, path, false);
+  };
+  for (const char* path : {"one/a/x", "one/a/z", "one/a/u"}) EXPECT_EQ(verdict(path), FilterVerdict::kExclude) << path;
+  for (const char* path : {"one/a/y", "one/a/d/u"}) EXPECT_EQ(verdict(path), FilterVerdict::kNone) << path;
+}
+
+TEST_F(PathFilterTest, ARuleOfAFileIsFoundWithItsLine) {
+  Files({{"srv/.f", "# comment\n\n- a\n"},
+         {".f", "- top"},
+         {"d/.f", "- c\n!\n- d\n"},
+         {"m/.f", "- u\n\n. more\n"},
+         {"m/more", "+ y\n- x\n"}});
+  Compile({"- z", ": /.f", "- e"}, "srv/tree");
+  ASSERT_OK_AND_ASSIGN(const FilterScopePtr above, filter_->Above(files_, above_, ""));
+  ASSERT_OK_AND_ASSIGN(const FilterScopePtr root, filter_->Enter(above, "", files_));
+  ASSERT_OK_AND_ASSIGN(const FilterScopePtr below, filter_->Enter(root, "d", files_));
+  ASSERT_OK_AND_ASSIGN(const FilterScopePtr merging, filter_->Enter(root, "m", files_));
+  const auto found = [&](const FilterScopePtr& scope, const char* path) {
+    const PathFilter::Finding finding = filter_->FindRule(*scope, FilterSide::kSender, path, false);
+    return finding.file + ":" + std::to_string(finding.rule) +
+           (finding.verdict == FilterVerdict::kExclude ? " hides" : " does not");
+  };
+  EXPECT_EQ(found(root, "z"), ":0 hides");
+  EXPECT_EQ(found(root, "a"), "srv/.f:3 hides");
+  EXPECT_EQ(found(root, "top"), "srv/tree/.f:1 hides");
+  EXPECT_EQ(found(root, "e"), ":2 hides");
+  EXPECT_EQ(found(root, "q"), ":0 does not");
+  EXPECT_EQ(found(below, "d/d"), "srv/tree/d/.f:3 hides");
+  EXPECT_EQ(found(below, "d/c"), ":0 does not");
+  EXPECT_EQ(found(merging, "m/x"), "srv/tree/m/.f:3 hides");
+}
+
+TEST_F(PathFilterTest, ARuleOfAFileIsFoundAmongOthersOfItsLine) {
+  Files({{".f", "a b\nc"}, {"n/.f", std::string("a\nb\0c", 5)}});
+  Compile({":-w .f"}, "");
+  ASSERT_OK_AND_ASSIGN(const FilterScopePtr words, filter_->Enter(filter_->base(), "", files_));
+  const PathFilter::Finding word = filter_->FindRule(*words, FilterSide::kSender, "b", false);
+  EXPECT_EQ(word.written, "b");
+  EXPECT_EQ(word.rule, 1u);
+  EXPECT_EQ(filter_->FindRule(*words, FilterSide::kSender, "c", false).rule, 2u);
+  Compile({":- .f"}, "", /*delete_excluded=*/false, /*nul_separated=*/true);
+  ASSERT_OK_AND_ASSIGN(const FilterScopePtr records, filter_->Enter(filter_->base(), "n", files_));
+  const PathFilter::Finding record = filter_->FindRule(*records, FilterSide::kSender, "n/c", false);
+  EXPECT_EQ(record.written, "c");
+  EXPECT_EQ(record.rule, 2u);
+}
+
+TEST_F(PathFilterTest, AnchoredRulesOfAFileAreAboutItsDirectoryWhereverTheOthersLie) {
+  Files({{".f", "- /a\n- b\n"}});
+  Compile({": .f"}, "srv/tree");
+  const FilterScopePtr base = PathFilter::Below(filter_->base(), above_);
+  ASSERT_OK_AND_ASSIGN(const FilterScopePtr root, filter_->Enter(base, "", files_));
+  const auto verdict = [&](const FilterScope& scope, const std::string& path) {
+    return filter_->Judge(scope, FilterSide::kSender, path, false);
+  };
+  EXPECT_EQ(verdict(*root, "a"), FilterVerdict::kExclude);
+  // Of another source, which is merged into the same directory.
+  const FilterScopePtr moved = PathFilter::Below(root, "home");
+  EXPECT_EQ(verdict(*moved, "a"), FilterVerdict::kNone);
+  EXPECT_EQ(verdict(*moved, "b"), FilterVerdict::kExclude);
+  EXPECT_EQ(verdict(*PathFilter::Below(root, "srv"), "tree/a"), FilterVerdict::kExclude);
 }
 
 TEST_F(PathFilterTest, DirectoriesWithoutFilesShareTheirParentsScope) {
@@ -222,7 +310,7 @@ TEST_F(PathFilterTest, OnlyWhatNoMergeFileCanChangeIsSurelyHidden) {
 }
 
 TEST_F(PathFilterTest, AbsoluteRulesKnowWhereTheRootLies) {
-  Compile({"-/ /srv/tree/a", "-/ tree/b"}, Above("srv/tree"));
+  Compile({"-/ /srv/tree/a", "-/ tree/b"}, "srv/tree");
   EXPECT_TRUE(Hidden("a"));
   EXPECT_TRUE(Hidden("b"));
   EXPECT_FALSE(Hidden("d/a"));
@@ -232,18 +320,22 @@ TEST_F(PathFilterTest, WhatIsWrongNamesFileAndRule) {
   Files({{"d/.f", "- a\nbad rule\n"}, {"e/.f", ". /etc/passwd\n"}, {"g/.f", ". gone\n"}, {"h/.f", "!!"}});
   Compile({": .f"});
   const auto enter = [&](const char* directory) { return filter_->Enter(filter_->base(), directory, files_).status(); };
-  EXPECT_THAT(enter("d"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("d/.f: Unknown filter rule: bad rule")));
+  EXPECT_THAT(enter("d"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("d/.f: Unknown filter rule: bad rule")));
   EXPECT_THAT(enter("e"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("of its own directory only")));
   EXPECT_THAT(enter("g"), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("failed to open exclude file gone")));
   EXPECT_THAT(enter("h"), StatusIs(absl::StatusCode::kPermissionDenied));
-  EXPECT_THAT(PathFilter::Compile({". file"}, {}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not expanded")));
-  EXPECT_THAT(PathFilter::Compile({": a/.."}, {}), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("names no file")));
+  EXPECT_THAT(PathFilter::Compile({". file"}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not expanded")));
+  EXPECT_THAT(PathFilter::Compile({": a/.."}, {}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("names no file")));
 }
 
 TEST_F(PathFilterTest, FilesThatMergeEachOtherEnd) {
   Files({{".f", ". .g"}, {".g", ". .f"}});
   Compile({": .f"});
-  EXPECT_THAT(filter_->Enter(filter_->base(), "", files_), StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too deeply")));
+  EXPECT_THAT(filter_->Enter(filter_->base(), "", files_),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too deeply")));
 }
 
 // A merge file at every level of a very deep tree.

@@ -30,7 +30,9 @@ class ScanFilterTest : public testing::TestWithParam<size_t> {
     if (runtime_ == nullptr) runtime_ = StartTestRuntime(GetParam());
     return RunOn(runtime_->shard(0), ScanTree(runtime_.get(), dir_.path(), std::move(options)));
   }
-  ScanResult Scan(const std::vector<std::string>& rules, FilterSide side = FilterSide::kSender) { return ScanWith(Options(rules, side)); }
+  ScanResult Scan(const std::vector<std::string>& rules, FilterSide side = FilterSide::kSender) {
+    return ScanWith(Options(rules, side));
+  }
   void Make(const Paths& files) {
     for (const std::string& file : files) WriteFile(dir_ / file, "x");
   }

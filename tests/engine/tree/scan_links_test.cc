@@ -15,7 +15,9 @@ constexpr LinkFollowing kDirectories{.directories = true};
 
 class ScanLinksTest : public testing::TestWithParam<size_t> {
  protected:
-  void Link(const std::string& target, const std::string& name) { ASSERT_EQ(::symlink(target.c_str(), (dir_ / name).c_str()), 0); }
+  void Link(const std::string& target, const std::string& name) {
+    ASSERT_EQ(::symlink(target.c_str(), (dir_ / name).c_str()), 0);
+  }
   ScanOptions Options(LinkFollowing which, bool beneath = false) {
     absl::StatusOr<DirectoryPtr> root = OpenRoot(driver_.get(), dir_ / "t");
     EXPECT_OK(root.status());

@@ -56,7 +56,8 @@ void MakeRandomTree(const std::string& root, uint32_t seed, int directories) {
   const char* const kParts[] = {"a", "a.b", "a b", "ab", "B", "\xc3\xa4", "\xff", "z\n", "-", "0"};
   for (int i = 0; i < directories; ++i) {
     const std::string parent = places[random() % places.size()];
-    const std::string name = std::string(kParts[random() % 10]) + (random() % 3 == 0 ? std::to_string(random() % 50) : "");
+    const std::string name =
+        std::string(kParts[random() % 10]) + (random() % 3 == 0 ? std::to_string(random() % 50) : "");
     const std::string path = parent.empty() ? name : parent + "/" + name;
     if (::mkdir((root + "/" + path).c_str(), 0755) == 0) places.push_back(path);
     if (random() % 2 == 0) WriteFile(root + "/" + path + "/file" + std::to_string(random() % 9), "x");
@@ -78,7 +79,8 @@ TEST_P(ScannerTest, ComponentsDecideTheOrder) {
   const ScanResult scan = Scan();
   std::vector<std::string> directories;
   for (const DirectoryBatch& batch : scan.batches) directories.push_back(batch.directory.text());
-  EXPECT_EQ(directories, (std::vector<std::string>{"", "a", "a/b", "a/b/c", "a/x", "a b", "a b/q", "a.b", "a.b/x", "ab"}));
+  EXPECT_EQ(directories,
+            (std::vector<std::string>{"", "a", "a/b", "a/b/c", "a/x", "a b", "a b/q", "a.b", "a.b/x", "ab"}));
 }
 
 TEST_P(ScannerTest, RandomTreesMatchTheReferenceWithEveryBound) {
@@ -167,7 +169,8 @@ TEST_P(ScannerTest, LostAndFoundIsHiddenAtAMountRootOnly) {
   SKIP_UNLESS_ROOT();
   MakeDirectories(dir_ / "plain/lost+found");
   MakeDirectories(dir_ / "mnt");
-  if (::mount("none", (dir_ / "mnt").c_str(), "tmpfs", 0, "size=1m") != 0) GTEST_SKIP() << "mounting is not allowed here";
+  if (::mount("none", (dir_ / "mnt").c_str(), "tmpfs", 0, "size=1m") != 0)
+    GTEST_SKIP() << "mounting is not allowed here";
   MakeDirectories(dir_ / "mnt/lost+found/inner");
   MakeDirectories(dir_ / "mnt/sub/lost+found");
   const ScanResult scan = Scan();

@@ -27,7 +27,8 @@ class TreeWatchTest : public testing::TestWithParam<bool> {
     absl::StatusOr<std::unique_ptr<TreeWatch>> watch = TreeWatch::Start(root_.get(), {.fanotify = GetParam()});
     ASSERT_OK(watch);
     watch_ = *std::move(watch);
-    if (GetParam() && watch_->kind() != "fanotify") GTEST_SKIP() << "this process or kernel has no fanotify for a file system";
+    if (GetParam() && watch_->kind() != "fanotify")
+      GTEST_SKIP() << "this process or kernel has no fanotify for a file system";
     a_ = Open("a");
     b_ = Open("b");
     ASSERT_OK(watch_->Add(root_.get(), 1));
@@ -36,8 +37,12 @@ class TreeWatchTest : public testing::TestWithParam<bool> {
     EXPECT_EQ(Changed(), std::set<uint32_t>{});
   }
   std::string Path(const std::string& name) const { return dir_.path() + "/" + name; }
-  UniqueFd Open(const std::string& name) const { return UniqueFd(::open(Path(name).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
-  void Make(const std::string& name) const { UniqueFd(::open(Path(name).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644)); }
+  UniqueFd Open(const std::string& name) const {
+    return UniqueFd(::open(Path(name).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  }
+  void Make(const std::string& name) const {
+    UniqueFd(::open(Path(name).c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+  }
   std::set<uint32_t> Changed() {
     std::vector<uint32_t> ids;
     EXPECT_OK(watch_->Drain(&ids));

@@ -52,7 +52,8 @@ TEST(OptionTableTest, ThePageTellsOfEveryOptionWhatTheTableDoes) {
         const auto found = page.find(name);
         if (found == page.end()) continue;
         told = true;
-        EXPECT_EQ(found->second == "refused", row.refused != nullptr) << name << " is " << found->second << " in the page";
+        EXPECT_EQ(found->second == "refused", row.refused != nullptr)
+            << name << " is " << found->second << " in the page";
       }
       // Some stand in the page by their negative form, as in rsync's help.
       if (row.name != nullptr && page.contains("--no-" + std::string(row.name))) told = true;
@@ -85,8 +86,8 @@ TEST(OptionTableTest, HelpShowsWhatCanBeGivenAndNothingElse) {
 
 TEST(OptionTableTest, VersionHasRsyncsKeys) {
   const std::string json = VersionJson();
-  for (const char* key : {"program", "version", "protocol", "copyright", "url", "capabilities", "optimizations", "checksum_list",
-                          "compress_list", "daemon_auth_list", "license", "caveat"}) {
+  for (const char* key : {"program", "version", "protocol", "copyright", "url", "capabilities", "optimizations",
+                          "checksum_list", "compress_list", "daemon_auth_list", "license", "caveat"}) {
     EXPECT_NE(json.find("\"" + std::string(key) + "\""), std::string::npos) << key;
   }
 }

@@ -59,20 +59,24 @@ std::string RunRefusal(std::vector<const char*> arguments) {
 TEST(ParseTest, NothingIsKeptUnlessAskedFor) {
   const SyncRequest request = RunOf({"-r", "a/", "b"}).request;
   const MetadataSelection& selection = request.selection;
-  EXPECT_FALSE(selection.mode || selection.owner || selection.group || selection.mtime || selection.xattrs || selection.acls ||
-               selection.atime);
-  EXPECT_FALSE(request.preserve_hard_links || request.symlinks || request.devices || request.specials || request.sparse);
+  EXPECT_FALSE(selection.mode || selection.owner || selection.group || selection.mtime || selection.xattrs ||
+               selection.acls || selection.atime);
+  EXPECT_FALSE(request.preserve_hard_links || request.symlinks || request.devices || request.specials ||
+               request.sparse);
   EXPECT_EQ(request.durability, Durability::kNone);
   EXPECT_FALSE(request.delete_extraneous);
 }
 
 TEST(ParseTest, ArchiveIsRlptgoD) {
-  for (const auto& words : {std::vector<const char*>{"-a", "x/", "y"}, {"-rlptgoD", "x/", "y"}, {"--archive", "x/", "y"},
+  for (const auto& words : {std::vector<const char*>{"-a", "x/", "y"},
+                            {"-rlptgoD", "x/", "y"},
+                            {"--archive", "x/", "y"},
                             {"-r", "-l", "-p", "--times", "-g", "--owner", "--devices", "--specials", "x/", "y"}}) {
     const SyncRequest request = RunOf(words).request;
     const MetadataSelection& selection = request.selection;
     EXPECT_TRUE(selection.mode && selection.owner && selection.group && selection.mtime);
-    EXPECT_FALSE(selection.xattrs || selection.acls || selection.atime || selection.explicit_owner || request.explicit_devices);
+    EXPECT_FALSE(selection.xattrs || selection.acls || selection.atime || selection.explicit_owner ||
+                 request.explicit_devices);
     EXPECT_TRUE(request.symlinks && request.devices && request.specials);
     EXPECT_FALSE(request.preserve_hard_links);
   }
@@ -173,11 +177,14 @@ TEST(ParseTest, BasisDirectoriesAreOfOneKind) {
   const RunOptions run = RunOf({"-r", "--link-dest=../x", "--link-dest", "y", "a/", "b"});
   EXPECT_EQ(run.request.basis_use, BasisUse::kLink);
   EXPECT_THAT(run.basis_directories, ElementsAre("../x", "y"));
-  EXPECT_THAT(Refused({"--link-dest=x", "--copy-dest=y", "a"}).text, HasSubstr("conflicts with the --link-dest option"));
+  EXPECT_THAT(Refused({"--link-dest=x", "--copy-dest=y", "a"}).text,
+              HasSubstr("conflicts with the --link-dest option"));
 }
 
 TEST(ParseTest, FilterOptionsKeepTheirOrder) {
-  const SyncRequest request = RunOf({"-r", "--exclude=*.o", "--include", "x", "-f", "- /y", "-F", "--delete-excluded", "-0", "a/", "b"}).request;
+  const SyncRequest request =
+      RunOf({"-r", "--exclude=*.o", "--include", "x", "-f", "- /y", "-F", "--delete-excluded", "-0", "a/", "b"})
+          .request;
   EXPECT_EQ(request.filters.size(), 4u);
   EXPECT_TRUE(request.delete_excluded && request.delete_extraneous && request.nul_separated_filters);
   EXPECT_THAT(RunRefusal({"-r", "-f", "nonsense", "a/", "b"}), HasSubstr("nonsense"));
@@ -239,11 +246,20 @@ TEST(ParseTest, ManyOptionsOfRsyncsUsersMeanSomethingBetweenAgentsOnly) {
 
 TEST(ParseTest, ABlockSizeIsWhatTheEngineHasOfIt) {
   EXPECT_EQ(RunOf({"-r", "a/", "b"}).request.delta_block_bytes, 0u);
-  const std::pair<const char*, uint32_t> sizes[] = {{"-B0", 0},        {"-B1", 512},          {"-B700", 512},    {"-B4096", 4096},
-                                                    {"-B6000", 4096}, {"--block-size=32k", 32768}, {"-B128K", 65536}};
-  for (const auto& [word, bytes] : sizes) EXPECT_EQ(RunOf({"-r", word, "a/", "b"}).request.delta_block_bytes, bytes) << word;
+  const std::pair<const char*, uint32_t> sizes[] = {{"-B0", 0},       {"-B1", 512},     {"-B700", 512},
+                                                    {"-B4096", 4096}, {"-B6000", 4096}, {"--block-size=32k", 32768},
+                                                    {"-B128K", 65536}};
+  for (const auto& [word, bytes] : sizes)
+    EXPECT_EQ(RunOf({"-r", word, "a/", "b"}).request.delta_block_bytes, bytes) << word;
   EXPECT_THAT(Refused({"-B", "131073", "a", "b"}).text, HasSubstr("is too large (max: 128.00K)"));
   EXPECT_THAT(Refused({"--block-size=x", "a", "b"}).text, HasSubstr("is invalid"));
+}
+
+TEST(ParseTest, WhatKeepsChangingIsCopiedByUrsyncUnlessItIsToBeSkipped) {
+  EXPECT_EQ(RunOf({"-r", "a/", "b"}).request.unstable, UnstableFiles::kCopyIfKnown);
+  EXPECT_EQ(RunOf({"-r", "--unstable=copy", "a/", "b"}).request.unstable, UnstableFiles::kCopy);
+  EXPECT_EQ(RunOf({"-r", "--unstable=skip", "a/", "b"}).request.unstable, UnstableFiles::kSkip);
+  EXPECT_THAT(Refused({"--unstable=maybe", "a", "b"}).text, HasSubstr("--unstable"));
 }
 
 TEST(ParseTest, DevicesThatAreWrittenToMeanFilesInPlace) {
@@ -256,7 +272,8 @@ TEST(ParseTest, DevicesThatAreWrittenToMeanFilesInPlace) {
 TEST(ParseTest, FakeSuperIsOfOneEnd) {
   EXPECT_THAT(RunOf({"-a", "--fake-super", "a/", "b"}).agent_arguments, Contains("--fake-super"));
   EXPECT_THAT(RunOf({"-a", "--fake-super", "--super", "a/", "b"}).agent_arguments, Not(Contains("--fake-super")));
-  EXPECT_THAT(RunOf({"-a", "--fake-super", "--no-fake-super", "a/", "b"}).agent_arguments, Not(Contains("--fake-super")));
+  EXPECT_THAT(RunOf({"-a", "--fake-super", "--no-fake-super", "a/", "b"}).agent_arguments,
+              Not(Contains("--fake-super")));
   const RunOptions far = RunOf({"-a", "-M--fake-super", "a/", "host:b"});
   EXPECT_THAT(far.agent_arguments, Not(Contains("--fake-super")));
   EXPECT_THAT(far.shell.far_arguments, ElementsAre("--fake-super"));

@@ -31,7 +31,9 @@ std::string Refusal(const Settings& settings) {
   return std::string(ApplyStagingSettings(settings, &applied.request, &applied.places).message());
 }
 
-Settings Ursync() { return Settings::For(Command::kUrsync); }
+Settings Ursync() {
+  return Settings::For(Command::kUrsync);
+}
 
 TEST(StagingSettingsTest, NothingIsAskedForByItself) {
   const Applied plain = Apply(Ursync());

@@ -45,15 +45,22 @@ TEST(ItemTest, LettersAreRsyncs) {
   EXPECT_EQ(ItemCode(put, Of({Attribute::kContent}), all), ">fc........");
   EXPECT_EQ(ItemCode(put, Of({}), all), ">f.........");
   EXPECT_EQ(ItemCode(put, Of({Attribute::kSize}), ItemRules{.selection = {}, .sends = true}), "<f.s.......");
-  EXPECT_EQ(ItemCode(Make(ActionKind::kMakeDirectory, FileType::kDirectory), Of({Attribute::kExistence}), all), "cd+++++++++");
-  EXPECT_EQ(ItemCode(Make(ActionKind::kPutSymlink, FileType::kSymlink), Of({Attribute::kTarget, Attribute::kMtime}), all), "cLc.t......");
+  EXPECT_EQ(ItemCode(Make(ActionKind::kMakeDirectory, FileType::kDirectory), Of({Attribute::kExistence}), all),
+            "cd+++++++++");
+  EXPECT_EQ(
+      ItemCode(Make(ActionKind::kPutSymlink, FileType::kSymlink), Of({Attribute::kTarget, Attribute::kMtime}), all),
+      "cLc.t......");
   EXPECT_EQ(ItemCode(Make(ActionKind::kPutSpecial, FileType::kFifo), Of({Attribute::kExistence}), all), "cS+++++++++");
-  EXPECT_EQ(ItemCode(Make(ActionKind::kSetMetadata, FileType::kDirectory), Of({Attribute::kMtime}), all), ".d..t......");
-  EXPECT_EQ(ItemCode(Make(ActionKind::kSetMetadata, FileType::kRegular),
-                     Of({Attribute::kMode, Attribute::kOwner, Attribute::kGroup, Attribute::kAtime, Attribute::kXattrs}), all),
-            ".f...pogu.x");
+  EXPECT_EQ(ItemCode(Make(ActionKind::kSetMetadata, FileType::kDirectory), Of({Attribute::kMtime}), all),
+            ".d..t......");
+  EXPECT_EQ(
+      ItemCode(Make(ActionKind::kSetMetadata, FileType::kRegular),
+               Of({Attribute::kMode, Attribute::kOwner, Attribute::kGroup, Attribute::kAtime, Attribute::kXattrs}),
+               all),
+      ".f...pogu.x");
   EXPECT_EQ(ItemCode(Make(ActionKind::kLink, FileType::kRegular), Of({Attribute::kHardLink}), all), "hf         ");
-  EXPECT_EQ(ItemCode(Make(ActionKind::kLink, FileType::kRegular), Of({Attribute::kHardLink, Attribute::kMtime}), all), "hf..t......");
+  EXPECT_EQ(ItemCode(Make(ActionKind::kLink, FileType::kRegular), Of({Attribute::kHardLink, Attribute::kMtime}), all),
+            "hf..t......");
   EXPECT_EQ(ItemCode(Make(ActionKind::kDelete, FileType::kRegular), Of({Attribute::kExtraneous}), all), "*deleting  ");
 }
 
@@ -67,7 +74,8 @@ TEST(ItemTest, OfFilesThatRanAsSomebodyTheModeIsToldWhereTheOwnerIsSet) {
   action.existing->mode = 04755;
   EXPECT_EQ(ToldDifferences(action, Of({Attribute::kOwner}), rules), Of({Attribute::kMode}));
   EXPECT_EQ(ToldDifferences(action, Of({Attribute::kMtime}), rules), Of({Attribute::kMtime}));
-  EXPECT_EQ(ToldDifferences(action, Of({Attribute::kOwner}), {.selection = rules.selection, .planned = true}), Of({Attribute::kOwner}));
+  EXPECT_EQ(ToldDifferences(action, Of({Attribute::kOwner}), {.selection = rules.selection, .planned = true}),
+            Of({Attribute::kOwner}));
   MetadataSelection modeless;
   modeless.mode = false;
   EXPECT_TRUE(ToldDifferences(action, Of({Attribute::kGroup}), {.selection = modeless}).empty());
@@ -76,6 +84,7 @@ TEST(ItemTest, OfFilesThatRanAsSomebodyTheModeIsToldWhereTheOwnerIsSet) {
 TEST(ItemTest, NamesAreEscapedAsRsyncDoes) {
   EXPECT_EQ(PrintableText("a\tb c", {}), "a\tb c");
   EXPECT_EQ(PrintableText("n\n\xff", {}), "n\\#012\\#377");
+  EXPECT_EQ(PrintableText("\x7f\x80", {}), "\x7f\\#200");
   EXPECT_EQ(PrintableText("n\n\xff\x7f", {.eight_bit = true}), "n\\#012\xff\x7f");
   EXPECT_EQ(PrintableText("\xc3\xa4\xc3", {.utf8 = true}), "\xc3\xa4\\#303");
   EXPECT_EQ(PrintableText("\xc3\xa4", {}), "\\#303\\#244");
@@ -127,15 +136,17 @@ TEST(OutFormatTest, EscapesAreFilledIn) {
 
 TEST(TotalsTest, TablesHaveRsyncsLabels) {
   RsyncTotals totals;
-  for (const FileType type : {FileType::kRegular, FileType::kRegular, FileType::kDirectory, FileType::kSymlink, FileType::kFifo}) {
+  for (const FileType type :
+       {FileType::kRegular, FileType::kRegular, FileType::kDirectory, FileType::kSymlink, FileType::kFifo}) {
     totals.source.Add(type);
   }
   totals.total_bytes = 1500;
   totals.sent_bytes = 1000;
   totals.received_bytes = 66;
-  EXPECT_THAT(StatsLines(totals, 1),
-              testing::IsSupersetOf({"Number of files: 5 (reg: 2, dir: 1, link: 1, special: 1)", "Number of created files: 0",
-                                     "Total file size: 1,500 bytes", "Total bytes sent: 1,000", "File list size: 0"}));
+  EXPECT_THAT(
+      StatsLines(totals, 1),
+      testing::IsSupersetOf({"Number of files: 5 (reg: 2, dir: 1, link: 1, special: 1)", "Number of created files: 0",
+                             "Total file size: 1,500 bytes", "Total bytes sent: 1,000", "File list size: 0"}));
   EXPECT_THAT(ClosingLines(totals, 1), ElementsAre("sent 1,000 bytes  received 66 bytes  2,132.00 bytes/sec",
                                                    "total size is 1,500  speedup is 1.41"));
   totals.dry_run = true;
@@ -152,6 +163,10 @@ TEST(InfoLevelsTest, FlagsAreReadInOrder) {
   EXPECT_EQ(levels.of(Info::kDelete), 1);
   EXPECT_EQ(levels.of(Info::kProgress), 0);
   EXPECT_THAT(std::string(levels.Apply("foo").message()), HasSubstr("unknown --info item: \"foo\""));
+  EXPECT_OK(levels.Apply("name2,backup,remove"));
+  EXPECT_EQ(levels.of(Info::kName), 2);
+  EXPECT_EQ(InfoLevels::OfVerbosity(2).of(Info::kBackup), 1);
+  EXPECT_EQ(InfoLevels::OfVerbosity(1).of(Info::kRemove), 0);
   EXPECT_THAT(std::string(levels.Apply("stats3").message()), HasSubstr("nothing is told about stats3"));
 }
 
@@ -160,16 +175,39 @@ TEST(MessagesTest, ErrorsAreRsyncs) {
   problem.side = Side::kSource;
   problem.operation = "open";
   problem.error = EACCES;
-  EXPECT_EQ(ProblemText(problem, "/s/a"), "ursync: [sender] send_files failed to open \"/s/a\": Permission denied (13)");
+  EXPECT_EQ(ProblemText(problem, "/s/a"),
+            "ursync: [sender] send_files failed to open \"/s/a\": Permission denied (13)");
   problem.kind = ProblemKind::kVanished;
   EXPECT_EQ(ProblemText(problem, "/s/a"), "file has vanished: \"/s/a\"");
+  Problem moving;
+  moving.kind = ProblemKind::kUnstable;
+  moving.side = Side::kSource;
+  EXPECT_EQ(ProblemText(moving, "/s/log"), "ursync: \"/s/log\" kept changing while it was read; copied as it was");
+  moving.kind = ProblemKind::kChanged;
+  moving.operation = "read";
+  EXPECT_EQ(ProblemText(moving, "/s/log"),
+            "ursync: [sender] read \"/s/log\" failed: the file kept changing; it was not copied");
   Problem made;
   made.operation = "mkdir";
   made.error = ENOSPC;
   EXPECT_EQ(ProblemText(made, "/d/a"), "ursync: [Receiver] mkdir \"/d/a\" failed: No space left on device (28)");
-  EXPECT_EQ(ExitLine("ursync", 23), "ursync error: some files/attrs were not transferred (see previous errors) (code 23)");
+  EXPECT_EQ(ExitLine("ursync", 23),
+            "ursync error: some files/attrs were not transferred (see previous errors) (code 23)");
   EXPECT_EQ(ExitLine("ursync", 24), "ursync warning: some files vanished before they could be transferred (code 24)");
   EXPECT_EQ(ExitLine("ursync", 0), "");
+}
+
+TEST(MessagesTest, AListIsMadeHereOrReceivedAndCountedWhereThatIsKnown) {
+  const auto line = [](const std::string& text, bool here, bool counts, std::optional<uint64_t> count = std::nullopt) {
+    const ListLine line = ListLineOf(text, here, counts, count);
+    return line.told + "|" + line.logged;
+  };
+  EXPECT_EQ(line("sending incremental file list", true, false), "sending incremental file list|");
+  EXPECT_EQ(line("sending incremental file list", false, true), "receiving incremental file list|");
+  EXPECT_EQ(line("building file list ... done", true, false), "building file list ... done|done");
+  EXPECT_EQ(line("building file list ... done", true, true), "building file list ... |");
+  EXPECT_EQ(line("building file list ... done", false, true, 0),
+            "receiving file list ... 0 files to consider|0 files to consider");
 }
 
 class StopTimeTest : public testing::Test {
@@ -198,7 +236,8 @@ TEST_F(StopTimeTest, TheNextTimeThatFitsIsMeant) {
   EXPECT_EQ(At(":10"), "2024/05/15 11:10:00");
   EXPECT_EQ(At("16T8:00"), "2024/05/16 08:00:00");
   EXPECT_EQ(At("2-29"), "2028/02/29 00:00:00");
-  for (const char* bad : {"", "x", "2020-01-01", "13-40", "25:00", "10:60", "1-2-3-4", "T", "-", ":", "2-30", "1:2:3"}) {
+  for (const char* bad :
+       {"", "x", "2020-01-01", "13-40", "25:00", "10:60", "1-2-3-4", "T", "-", ":", "2-30", "1:2:3"}) {
     EXPECT_EQ(At(bad), "refused") << bad;
   }
 }

@@ -1,0 +1,75 @@
+#include "coordinator/cli/source_memory.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "engine/base/errno_status.h"
+
+namespace uringsync {
+namespace {
+
+// More directories than that come from a list, which may be another one in each run.
+constexpr size_t kMaxNamed = 64;
+
+// One text however the path is written; of endpoints, too.
+std::string Normal(const std::filesystem::path& path) {
+  std::string text = path.lexically_normal().string();
+  while (text.size() > 1 && text.back() == '/') text.pop_back();
+  return text;
+}
+
+}  // namespace
+
+SourceRecordKey SourceKeyOf(const ReportFacts& facts) {
+  SourceRecordKey key{facts.source_is_local ? "" : facts.source + "\n", Normal(facts.destination_absolute)};
+  if (facts.operands.empty()) {
+    key.source += Normal(facts.source_absolute) + "\n";
+    return key;
+  }
+  const size_t trees =
+      static_cast<size_t>(std::count_if(facts.operands.begin(), facts.operands.end(), [](const SourceOperand& operand) {
+        return operand.depth == OperandDepth::kTree;
+      }));
+  std::set<std::string> places;
+  for (const SourceOperand& operand : facts.operands) {
+    if (operand.depth != OperandDepth::kTree) continue;
+    const std::filesystem::path base = std::filesystem::path(facts.working_directory) / operand.base;
+    places.insert(Normal(trees > kMaxNamed ? base : base / operand.from.text()));
+  }
+  for (const std::string& place : places) key.source += place + "\n";
+  return key;
+}
+
+SourceMemory::SourceMemory(const RunOptions& options, const ReportFacts& facts, const std::string& state_directory) {
+  const SyncRequest& request = options.request;
+  if (state_directory.empty() || !request.delete_extraneous || request.mode == SyncMode::kVerify || request.plan)
+    return;
+  writes_ = request.mode == SyncMode::kSync;
+  record_.emplace(state_directory, SourceKeyOf(facts));
+}
+
+std::string SourceMemory::Recall(SyncRequest* request) {
+  if (!record_) return {};
+  request->recorded_mounts.emplace();
+  absl::StatusOr<std::optional<std::vector<MountedPlace>>> found = record_->Load();
+  if (!found.ok()) return std::string(ToStd(found.status().message())) + "; this run goes without";
+  recorded_ = found->has_value();
+  if (recorded_) request->recorded_mounts = known_ = **std::move(found);
+  return {};
+}
+
+std::string SourceMemory::Remember(const SyncOutcome& outcome) const {
+  const bool held = outcome.deletes_held && outcome.plan.skipped_deletes > 0;
+  if (!record_ || !writes_ || !outcome.complete || held || outcome.mounts.empty()) return {};
+  // What lies on the host's own file system alone cannot be lost.
+  const bool plain = outcome.mounts.size() == 1 && outcome.mounts.front().point == "/";
+  if (recorded_ ? outcome.mounts == known_ : plain) return {};
+  const absl::Status saved = record_->Save(outcome.mounts);
+  if (saved.ok()) return {};
+  return "what the source is mounted from could not be recorded: " + std::string(ToStd(saved.message()));
+}
+
+}  // namespace uringsync

@@ -1,0 +1,40 @@
+// SourceMemory: around a run that deletes, the record of the source's mounts (source_record.h): put into the request
+// before, brought up to date after.
+//
+// Thread rule: the command's thread. Use:
+//   SourceMemory memory(options, facts, program.state_directory);
+//   tell(memory.Recall(&options.request));   ... the run ...   tell(memory.Remember(outcome));
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "coordinator/cli/options.h"
+#include "coordinator/cli/reporter.h"
+#include "coordinator/cli/source_record.h"
+
+namespace uringsync {
+
+class SourceMemory {
+ public:
+  // Does nothing for a run that deletes nothing by itself, and without a state directory.
+  SourceMemory(const RunOptions& options, const ReportFacts& facts, const std::string& state_directory);
+
+  // What could not be read, a line for the user; empty: nothing. The run then goes on as a first one.
+  std::string Recall(SyncRequest* request);
+  // After a run that wrote: records what its source was mounted from, but where it held deletes back. What could not be
+  // written, as above.
+  std::string Remember(const SyncOutcome& outcome) const;
+
+ private:
+  std::optional<SourceRecord> record_;
+  bool writes_ = false;
+  bool recorded_ = false;
+  std::vector<MountedPlace> known_;
+};
+
+// What tells a run's source and destination from those of others: absolute places, and which directories of the source
+// are in the transfer, of many only where they lie.
+SourceRecordKey SourceKeyOf(const ReportFacts& facts);
+
+}  // namespace uringsync

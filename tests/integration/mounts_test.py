@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""A source whose file system is not mounted: nothing is deleted because of it, and the way out is named."""
+
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+import harness  # noqa: E402
+
+LIMIT = 25
+
+
+class Mounts(harness.Case):
+    def setUp(self):
+        super().setUp()
+        self.dst = self.path("dst")
+
+    def write(self, *path, text="content"):
+        os.makedirs(os.path.dirname(os.path.join(*path)), exist_ok=True)
+        with open(os.path.join(*path), "w") as file:
+            file.write(text)
+
+    def unmount(self, point):
+        self.assertEqual(0, harness.run(["umount", point]).code)
+
+    def held(self, *arguments, program=None):
+        result = self.cli(*arguments, code=LIMIT, program=program)
+        self.assertIn("--allow-empty-source", result.stderr)
+        return result
+
+    def test_an_unmounted_source_deletes_nothing_until_that_is_accepted(self):
+        disk = self.tmpfs("8m", "disk")
+        self.write(disk, "sub", "file")
+        for program, arguments in ((None, ["sync", "--delete", disk, self.dst]),
+                                   (harness.URSYNC, ["-a", "--delete", disk + "/", self.dst])):
+            with self.subTest(program=program):
+                self.cli(*arguments, program=program)
+                self.unmount(disk)
+                for _ in range(2):
+                    self.assertIn("nothing is mounted there", self.held(*arguments, program=program).stderr)
+                    self.assertEqual(["file"], os.listdir(os.path.join(self.dst, "sub")))
+                self.assertEqual(0, harness.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk]).code)
+                self.write(disk, "sub", "file")
+                self.cli(*arguments, program=program)
+        self.unmount(disk)
+        self.held("plan", "--delete", disk, self.dst)
+        self.sync(disk, self.dst, "--delete", "--allow-empty-source")
+        self.assertEqual([], os.listdir(self.dst))
+        self.write(self.dst, "more")
+        self.sync(disk, self.dst, "--delete")
+        self.assertEqual([], os.listdir(self.dst), "accepted once and for all")
+
+    def test_a_mount_below_the_source_counts_where_its_directory_is_still_there(self):
+        src = self.path("src")
+        self.write(src, "outer")
+        disk = self.tmpfs("8m", "src/disk")
+        self.write(disk, "inner")
+        self.sync(src, self.dst, "--delete")
+        self.unmount(disk)
+        os.unlink(os.path.join(src, "outer"))
+        self.held("sync", "--delete", src, self.dst)
+        self.assertEqual(["disk", "outer"], sorted(os.listdir(self.dst)))
+        # What the rules hide, and what is not entered, is not missed.
+        self.sync(src, self.dst, "--delete", "--exclude=/disk")
+        self.assertEqual(["disk"], sorted(os.listdir(self.dst)))
+        self.assertEqual(["inner"], os.listdir(os.path.join(self.dst, "disk")))
+
+    def test_a_mount_that_went_with_its_directory_is_no_surprise(self):
+        src = self.path("src")
+        disk = self.tmpfs("8m", "src/disk")
+        self.write(disk, "inner")
+        self.sync(src, self.dst, "--delete")
+        self.unmount(disk)
+        os.rmdir(disk)
+        self.sync(src, self.dst, "--delete")
+        self.assertEqual([], os.listdir(self.dst))
+
+    def test_another_file_system_that_is_empty_deletes_nothing_and_one_with_files_does(self):
+        disk = self.tmpfs("8m", "disk")
+        self.write(disk, "file")
+        self.sync(disk, self.dst, "--delete")
+        self.unmount(disk)
+        self.assertEqual(0, harness.run(["mount", "-t", "ramfs", "ramfs", disk]).code)
+        self.assertIn("an empty one", self.held("sync", "--delete", disk, self.dst).stderr)
+        self.assertEqual(["file"], os.listdir(self.dst))
+        self.write(disk, "other")
+        self.sync(disk, self.dst, "--delete")
+        self.assertEqual(["other"], os.listdir(self.dst))
+
+    def test_an_empty_source_that_was_never_a_mount_empties_the_destination(self):
+        os.makedirs(self.path("src"))
+        self.write(self.dst, "file")
+        self.sync(self.path("src"), self.dst, "--delete")
+        self.assertEqual([], os.listdir(self.dst))
+
+    def test_a_listening_source_tells_as_much(self):
+        disk = self.tmpfs("8m", "disk")
+        self.write(disk, "sub", "file")
+        agent = self.agent({"data": disk + ":ro"})
+        self.sync(agent.endpoint("data", "sub"), self.dst, "--delete")
+        agent.stop()
+        self.unmount(disk)
+        os.makedirs(os.path.join(disk, "sub"))
+        # The same address, so that it is the same source.
+        again = self.agent({"data": disk + ":ro"}, port=agent.port)
+        self.held("sync", "--delete", again.endpoint("data", "sub"), self.dst)
+        self.assertEqual(["file"], os.listdir(self.dst))
+
+
+if __name__ == "__main__":
+    harness.main()
