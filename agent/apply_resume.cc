@@ -107,10 +107,4 @@ uint64_t ApplyWorker::RoomFor(const IncomingFile& file, const std::optional<Left
   return all - std::min(all, there);
 }
 
-Task<int> ApplyWorker::RefusedForRoom(int fd, uint64_t needed) {
-  int refused = co_await shared_->room.Refuses(context_.driver, fd, needed);
-  if (refused != 0 && DropLeft()) refused = co_await shared_->room.Refuses(context_.driver, fd, needed);
-  co_return refused;
-}
-
 }  // namespace uringsync

@@ -98,6 +98,27 @@ void ApplyWorker::NoteRoom(const Action& action, const Failure& failure) {
   shared_->room.Note(context_.driver, RoomDescriptor(action, &parent), failure->error);
 }
 
+Task<int> ApplyWorker::BeginFilling(int fd, uint64_t bytes, int tries, RoomWatch::Filling* filling) {
+  int refused = co_await shared_->room.Begin(context_.driver, fd, bytes, tries, filling);
+  if (refused != 0 && DropLeft()) refused = co_await shared_->room.Begin(context_.driver, fd, bytes, tries, filling);
+  if (refused != 0) shared_->room.Note(context_.driver, fd, refused);
+  co_return refused;
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::AgainWithRoom(const Action* action, Failure failure,
+                                                      std::function<Task<Failure>()> perform) {
+  for (int tries = 1; failure.has_value() && IsRefusalForRoom(*failure); ++tries) {
+    DirectoryPtr parent;
+    const int fd = RoomDescriptor(*action, &parent);
+    RoomWatch::Filling filling;
+    if (!co_await shared_->room.Judge(context_.driver, fd, failure->error, tries, filling)) break;
+    if (co_await BeginFilling(fd, 0, tries + 1, &filling) != 0) break;
+    failure = co_await perform();
+    filling.End(!failure.has_value());
+  }
+  co_return failure;
+}
+
 Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile* file, bool named,
                                               StagedObject* staged) {
   Driver* driver = context_.driver;
@@ -109,13 +130,13 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
     const int fd = RoomDescriptor(*action, &parent);
     const uint64_t needed = RoomFor(*file, left);
     // Another file may have filled the file system while this one waited.
-    const int refused = co_await RefusedForRoom(fd, needed);
+    RoomWatch::Filling filling;
+    const int refused = co_await BeginFilling(fd, needed, tries, &filling);
     if (refused != 0) {
       DoneWith(&left);
       co_return WriteFailure(refused, "write");
     }
     publisher_.Begin();
-    RoomWatch::Filling filling = shared_->room.Begin();
     bool taken = tries == 1 && !left && action->origin.has_value();
     if (taken) taken = co_await TakeOver(action, file, staged);
     if (taken) co_return std::nullopt;
@@ -125,13 +146,14 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
     if (created) failure = co_await FillStaged(action, file, staged);
     if (!failure.has_value()) failure = co_await BringHome(action, file, staged);
     if (!failure.has_value()) {
+      filling.End(/*whole=*/true);
       DoneWith(&left);
       co_return std::nullopt;
     }
     const bool kept = co_await KeepWhatCame(action, file, staged, failure->kind);
     publisher_.Abandon();
     *staged = StagedObject();
-    filling.End();
+    filling.End(/*whole=*/false);
     if (kept) NoteRoom(*action, failure);
     if (kept || IsBrokenOff(failure->kind)) co_return failure;
     DoneWith(&left);
@@ -141,7 +163,7 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
       continue;
     }
     if (!IsRefusalForRoom(*failure)) co_return failure;
-    const bool again = DropLeft() || co_await shared_->room.Judge(driver, fd, failure->error, needed, tries);
+    const bool again = DropLeft() || co_await shared_->room.Judge(driver, fd, failure->error, tries, filling);
     if (!again) co_return failure;
     shared_->receive.counters().retries.fetch_add(1, std::memory_order_relaxed);
   }

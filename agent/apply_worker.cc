@@ -132,8 +132,9 @@ Task<ApplyWorker::Failure> ApplyWorker::MakeDirectory(const Action* action) {
     co_await FreeDescriptors();
     failure = ApplyMakeDirectory(context_, *action);
   }
+  failure = co_await AgainWithRoom(
+      action, std::move(failure), [this, action]() -> Task<Failure> { co_return ApplyMakeDirectory(context_, *action); });
   if (!failure.has_value()) NoteTouched(action->path.Parent());
-  NoteRoom(*action, failure);
   co_return failure;
 }
 
@@ -147,7 +148,13 @@ Task<ApplyWorker::Failure> ApplyWorker::PerformPatiently(const Action* action, S
     co_await FreeDescriptors();
     failure = co_await Perform(*action, slot);
   }
-  if (!tried) NoteRoom(*action, failure);
+  // What is linked from a basis may be copied instead, which has its tries too.
+  if (!tried && !action->basis) {
+    failure = co_await AgainWithRoom(
+        action, std::move(failure), [this, action, slot]() -> Task<Failure> { co_return co_await Perform(*action, slot); });
+  } else if (!tried) {
+    NoteRoom(*action, failure);
+  }
   co_return failure;
 }
 
@@ -227,7 +234,11 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
     published = co_await publisher_.Commit(&staged, LeafName(action.path), delay ? &nothing : &action.existing,
                                            file.wanted.size_bytes, again);
     if (IsWrittenDown(action.wanted)) shared_->options.resume->Forget(temporary);
-    if (!published.stage_again) break;
+    const int error = StatusErrno(published.status);
+    const bool no_room = !published.stage_again && (error == ENOSPC || error == EDQUOT);
+    // Its directory could not take the name; what others give back may help.
+    if (no_room) NoteRoom(action, DestinationFailure(published.status, "rename"));
+    if (!published.stage_again && !no_room) break;
     shared_->receive.counters().retries.fetch_add(1, std::memory_order_relaxed);
     if (!again && file.wanted.size_bytes <= kSmallFileBytes) *slot = co_await slots_.Acquire(1);
   }

@@ -133,8 +133,11 @@ class ApplyWorker {
   bool DropLeft();
   // Room that `file` needs beside what is left of it.
   uint64_t RoomFor(const IncomingFile& file, const std::optional<LeftTemporary>& left) const;
-  // As RoomWatch::Refuses.
-  Task<int> RefusedForRoom(int fd, uint64_t needed);
+  // As RoomWatch::Begin; what earlier sessions left makes way where room is short.
+  Task<int> BeginFilling(int fd, uint64_t bytes, int tries, RoomWatch::Filling* filling);
+  // Performs `action` again where `failure` is a refusal for want of room that files under way may give back. Returns
+  // what it ended with.
+  Task<Failure> AgainWithRoom(const Action* action, Failure failure, std::function<Task<Failure>()> perform);
   // The file that `action` says its contents may lie in; null where it is not there as planned.
   std::shared_ptr<DeltaBasis> OpenOrigin(const Action& action);
   // Makes the origin of `action`, whose old name goes, the staged file, if contents prove to be the same: nothing is

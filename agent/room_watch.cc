@@ -36,68 +36,88 @@ Task<void> Pause(Driver* driver, int times = 1) {
 
 }  // namespace
 
-void RoomWatch::Filling::End() {
+void RoomWatch::Filling::End(bool whole) {
   RoomWatch* watch = std::exchange(watch_, nullptr);
   if (watch == nullptr) return;
-  watch->last_end_.store(std::chrono::steady_clock::now().time_since_epoch());
-  watch->filling_.fetch_sub(1);
+  const std::scoped_lock lock(watch->mutex_);
+  watch->last_end_ = std::chrono::steady_clock::now();
+  --watch->filling_;
+  watch->begun_bytes_ -= bytes_;
+  if (!alone_) return;
+  watch->alone_ = false;
+  if (whole) watch->refusals_.store(0);
 }
 
-bool RoomWatch::MayGetRoom() const {
-  if (filling_.load() > 0) return true;
-  return std::chrono::steady_clock::now().time_since_epoch() - kGivingBack < last_end_.load();
+void RoomWatch::Enter(uint64_t size_bytes, bool alone, Filling* filling) {
+  ++filling_;
+  begun_bytes_ += size_bytes;
+  alone_ |= alone;
+  filling->watch_ = this;
+  filling->bytes_ = size_bytes;
+  filling->alone_ = alone;
 }
 
-bool RoomWatch::MayTryAgain(int tries) {
-  if (tries < kMaxTries) return true;
-  return tries < kMaxTriesBesideOthers && MayGetRoom() && further_tries_.fetch_add(1) < kMaxFurtherTries;
+bool RoomWatch::NothingComesBack() const {
+  return filling_ == 0 && std::chrono::steady_clock::now() - last_end_ >= kGivingBack;
 }
 
-Task<int> RoomWatch::Refuses(Driver* driver, int fd, uint64_t size_bytes) {
-  if (const int full = receive_->full(); full != 0) co_return full;
-  if (!tight_.load(std::memory_order_relaxed)) co_return 0;
+RoomWatch::Entry RoomWatch::TryEnter(Driver* driver, int fd, uint64_t size_bytes, bool alone, bool patient,
+                                     Filling* filling) {
+  const std::scoped_lock lock(mutex_);
+  const Room room = LookAtRoom(driver, fd);
+  if (size_bytes > room.capacity) return Entry::kHopeless;
+  const bool free = alone ? filling_ == 0 : !alone_ && waiting_to_be_alone_ == 0;
+  const uint64_t begun = patient ? 0 : begun_bytes_;
+  const bool fits = room.inodes && room.bytes >= kLeastBytes && room.bytes >= begun && room.bytes - begun >= size_bytes;
+  if (fits && (free || patient)) {
+    Enter(size_bytes, alone && filling_ == 0, filling);
+    return Entry::kEntered;
+  }
+  return !fits && NothingComesBack() ? Entry::kHopeless : Entry::kWait;
+}
+
+Task<int> RoomWatch::Begin(Driver* driver, int fd, uint64_t size_bytes, int tries, Filling* filling) {
+  if (!tight_.load(std::memory_order_relaxed) && receive_->full() == 0) {
+    const std::scoped_lock lock(mutex_);
+    Enter(size_bytes, /*alone=*/false, filling);
+    co_return 0;
+  }
   if (size_bytes >= over_quota_.load(std::memory_order_relaxed)) co_return EDQUOT;
-  const bool fits = co_await AwaitRoom(driver, fd, size_bytes);
-  if (const int full = receive_->full(); full != 0) co_return full;
-  co_return fits ? 0 : ENOSPC;
-}
-
-Task<bool> RoomWatch::AwaitRoom(Driver* driver, int fd, uint64_t size_bytes) {
-  for (int pauses = 0; !receive_->stopped() && receive_->full() == 0; ++pauses) {
-    const bool others = MayGetRoom();
-    const Room room = LookAtRoom(driver, fd);
-    if (room.inodes && room.bytes >= size_bytes && room.bytes >= kLeastBytes) co_return true;
-    if (!others || pauses >= kMaxPauses || size_bytes > room.capacity) break;
+  const bool alone = tries > 1;
+  auto wait = [&](int by) {
+    const std::scoped_lock lock(mutex_);
+    waiting_to_be_alone_ += by;
+  };
+  if (alone) wait(1);
+  int refused = ENOSPC;
+  for (int pauses = 0; pauses <= kMaxPauses; ++pauses) {
+    refused = receive_->stopped() ? ECANCELED : receive_->full();
+    if (refused != 0) break;
+    const Entry entry = TryEnter(driver, fd, size_bytes, alone, pauses >= kPatience, filling);
+    if (entry == Entry::kEntered) break;
+    refused = ENOSPC;
+    if (entry == Entry::kHopeless) break;
     co_await Pause(driver);
   }
-  co_return false;
+  if (alone) wait(-1);
+  co_return refused;
 }
 
-Task<bool> RoomWatch::AwaitOthers(Driver* driver) {
-  for (int pauses = 0; pauses < kMaxPauses; ++pauses) {
-    if (filling_.load() == 0 || receive_->stopped() || receive_->full() != 0) co_return true;
-    co_await Pause(driver);
-  }
-  co_return false;
-}
-
-Task<bool> RoomWatch::Judge(Driver* driver, int fd, int error, uint64_t size_bytes, int tries) {
+Task<bool> RoomWatch::Judge(Driver* driver, int fd, int error, int tries, const Filling& ended) {
   tight_.store(true, std::memory_order_relaxed);
-  const bool may_try = MayTryAgain(tries);
-  if (may_try && error == EDQUOT) {
-    // A quota tells nobody what it has left: only what others give back can help.
-    const bool waited = filling_.load() > 0 && co_await AwaitOthers(driver);
-    if (waited && receive_->full() == 0 && !receive_->stopped()) co_return true;
-  } else if (may_try) {
-    // What the numbers promise, the file system may give out only a little later.
-    if (tries >= kMaxTries) co_await Pause(driver, tries);
-    const bool fits = co_await AwaitRoom(driver, fd, size_bytes);
-    if (fits) co_return true;
-  }
   if (receive_->stopped() || receive_->full() != 0) co_return false;
+  if (ended.alone_ && refusals_.fetch_add(1) + 1 >= kMaxRefusals) {
+    receive_->SetFull(error);
+    co_return false;
+  }
+  if (tries < kMaxTries) {
+    // What the numbers promise, the file system may give out only a little later.
+    if (tries > 1) co_await Pause(driver, 5 * tries);
+    co_return true;
+  }
   if (error == EDQUOT) {
     uint64_t smallest = over_quota_.load();
-    while (size_bytes > 0 && size_bytes < smallest && !over_quota_.compare_exchange_weak(smallest, size_bytes)) {
+    while (ended.bytes_ > 0 && ended.bytes_ < smallest && !over_quota_.compare_exchange_weak(smallest, ended.bytes_)) {
     }
   }
   EndIfFull(driver, fd, error);
@@ -110,16 +130,17 @@ void RoomWatch::Note(Driver* driver, int fd, int error) {
 }
 
 void RoomWatch::EndIfFull(Driver* driver, int fd, int error) {
+  const std::scoped_lock lock(mutex_);
+  // While somebody may give room back, what is left says nothing.
+  if (!NothingComesBack()) return;
   const Room room = LookAtRoom(driver, fd);
-  const bool full = !room.inodes || room.bytes < kLeastBytes;
-  if (full || refusals_.fetch_add(1) + 1 >= kMaxRefusals) receive_->SetFull(error);
+  if (!room.inodes || room.bytes < kLeastBytes) receive_->SetFull(error);
 }
 
 void RoomWatch::Reset() {
   receive_->SetFull(0);
   tight_.store(false);
   refusals_.store(0);
-  further_tries_.store(0);
   over_quota_.store(std::numeric_limits<uint64_t>::max());
 }
 

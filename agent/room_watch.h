@@ -1,20 +1,24 @@
 // RoomWatch: what a session makes of a file system that takes no more.
 //
 // One file that is too large must not stop those that fit, and 100,000 files on a full disk must not be tried one by
-// one. So after a refusal (ENOSPC, EDQUOT), and once the refused file's temporary is gone, the file system is asked
-// what it has left: next to nothing, or no inode, ends all further writing (ReceiveShared::SetFull); otherwise the file
-// is tried again where it fits now, or fails alone, and files that are larger than what is left fail without a try.
-// Refusals that the numbers do not explain (a quota, a reserve) are bounded.
+// one. So after the first refusal (ENOSPC, EDQUOT) a file begins only where what is left suffices for it beside what
+// others have begun with; one that was refused begins again with nobody beside it, because what a large file holds
+// comes back when that ends. Only what is refused with nobody left who may give room back says something of the file
+// system: next to nothing left, no inode, or too many refusals that its numbers do not explain (a quota, a reserve) end
+// all further writing (ReceiveShared::SetFull).
 //
-// Thread rule: any thread; Judge on the shard of its driver.
-// Use:  RoomWatch::Filling filling = room.Begin();  ... fill, or remove what there is of it ...;  filling.End();
-//       if (refused && co_await room.Judge(driver, directory, error, size, tries)) ... again
+// Thread rule: any thread; coroutines on the shard of their driver.
+// Use:  RoomWatch::Filling filling;
+//       int refused = co_await room.Begin(driver, directory, size, tries, &filling);
+//       ... fill, or remove what there is of it ...;  filling.End(is it whole?);
+//       if (out of room && co_await room.Judge(driver, directory, error, tries, filling)) ... again, from Begin
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <limits>
+#include <mutex>
 
 #include "engine/coro/task.h"
 #include "engine/ring/driver.h"
@@ -26,64 +30,69 @@ class RoomWatch {
  public:
   // Less than this is no room. Bytes.
   static constexpr uint64_t kLeastBytes = 64 << 10;
-  // How often one file is tried, and how often while others are being filled: a large one that ends gives back room
-  // which the next large one takes before it is known to be too large.
-  static constexpr int kMaxTries = 2;
-  static constexpr int kMaxTriesBesideOthers = 16;
-  // Such tries of a phase, all files together.
-  static constexpr int kMaxFurtherTries = 128;
-  // Refusals of a phase, none of which the numbers explain.
+  // How often one file is tried; all but the first time alone.
+  static constexpr int kMaxTries = 4;
+  // Refusals of files that were alone, none of which the numbers explain, with none between them that came through.
   static constexpr int kMaxRefusals = 32;
   // How long one file waits for others that are being filled and may give room back.
   static constexpr int kMaxPauses = 3000;
+  // After that many it begins beside them where there is room just now: they may take long.
+  static constexpr int kPatience = 300;
   static constexpr std::chrono::milliseconds kPause{10};
-
-  explicit RoomWatch(ReceiveShared* receive) : receive_(receive) {}
-
   // How long after a file's end the room that it held may still be on its way back: the kernel frees what is closed in
   // its own time.
   static constexpr std::chrono::milliseconds kGivingBack{300};
 
+  explicit RoomWatch(ReceiveShared* receive) : receive_(receive) {}
+
   // A file is being filled, and may hold room that it gives back.
   class Filling {
    public:
-    explicit Filling(RoomWatch* watch) : watch_(watch) { watch_->filling_.fetch_add(1); }
+    Filling() = default;
     Filling(const Filling&) = delete;
     Filling& operator=(const Filling&) = delete;
-    ~Filling() { End(); }
-    void End();
+    ~Filling() { End(/*whole=*/false); }
+    // It gives back nothing more. `whole`: nothing refused it.
+    void End(bool whole);
 
    private:
-    RoomWatch* watch_;
+    friend class RoomWatch;
+    RoomWatch* watch_ = nullptr;
+    uint64_t bytes_ = 0;
+    bool alone_ = false;
   };
-  Filling Begin() { return Filling(this); }
 
-  // errno where a file of `size_bytes` is not worth a try in the file system of `fd`; else 0. Asks only after a
-  // refusal.
-  Task<int> Refuses(Driver* driver, int fd, uint64_t size_bytes);
-  // A file of `size_bytes` was refused with `error` for the `tries`th time; nothing of it is left. True: try again.
-  Task<bool> Judge(Driver* driver, int fd, int error, uint64_t size_bytes, int tries);
-  // An object without contents was refused.
+  // Lets a file that takes `size_bytes` begin for the `tries`th time (from 1) in the file system of `fd`, and has it
+  // counted by `filling`; waits, once there was a refusal, for what others may give back. Returns 0, or the errno with
+  // which it is not worth a try: ENOSPC, EDQUOT, ECANCELED.
+  Task<int> Begin(Driver* driver, int fd, uint64_t size_bytes, int tries, Filling* filling);
+  // What `ended` counted was refused with `error` for the `tries`th time, and nothing of it is left. True: try again.
+  Task<bool> Judge(Driver* driver, int fd, int error, int tries, const Filling& ended);
+  // Something was refused that is not tried again.
   void Note(Driver* driver, int fd, int error);
   // A phase begins: deletes may have made room.
   void Reset();
 
  private:
-  // True once `size_bytes` fit; false when nobody is left who may give room back, or after the longest wait.
-  Task<bool> AwaitRoom(Driver* driver, int fd, uint64_t size_bytes);
-  // False after the longest wait.
-  Task<bool> AwaitOthers(Driver* driver);
-  // Somebody is being filled, or has only just ended.
-  bool MayGetRoom() const;
-  bool MayTryAgain(int tries);
+  enum class Entry { kEntered, kWait, kHopeless };
+  // `patient`: it has waited long enough for those that may give room back.
+  Entry TryEnter(Driver* driver, int fd, uint64_t size_bytes, bool alone, bool patient, Filling* filling);
+  // mutex_ is held.
+  void Enter(uint64_t size_bytes, bool alone, Filling* filling);
+  // Nobody is being filled, and nobody has only just ended. mutex_ is held.
+  bool NothingComesBack() const;
+  // Whether `fd`'s file system has next to nothing left.
   void EndIfFull(Driver* driver, int fd, int error);
 
   ReceiveShared* const receive_;
-  std::atomic<int> filling_{0};
-  std::atomic<std::chrono::steady_clock::duration> last_end_{std::chrono::steady_clock::duration::min()};
+  mutable std::mutex mutex_;
+  int filling_ = 0;              // guarded by mutex_
+  uint64_t begun_bytes_ = 0;     // of those; guarded by mutex_
+  bool alone_ = false;           // one of those is meant to be alone; guarded by mutex_
+  int waiting_to_be_alone_ = 0;  // guarded by mutex_
+  std::chrono::steady_clock::time_point last_end_{};  // guarded by mutex_
   std::atomic<bool> tight_{false};
   std::atomic<int> refusals_{0};
-  std::atomic<int> further_tries_{0};
   std::atomic<uint64_t> over_quota_{
       std::numeric_limits<uint64_t>::max()};  // size of the smallest file that a quota refused
 };
