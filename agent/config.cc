@@ -214,7 +214,8 @@ absl::Status CheckTls(const AgentConfig& config) {
        {std::pair{&config.tls.cert, "--cert"}, {&config.tls.key, "--key"}, {&config.tls.ca, "--ca"}}) {
     if (file->empty()) missing += std::string(missing.empty() ? "" : ", ") + flag;
   }
-  const bool none = config.tls.cert.empty() && config.tls.key.empty() && config.tls.ca.empty();
+  const bool none =
+      config.tls.cert.empty() && config.tls.key.empty() && config.tls.ca.empty() && config.tls.crl.empty();
   if (missing.empty() || (none && (config.private_fd >= 0 || config.stdio))) return absl::OkStatus();
   return MakeStatus(absl::StatusCode::kInvalidArgument,
                     "peers are admitted by certificate only, and " + missing + (missing.size() > 6 ? " are" : " is") +
@@ -237,6 +238,7 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
   US_RETURN_IF_ERROR(ReadText(settings, "cert", &config.tls.cert));
   US_RETURN_IF_ERROR(ReadText(settings, "key", &config.tls.key));
   US_RETURN_IF_ERROR(ReadText(settings, "ca", &config.tls.ca));
+  US_RETURN_IF_ERROR(ReadText(settings, "crl", &config.tls.crl));
   US_RETURN_IF_ERROR(ReadRoots(settings, !is_private, &config.roots));
   US_RETURN_IF_ERROR(CheckTls(config));
   US_RETURN_IF_ERROR(ReadGrants(settings, !is_private, &config));

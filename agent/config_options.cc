@@ -13,6 +13,8 @@ std::span<const OptionRow> AgentOptions() {
       OptionRow{"cert", OptionKind::kText, "FILE", "PEM certificate of this agent; 'uringsync certs init' makes one"},
       OptionRow{"key", OptionKind::kText, "FILE", "PEM private key of the certificate"},
       OptionRow{"ca", OptionKind::kText, "FILE", "PEM authority that signed the certificates of all peers"},
+      OptionRow{"crl", OptionKind::kText, "FILE",
+                "PEM revocation lists of the authority; 'uringsync certs revoke' makes one. Who is in one is refused"},
       OptionRow{"root", OptionKind::kList, "NAME=PATH[:ro]",
                 "serve the directory PATH as NAME (repeatable); :ro forbids writing"},
       OptionRow{"allow", OptionKind::kList, "WHO=ROOT:VERBS",

@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "agent/logging.h"
+#include "agent/refusal_log.h"
 #include "agent/session_gate.h"
 #include "engine/base/errno_status.h"
 #include "engine/net/address.h"
@@ -69,7 +70,7 @@ struct ControlServer::State {
 };
 
 grpc::Status ControlServer::State::Serve(AgentStream* stream, const ControlPeer& peer) {
-  absl::StatusOr<std::unique_ptr<SessionGate::Pass>> pass = SessionGate::Pass::Enter(&gate, stream);
+  absl::StatusOr<std::unique_ptr<SessionGate::Pass>> pass = SessionGate::Pass::Enter(&gate, stream, peer.certificate);
   if (!pass.ok()) {
     // Nobody waits for what comes when the agent is on its way out.
     const LogLevel level = absl::IsUnavailable(pass.status()) ? LogLevel::kInfo : LogLevel::kWarn;
@@ -94,8 +95,10 @@ absl::Status ControlServer::State::StartOnSocket(UniqueFd socket, grpc::ServerBu
 }
 
 absl::Status ControlServer::State::StartListening(const ControlServerOptions& options, grpc::ServerBuilder* builder) {
-  US_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
-                      MakeControlServerCredentials(options.tls));
+  const std::shared_ptr<grpc::ServerCredentials> credentials =
+      MakeControlServerCredentials(options.tls, [told = std::make_shared<RefusalLog>()](const absl::Status& why) {
+        told->Tell("caller refused", {{"reason", std::string(ToStd(why.message()))}});
+      });
   builder->AddListeningPort(ListenTarget(options.host, options.port), credentials, &port);
   server = builder->BuildAndStart();
   if (server == nullptr || port == 0) return ListenError(options.host, options.port);
@@ -129,6 +132,16 @@ uint16_t ControlServer::port() const {
 }
 size_t ControlServer::sessions() const {
   return state_->gate.sessions();
+}
+
+size_t ControlServer::BreakRevoked(const TlsContext& now) {
+  return state_->gate.InterruptThose(
+      [&now](const std::string& certificate) { return now.Revokes(certificate); },
+      {.kind = ErrorKind::kProtocol, .message = "the certificate of this command has been revoked"});
+}
+
+void ControlServer::CutOverdue() {
+  state_->gate.CutOverdue();
 }
 
 void ControlServer::Stop(std::chrono::milliseconds grace) {

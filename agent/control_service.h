@@ -5,7 +5,7 @@
 //
 // Thread rule: Start, Stop and destruction on one thread that is no shard.
 // Use:  US_ASSIGN_OR_RETURN(auto server, ControlServer::Start({.handler = &runner, .host = "0.0.0.0", .port = 7440,
-// .tls = files}));
+// .tls = identity}));
 #pragma once
 
 #include <chrono>
@@ -16,7 +16,7 @@
 #include "absl/status/statusor.h"
 #include "agent/session_handler.h"
 #include "engine/base/unique_fd.h"
-#include "proto/grpc_control.h"
+#include "engine/net/tls_identity.h"
 
 namespace uringsync {
 
@@ -29,7 +29,7 @@ struct ControlServerOptions {
   SessionHandler* handler = nullptr;
   std::string host;   // address to listen on; empty: every one
   uint16_t port = 0;  // 0: any free one
-  ControlTlsFiles tls;
+  std::shared_ptr<TlsIdentity> tls;
   UniqueFd private_socket;  // valid: serve only its other end, without TLS; host, port and tls are ignored
   bool health = false;
   bool reflection = false;
@@ -38,8 +38,7 @@ struct ControlServerOptions {
 
 class ControlServer {
  public:
-  // InvalidArgument and Unauthenticated for TLS files (LoadTlsTexts); Unavailable or PermissionDenied, with address and
-  // reason, when it cannot listen there.
+  // Unavailable or PermissionDenied, with address and reason, when it cannot listen there.
   static absl::StatusOr<std::unique_ptr<ControlServer>> Start(ControlServerOptions options);
   // Stops.
   ~ControlServer();
@@ -49,6 +48,10 @@ class ControlServer {
   // 0 for a private agent.
   uint16_t port() const;
   size_t sessions() const;
+  // Ends the sessions of coordinators whose certificate is revoked, each told so. How many they were.
+  size_t BreakRevoked(const TlsContext& now);
+  // Cuts off those of them that do not end by themselves; to be called now and then.
+  void CutOverdue();
   // Takes no further session, sends SessionError{kInterrupted} to every coordinator, cancels the handlers' tokens, and
   // returns when every handler has; streams that still live after `grace` are cut. Idempotent.
   void Stop(std::chrono::milliseconds grace = kStopGrace);

@@ -4,12 +4,14 @@
 #include <mutex>
 #include <utility>
 
+#include "agent/refusal_log.h"
 #include "agent/session_table.h"
 #include "engine/base/errno_status.h"
 #include "engine/coro/cancel.h"
 #include "engine/coro/scope.h"
 #include "engine/net/listener.h"
 #include "engine/net/tcp_stream.h"
+#include "engine/net/tls_identity.h"
 #include "engine/ring/runtime.h"
 #include "proto/data_stream.h"
 
@@ -56,17 +58,17 @@ class Handshakes {
   bool stopping_ = false;
 };
 
-absl::Status Admit(SessionTable* table, const DataHello& hello) {
+absl::Status Admit(SessionTable* table, const DataHello& hello, const PeerIdentity* peer) {
   // Whoever connects says which end it is; the session here is the other end.
-  if (hello.role == Role::kDestination) return table->FindSource(hello.session, hello.token).status();
-  return table->FindDestination(hello.session, hello.token).status();
+  if (hello.role == Role::kDestination) return table->FindSource(hello.session, hello.token, peer).status();
+  return table->FindDestination(hello.session, hello.token, peer).status();
 }
 
 Task<absl::StatusOr<AcceptedData>> AcceptFor(std::unique_ptr<Stream> stream, std::shared_ptr<const TlsContext> tls,
                                              SessionTable* table, DataTimeouts timeouts, CancelToken cancel) {
   return AcceptDataConnection(
       std::move(stream), std::move(tls),
-      [table](const DataHello& hello, const PeerIdentity*) { return Admit(table, hello); }, timeouts,
+      [table](const DataHello& hello, const PeerIdentity* peer) { return Admit(table, hello, peer); }, timeouts,
       std::move(cancel));
 }
 
@@ -97,6 +99,7 @@ struct DataServer::State {
 
   const DataServerOptions options;
   Handshakes handshakes;
+  RefusalLog refusals;
   std::unique_ptr<Listener> listener;
   Scope running;
   absl::Status started;
@@ -106,6 +109,7 @@ struct DataServer::State {
   Task<void> Serve();
   Task<void> Handle(AcceptedSocket socket);
   Task<void> CloseListener();
+  void TellRefusal(const absl::Status& why);
 };
 
 Task<void> DataServer::State::Handle(AcceptedSocket socket) {
@@ -114,9 +118,19 @@ Task<void> DataServer::State::Handle(AcceptedSocket socket) {
   timeouts.handshake = kHandshakeLimit;
   const Handshakes::Place place = handshakes.Enter();
   absl::StatusOr<AcceptedData> data =
-      co_await AcceptFor(std::move(stream), options.tls, options.table, timeouts, place->token());
+      co_await AcceptFor(std::move(stream), options.tls ? options.tls->current() : nullptr, options.table, timeouts, place->token());
   handshakes.Leave(place);
-  if (data.ok()) co_await HandOver(*std::move(data), options.table);
+  if (data.ok()) {
+    co_await HandOver(*std::move(data), options.table);
+  } else {
+    TellRefusal(data.status());
+  }
+}
+
+void DataServer::State::TellRefusal(const absl::Status& why) {
+  // A connection that merely broke, or was ended here in good order, was not refused.
+  if (absl::IsUnavailable(why) || absl::IsCancelled(why)) return;
+  refusals.Tell("data connection refused", {{"reason", std::string(ToStd(why.message()))}});
 }
 
 Task<void> DataServer::State::Listen() {

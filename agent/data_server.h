@@ -1,7 +1,8 @@
 // DataServer: the agent's data-plane port.
 //
 // Every connection is accepted on shard 0, handed to a shard (round robin), secured there, and must say within a
-// deadline which session it belongs to; then the session uses it. A private agent has none.
+// deadline which session it belongs to; then the session uses it. A private agent has none. Who is refused is logged,
+// so many a minute.
 //
 // A remote shell's channel brings data streams to the same sessions without a port: ServeDataStream.
 //
@@ -24,7 +25,7 @@ namespace uringsync {
 
 class Runtime;
 class SessionTable;
-class TlsContext;
+class TlsIdentity;
 
 // Serves one data stream of a peer that needs no certificate, on the running shard: its hello, then what its session
 // does with it, to the end.
@@ -33,7 +34,7 @@ Task<void> ServeDataStream(std::unique_ptr<Stream> stream, SessionTable* table);
 struct DataServerOptions {
   Runtime* runtime = nullptr;
   SessionTable* table = nullptr;
-  std::shared_ptr<const TlsContext> tls;  // server side, asks for a client certificate
+  std::shared_ptr<TlsIdentity> tls;       // server side, asks for a client certificate
   std::string host;                       // address to listen on
   uint16_t port = 0;                      // 0: any free one
   std::string option = "--data-listen";   // that sets the address, for messages

@@ -160,8 +160,9 @@ absl::Status DestinationSession::OpenStaging(Driver* driver) {
               .preallocate = asked.preallocate};
   if (asked.temporaries) {
     absl::StatusOr<DirectoryPtr> opened = OpenWritablePlace(driver, context_, *asked.temporaries);
-    const std::string& shown =
-        asked.temporaries->root.empty() ? asked.temporaries->host_path : asked.temporaries->path.text();
+    const TreePlace& place = *asked.temporaries;
+    const std::string above = place.root.empty() ? place.host_path : std::string();
+    const std::string shown = above + (above.empty() || place.path.is_root() ? "" : "/") + place.path.text();
     if (!opened.ok() && StatusErrno(opened.status()) == ENOENT)
       return absl::InvalidArgumentError("The temp-dir does not exist: " + EscapeName(shown));
     if (!opened.ok()) return WithContext(opened.status(), "the temp-dir");
@@ -321,9 +322,18 @@ Task<void> DestinationSession::CloseResume() {
   co_return;
 }
 
+void DestinationSession::Break(const std::string& why) {
+  std::lock_guard lock(break_mutex_);
+  if (!unbreakable_) outbox_->Fail(ErrorKind::kProtocol, "destination: " + why);
+}
+
 void DestinationSession::Stop() {
   if (stopped_) return;
   stopped_ = true;
+  {
+    std::lock_guard lock(break_mutex_);
+    unbreakable_ = true;
+  }
   cancel_.Cancel(absl::CancelledError("the destination session is over"));
   BlockOn(&context_.runtime->shard(0), JoinScope(&opening_));
   if (registered_) context_.table->RemoveDestination(open_.session);

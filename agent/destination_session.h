@@ -65,6 +65,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
 
   const SessionToken& token() const override { return open_.token; }
   Task<absl::Status> Use(std::unique_ptr<RequestChannel> channel) override;
+  void Break(const std::string& why) override;
 
  private:
   Task<void> Open();
@@ -132,6 +133,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   std::chrono::steady_clock::time_point last_connected_{};
   bool registered_ = false;
   bool stopped_ = false;
+  std::mutex break_mutex_;
+  bool unbreakable_ = false;  // under the lock: the outbox may be gone
 };
 
 }  // namespace uringsync

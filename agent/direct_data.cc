@@ -8,7 +8,7 @@
 #include "agent/data_server.h"
 #include "engine/base/errno_status.h"
 #include "engine/net/address.h"
-#include "engine/net/tls.h"
+#include "engine/net/tls_identity.h"
 
 namespace uringsync {
 
@@ -38,7 +38,7 @@ absl::StatusOr<DirectReply> DirectData::Open(const DirectQuery& query) {
   reply.address = AddressOfShell(std::getenv("SSH_CONNECTION"));
   US_ASSIGN_OR_RETURN(server_, DataServer::Start({.runtime = options_.runtime,
                                                   .table = options_.table,
-                                                  .tls = tls_,
+                                                  .tls = TlsIdentity::Of(tls_),
                                                   .host = reply.address,
                                                   .port = query.port,
                                                   .option = "--direct-port"}));

@@ -18,6 +18,7 @@
 #include "agent/control_service.h"
 #include "agent/data_server.h"
 #include "agent/direct_data.h"
+#include "agent/identity_watch.h"
 #include "agent/logging.h"
 #include "agent/private_shells.h"
 #include "agent/process.h"
@@ -30,7 +31,7 @@
 #include "engine/base/exhaustion.h"
 #include "engine/fs/fake_super.h"
 #include "engine/fs/pinned_ancestors.h"
-#include "engine/net/tls.h"
+#include "engine/net/tls_identity.h"
 #include "engine/ring/runtime.h"
 #include "proto/control_peer.h"
 #include "proto/handshake.h"
@@ -51,7 +52,7 @@ struct Daemon {
   std::optional<Roots> roots;
   AccessList access;
   std::optional<RootIndexes> indexes;
-  std::shared_ptr<const TlsContext> tls;
+  std::shared_ptr<TlsIdentity> tls;
   SessionTable table;
   std::unique_ptr<DataServer> data;
   std::optional<DirectData> direct;
@@ -59,6 +60,7 @@ struct Daemon {
   std::unique_ptr<ControlServer> control;
   std::unique_ptr<PrivateShells> shells;
   std::unique_ptr<StdioAgent> stdio;
+  std::unique_ptr<IdentityWatch> identity_watch;
 };
 
 // Before the first thread. What a private agent works on is known only later, and a remote shell's serves its whole
@@ -77,7 +79,7 @@ absl::Status ConfineAgent(const AgentConfig& config, Daemon* daemon) {
     daemon->scratch.emplace();
     plan.scratch = daemon->scratch->path();
   }
-  plan.read_beside = {config.tls.cert, config.tls.key, config.tls.ca};
+  plan.read_beside = {config.tls.cert, config.tls.key, config.tls.ca, config.tls.crl};
   plan.device_data = config.device_data;
   US_ASSIGN_OR_RETURN(const ConfinementReport report, Confine(plan));
   for (const std::string& missing : report.missing)
@@ -111,8 +113,11 @@ absl::Status StartEngine(const AgentConfig& config, Daemon* daemon) {
     daemon->indexes.emplace(*daemon->roots, defaults);
   }
   if (config.tls.cert.empty()) return absl::OkStatus();
-  US_ASSIGN_OR_RETURN(daemon->tls, TlsContext::Load({config.tls.cert, config.tls.key, config.tls.ca}));
-  for (const std::string& warning : daemon->tls->warnings()) LogEvent(LogLevel::kWarn, warning);
+  US_ASSIGN_OR_RETURN(daemon->tls, TlsIdentity::Load({.certificate = config.tls.cert,
+                                                      .key = config.tls.key,
+                                                      .authority = config.tls.ca,
+                                                      .revocations = config.tls.crl}));
+  for (const std::string& warning : daemon->tls->current()->warnings()) LogEvent(LogLevel::kWarn, warning);
   return absl::OkStatus();
 }
 
@@ -155,11 +160,26 @@ absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Da
   US_ASSIGN_OR_RETURN(daemon->control, ControlServer::Start({.handler = daemon->runner.get(),
                                                              .host = config.listen.host,
                                                              .port = config.listen.port,
-                                                             .tls = config.tls,
+                                                             .tls = daemon->tls,
                                                              .private_socket = std::move(private_socket),
                                                              .health = config.health,
                                                              .reflection = config.reflection}));
   return absl::OkStatus();
+}
+
+// Certificates and revocation lists as their files become.
+void WatchIdentity(Daemon* daemon) {
+  if (daemon->tls == nullptr) return;
+  daemon->identity_watch =
+      std::make_unique<IdentityWatch>(daemon->tls, [daemon](const TlsContext& now, bool renewed) {
+        size_t broken = 0;
+        if (renewed) {
+          const auto revoked = [&now](const std::string& certificate) { return now.Revokes(certificate); };
+          broken = (daemon->control ? daemon->control->BreakRevoked(now) : 0) + daemon->table.BreakRevoked(revoked);
+        }
+        if (broken > 0) LogEvent(LogLevel::kWarn, "revoked peers", {{"sessions", std::to_string(broken)}});
+        if (daemon->control) daemon->control->CutOverdue();
+      });
 }
 
 absl::Status TellReady(const AgentConfig& config, const Daemon& daemon) {
@@ -183,6 +203,7 @@ absl::Status TellReady(const AgentConfig& config, const Daemon& daemon) {
 
 // Ends sessions first: they use everything else.
 void StopAll(Daemon* daemon) {
+  daemon->identity_watch.reset();
   if (daemon->control) daemon->control->Stop();
   if (daemon->stdio) daemon->stdio->Stop();
   if (daemon->shells) daemon->shells->Stop();
@@ -238,6 +259,7 @@ absl::Status RunDaemon(const AgentConfig& config) {
   US_RETURN_IF_ERROR(ConfineAgent(config, &daemon));
   US_RETURN_IF_ERROR(StartEngine(config, &daemon));
   US_RETURN_IF_ERROR(StartServers(config, std::move(private_socket), &daemon));
+  WatchIdentity(&daemon);
   if (config.private_fd >= 0) EndWithParent(ParentEnd::kInOrder);
   absl::Status status = TellReady(config, daemon);
   if (status.ok()) {

@@ -6,6 +6,7 @@
 #include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/net/tls_identity.h"
 
 namespace uringsync {
 
@@ -27,7 +28,7 @@ bool PeerDials::Fill(size_t shard, DataDial* dial) const {
     return true;
   }
   dial->open = context_.open_peer;
-  dial->tls = context_.data_client_tls;
+  if (context_.data_client_tls != nullptr) dial->tls = context_.data_client_tls->current();
   return shard == 0 || !context_.open_peer;
 }
 

@@ -6,36 +6,47 @@ namespace uringsync {
 
 absl::Status InterruptibleStream::Send(const AgentMessage& message) {
   std::lock_guard lock(send_mutex_);
-  if (interrupted_) return absl::CancelledError("the agent is stopping");
+  if (interrupted_) return Interrupted();
   return stream_->Send(message);
 }
 
 absl::StatusOr<ClientMessage> InterruptibleStream::Receive() {
   absl::StatusOr<ClientMessage> message = stream_->Receive();
-  if (interrupted_) return absl::CancelledError("the agent is stopping");
+  if (interrupted_) return Interrupted();
   return message;
 }
 
-void InterruptibleStream::Interrupt(const SessionError& error) {
+void InterruptibleStream::Interrupt(const SessionError& error, std::string why) {
   std::lock_guard lock(send_mutex_);
-  if (interrupted_.exchange(true)) return;
+  if (interrupted_) return;
+  why_ = std::move(why);
+  interrupted_ = true;
   // A peer that is gone needs no farewell.
   (void)stream_->Send(error);
 }
 
-absl::StatusOr<std::unique_ptr<SessionGate::Pass>> SessionGate::Pass::Enter(SessionGate* gate, AgentStream* stream) {
+absl::StatusOr<std::unique_ptr<SessionGate::Pass>> SessionGate::Pass::Enter(SessionGate* gate, AgentStream* stream,
+                                                                         std::string certificate) {
   std::lock_guard lock(gate->mutex_);
   if (gate->stopping_) return absl::UnavailableError("the agent is stopping");
   if (gate->passes_.size() >= gate->max_sessions_) {
     return MakeStatus(absl::StatusCode::kResourceExhausted,
                       "the agent serves " + std::to_string(gate->max_sessions_) + " sessions already; try again later");
   }
-  std::unique_ptr<Pass> pass(new Pass(gate, stream));
+  std::unique_ptr<Pass> pass(new Pass(gate, stream, std::move(certificate)));
   pass->place_ = gate->passes_.insert(gate->passes_.end(), pass.get());
   return pass;
 }
 
 SessionGate::Pass::~Pass() {
+  // Still in the list: CutOverdue ends a farewell that its peer does not take. Nobody starts one any more.
+  std::thread breaker;
+  {
+    std::lock_guard lock(gate_->mutex_);
+    ending_ = true;
+    breaker.swap(breaker_);
+  }
+  if (breaker.joinable()) breaker.join();
   std::lock_guard lock(gate_->mutex_);
   gate_->passes_.erase(place_);
 }
@@ -48,6 +59,30 @@ void SessionGate::InterruptAll(const SessionError& error) {
   stopping_ = true;
   for (Pass* pass : passes_) pass->cancel_.Cancel(absl::CancelledError("the agent is stopping"));
   for (Pass* pass : passes_) pass->stream_.Interrupt(error);
+}
+
+size_t SessionGate::InterruptThose(const std::function<bool(const std::string& certificate)>& chosen,
+                                   const SessionError& error) {
+  std::lock_guard lock(mutex_);
+  size_t count = 0;
+  for (Pass* pass : passes_) {
+    const bool begun = pass->broken_at_ != std::chrono::steady_clock::time_point();
+    if (begun || pass->ending_ || pass->certificate_.empty() || !chosen(pass->certificate_)) continue;
+    pass->broken_at_ = std::chrono::steady_clock::now();
+    pass->cancel_.Cancel(MakeStatus(absl::StatusCode::kCancelled, error.message));
+    pass->breaker_ = std::thread([pass, error] { pass->stream_.Interrupt(error, error.message); });
+    ++count;
+  }
+  return count;
+}
+
+void SessionGate::CutOverdue() {
+  std::lock_guard lock(mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  for (Pass* pass : passes_) {
+    const bool begun = pass->broken_at_ != std::chrono::steady_clock::time_point();
+    if (begun && now - pass->broken_at_ > kInterruptLimit) pass->stream_.Close();
+  }
 }
 
 size_t SessionGate::sessions() const {

@@ -4,11 +4,18 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
+#include <functional>
 #include <list>
+#include <memory>
 #include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/base/errno_status.h"
 #include "engine/coro/cancel.h"
 #include "proto/transport.h"
 
@@ -22,12 +29,15 @@ class InterruptibleStream final : public AgentStream {
   absl::Status Send(const AgentMessage& message) override;
   absl::StatusOr<ClientMessage> Receive() override;
   void Close() override { stream_->Close(); }
-  // Sends `error` as the stream's last message. May block as long as the peer does not read.
-  void Interrupt(const SessionError& error);
+  // Sends `error` as the stream's last message. May block as long as the peer does not read. Send and Receive end with
+  // Cancelled and `why` from now on.
+  void Interrupt(const SessionError& error, std::string why = "the agent is stopping");
 
  private:
   AgentStream* stream_;
+  absl::Status Interrupted() const { return MakeStatus(absl::StatusCode::kCancelled, why_); }
   std::mutex send_mutex_;
+  std::string why_;  // set before interrupted_
   std::atomic<bool> interrupted_{false};
 };
 
@@ -39,7 +49,9 @@ class SessionGate {
   class Pass {
    public:
     // ResourceExhausted when the agent is full, Unavailable when it stops.
-    static absl::StatusOr<std::unique_ptr<Pass>> Enter(SessionGate* gate, AgentStream* stream);
+    // `certificate`: the peer's, as PEM; empty where it shows none.
+    static absl::StatusOr<std::unique_ptr<Pass>> Enter(SessionGate* gate, AgentStream* stream,
+                                                       std::string certificate = {});
     ~Pass();
     Pass(const Pass&) = delete;
     Pass& operator=(const Pass&) = delete;
@@ -48,16 +60,26 @@ class SessionGate {
 
    private:
     friend class SessionGate;
-    Pass(SessionGate* gate, AgentStream* stream) : gate_(gate), stream_(stream) {}
+    Pass(SessionGate* gate, AgentStream* stream, std::string certificate)
+        : gate_(gate), certificate_(std::move(certificate)), stream_(stream) {}
     SessionGate* gate_;
+    const std::string certificate_;
     InterruptibleStream stream_;
     CancelSource cancel_;
+    bool ending_ = false;
+    std::thread breaker_;  // sends the farewell of InterruptThose
+    std::chrono::steady_clock::time_point broken_at_{};
     std::list<Pass*>::iterator place_;
   };
 
   // Lets nobody in any more, cancels every token and sends every peer `error`. May block as long as a peer does not
   // read, and must not run beside a second call.
   void InterruptAll(const SessionError& error);
+  // The same for those whose certificate `chosen` picks: it does not block, and the gate stays open. How many they were.
+  // CutOverdue, called now and then, cuts off those that do not end within kInterruptLimit.
+  static constexpr std::chrono::seconds kInterruptLimit{5};
+  void CutOverdue();
+  size_t InterruptThose(const std::function<bool(const std::string& certificate)>& chosen, const SessionError& error);
   size_t sessions() const;
 
  private:

@@ -7,8 +7,7 @@
 //   default-constructible DataServer                 agent/data_server.h: static StatusOr<unique_ptr<DataServer>>
 //   Start(DataServerOptions);
 //                              uint16_t port() const; void Stop() (idempotent; the destructor calls it)
-//                              DataServerOptions { Runtime* runtime; SessionTable* table; std::shared_ptr<const
-//                              TlsContext> tls;
+//                              DataServerOptions { Runtime* runtime; SessionTable* table; std::shared_ptr<TlsIdentity> tls;
 //                                                  std::string host; uint16_t port; }       (port 0: any; absent in a
 //                                                  private agent)
 //   SessionRunner              agent/session.h: class SessionRunner final : public SessionHandler, made from an
@@ -36,7 +35,7 @@ class Roots;
 class RootIndexes;
 class Runtime;
 class SessionTable;
-class TlsContext;
+class TlsIdentity;
 
 // Makes a data stream to the one peer of this process. On shard 0.
 using OpenPeer = std::function<absl::StatusOr<std::unique_ptr<Stream>>()>;
@@ -49,7 +48,7 @@ struct AgentContext {
   SessionTable* table = nullptr;
   const RootIndexes* indexes = nullptr;  // null: the agent keeps none
   // For data connections that this agent opens (DataRoute kConnect, ConnectData); null without certificates.
-  std::shared_ptr<const TlsContext> data_client_tls;
+  std::shared_ptr<TlsIdentity> data_client_tls;
   uint16_t data_port = 0;  // of the data server; 0: none (private agent)
   // Where a remote shell's channel leads to the peer: data streams are opened and arrive there, not over the network.
   OpenPeer open_peer;

@@ -324,6 +324,11 @@ void SourceSession::Tell(std::string notice) {
   if (!muted_) outbox_->Push(Notice{std::move(notice)});
 }
 
+void SourceSession::Break(const std::string& why) {
+  std::lock_guard lock(notice_mutex_);
+  if (!muted_) outbox_->Fail(ErrorKind::kProtocol, "source: " + why);
+}
+
 void SourceSession::Stop() {
   if (stopped_) return;
   stopped_ = true;

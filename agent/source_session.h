@@ -56,6 +56,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   const SessionToken& token() const override { return open_.token; }
   absl::StatusOr<std::unique_ptr<SourceReader>> MakeReader(Shard* shard) override;
   Task<absl::Status> Serve(std::unique_ptr<ReplyChannel> channel) override;
+  void Break(const std::string& why) override;
 
  private:
   Task<void> Open();

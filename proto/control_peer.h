@@ -17,6 +17,8 @@ struct ControlPeer {
   // DNS, URI and IP names of the verified client certificate, in the certificate's order; its common name when it has
   // no such name; empty for a private agent. Bytes of the peer: escape before printing.
   std::vector<std::string> identities;
+  // That certificate as PEM; empty for a private agent.
+  std::string certificate{};
   // The stream came over an inherited socket pair: the peer is the process that started this one.
   bool is_private = false;
 

@@ -8,14 +8,19 @@
 #include <grpcpp/create_channel_posix.h>
 #include <grpcpp/impl/rpc_method.h>
 #include <grpcpp/security/credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_certificate_verifier.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/support/sync_stream.h>
 
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
+#include <functional>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
@@ -63,6 +68,8 @@ absl::Status EndStatus(const grpc::Status& status, const std::string& name) {
     case grpc::StatusCode::RESOURCE_EXHAUSTED:
       // gRPC's own refusal of an oversized message, in whichever direction, or the agent's limit of sessions.
       return MakeStatus(absl::StatusCode::kUnavailable, name + ": " + detail);
+    case grpc::StatusCode::UNAUTHENTICATED:
+      return MakeStatus(absl::StatusCode::kUnauthenticated, name + " refused the certificate of this command: " + detail);
     case grpc::StatusCode::CANCELLED:
       return MakeStatus(absl::StatusCode::kUnavailable, name + " gave the session up: " + detail);
     default: return MakeStatus(absl::StatusCode::kUnavailable, "lost the connection to " + name + ": " + detail);
@@ -151,16 +158,86 @@ class GrpcClientStream final : public ClientStream {
   std::atomic<bool> closed_{false};
 };
 
+// Judges the agent's certificate after the handshake, which knows no revocation lists.
+class AgentVerifier final : public grpc::experimental::ExternalCertificateVerifier {
+ public:
+  AgentVerifier(std::shared_ptr<const TlsContext> context, std::string host)
+      : context_(std::move(context)), host_(std::move(host)) {}
+
+  bool Verify(grpc::experimental::TlsCustomVerificationCheckRequest* request, std::function<void(grpc::Status)>,
+              grpc::Status* verdict) override {
+    const auto text = [](grpc::string_ref value) { return std::string(value.data(), value.size()); };
+    const absl::Status judged = context_->JudgePeer(
+        {.leaf = text(request->peer_cert()), .chain = text(request->peer_cert_full_chain())}, host_, EscapeName(host_));
+    if (!judged.ok()) *verdict = {grpc::StatusCode::UNAUTHENTICATED, std::string(ToStd(judged.message()))};
+    return true;
+  }
+  // The verdict is there when Verify returns.
+  void Cancel(grpc::experimental::TlsCustomVerificationCheckRequest*) override {}
+
+ private:
+  const std::shared_ptr<const TlsContext> context_;
+  const std::string host_;
+};
+
+std::shared_ptr<grpc::ChannelCredentials> CredentialsFor(const std::shared_ptr<const TlsContext>& context,
+                                                         const std::string& host) {
+  namespace tls = grpc::experimental;
+  const TlsTexts& texts = context->texts();
+  tls::TlsChannelCredentialsOptions options;
+  options.set_certificate_provider(std::make_shared<tls::StaticDataCertificateProvider>(
+      texts.authority, std::vector<tls::IdentityKeyCertPair>{{texts.key, texts.certificate}}));
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
+  options.set_certificate_verifier(tls::ExternalCertificateVerifier::Create<AgentVerifier>(context, host));
+  options.set_check_call_host(false);  // the verifier has checked the name that was asked for
+  return tls::TlsCredentials(options);
+}
+
+// Where a channel leads to, and as whom.
+struct Way {
+  std::string target;  // gRPC's
+  std::string host;    // whose name the agent's certificate must have
+  std::shared_ptr<TlsIdentity> identity;
+};
+
+std::shared_ptr<grpc::Channel> MakeChannel(const Way& way, const std::shared_ptr<const TlsContext>& context) {
+  grpc::ChannelArguments arguments = MakeArguments();
+  arguments.SetSslTargetNameOverride(way.host);
+  return grpc::CreateCustomChannel(way.target, CredentialsFor(context, way.host), arguments);
+}
+
 class GrpcControlChannel final : public ControlChannel {
  public:
+  // Of an inherited socket.
   GrpcControlChannel(std::shared_ptr<grpc::Channel> channel, std::string name)
       : channel_(std::move(channel)), name_(std::move(name)) {}
+  GrpcControlChannel(Way way, std::shared_ptr<const TlsContext> context, std::shared_ptr<grpc::Channel> channel,
+                     std::string name)
+      : way_(std::move(way)), context_(std::move(context)), channel_(std::move(channel)), name_(std::move(name)) {}
+
   absl::StatusOr<std::unique_ptr<ClientStream>> OpenStream() override {
-    return std::make_unique<GrpcClientStream>(channel_, name_);
+    return std::make_unique<GrpcClientStream>(Current(), name_);
   }
   const std::string& name() const override { return name_; }
 
  private:
+  // Streams that are open keep the connection that they have.
+  std::shared_ptr<grpc::Channel> Current() {
+    if (way_.identity == nullptr) return channel_;
+    way_.identity->Refresh();  // files that cannot be used leave what is in force
+    std::shared_ptr<const TlsContext> context = way_.identity->current();
+    const std::lock_guard lock(mutex_);
+    if (context != context_) {
+      channel_ = MakeChannel(way_, context);
+      context_ = std::move(context);
+    }
+    return channel_;
+  }
+
+  const Way way_;
+  std::mutex mutex_;
+  std::shared_ptr<const TlsContext> context_;
   std::shared_ptr<grpc::Channel> channel_;
   const std::string name_;
 };
@@ -219,28 +296,28 @@ absl::StatusOr<std::string> TargetOf(const ChannelSpec& spec) {
 }
 
 absl::StatusOr<std::unique_ptr<ControlChannel>> ConnectOverNetwork(const ChannelSpec& spec) {
-  US_ASSIGN_OR_RETURN(TlsTexts texts, LoadTlsTexts(spec.tls));
-  US_ASSIGN_OR_RETURN(const std::string target, TargetOf(spec));
+  Way way;
+  way.host = spec.host;
+  US_ASSIGN_OR_RETURN(way.identity, LoadIdentity(spec.tls));
+  US_ASSIGN_OR_RETURN(way.target, TargetOf(spec));
+  const std::shared_ptr<const TlsContext> context = way.identity->current();
   const std::string name = "agent " + EscapeName(HostPort{spec.host, spec.port}.ToString());
-  grpc::ChannelArguments arguments = MakeArguments();
-  arguments.SetSslTargetNameOverride(spec.host);  // the name that the certificate must have: the one that was asked for
-  const std::shared_ptr<grpc::ChannelCredentials> credentials =
-      grpc::SslCredentials({.pem_root_certs = std::move(texts.ca),
-                            .pem_private_key = std::move(texts.key),
-                            .pem_cert_chain = std::move(texts.cert)});
-  std::shared_ptr<grpc::Channel> channel = grpc::CreateCustomChannel(target, credentials, arguments);
+  std::shared_ptr<grpc::Channel> channel = MakeChannel(way, context);
+  const auto made = [&] {
+    return std::make_unique<GrpcControlChannel>(std::move(way), context, std::move(channel), name);
+  };
   using std::chrono::system_clock;
   absl::Status ready = WaitUntilReady(channel.get(), system_clock::now() + spec.connect_timeout, OnFailure::kGiveUp);
-  if (ready.ok()) return std::make_unique<GrpcControlChannel>(std::move(channel), name);
+  if (ready.ok()) return made();
   // A deadline has passed without a word: asking again for as long would double the wait.
   const auto patience = absl::IsDeadlineExceeded(ready)
                             ? std::min(spec.connect_timeout, std::chrono::milliseconds(1000))
                             : spec.connect_timeout;
-  US_RETURN_IF_ERROR(DiagnoseConnection(spec.host, spec.port, spec.tls, *texts.context, patience));
+  US_RETURN_IF_ERROR(DiagnoseConnection(spec.host, spec.port, spec.tls, *context, patience));
   if (absl::IsUnavailable(ready)) {
     const std::chrono::milliseconds rest = std::min(spec.connect_timeout, kSecondPatience);
     ready = WaitUntilReady(channel.get(), system_clock::now() + rest, OnFailure::kTryAgain);
-    if (ready.ok()) return std::make_unique<GrpcControlChannel>(std::move(channel), name);
+    if (ready.ok()) return made();
   }
   return WithContext(ready, name);
 }

@@ -27,6 +27,7 @@ struct ControlTlsFiles {
   std::string cert;  // own certificate, with intermediates
   std::string key;   // its private key
   std::string ca;    // certificates that vouch for the peer
+  std::string crl{};  // who of them is revoked; empty: nobody
 };
 
 // How to reach an agent: over the network (host, port, tls), or over an inherited connected stream socket (fd).
@@ -48,7 +49,7 @@ class ControlChannel {
   static absl::StatusOr<std::unique_ptr<ControlChannel>> Connect(ChannelSpec spec);
   virtual ~ControlChannel() = default;
 
-  // A new Agent.Session call. Failures of the call itself show in Send and Receive. The stream's Close() cancels the
+  // A new Agent.Session call; over a new connection where the TLS files were replaced since the last one. Failures of the call itself show in Send and Receive. The stream's Close() cancels the
   // call at once; its destructor half-closes, gives the agent up to two seconds to end its side, then cancels.
   virtual absl::StatusOr<std::unique_ptr<ClientStream>> OpenStream() = 0;
   // "backup1:7440", or "private agent".

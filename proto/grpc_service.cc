@@ -5,7 +5,6 @@
 #include <grpcpp/impl/rpc_service_method.h>
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/security/auth_context.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/sync_stream.h>
 
@@ -14,7 +13,6 @@
 
 #include "engine/base/errno_status.h"
 #include "proto/grpc_bytes.h"
-#include "proto/tls_files.h"
 
 namespace uringsync {
 namespace {
@@ -83,6 +81,8 @@ ControlPeer PeerOf(const grpc::ServerContext& context, bool is_private) {
       peer.identities.emplace_back(value.data(), value.size());
     }
   };
+  for (const grpc::string_ref& pem : auth->FindPropertyValues(GRPC_X509_PEM_CERT_PROPERTY_NAME))
+    peer.certificate.assign(pem.data(), pem.size());
   add(GRPC_X509_SAN_PROPERTY_NAME);
   if (peer.identities.empty()) add(GRPC_X509_CN_PROPERTY_NAME);
   return peer;
@@ -125,14 +125,6 @@ void SetControlServerOptions(grpc::ServerBuilder* builder, int max_threads) {
   builder->SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder->SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder->SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
-}
-
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeControlServerCredentials(const ControlTlsFiles& tls) {
-  US_ASSIGN_OR_RETURN(TlsTexts texts, LoadTlsTexts(tls));
-  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  options.pem_root_certs = std::move(texts.ca);
-  options.pem_key_cert_pairs.push_back({std::move(texts.key), std::move(texts.cert)});
-  return grpc::SslServerCredentials(options);
 }
 
 }  // namespace uringsync

@@ -15,7 +15,8 @@
 #include <memory>
 #include <string>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
+#include "engine/net/tls_identity.h"
 #include "proto/control_peer.h"
 #include "proto/grpc_control.h"
 #include "proto/transport.h"
@@ -40,8 +41,12 @@ class ControlService final : public grpc::Service {
 // threads, those that run handlers included.
 void SetControlServerOptions(grpc::ServerBuilder* builder, int max_threads);
 
-// Credentials of a server that requires a client certificate signed by tls.ca. InvalidArgument names the file that is
-// missing, unreadable, no PEM, or does not fit.
-absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeControlServerCredentials(const ControlTlsFiles& tls);
+// Told why a caller was refused, in words that name the certificate; any thread.
+using RefusedCaller = std::function<void(const absl::Status& why)>;
+// Credentials of a server that requires a client certificate signed by the identity's authority. Each connection is made
+// under what is in force when it begins, and each call on it (of every service) is judged once more by what is in force
+// then, revocation lists included: Unauthenticated tells the caller why.
+std::shared_ptr<grpc::ServerCredentials> MakeControlServerCredentials(std::shared_ptr<TlsIdentity> identity,
+                                                                      RefusedCaller on_refused = nullptr);
 
 }  // namespace uringsync

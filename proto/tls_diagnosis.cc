@@ -135,7 +135,7 @@ absl::Status AgentRefused(const Target& target, const std::string& names, long v
   std::string text = "the certificate of " + target.Name() + " was refused: ";
   switch (verdict) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
-      text += "it has expired; issue a new one for that host (uringsync certs init) and restart the agent";
+      text += "it has expired; issue a new one for that host (uringsync certs init)";
       break;
     case X509_V_ERR_CERT_NOT_YET_VALID: text += "it is not valid yet; check the clocks of both hosts"; break;
     case X509_V_ERR_HOSTNAME_MISMATCH:
@@ -151,6 +151,16 @@ absl::Status AgentRefused(const Target& target, const std::string& names, long v
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
       text +=
           "the authority in " + EscapeName(target.files.ca) + " did not sign it; give the authority that did with --ca";
+      break;
+    case X509_V_ERR_CERT_REVOKED:
+      text += "its authority has revoked it, says " + EscapeName(target.files.crl) + "; issue a new one for that host";
+      break;
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+      text += "the revocation list " + EscapeName(target.files.crl) +
+              " has expired, so nobody knows who was revoked since; get a new one from the authority";
+      break;
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+      text += EscapeName(target.files.crl) + " has no revocation list of its authority; add it";
       break;
     default: text += X509_verify_cert_error_string(verdict);
   }

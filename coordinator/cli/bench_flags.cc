@@ -67,6 +67,10 @@ void AddBenchFlags(CLI::App* command, BenchFlags* flags) {
       ->envname("URINGSYNC_CA")
       ->type_name("FILE")
       ->group(tls);
+  command->add_option("--crl", run->crl, "Revocation lists of the authority (PEM): agents in them are refused")
+      ->envname("URINGSYNC_CRL")
+      ->type_name("FILE")
+      ->group(tls);
   command->add_flag("--json", run->json, "One JSON object (docs/json.md)")->group("Output");
 }
 

@@ -1,4 +1,5 @@
-// The command `certs init`: a small certificate authority and the certificates of agents and of this command.
+// The commands `certs init` and `certs revoke`: a small certificate authority, the certificates of agents and of this
+// command, and the list of those that are no longer good.
 #pragma once
 
 #include "coordinator/cli/console.h"

@@ -46,7 +46,7 @@ class HelpFormatter final : public CLI::Formatter {
 struct App {
   CLI::App root{"uringsync makes a directory tree equal to another one, on this host or between hosts.", "uringsync"};
   BenchFlags bench;
-  CertsOptions certs{.directory = {}, .hosts = {}, .days = kDefaultCertificateDays};
+  CertsOptions certs{.directory = {}, .hosts = {}, .days = kDefaultCertificateDays, .revoked = {}};
   DoctorOptions doctor;
   CLI::App* sync_command = nullptr;
   CLI::App* plan_command = nullptr;
@@ -56,6 +56,7 @@ struct App {
   CLI::App* bench_command = nullptr;
   CLI::App* certs_command = nullptr;
   CLI::App* certs_init = nullptr;
+  CLI::App* certs_revoke = nullptr;
   CLI::App* doctor_command = nullptr;
   bool version = false;
 };
@@ -84,6 +85,20 @@ void AddRunCommands(App* app) {
   AddBenchFlags(app->bench_command, &app->bench);
 }
 
+void AddRevoke(App* app) {
+  app->certs_revoke = app->certs_command->add_subcommand(
+      "revoke", "Add certificates to the authority's revocation list, DIR/ca.crl");
+  app->certs_revoke->add_option("DIR", app->certs.directory, "Directory that 'certs init' has made")->required();
+  app->certs_revoke->add_option("NAME", app->certs.revoked,
+                                "Name of a host, or 'cli', with all certificates that it was given; or the file of one "
+                                "certificate. None: an empty list, or what is there anew");
+  app->certs_revoke->footer(
+      "\nGive DIR/ca.crl to every agent (--crl), in place of the one before: it is in force within seconds, and sessions "
+      "of\nwho is in it end. 'certs init' with the same host makes a new certificate with a new key.\n\n"
+      "Example:\n"
+      "  uringsync certs revoke ~/certs beta.example\n");
+}
+
 void AddOtherCommands(App* app) {
   app->certs_command = app->root.add_subcommand("certs", "Make certificates for mutual TLS");
   app->certs_command->require_subcommand(0, 1);
@@ -109,6 +124,7 @@ void AddOtherCommands(App* app) {
       "and here:\n"
       "  uringsync sync --cert ~/certs/cli.crt --key ~/certs/cli.key --ca ~/certs/ca.crt SRC \\\n"
       "      agent://alpha.example/data\n");
+  AddRevoke(app);
 
   app->doctor_command =
       app->root.add_subcommand("doctor", "Check kernel, io_uring, limits, capabilities and the file systems of paths");
@@ -129,7 +145,7 @@ std::unique_ptr<App> MakeApp() {
   // Unknown options are collected and answered with the nearest known one.
   for (CLI::App* command : {static_cast<CLI::App*>(&app->root), app->sync_command, app->plan_command,
                             app->apply_command, app->explain_command, app->verify_command, app->bench_command,
-                            app->certs_command, app->certs_init, app->doctor_command}) {
+                            app->certs_command, app->certs_init, app->certs_revoke, app->doctor_command}) {
     command->allow_extras();
     command->formatter(std::make_shared<HelpFormatter>());
     command->get_formatter()->column_width(34);
@@ -213,10 +229,11 @@ absl::StatusOr<CommandLine> Collect(App* app) {
     if (!bench.ok()) return Usage(app->bench_command, ToStd(bench.status().message()));
     return *std::move(bench);
   }
-  if (app->certs_init->parsed()) return app->certs;
+  app->certs.revokes = app->certs_revoke->parsed();
+  if (app->certs_init->parsed() || app->certs_revoke->parsed()) return app->certs;
   if (app->doctor_command->parsed()) return app->doctor;
   return Usage(chosen, chosen == app->certs_command
-                           ? "certs needs a command: init"
+                           ? "certs needs a command: init or revoke"
                            : "a command is missing: sync, plan, apply, explain, verify, bench, certs, doctor");
 }
 

@@ -1,5 +1,5 @@
 // Options: a command line as values. Parsing touches nothing but the arguments and URINGSYNC_CERT, URINGSYNC_KEY,
-// URINGSYNC_CA.
+// URINGSYNC_CA, URINGSYNC_CRL.
 //
 // Thread rule: functions and values.
 // Use:  absl::StatusOr<CommandLine> line = ParseCommandLine(argc, argv);
@@ -26,6 +26,8 @@ struct CertsOptions {
   std::vector<std::string> hosts;  // each one host's names, separated by commas
   int days = 0;
   bool force = false;
+  std::vector<std::string> revoked;  // of certs revoke: names, or files of certificates
+  bool revokes = false;              // certs revoke, else certs init
 };
 
 struct DoctorOptions {

@@ -36,6 +36,7 @@ ExitCode ExitCodeForStatus(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kOk: return ExitCode::kOk;
     case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kUnavailable:
     case absl::StatusCode::kOutOfRange: return ExitCode::kProtocol;
     case absl::StatusCode::kDeadlineExceeded: return ExitCode::kTimeout;

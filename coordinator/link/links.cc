@@ -212,6 +212,8 @@ absl::Status Links::StartPrivateAgent(LinkOptions* options) {
   if (targets_.source.endpoint.is_agent() || targets_.destination.endpoint.is_agent()) {
     start.arguments.insert(start.arguments.end(),
                            {"--cert", options->tls.cert, "--key", options->tls.key, "--ca", options->tls.ca});
+    if (!options->tls.crl.empty())
+      start.arguments.insert(start.arguments.end(), {"--crl", options->tls.crl});
   }
   if (!targets_.source.endpoint.is_local() && !targets_.destination.endpoint.is_local())
     start.arguments.push_back("--carry-only");

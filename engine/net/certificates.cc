@@ -14,6 +14,7 @@
 #include "engine/base/escape.h"
 #include "engine/net/address.h"
 #include "engine/net/authority.h"
+#include "engine/net/issued.h"
 #include "engine/net/openssl_util.h"
 #include "engine/net/pem_files.h"
 #include "engine/net/x509_info.h"
@@ -199,6 +200,7 @@ absl::StatusOr<CertificateFiles> IssueCertificate(const IssueOptions& options) {
   US_ASSIGN_OR_RETURN(const Authority authority, openssl::LoadAuthority(options.directory));
   US_ASSIGN_OR_RETURN(PkeyPtr key, MakeKey());
   US_ASSIGN_OR_RETURN(X509Ptr certificate, openssl::SignFor(options, authority, key.get()));
+  US_RETURN_IF_ERROR(openssl::NoteIssued(options.directory, options.name, certificate.get()));
   US_RETURN_IF_ERROR(openssl::PublishKey(files.key, key.get(), options.force));
   US_RETURN_IF_ERROR(openssl::PublishCertificate(files.certificate, certificate.get(), options.force));
   return files;

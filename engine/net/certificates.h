@@ -86,6 +86,22 @@ struct InitResult {
 // expired or will within kRenewalDays, or misses an asked name, is renewed (with a new key). Safe to repeat.
 absl::StatusOr<InitResult> InitCertificates(const InitOptions& options);
 
+struct RevokeOptions {
+  std::string directory;  // of the authority
+  // Each one a name that was issued there (every certificate of it that has not ended, renewed ones included), or the
+  // file of a certificate (with a '/', or ending in .crt or .pem). None: the list is made as it is, maybe empty.
+  std::vector<std::string> names;
+};
+struct RevokeResult {
+  std::string list;    // ca.crl of the directory
+  size_t added = 0;    // certificates that were not in it before
+  size_t entries = 0;  // that are in it now
+};
+// Makes or extends the authority's revocation list; it appears whole or not at all, is valid as long as the authority, and
+// InitCertificates issues what is in it anew, with a new key. NotFound: no authority, or a name that was never issued;
+// InvalidArgument: a certificate of another authority.
+absl::StatusOr<RevokeResult> RevokeCertificates(const RevokeOptions& options);
+
 // What everyone who takes part in one run has, and nobody else: a key, and the certificate that they show each other
 // and trust alone. Both in PEM; they are sent over channels that keep them secret, and are in no file.
 struct OneTimeKeys {

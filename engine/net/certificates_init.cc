@@ -7,6 +7,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/net/authority.h"
+#include "engine/net/issued.h"
 #include "engine/net/certificates.h"
 #include "engine/net/openssl_util.h"
 #include "engine/net/pem_files.h"
@@ -72,11 +73,23 @@ absl::StatusOr<bool> RenewIfNeeded(const CertificateFiles& files, const std::vec
                           EscapeName(files.key) + "; move it away, or replace everything with --force");
   }
   const CertificateInfo info = openssl::DescribeCertificate(certificate.get());
+  US_ASSIGN_OR_RETURN(const bool revoked, openssl::IsRevoked(options.directory, certificate.get()));
+  if (revoked) {
+    // Whoever has the key must not get a good certificate for it.
+    const IssueOptions anew{.directory = options.directory,
+                            .name = names.front(),
+                            .hosts = Union(names, info),
+                            .days = options.days,
+                            .force = true};
+    US_RETURN_IF_ERROR(IssueCertificate(anew).status());
+    return true;
+  }
   if (!info.expired(std::time(nullptr) + kRenewalDays * openssl::kDaySeconds) && Covers(certificate.get(), names))
     return false;
   const IssueOptions issue{
       .directory = options.directory, .name = names.front(), .hosts = Union(names, info), .days = options.days};
   US_ASSIGN_OR_RETURN(openssl::X509Ptr renewed, openssl::SignFor(issue, authority, key.get()));
+  US_RETURN_IF_ERROR(openssl::NoteIssued(options.directory, names.front(), renewed.get()));
   US_RETURN_IF_ERROR(openssl::PublishCertificate(files.certificate, renewed.get(), true));
   return true;
 }

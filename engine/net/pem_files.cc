@@ -76,6 +76,14 @@ absl::StatusOr<std::string> ToPem(X509* certificate) {
   return TextOf(bio.get(), encoded, "a certificate");
 }
 
+absl::Status PublishList(const std::string& path, X509_CRL* list) {
+  BioPtr bio(BIO_new(BIO_s_mem()));
+  const bool encoded = PEM_write_bio_X509_CRL(bio.get(), list) == 1;
+  const absl::StatusOr<std::string> text = TextOf(bio.get(), encoded, "a revocation list");
+  if (!text.ok()) return WithContext(text.status(), EscapeName(path));
+  return PublishFile(path, *text, 0644, true);
+}
+
 CertificateFiles FilesOf(const std::string& directory, const std::string& stem) {
   return {directory + "/" + stem + ".crt", directory + "/" + stem + ".key"};
 }

@@ -25,4 +25,7 @@ absl::Status PublishKey(const std::string& path, EVP_PKEY* key, bool replace);
 // Mode 0644.
 absl::Status PublishCertificate(const std::string& path, X509* certificate, bool replace);
 
+// Mode 0644, in place of one that is there.
+absl::Status PublishList(const std::string& path, X509_CRL* list);
+
 }  // namespace uringsync::openssl

@@ -33,7 +33,8 @@ struct PeerIdentity {
   std::vector<std::string> dns_names;     // subjectAltName
   std::vector<std::string> ip_addresses;  // as text
   std::vector<std::string> uris;
-  std::string fingerprint;  // SHA-256 of the certificate, lower-case hex
+  std::string fingerprint{};  // SHA-256 of the certificate, lower-case hex
+  std::string pem{};          // the certificate itself
 };
 
 class Stream {

@@ -38,6 +38,13 @@ std::string DescribeVerifyFailure(const VerifyFailure& verify, const std::string
     case X509_V_ERR_CERT_SIGNATURE_FAILURE:
       return whose + " was issued by another authority (" + verify.issuer +
              ") than the one trusted here; both sides need certificates of one authority (--ca)";
+    case X509_V_ERR_CERT_REVOKED: return whose + " has been revoked by its authority (" + verify.issuer + ")";
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+      return whose + " was refused: the revocation list of " + verify.issuer +
+             " has expired here, so nobody knows who was revoked since; put a new one in its place (--crl)";
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+      return whose + " was refused: there is no revocation list of its authority (" + verify.issuer +
+             ") here; add that list to the file of --crl";
     case X509_V_ERR_INVALID_PURPOSE:
       return whose + " may not be used for this side of TLS; issue it with: uringsync certs init";
     default: return whose + " was refused: " + X509_verify_cert_error_string(verify.code);
@@ -53,8 +60,9 @@ std::string DescribeAlert(int alert) {
     case SSL_AD_BAD_CERTIFICATE:
     case SSL_AD_CERTIFICATE_UNKNOWN:
     case SSL_AD_UNSUPPORTED_CERTIFICATE:
-    case SSL_AD_CERTIFICATE_REVOKED:
       return "it does not accept our certificate (wrong host name, purpose or state); its log says why";
+    case SSL_AD_CERTIFICATE_REVOKED:
+      return "it says that our certificate has been revoked; the authority has to issue a new one (uringsync certs init)";
     case SSL_AD_CERTIFICATE_REQUIRED: return "it wants a certificate; give --cert, --key and --ca";
     case SSL_AD_PROTOCOL_VERSION:
     case SSL_AD_HANDSHAKE_FAILURE: return "it does not speak TLS 1.3 with our cipher suites";
@@ -64,22 +72,32 @@ std::string DescribeAlert(int alert) {
 
 }  // namespace
 
+VerifyFailure FailureOf(X509_STORE_CTX* store) {
+  VerifyFailure failure;
+  failure.code = X509_STORE_CTX_get_error(store);
+  X509* certificate = X509_STORE_CTX_get_current_cert(store);
+  if (certificate == nullptr) return failure;
+  const CertificateInfo info = DescribeCertificate(certificate);
+  failure.names = NamesOf(info);
+  failure.subject = EscapeName(info.subject);
+  failure.issuer = EscapeName(info.issuer);
+  failure.not_before = info.not_before;
+  failure.not_after = info.not_after;
+  return failure;
+}
+
 int VerifyCallback(int ok, X509_STORE_CTX* store) {
   if (ok == 1) return 1;
   auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   auto* failure = static_cast<VerifyFailure*>(SSL_get_app_data(ssl));
   if (failure == nullptr || failure->code != X509_V_OK) return 0;
-  failure->code = X509_STORE_CTX_get_error(store);
-  X509* certificate = X509_STORE_CTX_get_current_cert(store);
-  if (certificate != nullptr) {
-    const CertificateInfo info = DescribeCertificate(certificate);
-    failure->names = NamesOf(info);
-    failure->subject = EscapeName(info.subject);
-    failure->issuer = EscapeName(info.issuer);
-    failure->not_before = info.not_before;
-    failure->not_after = info.not_after;
-  }
+  *failure = FailureOf(store);
   return 0;
+}
+
+absl::Status RefusedCertificate(const VerifyFailure& verify, const std::string& peer,
+                                const std::string& expected_host) {
+  return MakeStatus(absl::StatusCode::kUnauthenticated, DescribeVerifyFailure(verify, peer, expected_host));
 }
 
 absl::Status AlertFailure(int alert, const std::string& peer) {
@@ -90,9 +108,7 @@ absl::Status TlsFailure(const VerifyFailure& verify, const std::string& peer, co
   const unsigned long error = ERR_peek_last_error();
   const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
   const std::string text = TakeError();
-  if (verify.code != X509_V_OK) {
-    return MakeStatus(absl::StatusCode::kUnauthenticated, DescribeVerifyFailure(verify, peer, expected_host));
-  }
+  if (verify.code != X509_V_OK) return RefusedCertificate(verify, peer, expected_host);
   if (reason >= kAlertBase && reason <= kAlertBase + kMaxAlert) {
     return AlertFailure(reason - kAlertBase, peer);
   }

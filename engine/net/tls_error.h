@@ -21,8 +21,14 @@ struct VerifyFailure {
   int64_t not_after = 0;
 };
 
+// What the verification that has just failed stumbled over.
+VerifyFailure FailureOf(X509_STORE_CTX* store);
+
 // For SSL_set_verify; the SSL's app data is the VerifyFailure to fill.
 int VerifyCallback(int ok, X509_STORE_CTX* store);
+
+// Unauthenticated, in words for that failure.
+absl::Status RefusedCertificate(const VerifyFailure& verify, const std::string& peer, const std::string& expected_host);
 
 // Unauthenticated, in words for that alert of the peer's (RFC 8446, section 6).
 absl::Status AlertFailure(int alert, const std::string& peer);

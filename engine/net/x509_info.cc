@@ -11,6 +11,7 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/net/pem_files.h"
 
 namespace uringsync {
 
@@ -37,12 +38,6 @@ std::string IpToText(const ASN1_STRING* bytes) {
   if (length == 4) inet_ntop(AF_INET, ASN1_STRING_get0_data(bytes), text, sizeof(text));
   if (length == 16) inet_ntop(AF_INET6, ASN1_STRING_get0_data(bytes), text, sizeof(text));
   return text;
-}
-
-int64_t TimeToSeconds(const ASN1_TIME* time) {
-  std::tm parts{};
-  if (ASN1_TIME_to_tm(time, &parts) != 1) return 0;
-  return static_cast<int64_t>(timegm(&parts));
 }
 
 void CollectNames(X509* certificate, CertificateInfo* info) {
@@ -96,6 +91,16 @@ std::string TakeError() {
   return text;
 }
 
+std::string NameText(const X509_NAME* name) {
+  return EscapeName(NameToText(name));
+}
+
+int64_t SecondsOf(const ASN1_TIME* time) {
+  std::tm parts{};
+  if (ASN1_TIME_to_tm(time, &parts) != 1) return 0;
+  return static_cast<int64_t>(timegm(&parts));
+}
+
 CertificateInfo DescribeCertificate(X509* certificate) {
   CertificateInfo info;
   info.subject = NameToText(X509_get_subject_name(certificate));
@@ -104,8 +109,8 @@ CertificateInfo DescribeCertificate(X509* certificate) {
   const int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
   if (at >= 0) info.common_name = StringToText(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at)));
   CollectNames(certificate, &info);
-  info.not_before = TimeToSeconds(X509_get0_notBefore(certificate));
-  info.not_after = TimeToSeconds(X509_get0_notAfter(certificate));
+  info.not_before = SecondsOf(X509_get0_notBefore(certificate));
+  info.not_after = SecondsOf(X509_get0_notAfter(certificate));
   info.is_authority = X509_check_ca(certificate) == 1;
   info.fingerprint = Fingerprint(certificate);
   return info;
@@ -113,8 +118,10 @@ CertificateInfo DescribeCertificate(X509* certificate) {
 
 PeerIdentity IdentityOf(X509* certificate) {
   CertificateInfo info = DescribeCertificate(certificate);
-  return PeerIdentity{std::move(info.common_name), std::move(info.dns_names), std::move(info.ip_addresses),
-                      std::move(info.uris), std::move(info.fingerprint)};
+  const absl::StatusOr<std::string> pem = ToPem(certificate);
+  return PeerIdentity{std::move(info.common_name), std::move(info.dns_names),
+                      std::move(info.ip_addresses), std::move(info.uris),
+                      std::move(info.fingerprint), pem.value_or(std::string())};
 }
 
 std::string NamesOf(const CertificateInfo& info) {
@@ -156,6 +163,24 @@ absl::StatusOr<X509Ptr> CertificateFromPem(const std::string& pem) {
   X509Ptr certificate(bio ? PEM_read_bio_X509(bio.get(), nullptr, RefusePassphrase, nullptr) : nullptr);
   if (!certificate) return MakeStatus(absl::StatusCode::kInvalidArgument, "no PEM certificate (" + TakeError() + ")");
   return certificate;
+}
+
+absl::StatusOr<std::vector<X509Ptr>> CertificatesFromPem(const std::string& pem) {
+  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
+  std::vector<X509Ptr> certificates;
+  ERR_clear_error();
+  while (bio) {
+    X509Ptr certificate(PEM_read_bio_X509(bio.get(), nullptr, RefusePassphrase, nullptr));
+    if (!certificate) break;
+    certificates.push_back(std::move(certificate));
+  }
+  // The end of a PEM text is told as "no start line"; anything else is a certificate that is broken.
+  const unsigned long error = ERR_peek_last_error();
+  const bool ended = ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+  const std::string reason = TakeError();
+  if (certificates.empty() || !ended)
+    return MakeStatus(absl::StatusCode::kInvalidArgument, "holds no PEM certificate (" + reason + ")");
+  return certificates;
 }
 
 absl::StatusOr<PkeyPtr> PrivateKeyFromPem(const std::string& pem) {

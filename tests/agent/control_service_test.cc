@@ -11,6 +11,7 @@
 
 #include "engine/net/certificates.h"
 #include "proto/handshake.h"
+#include "proto/tls_files.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 
@@ -58,7 +59,7 @@ class ControlServerTest : public testing::Test {
     return {.handler = &handler_,
             .host = "127.0.0.1",
             .port = 0,
-            .tls = {directory_ / "localhost.crt", directory_ / "localhost.key", directory_ / "ca.crt"}};
+            .tls = *LoadIdentity({directory_ / "localhost.crt", directory_ / "localhost.key", directory_ / "ca.crt"})};
   }
   std::unique_ptr<ControlChannel> Connect(const ControlServer& server) {
     ChannelSpec spec;
@@ -126,9 +127,7 @@ TEST_F(ControlServerTest, APortInUseIsNamed) {
 }
 
 TEST_F(ControlServerTest, AMissingCertificateIsNamed) {
-  ControlServerOptions options = Options();
-  options.tls.cert = "/nowhere.crt";
-  EXPECT_THAT(ControlServer::Start(std::move(options)),
+  EXPECT_THAT(LoadIdentity({"/nowhere.crt", directory_ / "localhost.key", directory_ / "ca.crt"}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("/nowhere.crt")));
 }
 

@@ -20,6 +20,7 @@
 #include "proto/grpc_control.h"
 #include "proto/grpc_service.h"
 #include "proto/socket_control.h"
+#include "proto/tls_files.h"
 #include "tests/support/relay.h"
 #include "tests/support/stream_pair.h"
 #include "tests/support/temp_dir.h"
@@ -109,7 +110,7 @@ class MtlsLink final : public GrpcLink {
     grpc::ServerBuilder builder;
     SetControlServerOptions(&builder, kThreads);
     int port = 0;
-    builder.AddListeningPort("127.0.0.1:0", Need(MakeControlServerCredentials(agent)), &port);
+    builder.AddListeningPort("127.0.0.1:0", MakeControlServerCredentials(Need(LoadIdentity(agent))), &port);
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
     relay_ = std::make_unique<TcpRelay>(static_cast<uint16_t>(port), RelayOptions{});

@@ -99,6 +99,7 @@ void ReadEnvironment(Settings* settings) {
   from("URINGSYNC_CERT", &settings->cert);
   from("URINGSYNC_KEY", &settings->key);
   from("URINGSYNC_CA", &settings->ca);
+  from("URINGSYNC_CRL", &settings->crl);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 //
 // As rsync's: bundled letters, --opt=value and --opt value, --no-opt, "--", options anywhere before "--" (behind the
 // first operand no more where POSIXLY_CORRECT is set), the last one counts. Thread rule: functions; they read the
-// environment for POSIXLY_CORRECT and URINGSYNC_CERT, URINGSYNC_KEY, URINGSYNC_CA. Use:  Parsed parsed =
+// environment for POSIXLY_CORRECT and URINGSYNC_CERT, URINGSYNC_KEY, URINGSYNC_CA, URINGSYNC_CRL. Use:  Parsed parsed =
 // ParseArguments(Command::kUrsync, argc, argv);
 //       if (const auto* error = std::get_if<GrammarError>(&parsed)) ...
 #pragma once

@@ -81,7 +81,8 @@ void Override(const Settings& given, Settings* settings) {
 void TakeRunning(const Settings& given, Settings* settings) {
   Override<&S::rsh, &S::far_program, &S::direct, &S::direct_port, &S::family, &S::jobs, &S::connections, &S::background,
            &S::compress, &S::compress_choice, &S::compress_level, &S::bwlimit, &S::durability, &S::resume, &S::wait,
-           &S::timeout, &S::contimeout, &S::io_backend, &S::cert, &S::key, &S::ca>(given, settings);
+           &S::timeout, &S::contimeout, &S::io_backend, &S::cert, &S::key, &S::ca,
+           &S::crl>(given, settings);
   settings->stop_minutes = given.stop_minutes;
   settings->stop_at = given.stop_at;
   settings->preflight = given.preflight;

@@ -165,6 +165,7 @@ struct Settings {
   std::string cert;
   std::string key;
   std::string ca;
+  std::string crl;
 
   // What is told.
   int verbose = 0;
