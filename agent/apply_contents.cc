@@ -51,7 +51,7 @@ Task<ApplyWorker::Failure> ApplyWorker::FillStaged(const Action* action, Incomin
 }
 
 Task<bool> ApplyWorker::FillFromBasis(const Action* action, const IncomingFile* file, StagedObject* staged) {
-  bool filled = co_await bases_[action->basis->directory]->Fill(staged, action);
+  bool filled = co_await bases_[action->basis->directory]->Fill(staged, action, file->written);
   XattrList xattrs;
   if (filled && file->want_xattrs) {
     Failure fetched = co_await receiver_.FetchXattrs(file->path, file->wanted, &xattrs);
@@ -153,6 +153,14 @@ Task<ApplyWorker::Failure> ApplyWorker::FillInPlace(const Action* action, const 
   }
   publisher_.Begin();
   failure = co_await in_place_receiver_.Fill(&staged, file);
+  if (!failure.has_value()) {
+    failure = co_await ReadAgain(file, &staged);
+    // It has its time already: the next run must not take it for unchanged.
+    Entry damaged = file->wanted;
+    damaged.mtime = FileTime();
+    if (failure.has_value())
+      static_cast<void>(in_place_receiver_.SetMetadata(staged.handle(), damaged, nullptr, {.written = true}));
+  }
   if (failure.has_value()) {
     publisher_.Abandon();
     // What came of the rest without a gap stays.

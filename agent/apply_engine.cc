@@ -305,6 +305,8 @@ ApplyCounters ApplyEngine::Counters() const {
   counters.skipped_xattrs = received.skipped_xattrs.load() + over.skipped_xattrs.load();
   counters.skipped_devices = shared_.skipped_devices.load();
   counters.files_renamed = shared_.files_renamed.load();
+  counters.files_verified = shared_.files_verified.load();
+  counters.files_restaged = shared_.files_restaged.load();
   for (const ContentSource* source : sources_) counters.wire_bytes += source->wire_bytes();
   return counters;
 }

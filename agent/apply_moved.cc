@@ -103,7 +103,7 @@ Task<bool> ApplyWorker::CompleteTaken(const Action* action, const IncomingFile* 
   co_return !receiver_.SetMetadata(staged->handle(), file->wanted, wanted, made).has_value();
 }
 
-Task<bool> ApplyWorker::TakeOver(const Action* action, const IncomingFile* file, StagedObject* staged) {
+Task<bool> ApplyWorker::TakeOver(const Action* action, IncomingFile* file, StagedObject* staged) {
   const ActionOrigin& origin = *action->origin;
   // A backup of the old name needs an object of its own.
   if (origin.fate != Fate::kGoes || backup_ != nullptr || origin.object.size_bytes != file->wanted.size_bytes)
@@ -136,6 +136,7 @@ Task<bool> ApplyWorker::TakeOver(const Action* action, const IncomingFile* file,
   const bool complete = co_await CompleteTaken(action, file, &linked);
   if (!complete) co_return false;
   *staged = std::move(linked);
+  file->written = nullptr;
   shared_->receive.counters().bytes_matched.fetch_add(file->wanted.size_bytes, std::memory_order_relaxed);
   shared_->files_renamed.fetch_add(1, std::memory_order_relaxed);
   co_return true;

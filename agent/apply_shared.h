@@ -26,6 +26,7 @@
 #include "engine/fs/directory.h"
 #include "engine/fs/tree_view.h"
 #include "engine/transfer/failure.h"
+#include "engine/transfer/readback.h"
 #include "engine/transfer/receive_shared.h"
 #include "proto/messages.h"
 
@@ -67,6 +68,7 @@ struct ApplyOptions {
   // What is replaced or deleted is kept.
   std::optional<BackupTarget> backup;
   bool may_delete = true;
+  bool readback = false;  // as in OpenSession
   bool in_place = false;
   bool write_devices = false;  // contents for a device go into it
   // Symlinks to directories below the root count as directories (--keep-dirlinks).
@@ -172,6 +174,7 @@ struct ApplyShared {
   // For what is written over old contents: all of it is written, holes as zeros.
   ReceiveShared in_place_receive;
   RoomWatch room{&receive};
+  Readback readback{options.on_direct_refused};
   ApplyReport report;
   Channel<WorkChunk> work{kQueuedChunks};
   // Large files, one a chunk: a shard takes the next one when the ranges of its last one are given away, so that each
@@ -252,6 +255,8 @@ struct ApplyShared {
   };
   HeldFiles held;
   std::atomic<uint64_t> files_renamed{0};
+  std::atomic<uint64_t> files_verified{0};
+  std::atomic<uint64_t> files_restaged{0};
   std::atomic<bool> sync_incomplete{false};  // something could not be made durable
 };
 

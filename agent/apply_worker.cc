@@ -211,17 +211,27 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
   const bool device = shared_->options.write_devices && action.existing.has_value() && IsDevice(action.existing->type);
   const bool in_place = device || (shared_->options.in_place && !shared_->options.backup && !action.basis &&
                                    file.replaced_mode.has_value());
+  if (in_place && shared_->options.readback) file.written = std::make_shared<WrittenContents>();
   if (in_place) co_return co_await PutInPlace(&action, &file);
   const bool delay = shared_->options.staging.delay_updates;
   const std::optional<Entry> nothing;
   PublishResult published;
   for (int staging = 1; staging <= kMaxStagings; ++staging) {
     StagedObject staged;
+    if (shared_->options.readback) file.written = std::make_shared<WrittenContents>();
     const bool again = staging > 1;
     // The second time with a name: whatever was wrong, it was not that.
     const bool named = again || file.keeps_part || delay || IsWrittenDown(action.wanted);
     Failure failure = co_await Stage(&action, &file, named, &staged);
     if (failure.has_value()) co_return failure;
+    failure = co_await ReadAgain(&file, &staged);
+    if (failure.has_value()) {
+      publisher_.Abandon();
+      if (IsWrittenDown(action.wanted)) shared_->options.resume->Forget(staged.temporary_name());
+      if (again || shared_->receive.stopped()) co_return failure;
+      shared_->files_restaged.fetch_add(1, std::memory_order_relaxed);
+      continue;
+    }
     const std::string temporary = staged.temporary_name();
     failure = delay ? MakeWait(action, &staged) : KeepBackup(context_, action);
     if (failure.has_value()) {
@@ -255,6 +265,21 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
   }
   NotePublished(action, file);
   co_return std::nullopt;
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::ReadAgain(const IncomingFile* file, const StagedObject* staged) {
+  if (file->written == nullptr) co_return std::nullopt;
+  const absl::Status right =
+      co_await shared_->readback.Check(receiver_.shard(), staged->fd(), file->wanted.size_bytes, file->written.get());
+  if (right.ok()) {
+    shared_->files_verified.fetch_add(1, std::memory_order_relaxed);
+    co_return std::nullopt;
+  }
+  const bool differs = StatusErrno(right) == 0;
+  co_return TransferFailure{.kind = differs ? FailureKind::kIntegrity : FailureKind::kFailed,
+                            .operation = "readback",
+                            .error = StatusErrno(right),
+                            .detail = std::string(ToStd(right.message()))};
 }
 
 ApplyWorker::Failure ApplyWorker::PublishNow(const Action& action, StagedObject* staged) {

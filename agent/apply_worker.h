@@ -142,7 +142,7 @@ class ApplyWorker {
   std::shared_ptr<DeltaBasis> OpenOrigin(const Action& action);
   // Makes the origin of `action`, whose old name goes, the staged file, if contents prove to be the same: nothing is
   // written. False: nothing is staged, and the file has to be made some other way.
-  Task<bool> TakeOver(const Action* action, const IncomingFile* file, StagedObject* staged);
+  Task<bool> TakeOver(const Action* action, IncomingFile* file, StagedObject* staged);
   // Whether nothing of the origin would be left on the new file that a fresh one would not have.
   bool LooksFresh(const Action& action, const Directory& parent, int fd, const struct statx& now);
   // What the planned metadata needs, on what was taken over.
@@ -164,6 +164,8 @@ class ApplyWorker {
   // Tells the session's RoomWatch where `failure` is a refusal for want of room.
   void NoteRoom(const Action& action, const Failure& failure);
   UnnamedOptions UnnamedFor(const Entry& wanted) const;
+  // Whether a filled file, still without its name, holds what was written; nullopt: it does, or nobody asked.
+  Task<Failure> ReadAgain(const IncomingFile* file, const StagedObject* staged);
   Task<Failure> CreateStaged(const Action* action, bool named, StagedObject* staged);
   // Copies a file that was put together on another file system than its name lies on to there.
   Task<Failure> BringHome(const Action* action, const IncomingFile* file, StagedObject* staged);

@@ -27,10 +27,11 @@ BasisTree::BasisTree(Shard* shard, ApplyShared* shared, DirectoryPtr root)
       source_(MakeReader(shard, shared->basis_receive.options(), root)),
       receiver_(shard, &shared->basis_receive, &source_) {}
 
-Task<bool> BasisTree::Fill(StagedObject* staged, const Action* action) {
+Task<bool> BasisTree::Fill(StagedObject* staged, const Action* action, std::shared_ptr<WrittenContents> written) {
   const Entry& object = action->basis->object;
   IncomingFile file;
   file.path = action->path;
+  file.written = std::move(written);
   file.wanted = action->wanted;
   // By these the reader knows it; the caller sets the time that is wanted.
   file.wanted.id = object.id;

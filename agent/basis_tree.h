@@ -28,7 +28,7 @@ class BasisTree {
 
   // Contents of the object that action->basis names into the empty file `staged`; its metadata is not complete. False:
   // the object could not be had, and `staged` may hold a part.
-  Task<bool> Fill(StagedObject* staged, const Action* action);
+  Task<bool> Fill(StagedObject* staged, const Action* action, std::shared_ptr<WrittenContents> written);
   // A directory of it, by its path.
   absl::StatusOr<DirectoryPtr> DirectoryAt(const RelPath& path) { return directories_.Get(path); }
   // A staged hard link of it. False: it cannot be linked to. True with `staged` left invalid: the name is that object

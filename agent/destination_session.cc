@@ -220,6 +220,7 @@ void DestinationSession::MakeEngine() {
   options.staged_descriptors = StagedDescriptors();
   options.basis_directories = basis_directories_;
   options.backup = backup_;
+  options.readback = open_.readback;
   options.in_place = open_.in_place;
   options.write_devices = open_.write_devices;
   options.delta_block_bytes = open_.delta_block_bytes;

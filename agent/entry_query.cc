@@ -37,7 +37,8 @@ class EntryLook {
     if (digest) {
       std::vector<Entry> files{*finding.entry};
       const DirectoryPtr directory = directory_;
-      co_await AddContentDigests(Shard::Current(), directory->fd(), &files, options_.cancel);
+      co_await AddContentDigests(Shard::Current(), directory->fd(), &files, options_.selection.digest_key,
+                                 options_.cancel);
       finding.entry = std::move(files.front());
     }
     finding.entry->name = path.name();

@@ -1,6 +1,7 @@
 #include "agent/index_tree.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 namespace uringsync {
@@ -13,7 +14,8 @@ void Append(const T& value, std::string* out) {
 
 }  // namespace
 
-IndexTree::IndexTree(DigestRules rules) : rules_(std::move(rules)) {
+IndexTree::IndexTree(DigestRules rules)
+    : rules_(std::move(rules)), hasher_(rules_.selection.digest_key.value_or(DigestKeyOf(rules_.seed))) {
   Entry root;
   root.type = FileType::kDirectory;
   Make(kNone, root);
@@ -25,7 +27,7 @@ Digest128 IndexTree::SelfDigest(const Entry& entry) {
   unnamed.name.clear();
   buffer_.clear();
   AppendCanonical(unnamed, rules_, &buffer_);
-  return Xxh128(buffer_, rules_.seed);
+  return KeyedDigest(&hasher_, DigestDomain::kTree, std::as_bytes(std::span(buffer_)));
 }
 
 IndexTree::Id IndexTree::Make(Id parent, const Entry& entry) {
@@ -144,7 +146,7 @@ void IndexTree::Sum(IndexNode* node) {
     buffer_ += child.name;
     Append(child.tree, &buffer_);
   }
-  node->tree = Xxh128(buffer_, rules_.seed);
+  node->tree = KeyedDigest(&hasher_, DigestDomain::kTree, std::as_bytes(std::span(buffer_)));
   node->summed = true;
 }
 

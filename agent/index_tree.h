@@ -84,6 +84,7 @@ class IndexTree {
   Digest128 SelfDigest(const Entry& entry);
 
   const DigestRules rules_;
+  LeafHasher hasher_;
   std::vector<IndexNode> nodes_;
   std::vector<Id> free_;
   size_t used_ = 0;

@@ -179,8 +179,10 @@ void RootIndex::Build() {
   rebuild_ = false;
   state_ = State::kBuilding;
   const auto started = std::chrono::steady_clock::now();
-  tree_ = std::make_unique<IndexTree>(DigestRules{.seed = seed_.load()});
-  lister_ = std::make_unique<DirectoryLister>(driver_.get(), DirectoryListerOptions{});
+  DigestRules rules{.seed = seed_.load()};
+  rules.selection.digest_key = DigestKeyOf(rules.seed);
+  tree_ = std::make_unique<IndexTree>(rules);
+  lister_ = std::make_unique<DirectoryLister>(driver_.get(), DirectoryListerOptions{.selection = rules.selection});
   dirty_.clear();
   linked_.clear();
   unknown_link_ = false;

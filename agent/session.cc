@@ -52,6 +52,9 @@ const std::vector<std::string>& Features() {
                                                     std::string(kDeviceDataFeature),
                                                     std::string(kDeltaBlocksFeature),
                                                     std::string(kUnstableFeature),
+                                                    std::string(kDigestKeyFeature),
+                                                    std::string(kProofFeature),
+                                                    std::string(kReadbackFeature),
                                                     std::string(kMountsFeature)};
   return features;
 }
@@ -182,6 +185,7 @@ class StreamSession {
     // Of a destination's view every path is the path below the root.
     if (source_ != nullptr) look.view = source_->view();
     look.selection = open_.selection;
+    look.selection.digest_key = query.digest_key;
     look.checksum = open_.checksum;
     look.cancel = looks_.token();
     EntryReply reply;
@@ -194,7 +198,11 @@ class StreamSession {
     if (manifest_ != nullptr) return absl::FailedPreconditionError("the manifest was started before");
     ScanOptions options;
     options.selection = open_.selection;
+    options.selection.digest_key = start.digest_key;
     options.checksum = open_.checksum;
+    options.prove = start.prove;
+    const bool views = source_ == nullptr || source_->view() != nullptr || open_.follow_links.any() || start.only;
+    if (start.prove && views) return absl::InvalidArgumentError("a proof is of one whole tree of a source");
     options.one_file_system = open_.one_file_system;
     options.shards = SessionShards(open_, context_.runtime->size());
     // The tree is locked: temporaries of other sessions are dead.

@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "agent/access_list.h"
 #include "agent/session_handler.h"
-#include "engine/delta/leaf_digest.h"
+#include "engine/base/leaf_digest.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/tree_view.h"

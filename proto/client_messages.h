@@ -185,6 +185,9 @@ struct OpenSession {
   // Destination: large files that an earlier session did not finish are gone on with, and what this one does not finish
   // stays for the next. Else what earlier ones left is removed; so it is by an agent that does not know this.
   bool resume = false;
+  // Destination: contents are read again, past the page cache where that can be, and compared with what was to be
+  // written before a file gets its name. Needs kReadbackFeature.
+  bool readback = false;
   // Destination: a source file that is no more as its action says is a problem at once, instead of being taken as it is
   // by then. Needs kEntryLooksFeature.
   bool as_planned = false;
@@ -250,6 +253,7 @@ constexpr size_t kMaxAccountNameBytes = 256;
 // (wire_size.h).
 struct EntryQuery {
   std::vector<RelPath> paths;
+  std::optional<DigestKey> digest_key = std::nullopt;  // as in StartManifest
 };
 constexpr size_t kMaxEntryQuery = 1024;
 
@@ -272,6 +276,9 @@ struct StartManifest {
   std::optional<FoldRules> fold;  // without: every entry is sent
   // Only these directories, sorted, each below one of the list: others are known to be equal (Entry::pruned).
   std::optional<std::vector<RelPath>> only;
+  // MetadataSelection::digest_key of this manifest; needs kDigestKeyFeature.
+  std::optional<DigestKey> digest_key;
+  bool prove = false;  // Entry::proof; needs kProofFeature, and a session without operands and followed links
 };
 constexpr size_t kMaxOnlyDirectories = 4096;
 struct ManifestCredit {
@@ -285,7 +292,7 @@ struct ListingVerdicts {
   bool stop_folding = false;     // from now on all entries are wanted
 };
 // Questions to an agent's index, before StartManifest; needs kIndexFeature.
-constexpr char kIndexFeature[] = "tree-digests";
+constexpr char kIndexFeature[] = "keyed-tree-digests";
 constexpr size_t kMaxTreeQuery = 4096;
 constexpr size_t kMaxTreeChildren = 65536;  // of one reply
 struct TreeQuery {

@@ -127,6 +127,7 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_copy_unstable(open.copy_unstable);
   wire->set_resume(open.resume);
   wire->set_as_planned(open.as_planned);
+  wire->set_readback(open.readback);
   wire->set_remove_sources(open.remove_sources);
   if (open.backup) EncodeBackup(*open.backup, wire->mutable_backup());
   wire->set_host_path(open.host_path);
@@ -153,6 +154,8 @@ struct Encoder {
       US_RETURN_IF_ERROR(
           EncodePaths({"StartManifest", "only"}, *value.only, kMaxOnlyDirectories, start->mutable_only()));
     }
+    if (value.digest_key) start->set_digest_key(EncodeBytes(*value.digest_key));
+    start->set_prove(value.prove);
     if (!value.fold) return absl::OkStatus();
     start->mutable_fold()->set_seed(value.fold->seed);
     start->mutable_fold()->set_time_granularity_ns(value.fold->time_granularity_ns);
@@ -352,6 +355,7 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   open.copy_unstable = wire.copy_unstable();
   open.resume = wire.resume();
   open.as_planned = wire.as_planned();
+  open.readback = wire.readback();
   open.remove_sources = wire.remove_sources();
   if (wire.has_backup()) {
     US_ASSIGN_OR_RETURN(open.backup, DecodeBackup(wire.backup()));
@@ -382,6 +386,8 @@ absl::StatusOr<ClientMessage> Decode(const v1::StartManifest& wire) {
       if (!((*start.only)[i - 1] < (*start.only)[i])) return Bad(where, i, "is out of order");
     }
   }
+  US_ASSIGN_OR_RETURN(start.digest_key, DecodeDigestKey({"StartManifest", "digest_key"}, wire.digest_key()));
+  start.prove = wire.prove();
   if (!wire.has_fold()) return start;
   FoldRules& fold = start.fold.emplace();
   fold.seed = wire.fold().seed();

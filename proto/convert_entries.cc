@@ -1,5 +1,8 @@
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <memory>
+
 #include "engine/base/errno_status.h"
 #include "proto/convert.h"
 #include "proto/convert_tables.h"
@@ -41,6 +44,11 @@ void EncodeRareAttributes(const Entry& entry, size_t row, v1::EntryTable* table)
   if (!entry.capability_digest.is_zero()) AddDigest(table->mutable_capability_digests(), row, entry.capability_digest);
   if (!entry.trusted_digest.is_zero()) AddDigest(table->mutable_trusted_digests(), row, entry.trusted_digest);
   if (entry.content_digest) AddDigest(table->mutable_content_digests(), row, *entry.content_digest);
+  if (entry.proof != nullptr) {
+    table->add_proof_rows(row_number);
+    for (const Sha256Digest* digest : {&entry.proof->attributes, &entry.proof->contents})
+      table->mutable_proofs()->append(reinterpret_cast<const char*>(digest->data()), digest->size());
+  }
   if (entry.error != 0) {
     table->add_error_rows(row_number);
     table->add_errors(static_cast<uint32_t>(entry.error));
@@ -131,6 +139,26 @@ absl::Status DecodeAllDigests(const v1::EntryTable& table, std::span<Entry* cons
       return Bad({where, "content_digests"}, row,
                  std::string("a ") + FileTypeName(entries[row]->type) + " has no contents");
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DecodeProofs(const v1::EntryTable& table, std::span<Entry* const> entries, std::string_view where) {
+  constexpr size_t kProofBytes = sizeof(EntryProof);
+  US_RETURN_IF_ERROR(CheckRows(table.proof_rows(), entries.size(), {where, "proof_rows"}));
+  US_RETURN_IF_ERROR(
+      CheckCount({where, "proofs"}, table.proofs().size(), kProofBytes * static_cast<size_t>(table.proof_rows_size())));
+  for (int i = 0; i < table.proof_rows_size(); ++i) {
+    Entry* const entry = entries[table.proof_rows(i)];
+    auto proof = std::make_shared<EntryProof>();
+    const char* const from = table.proofs().data() + kProofBytes * static_cast<size_t>(i);
+    std::copy_n(from, proof->attributes.size(), proof->attributes.begin());
+    std::copy_n(from + proof->attributes.size(), proof->contents.size(), proof->contents.begin());
+    if (entry->type != FileType::kRegular && proof->contents != Sha256Digest{}) {
+      return Bad({where, "proofs"}, static_cast<size_t>(i),
+                 std::string("a ") + FileTypeName(entry->type) + " has no contents");
+    }
+    entry->proof = std::move(proof);
   }
   return absl::OkStatus();
 }
@@ -272,6 +300,7 @@ absl::Status DecodeEntries(const v1::EntryTable& table, std::span<Entry* const> 
   US_RETURN_IF_ERROR(DecodeAtimes(table, entries, where));
   US_RETURN_IF_ERROR(DecodeDevices(table, entries, where));
   US_RETURN_IF_ERROR(DecodeAllDigests(table, entries, where));
+  US_RETURN_IF_ERROR(DecodeProofs(table, entries, where));
   US_RETURN_IF_ERROR(DecodeErrors(table, entries, where));
   return DecodeTargets(table, entries, where);
 }

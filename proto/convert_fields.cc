@@ -87,6 +87,8 @@ void EncodeCounters(const ApplyCounters& counters, v1::ApplyCounters* wire) {
   wire->set_bytes_matched(counters.bytes_matched);
   wire->set_bytes_cloned(counters.bytes_cloned);
   wire->set_files_renamed(counters.files_renamed);
+  wire->set_files_verified(counters.files_verified);
+  wire->set_files_restaged(counters.files_restaged);
 }
 
 ApplyCounters DecodeCounters(const v1::ApplyCounters& wire) {
@@ -101,7 +103,9 @@ ApplyCounters DecodeCounters(const v1::ApplyCounters& wire) {
           .skipped_xattrs = wire.skipped_xattrs(),
           .bytes_matched = wire.bytes_matched(),
           .bytes_cloned = wire.bytes_cloned(),
-          .files_renamed = wire.files_renamed()};
+          .files_renamed = wire.files_renamed(),
+          .files_verified = wire.files_verified(),
+          .files_restaged = wire.files_restaged()};
 }
 
 }  // namespace uringsync::convert_internal

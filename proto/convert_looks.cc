@@ -4,11 +4,19 @@
 
 #include "engine/base/errno_status.h"
 #include "proto/convert.h"
+#include "proto/convert_fields.h"
 #include "proto/convert_tables.h"
 
 namespace uringsync::convert_internal {
 
+absl::StatusOr<std::optional<DigestKey>> DecodeDigestKey(Where where, std::string_view wire) {
+  std::optional<DigestKey> key;
+  if (!wire.empty()) US_RETURN_IF_ERROR(DecodeBytes(where, wire, &key.emplace()));
+  return key;
+}
+
 absl::Status EncodeEntryQuery(const EntryQuery& query, v1::EntryQuery* wire) {
+  if (query.digest_key) wire->set_digest_key(EncodeBytes(*query.digest_key));
   return EncodePaths({"EntryQuery", "paths"}, query.paths, kMaxEntryQuery, wire->mutable_paths());
 }
 
@@ -17,6 +25,7 @@ absl::StatusOr<EntryQuery> DecodeEntryQuery(const v1::EntryQuery& wire) {
   EntryQuery query;
   US_ASSIGN_OR_RETURN(query.paths, DecodePaths(where, wire.paths(), kMaxEntryQuery));
   if (query.paths.empty()) return Bad(where, kNoRow, "none");
+  US_ASSIGN_OR_RETURN(query.digest_key, DecodeDigestKey({"EntryQuery", "digest_key"}, wire.digest_key()));
   return query;
 }
 

@@ -78,6 +78,12 @@ constexpr std::string_view kUnstableFeature = "unstable-files";
 constexpr std::string_view kMountsFeature = "mounts";
 // Of HelloReply: the agent knows Action::origin.
 constexpr std::string_view kOriginsFeature = "origins";
+// Of HelloReply: digest_key of StartManifest and EntryQuery.
+constexpr std::string_view kDigestKeyFeature = "digest-keys";
+// Of HelloReply: StartManifest::prove.
+constexpr std::string_view kProofFeature = "proofs";
+// Of HelloReply: OpenSession::readback.
+constexpr std::string_view kReadbackFeature = "readback";
 // Of Hello and HelloReply: the agent answers DirectQuery, and knows `direct` of DataRoute and ConnectData.
 constexpr std::string_view kDirectFeature = "direct";
 

@@ -223,6 +223,8 @@ struct ApplyCounters {
   uint64_t bytes_cloned = 0;   // shared with the source's files: neither received nor written
   uint64_t files_renamed =
       0;  // that are objects which the destination had under other names: nothing of them was written
+  uint64_t files_verified = 0;  // read again and right (OpenSession::readback)
+  uint64_t files_restaged = 0;  // of which what was read was not what was written
 };
 
 struct ApplyProgress {

@@ -19,6 +19,7 @@ size_t WireBytesBound(const Entry& entry) {
   if (!entry.capability_digest.is_zero()) bytes += kDigestBytes;
   if (!entry.trusted_digest.is_zero()) bytes += kDigestBytes;
   if (entry.content_digest) bytes += kDigestBytes;
+  if (entry.proof != nullptr) bytes += sizeof(EntryProof);
   return bytes;
 }
 

@@ -44,6 +44,7 @@ const char* OutcomeName(ActionOutcome outcome) {
     case ActionOutcome::kDone: return "done";
     case ActionOutcome::kSkipped: return "skipped";
     case ActionOutcome::kFailed: return "failed";
+    case ActionOutcome::kChanging: return "changing";
   }
   return "failed";
 }
@@ -114,7 +115,8 @@ Json ApplyCounts(const ApplyCounters& apply) {
   return Json{{"files_published", apply.files_published}, {"files_renamed", apply.files_renamed},
               {"bytes_moved", apply.bytes_received},      {"bytes_matched", apply.bytes_matched},
               {"bytes_cloned", apply.bytes_cloned},       {"bytes_written", apply.bytes_written},
-              {"wire_bytes", apply.wire_bytes},           {"retries", apply.retries}};
+              {"wire_bytes", apply.wire_bytes},           {"retries", apply.retries},
+              {"files_verified", apply.files_verified},   {"files_restaged", apply.files_restaged}};
 }
 
 Json ChangeCounts(const Tally& tally) {
@@ -287,7 +289,11 @@ void JsonReporter::Finish(const SyncOutcome& outcome, const std::string& error) 
   event["problems"] = Json{{"failed", outcome.problems.failed},
                            {"vanished", outcome.problems.vanished},
                            {"unstable", outcome.problems.unstable}};
-  if (facts_.mode == SyncMode::kVerify) event["problems"]["differing"] = outcome.problems.differing;
+  if (facts_.mode == SyncMode::kVerify) {
+    event["problems"]["differing"] = outcome.problems.differing;
+    event["problems"]["changing"] = outcome.problems.changing;
+    event["problems"]["settled"] = outcome.problems.settled;
+  }
   event["left_out"] = Json{{"by_option", outcome.plan.skipped_options},
                            {"owner", outcome.plan.skipped_owner},
                            {"devices", outcome.plan.skipped_devices},

@@ -140,6 +140,8 @@ int EndOutput(const RunOptions& options, const Program& program) {
 absl::StatusOr<std::unique_ptr<PlanFileWriter>> OpenPlan(RunOptions* options) {
   if (!options->plan_output) return std::unique_ptr<PlanFileWriter>();
   PlanOutput& output = *options->plan_output;
+  // What it digests is digested again when it is carried out.
+  options->request.digest_key = output.header.digest_key = DrawDigestKey();
   output.header.made = FormatTime(std::chrono::system_clock::now());
   US_ASSIGN_OR_RETURN(std::unique_ptr<PlanFileWriter> writer,
                       PlanFileWriter::Create(output.file, output.header, output.operands));

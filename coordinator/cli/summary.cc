@@ -61,7 +61,12 @@ std::string VerifyLine(const RunResult& result) {
   const std::string compared = Count(plan.source_entries, "object") + " and " + FormatBytes(plan.source_bytes) +
                                " compared in " + FormatDuration(result.duration);
   const uint64_t differing = result.outcome.problems.differing;
-  if (differing > 0) return Count(differing, "difference") + "; " + compared + Troubles(result);
+  const uint64_t changing = result.outcome.problems.changing;
+  const std::string moving = changing > 0 ? Count(changing, "object") + " changing" : "";
+  if (differing > 0) {
+    return Count(differing, "difference") + (changing > 0 ? ", " + moving : "") + "; " + compared + Troubles(result);
+  }
+  if (changing > 0) return "no other difference, " + moving + "; " + compared + Troubles(result);
   if (!result.outcome.complete || result.outcome.problems.failed + result.outcome.problems.vanished > 0) {
     return "no difference found so far; " + compared + Troubles(result);
   }
@@ -151,6 +156,10 @@ std::vector<std::string> StatsTable(const RunResult& result) {
   if (result.mode == SyncMode::kSync) {
     number("files published", apply.files_published);
     number("files renamed, nothing written", apply.files_renamed);
+    if (apply.files_verified > 0 || apply.files_restaged > 0) {
+      number("files read back and right", apply.files_verified);
+      number("files staged again after that", apply.files_restaged);
+    }
     bytes("bytes moved", apply.bytes_received);
     bytes("bytes matched in old files", apply.bytes_matched);
     bytes("bytes cloned", apply.bytes_cloned);
@@ -170,6 +179,10 @@ std::vector<std::string> StatsTable(const RunResult& result) {
   number("problems", result.outcome.problems.failed);
   number("vanished", result.outcome.problems.vanished);
   number("copied while changing", result.outcome.problems.unstable);
+  if (result.mode == SyncMode::kVerify) {
+    number("changing while compared", result.outcome.problems.changing);
+    number("equal at the second look", result.outcome.problems.settled);
+  }
   if (result.mode == SyncMode::kSync) rows.emplace_back("durability", DurabilityName(result.outcome.durability));
   rows.emplace_back("I/O backend, source", result.source_backend);
   rows.emplace_back("I/O backend, destination", result.destination_backend);

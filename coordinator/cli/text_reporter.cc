@@ -51,10 +51,12 @@ void TextReporter::ShowWarning(std::string_view text) {
 
 void TextReporter::ShowAction(const Action& action, const Differences& differences, ActionOutcome outcome) {
   if (!facts_.output.verbose || facts_.output.quiet) return;
-  if (outcome != ActionOutcome::kDone && outcome != ActionOutcome::kPlanned) return;
+  const bool changing = outcome == ActionOutcome::kChanging;
+  if (outcome != ActionOutcome::kDone && outcome != ActionOutcome::kPlanned && !changing) return;
   if (differences.empty()) return;  // housekeeping: the last touch of a directory
   std::string line = ItemizeLine(action, differences, facts_.acls_only);
-  if (facts_.mode == SyncMode::kVerify) line += "  (" + Joined(DifferenceNames(differences)) + ")";
+  if (facts_.mode == SyncMode::kVerify)
+    line += (changing ? "  (changing: " : "  (") + Joined(DifferenceNames(differences)) + ")";
   console_->Line(line);
 }
 

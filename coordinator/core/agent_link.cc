@@ -234,7 +234,9 @@ absl::Status AgentLink::StartManifest(const uringsync::StartManifest& start) {
     folding_ = start.fold.has_value();
     manifest_asked_ = true;
   }
-  US_RETURN_IF_ERROR(Send(start));
+  uringsync::StartManifest keyed = start;
+  keyed.digest_key = digest_key_;
+  US_RETURN_IF_ERROR(Send(keyed));
   return GrantCredit(average_entries_);
 }
 

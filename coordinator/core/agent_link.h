@@ -41,6 +41,9 @@ class AgentLink final : public ManifestStream, public FoldingLink {
 
   // Called by the receiving thread whenever Take may have something new, and by Stop; to be set before Start.
   void SetOnArrival(std::function<void()> on_arrival) { on_arrival_ = std::move(on_arrival); }
+  // Under which this agent digests what it tells from now on; before StartManifest and the first look.
+  void SetDigestKey(const std::optional<DigestKey>& key) { digest_key_ = key; }
+  const std::optional<DigestKey>& digest_key() const { return digest_key_; }
   // Starts to receive.
   void Start();
   // Ends every wait with Cancelled; called when the run has failed. Any thread.
@@ -117,6 +120,7 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   bool ended_ = false;
 
   // Planning thread.
+  std::optional<DigestKey> digest_key_;
   bool asked_to_open_ = false;
   ManifestEnd manifest_end_;
   uint64_t taken_ = 0;

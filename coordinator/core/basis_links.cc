@@ -49,9 +49,11 @@ absl::Status BasisLinks::Open(const SyncRequest& request, const OpenSession& ope
   return absl::OkStatus();
 }
 
-absl::Status BasisLinks::Start(const std::function<absl::Status()>& before_waiting) {
+absl::Status BasisLinks::Start(const std::function<absl::Status()>& before_waiting,
+                               const std::optional<DigestKey>& digest_key) {
   for (AgentLink* link : existing_) {
     link->SetBeforeWaiting(before_waiting);
+    link->SetDigestKey(digest_key);
     US_RETURN_IF_ERROR(link->StartManifest({}));
   }
   return absl::OkStatus();

@@ -24,7 +24,8 @@ class BasisLinks {
   // Opens a session at every directory of request.basis; `open` says what manifests hold.
   absl::Status Open(const SyncRequest& request, const OpenSession& open);
   // Asks for the manifests. `before_waiting` as in AgentLink.
-  absl::Status Start(const std::function<absl::Status()>& before_waiting);
+  // `digest_key` as in StartManifest.
+  absl::Status Start(const std::function<absl::Status()>& before_waiting, const std::optional<DigestKey>& digest_key);
   // Those that exist, in the order of the request.
   std::vector<TreePlace> places() const { return places_; }
   // The same as the user wrote them.

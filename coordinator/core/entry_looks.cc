@@ -17,7 +17,7 @@ class Looks {
   bool done() const { return findings_.size() == paths_.size(); }
 
   absl::Status Ask() {
-    EntryQuery query;
+    EntryQuery query{.digest_key = link_->digest_key()};
     size_t bytes = 0;
     for (size_t next = findings_.size(); next < paths_.size() && query.paths.size() < kMaxEntryQuery; ++next) {
       bytes += paths_[next].text().size();

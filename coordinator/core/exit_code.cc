@@ -13,7 +13,7 @@ void ProblemTally::Add(const Problem& problem) {
 }
 
 ExitCode ExitCodeForProblems(const ProblemTally& tally) {
-  if (tally.failed > 0 || tally.differing > 0) return ExitCode::kPartial;
+  if (tally.failed > 0 || tally.differing > 0 || tally.changing > 0) return ExitCode::kPartial;
   if (tally.vanished > 0) return ExitCode::kVanished;
   return ExitCode::kOk;
 }

@@ -36,6 +36,8 @@ struct ProblemTally {
   uint64_t vanished = 0;
   uint64_t unstable = 0;   // copied as they were read; no reason for an exit code
   uint64_t differing = 0;  // verify only
+  uint64_t changing = 0;   // verify only: changed while they were compared, and not found equal
+  uint64_t settled = 0;    // verify only: differed at first, and were equal a moment later; no reason for an exit code
   void Add(const Problem& problem);
 };
 

@@ -42,7 +42,9 @@ std::vector<std::string> CoordinatorFeatures() {
                                          std::string_view(kLinksFeature),         std::string_view(kOperandsFeature),
                                          std::string_view(kEntryLooksFeature),    std::string_view(kOriginsFeature),
                                          std::string_view(kDeviceDataFeature),    std::string_view(kDeltaBlocksFeature),
-                                         std::string_view(kUnstableFeature),      std::string_view(kMountsFeature)}) {
+                                         std::string_view(kUnstableFeature),      std::string_view(kMountsFeature),
+                                         std::string_view(kDigestKeyFeature),     std::string_view(kProofFeature),
+                                         std::string_view(kReadbackFeature)}) {
     features.emplace_back(feature);
   }
   return features;
@@ -65,6 +67,7 @@ std::string MissingFeature(const SyncRequest& request, Side side, const std::vec
       {source ? request.copy_devices : request.write_devices, kDeviceDataFeature, "what devices hold"},
       {!source && request.delta_block_bytes > 0, kDeltaBlocksFeature, "a block size"},
       {request.unstable == UnstableFiles::kCopy, kUnstableFeature, "--unstable=copy"},
+      {!source && request.readback, kReadbackFeature, "--verify=readback"},
       {request.detect_renames, source ? kDeltaFeature : kOriginsFeature, "--detect-renames"},
       {!source && request.backup.has_value(), kBackupFeature, "backups"},
       {source ? request.follow_links.any() : KeepsDirectoryLinks(request), kLinksFeature, "following symlinks"},

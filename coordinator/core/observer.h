@@ -17,8 +17,9 @@ namespace uringsync {
 enum class ActionOutcome : uint8_t {
   kPlanned = 1,  // plan and verify: nothing was tried
   kDone,
-  kSkipped,  // no part of the asked state (a device without CAP_MKNOD); nothing changed
-  kFailed,   // a problem with this action's id was reported just before
+  kSkipped,   // no part of the asked state (a device without CAP_MKNOD); nothing changed
+  kFailed,    // a problem with this action's id was reported just before
+  kChanging,  // verify: it changed while it was compared, and is no difference for sure
 };
 
 // Totals so far. "found" grows until `discovering` is false.

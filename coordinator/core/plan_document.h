@@ -43,6 +43,7 @@ struct PlanHeader {
   std::string destination;
   std::vector<std::string> options;  // in order, as words of a command line
   bool make_path = false;            // what is missing above the destination is made
+  std::optional<DigestKey> digest_key;  // of the digests in it (SyncRequest::digest_key); unset: XXH3-128
   friend bool operator==(const PlanHeader&, const PlanHeader&) = default;
 };
 

@@ -35,6 +35,24 @@ absl::Status CheckFormat(std::string_view line) {
                                   std::to_string(kPlanFormat));
 }
 
+std::string KeyText(const DigestKey& key) {
+  constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const uint8_t byte : key) text += {kDigits[byte >> 4], kDigits[byte & 15]};
+  return text;
+}
+
+std::optional<DigestKey> ParseKey(std::string_view text) {
+  DigestKey key{};
+  if (text.size() != 2 * key.size()) return std::nullopt;
+  for (size_t i = 0; i < key.size(); ++i) {
+    const char* const digits = text.data() + 2 * i;
+    const auto [stop, error] = std::from_chars(digits, digits + 2, key[i], 16);
+    if (error != std::errc() || stop != digits + 2) return std::nullopt;
+  }
+  return key;
+}
+
 absl::Status SetField(std::string_view name, std::string value, PlanHeader* header) {
   const auto once = [&value](std::string* field) {
     if (!field->empty() || value.empty()) return Damaged("a field of its header is there twice, or empty");
@@ -46,6 +64,10 @@ absl::Status SetField(std::string_view name, std::string value, PlanHeader* head
   if (name == "program") return once(&header->program);
   if (name == "source") return once(&header->source);
   if (name == "destination") return once(&header->destination);
+  if (name == "digest-key" && !header->digest_key) {
+    header->digest_key = ParseKey(value);
+    return header->digest_key ? absl::OkStatus() : Damaged("the key in its header is none");
+  }
   if (name == "make-path" && value == "yes" && !header->make_path) {
     header->make_path = true;
     return absl::OkStatus();
@@ -71,6 +93,7 @@ std::string PlanHeaderText(const PlanHeader& header) {
   line("source", header.source);
   line("destination", header.destination);
   for (const std::string& option : header.options) line("option", option);
+  if (header.digest_key) line("digest-key", KeyText(*header.digest_key));
   if (header.make_path) line("make-path", "yes");
   return text + "\n";
 }

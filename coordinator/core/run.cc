@@ -117,7 +117,11 @@ SyncOutcome SyncRun::Summarize() const {
   outcome.problems.failed = plan_problems_.failed + totals.problems.failed;
   outcome.problems.unstable = totals.problems.unstable;
   outcome.problems.vanished = plan_problems_.vanished + totals.problems.vanished;
-  if (request_.mode == SyncMode::kVerify) outcome.problems.differing = differing_;
+  if (request_.mode == SyncMode::kVerify) {
+    outcome.problems.differing = differing_;
+    outcome.problems.changing = changing_;
+    outcome.problems.settled = settled_;
+  }
   outcome.source_manifest = source_.manifest_end();
   outcome.destination_manifest = destination_.manifest_end();
   outcome.durability = durability_;

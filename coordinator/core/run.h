@@ -160,6 +160,7 @@ struct SyncRequest {
   uint32_t delta_block_bytes = 0;  // as in OpenSession
   UnstableFiles unstable = UnstableFiles::kSkip;
   bool resume = true;  // as in OpenSession
+  bool readback = false;  // as in OpenSession; kVersion where the destination's agent does not know it
   // What is new at its path is looked for under other names of the destination (PlanOptions::detect_renames).
   bool detect_renames = false;
   // How new contents come to their names. coordinator/link fills in the places (LinkOptions::partial_directory and
@@ -190,6 +191,9 @@ struct SyncRequest {
   // Observer::OnUnchanged hears of each object that needs nothing: none may stay behind a digest or an index then
   // (fold_listings, use_index).
   bool tell_unchanged = false;
+  // Under which both agents digest contents and attributes, where they know keys. Unset: one is drawn for the run, but
+  // with `plan`, whose digests have been made already (none: by XXH3-128).
+  std::optional<DigestKey> digest_key;
   // Set: these actions are carried out, or with kPlan listed, as far as everything is still what they were planned
   // with; nothing is scanned. Rules that choose objects have no meaning then. Outlives the run.
   PlannedActions* plan = nullptr;
@@ -222,6 +226,9 @@ struct SyncOutcome {
   std::vector<MountedPlace> mounts;  // of the source, where SyncRequest::recorded_mounts asked; empty: not told
   bool deletes_held = false;         // nothing was deleted because the source has lost a mount
 };
+
+// One for SyncRequest::digest_key, from the kernel's randomness.
+DigestKey DrawDigestKey();
 
 // Runs to the end. Both streams are connected and unused; they are closed on return.
 SyncOutcome RunSync(const SyncRequest& request, ClientStream& source, ClientStream& destination, Observer& observer);

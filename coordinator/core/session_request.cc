@@ -83,6 +83,7 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
     open.delta_block_bytes = request.delta_block_bytes;
     open.copy_unstable = request.unstable != UnstableFiles::kSkip;
     open.resume = request.resume;
+    open.readback = request.readback && request.mode == SyncMode::kSync;
   }
   if (role == Role::kDestination) open.staging = request.staging;
   if (role == Role::kDestination) open.as_planned = request.plan != nullptr;

@@ -61,6 +61,8 @@ class SyncRun final : public PlanSink {
   absl::Status Converse();
   absl::Status SayHello();
   absl::Status CheckFeatures(const AgentLink& link, const HelloReply& hello);
+  // What both agents digest under, or a word about why not.
+  void ChooseDigestKey();
   absl::Status OpenSource();
   absl::Status OpenBases();
   absl::Status OpenSessions();
@@ -78,6 +80,8 @@ class SyncRun final : public PlanSink {
   absl::Status RemoveSources();
   absl::Status LookAtThem();
   absl::Status Listed(bool all);
+  // Of a verify: what differs is looked at once more, and counted by what it is then.
+  absl::StatusOr<ActionsEvent> LookAgain(ActionsEvent listed);
   void PublishCounters(bool discovering);
 
   // Receiving threads of the destination and of the source.
@@ -110,6 +114,7 @@ class SyncRun final : public PlanSink {
   SessionOpened destination_opened_;
   std::vector<MountedPlace> mounts_;
   bool deletes_held_ = false;
+  std::optional<DigestKey> digest_key_;
   const PlanCounters* planned_ = nullptr;  // of what plans now
   PlanCounters plan_counters_;
   ProblemTally plan_problems_;
@@ -118,6 +123,8 @@ class SyncRun final : public PlanSink {
   bool complete_ = false;
   Durability durability_ = Durability::kNone;
   uint64_t differing_ = 0;
+  uint64_t changing_ = 0;
+  uint64_t settled_ = 0;
 
   // Calling thread.
   const absl::Time started_ = absl::Now();

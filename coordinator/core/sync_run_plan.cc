@@ -7,6 +7,7 @@
 #include "coordinator/core/entry_looks.h"
 #include "coordinator/core/folded_manifests.h"
 #include "coordinator/core/plan_applier.h"
+#include "coordinator/core/second_look.h"
 #include "coordinator/core/session_request.h"
 #include "coordinator/core/sync_run.h"
 #include "engine/base/errno_status.h"
@@ -95,7 +96,7 @@ absl::Status SyncRun::PlanAndApply() {
     PublishCounters(true);
     return request_.mode == SyncMode::kSync ? window_.Flush() : Listed(true);
   };
-  US_RETURN_IF_ERROR(bases_.Start(before_waiting));
+  US_RETURN_IF_ERROR(bases_.Start(before_waiting, digest_key_));
   BasisTrees bases(request_.basis_use, bases_.streams());
   if (request_.basis_use != BasisUse::kNone) planner.SetBasis(&bases);
   source_.SetBeforeWaiting(before_waiting);
@@ -225,7 +226,6 @@ absl::Status SyncRun::OnAction(PlannedAction planned) {
   const bool known = discovering_ && planned.phase != Phase::kCreate;
   if (known) discovering_ = false;
   if (known || planned.action.id % 64 == 0) PublishCounters(true);
-  if (!planned.differences.empty()) ++differing_;
   if (request_.record) US_RETURN_IF_ERROR(request_.record(planned));
   // What a basis directory has stays at the source, unless it is a file: rsync takes it for nothing that was
   // transferred.
@@ -245,8 +245,47 @@ absl::Status SyncRun::OnAction(PlannedAction planned) {
 absl::Status SyncRun::Listed(bool all) {
   if (events_.failed()) return absl::CancelledError("the run has ended");
   if (listed_.actions.empty() || (!all && listed_.actions.size() < kListedActions)) return absl::OkStatus();
-  events_.Push(std::exchange(listed_, ActionsEvent()));
+  ActionsEvent listed = std::exchange(listed_, ActionsEvent());
+  if (request_.mode == SyncMode::kVerify) {
+    US_ASSIGN_OR_RETURN(listed, LookAgain(std::move(listed)));
+  }
+  events_.Push(std::move(listed));
   return absl::OkStatus();
+}
+
+absl::StatusOr<ActionsEvent> SyncRun::LookAgain(ActionsEvent listed) {
+  std::vector<RelPath> paths;
+  const bool can = BothHave(kEntryLooksFeature);
+  // Which names share an object is not told of one object.
+  const auto again = [can](const PlannedAction& planned) {
+    return can && !planned.differences.empty() && !planned.differences.Has(Attribute::kHardLink);
+  };
+  for (const PlannedAction& planned : listed.actions) {
+    if (again(planned)) paths.push_back(planned.action.path);
+  }
+  std::pair<std::vector<EntryFinding>, std::vector<EntryFinding>> found;
+  if (!paths.empty()) {
+    US_ASSIGN_OR_RETURN(found, LookAtBoth(source_, paths, destination_, paths));
+  }
+  const ComparePolicy policy = MakePlanOptions(request_, destination_opened_).policy;
+  ActionsEvent told;
+  size_t next = 0;
+  for (PlannedAction& planned : listed.actions) {
+    SecondLook judged = SecondLook::kDiffers;
+    if (again(planned)) {
+      judged = JudgeAgain(planned, found.first[next], found.second[next], policy);
+      ++next;
+    }
+    if (judged == SecondLook::kSettled) {
+      ++settled_;
+      continue;
+    }
+    const bool changing = judged == SecondLook::kChanging;
+    if (!planned.differences.empty()) ++(changing ? changing_ : differing_);
+    told.actions.push_back(std::move(planned));
+    told.outcomes.push_back(changing ? ActionOutcome::kChanging : ActionOutcome::kPlanned);
+  }
+  return told;
 }
 
 absl::Status SyncRun::OnProblem(Problem problem) {

@@ -1,4 +1,6 @@
 // SyncRun, on its driving thread: greetings, features, and the sessions.
+#include <cstring>
+#include <random>
 #include <utility>
 
 #include "coordinator/core/needed_features.h"
@@ -9,6 +11,16 @@
 #include "engine/base/escape.h"
 
 namespace uringsync {
+
+DigestKey DrawDigestKey() {
+  std::random_device random;
+  DigestKey key{};
+  for (size_t i = 0; i < key.size(); i += sizeof(uint32_t)) {
+    const uint32_t word = random();
+    std::memcpy(key.data() + i, &word, sizeof(word));
+  }
+  return key;
+}
 
 void SyncRun::Drive() {
   const absl::Status status = Converse();
@@ -61,6 +73,23 @@ absl::Status SyncRun::SayHello() {
   }
   US_RETURN_IF_ERROR(CheckFeatures(source_, source_hello_));
   return CheckFeatures(destination_, destination_hello_);
+}
+
+void SyncRun::ChooseDigestKey() {
+  if (!BothHave(kDigestKeyFeature)) {
+    const bool by_content = request_.checksum || request_.mode == SyncMode::kVerify;
+    const bool source = HasFeature(source_hello_.features, kDigestKeyFeature);
+    if (by_content)
+      events_.Push(
+          NoticeEvent{source ? Side::kDestination : Side::kSource,
+                      "too old for digests under a key; contents are compared by XXH3-128, which finds accidents "
+                      "but no files that somebody made up to be taken for each other"});
+    return;
+  }
+  digest_key_ = request_.digest_key;
+  if (!digest_key_ && request_.plan == nullptr) digest_key_ = DrawDigestKey();
+  source_.SetDigestKey(digest_key_);
+  destination_.SetDigestKey(digest_key_);
 }
 
 // What was asked for and an agent does not know: an error, unless it was left to us.
@@ -140,6 +169,7 @@ absl::Status SyncRun::OpenSessions() {
   }
   if (choice.source_connects) US_RETURN_IF_ERROR(source_.Send(*choice.source_connects));
   events_.Push(OpenedEvent{source_hello_, source_opened_, destination_hello_, destination_opened_});
+  ChooseDigestKey();
   for (std::string& shortfall : preflight.shortfalls)
     events_.Push(NoticeEvent{Side::kDestination, std::move(shortfall), true});
   for (std::string& notice : preflight.notices) events_.Push(NoticeEvent{Side::kDestination, std::move(notice)});

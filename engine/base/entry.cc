@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "engine/base/leaf_digest.h"
+
 namespace uringsync {
 
 std::optional<FileType> FileTypeFromMode(uint32_t st_mode) {
@@ -60,8 +62,7 @@ uint32_t WithExecutability(uint32_t mode, uint32_t source_mode) {
   return (mode & kExecute) != 0 ? mode : mode | (mode & kRead) >> 2;
 }
 
-Digest128 XattrDigest(const XattrList& xattrs) {
-  if (xattrs.empty()) return {};
+std::string CanonicalXattrs(const XattrList& xattrs) {
   std::string canonical;
   const auto append = [&canonical](const std::string& part) {
     const auto length = static_cast<uint32_t>(part.size());
@@ -72,7 +73,13 @@ Digest128 XattrDigest(const XattrList& xattrs) {
     append(xattr.name);
     append(xattr.value);
   }
-  return Xxh128(canonical);
+  return canonical;
+}
+
+Digest128 XattrDigest(const XattrList& xattrs, const std::optional<DigestKey>& key) {
+  if (xattrs.empty()) return {};
+  const std::string canonical = CanonicalXattrs(xattrs);
+  return key ? KeyedDigest(*key, DigestDomain::kAttributes, canonical) : Xxh128(canonical);
 }
 
 }  // namespace uringsync

@@ -7,12 +7,14 @@
 
 #include <compare>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/base/digest.h"
 #include "engine/base/rel_path.h"
+#include "engine/base/sha256.h"
 
 namespace uringsync {
 
@@ -49,7 +51,10 @@ struct Xattr {
 using XattrList = std::vector<Xattr>;
 // Canonical digest: for each attribute in order its name length (u32 LE), name, value length (u32 LE), value. Zero for
 // none.
-Digest128 XattrDigest(const XattrList& xattrs);
+// With a key by KeyedDigest (leaf_digest.h), else by XXH3-128.
+Digest128 XattrDigest(const XattrList& xattrs, const std::optional<DigestKey>& key = std::nullopt);
+// What XattrDigest digests.
+std::string CanonicalXattrs(const XattrList& xattrs);
 
 // What one attribute of an object's metadata is, as a set. Selects what a session preserves.
 struct MetadataSelection {
@@ -74,6 +79,8 @@ struct MetadataSelection {
   std::optional<uint32_t> modify_window_s;
   // A source's devices are regular files with what the devices hold, modified when they are looked at.
   bool device_files = false;
+  // Under which contents and attributes are digested; unset: XXH3-128. Of one run, and set by the agent alone.
+  std::optional<DigestKey> digest_key;
 
   // Whether the modification time of an object of this type is kept.
   bool KeepsTime(FileType type) const {
@@ -103,6 +110,12 @@ enum class Protection : uint8_t {
 // none where the source has none; where only the source has some, wherever reading is permitted.
 uint32_t WithExecutability(uint32_t mode, uint32_t source_mode);
 
+// What proves an object besides what its entry says; zeros where there is nothing to prove or it could not be read.
+struct EntryProof {
+  Sha256Digest attributes{};  // of CanonicalXattrs of the selected attributes
+  Sha256Digest contents{};    // of a regular file
+};
+
 struct Entry {
   std::string name;  // validated component; empty for the root itself
   FileType type = FileType::kRegular;
@@ -126,6 +139,8 @@ struct Entry {
   std::optional<Digest128> content_digest;  // regular files, where the session asked for --checksum
   // errno of a failed look at this object, 0 where all is known. An entry with an error has at least name and type.
   int error = 0;
+  // Where the session was asked for proofs (StartManifest::prove).
+  std::shared_ptr<const EntryProof> proof;
   // A directory that the scan does not enter (another file system under --one-file-system): no batch of it follows.
   bool not_entered = false;
   // A directory that is known to be equal on both sides with all below it: no batch of it follows.

@@ -18,8 +18,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/base/leaf_digest.h"
 #include "engine/delta/chunker.h"
-#include "engine/delta/leaf_digest.h"
 
 namespace uringsync {
 

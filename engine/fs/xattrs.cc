@@ -63,7 +63,7 @@ XattrDigests DigestXattrs(const XattrList& xattrs, const MetadataSelection& sele
     for (const Xattr& xattr : xattrs) {
       if (ClassifyXattr(xattr.name, selection) == wanted) of_class.push_back(xattr);
     }
-    return XattrDigest(of_class);
+    return XattrDigest(of_class, selection.digest_key);
   };
   digests.ordinary = digest(XattrClass::kOrdinary);
   digests.capability = digest(XattrClass::kCapability);

@@ -40,6 +40,8 @@ class DeltaFill {
   // bytes count.
   DeltaFill(ReceiveShared* shared, std::vector<DeltaLane> lanes, FileRequest request, const DeltaBasis* basis,
             DataFile file, uint64_t end, uint64_t present);
+  // Hears what the leaves are; may be null. Before it runs.
+  void NoteWritten(WrittenContents* written) { job_.written = written; }
   // Whether most samples of it are where they are in the source's file.
   Task<bool> IsPart();
   // Never kSendWhole.

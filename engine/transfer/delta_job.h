@@ -23,6 +23,7 @@
 #include "engine/transfer/delta_buffers.h"
 #include "engine/transfer/delta_fetch.h"
 #include "engine/transfer/receive_shared.h"
+#include "engine/transfer/written_contents.h"
 
 namespace uringsync {
 
@@ -62,6 +63,7 @@ struct DeltaJob {
   FileRequest request;  // identity of the source's file; ranges and kinds are filled in
   const DeltaBasis* basis = nullptr;
   DataFile file;  // the staged one
+  WrittenContents* written = nullptr;  // hears what its leaves are; null: nobody asks
   uint64_t size_bytes = 0;
   bool cloned = false;             // the staged file began with extents of the old one
   CopyPlan clones;                 // bytes that are in the staged file already

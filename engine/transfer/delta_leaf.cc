@@ -177,6 +177,7 @@ Task<void> LeafPlacer::Write(Leaf* leaf) {
       co_return;
     }
   }
+  if (job_->written != nullptr) job_->written->Add(leaf->offset, leaf->bytes());
   ReceiveCounters& counters = job_->shared->counters();
   const uint64_t fetched = std::min<uint64_t>(leaf->fetched_bytes, leaf->length);
   counters.bytes_received.fetch_add(fetched, std::memory_order_relaxed);

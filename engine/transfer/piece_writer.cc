@@ -63,6 +63,7 @@ Task<absl::Status> PieceWriter::OnItem(ReplyItem item, Piece piece) {
     absl::Status written = co_await WriteData(driver_, file_, piece.data(), piece.size(), item.offset,
                                               piece.registered_index(), shared_->options().background);
     if (!written.ok()) co_return FailWrite(written);
+    if (written_contents_ != nullptr) written_contents_->Add(item.offset, piece.bytes());
     written_ += piece.size();
     data_end_ = item.offset + piece.size();
     Arrived(item.offset, piece.size());

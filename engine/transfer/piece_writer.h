@@ -14,14 +14,17 @@
 #include "engine/transfer/failure.h"
 #include "engine/transfer/piece.h"
 #include "engine/transfer/receive_shared.h"
+#include "engine/transfer/written_contents.h"
 
 namespace uringsync {
 
 class PieceWriter final : public ReplySink {
  public:
-  // `file.fd` may be -1 for a request without contents; `begin` is where the request's range begins.
-  PieceWriter(Driver* driver, ReceiveShared* shared, DataFile file, uint64_t begin = 0)
-      : driver_(driver), shared_(shared), file_(file), whole_until_(begin) {}
+  // `file.fd` may be -1 for a request without contents; `begin` is where the request's range begins. `written`, if not
+  // null, hears of every piece.
+  PieceWriter(Driver* driver, ReceiveShared* shared, DataFile file, uint64_t begin = 0,
+              WrittenContents* written = nullptr)
+      : driver_(driver), shared_(shared), file_(file), written_contents_(written), whole_until_(begin) {}
 
   // Refuses (and remembers why) after a digest mismatch, a failed write, and once the session has stopped.
   Task<absl::Status> OnItem(ReplyItem item, Piece piece) override;
@@ -53,6 +56,7 @@ class PieceWriter final : public ReplySink {
   Driver* const driver_;
   ReceiveShared* const shared_;
   const DataFile file_;
+  WrittenContents* const written_contents_;
   bool ended_ = false;
   bool mismatch_ = false;
   ReplyStatus status_ = ReplyStatus::kOk;

@@ -10,9 +10,9 @@
 #include <string>
 
 #include "engine/base/entry.h"
+#include "engine/base/leaf_digest.h"
 #include "engine/coro/semaphore.h"
 #include "engine/delta/decision.h"
-#include "engine/delta/leaf_digest.h"
 #include "engine/fs/clone.h"
 #include "engine/fs/direct_io.h"
 #include "engine/fs/metadata.h"

@@ -105,7 +105,7 @@ Task<Receiver::FillResult> Receiver::FillSmall(DataFile data, const IncomingFile
   request.want_xattrs = file.want_xattrs && request.length > 0;
   Tries tries;
   while (true) {
-    PieceWriter writer(shard_->driver(), shared_, data);
+    PieceWriter writer(shard_->driver(), shared_, data, 0, file.written.get());
     absl::Status fetched = co_await source_->Fetch(request, &writer);
     if (fetched.ok() && writer.complete()) {
       writer.CountBytes();
@@ -127,7 +127,7 @@ Task<void> Receiver::FillRange(LargeFile* large, uint64_t offset, uint64_t lengt
   request.length = length;
   Tries tries;
   while (!large->failed.load()) {
-    PieceWriter writer(shard_->driver(), shared_, large->data, offset);
+    PieceWriter writer(shard_->driver(), shared_, large->data, offset, large->file->written.get());
     shared_->link_rate().Begin();
     absl::Status fetched = co_await source_->Fetch(request, &writer);
     shared_->link_rate().End(fetched.ok() && writer.complete() ? writer.received_bytes() : 0);
@@ -320,7 +320,10 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
   const DataFile data{staged->fd(), direct.get()};
   for (int tries = 1;; ++tries) {
     file->accept_moving = AcceptsMoving(file->wanted, tries);
+    if (file->written != nullptr) file->written->Clear();
     std::optional<FillResult> reused = co_await FillReusing(data, file);
+    // Empty again.
+    if (!reused.has_value() && file->written != nullptr) file->written->Clear();
     const bool small = !reused.has_value() && file->wanted.size_bytes <= kSmallFileBytes;
     if (reused.has_value()) {
       filled = *std::move(reused);

@@ -30,6 +30,7 @@
 #include "engine/transfer/failure.h"
 #include "engine/transfer/piece_writer.h"
 #include "engine/transfer/receive_shared.h"
+#include "engine/transfer/written_contents.h"
 
 namespace uringsync {
 
@@ -77,6 +78,8 @@ struct IncomingFile {
   bool in_order = false;        // at every moment what is there is the beginning of the new contents
   // A part that arrived is of use: large files come in smaller ranges.
   bool keeps_part = false;
+  // Hears what the contents are that are written, for Readback; null: nobody asks.
+  std::shared_ptr<WrittenContents> written;
   bool preallocate = false;  // room for it is made first
   // Called on the receiver's shard, with `wanted` as it is then; kSending not where it is put together from old
   // contents. May be empty.

@@ -29,7 +29,8 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillClone(int fd, IncomingFi
   const uint64_t device = file->wanted.id.device;
   const bool always = mode == ReflinkMode::kAlways;
   // A clone has the holes of its source: where holes are to be written out it is copied.
-  const bool may = mode != ReflinkMode::kNever && file->wanted.size_bytes > 0 &&
+  // What is shared with the source was never written, so there is nothing to read again.
+  const bool may = mode != ReflinkMode::kNever && file->written == nullptr && file->wanted.size_bytes > 0 &&
                    (always || (shared_->options().sparse && shared_->MayClone(device)));
   if (!may) co_return std::nullopt;
   FillResult result;
@@ -71,6 +72,7 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillDelta(DataFile data, Inc
   // It has all shards at work as it is; what it waits for are answers.
   file->turn = SemaphoreUnits();
   DeltaFill fill(shared_, Lanes(), file->Request(), file->basis.get(), data);
+  fill.NoteWritten(file->written.get());
   DeltaResult delta = co_await fill.Run();
   co_return AfterDelta(std::move(delta), data, file->wanted.size_bytes, fill.arrived_bytes());
 }
@@ -120,6 +122,7 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillFromPart(DataFile data, 
   const uint64_t end = EndOfPart(part_bytes, file->wanted.size_bytes);
   DeltaFill fill(shared_, Lanes(), file->Request(), file->basis.get(), data, end,
                  /*present=*/0);
+  fill.NoteWritten(file->written.get());
   // A single leaf tells by itself.
   const bool one_leaf = moved && part_bytes <= kLeafBytes;
   const bool is_part = one_leaf || co_await fill.IsPart();
@@ -132,6 +135,7 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillFromPart(DataFile data, 
 
 Task<Receiver::FillResult> Receiver::FillBehind(DataFile data, IncomingFile* file) {
   uint64_t from = file->present_bytes;
+  if (file->written != nullptr && !file->verify_present) file->written->Trust(from);
   if (file->verify_present) {
     absl::Status usable = co_await source_->WaitUsable();
     if (!usable.ok()) {
@@ -141,10 +145,12 @@ Task<Receiver::FillResult> Receiver::FillBehind(DataFile data, IncomingFile* fil
     }
     from = EndOfPart(from, file->wanted.size_bytes);
     DeltaFill fill(shared_, Lanes(), file->Request(), /*basis=*/nullptr, data, from, file->present_bytes);
+    fill.NoteWritten(file->written.get());
     DeltaResult delta = co_await fill.RunPart();
     std::optional<FillResult> proven = AfterDelta(std::move(delta), data, from, 0);
     // Emptied, where the digests were of no use.
     if (!proven.has_value()) from = 0;
+    if (!proven.has_value() && file->written != nullptr) file->written->Clear();
     if (proven.has_value() && (proven->failure.has_value() || from == file->wanted.size_bytes))
       co_return *std::move(proven);
   }

@@ -1,5 +1,5 @@
 // SameContents: whether a file of the destination has the contents of a file of the source, without sending them: leaf
-// tags of both (engine/delta/leaf_digest.h) are compared, so that the answer holds against whoever makes up files.
+// tags of both (engine/base/leaf_digest.h) are compared, so that the answer holds against whoever makes up files.
 //
 // Thread rule: one shard; everything it is given lives until it ends.
 // Use:  SameContents compare(shard, shared, source, FileRequest::Of(path, wanted), file);

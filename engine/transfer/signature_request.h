@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "absl/status/status.h"
-#include "engine/delta/leaf_digest.h"
+#include "engine/base/leaf_digest.h"
 #include "engine/transfer/data_channel.h"
 
 namespace uringsync {

@@ -19,8 +19,8 @@
 
 #include "absl/status/status.h"
 #include "engine/base/entry.h"
+#include "engine/base/leaf_digest.h"
 #include "engine/coro/task.h"
-#include "engine/delta/leaf_digest.h"
 #include "engine/fs/direct_io.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/file.h"

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "engine/base/errno_status.h"
 #include "engine/fs/extents.h"
@@ -33,11 +35,41 @@ class HoleFinder {
   Extent current_;
 };
 
-}  // namespace
+// What becomes of the leaves of a file, in order.
+class LeafSink {
+ public:
+  virtual ~LeafSink() = default;
+  virtual void Add(std::span<const std::byte> leaf) = 0;
+  virtual void AddZeros(size_t size_bytes) = 0;
+};
 
-Task<absl::StatusOr<Digest128>> HashFile(Shard* shard, int fd, uint64_t size_bytes, CancelToken cancel) {
+class DigestSink final : public LeafSink {
+ public:
+  explicit DigestSink(const std::optional<DigestKey>& key) : hasher_(key) {}
+  void Add(std::span<const std::byte> leaf) override { hasher_.AddLeaf(leaf); }
+  void AddZeros(size_t size_bytes) override { hasher_.AddZeros(size_bytes); }
+  Digest128 Finish(uint64_t size_bytes) { return hasher_.Finish(size_bytes); }
+
+ private:
+  ContentHasher hasher_;
+};
+
+class Sha256Sink final : public LeafSink {
+ public:
+  void Add(std::span<const std::byte> leaf) override { sha_.Update(leaf); }
+  void AddZeros(size_t size_bytes) override {
+    zeros_.resize(kLeafBytes);
+    sha_.Update(std::span<const std::byte>(zeros_).first(size_bytes));
+  }
+  Sha256Digest Finish() { return sha_.Finish(); }
+
+ private:
+  Sha256 sha_;
+  std::vector<std::byte> zeros_;
+};
+
+Task<absl::Status> ReadLeaves(Shard* shard, int fd, uint64_t size_bytes, CancelToken cancel, LeafSink* sink) {
   Driver* driver = shard->driver();
-  ContentHasher hasher;
   Buffer pooled;
   std::unique_ptr<std::byte[]> own;
   std::byte* memory = nullptr;
@@ -60,15 +92,30 @@ Task<absl::StatusOr<Digest128>> HashFile(Shard* shard, int fd, uint64_t size_byt
     const int hole = size_bytes > kLeafBytes ? holes.IsHole(offset, length) : 0;
     if (hole < 0) co_return ErrnoStatus(-hole, "lseek");
     if (hole == 1) {
-      hasher.AddLeaf(ZeroLeafDigest(length));
+      sink->AddZeros(length);
       continue;
     }
     const absl::StatusOr<size_t> got = co_await ReadAtFull(driver, fd, memory, length, offset, registered);
     if (!got.ok()) co_return got.status();
     if (*got < length) co_return Shorter();
-    hasher.AddLeaf(LeafDigest(std::span<const std::byte>(memory, length)));
+    sink->Add(std::span<const std::byte>(memory, length));
   }
-  co_return hasher.Finish(size_bytes);
+  co_return absl::OkStatus();
+}
+
+}  // namespace
+
+Task<absl::StatusOr<Digest128>> HashFile(Shard* shard, int fd, uint64_t size_bytes, std::optional<DigestKey> key,
+                                         CancelToken cancel) {
+  DigestSink sink(key);
+  US_CO_RETURN_IF_ERROR(co_await ReadLeaves(shard, fd, size_bytes, cancel, &sink));
+  co_return sink.Finish(size_bytes);
+}
+
+Task<absl::StatusOr<Sha256Digest>> ProveFile(Shard* shard, int fd, uint64_t size_bytes, CancelToken cancel) {
+  Sha256Sink sink;
+  US_CO_RETURN_IF_ERROR(co_await ReadLeaves(shard, fd, size_bytes, cancel, &sink));
+  co_return sink.Finish();
 }
 
 }  // namespace uringsync

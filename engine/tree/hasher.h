@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/base/digest.h"
+#include "engine/base/sha256.h"
 #include "engine/coro/cancel.h"
 #include "engine/coro/task.h"
 #include "engine/ring/runtime.h"
@@ -22,6 +23,10 @@ constexpr size_t kSmallHashBytes = size_t{64} << 10;
 
 // Digest of the first `size_bytes` bytes of `fd` (borrowed). OutOfRange (without errno) when the file is shorter,
 // DataLoss (EIO), the token's status when it fires.
-Task<absl::StatusOr<Digest128>> HashFile(Shard* shard, int fd, uint64_t size_bytes, CancelToken cancel);
+// `key` as in ContentHasher.
+Task<absl::StatusOr<Digest128>> HashFile(Shard* shard, int fd, uint64_t size_bytes, std::optional<DigestKey> key,
+                                         CancelToken cancel);
+// SHA-256 of those bytes, holes as zeros; errors as above.
+Task<absl::StatusOr<Sha256Digest>> ProveFile(Shard* shard, int fd, uint64_t size_bytes, CancelToken cancel);
 
 }  // namespace uringsync

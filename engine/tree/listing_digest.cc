@@ -1,6 +1,7 @@
 #include "engine/tree/listing_digest.h"
 
 #include <algorithm>
+#include <span>
 
 namespace uringsync {
 namespace {
@@ -111,6 +112,15 @@ void AppendCanonical(const Entry& entry, const DigestRules& rules, std::string* 
   if ((fixed.parts & kTrusted) != 0) Append(entry.trusted_digest, out);
 }
 
+ListingDigester::ListingDigester(DigestRules rules) : rules_(std::move(rules)) {
+  if (rules_.selection.digest_key) keyed_ = std::make_unique<LeafHasher>(*rules_.selection.digest_key);
+}
+
+Digest128 ListingDigester::Digest() {
+  if (keyed_ == nullptr) return Xxh128(canonical_, rules_.seed);
+  return KeyedDigest(keyed_.get(), DigestDomain::kListing, std::as_bytes(std::span(canonical_)));
+}
+
 void ListingDigester::Begin() {
   canonical_.clear();
   folded_ = FoldedEntries();
@@ -121,7 +131,7 @@ bool ListingDigester::Add(const Entry& entry) {
   AppendCanonical(entry, rules_, &canonical_);
   if (canonical_.size() >= kBlockBytes) {
     // Huge directories: the digest so far begins the next block. Where blocks end follows from the entries alone.
-    const Digest128 so_far = Xxh128(canonical_, rules_.seed);
+    const Digest128 so_far = Digest();
     canonical_.clear();
     Append(so_far, &canonical_);
   }
@@ -134,7 +144,7 @@ bool ListingDigester::Add(const Entry& entry) {
 }
 
 FoldedEntries ListingDigester::Finish() {
-  folded_.digest = Xxh128(canonical_, rules_.seed);
+  folded_.digest = Digest();
   return folded_;
 }
 

@@ -2,9 +2,9 @@
 // them.
 //
 // Equal digests mean that the planner would find nothing to do: every attribute that it compares is in them, as the
-// kernel tells it, times as the destination keeps them. XXH3 proves nothing against somebody who knows the seed; the
-// seed is drawn for each session (or shared in secret, where an index keeps digests), so nobody can prepare names and
-// times that collide.
+// kernel tells it, times as the destination keeps them. Names, times and attributes are chosen by who writes to a tree,
+// so they are digested under the key of MetadataSelection::digest_key, which he does not know. With a peer that knows
+// no keys XXH3-128 does it, seeded for each session: pairs that collide under one seed of 2^27 are published.
 //
 // Left out of the digest, and to be sent as entries of their own: directories (the walk needs their names), names of an
 // object that has several (hard-link groups are found across the tree), what could not be looked at, and what is not
@@ -17,9 +17,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "engine/base/entry.h"
+#include "engine/base/leaf_digest.h"
 #include "engine/base/time_range.h"
 
 namespace uringsync {
@@ -40,7 +42,7 @@ void AppendCanonical(const Entry& entry, const DigestRules& rules, std::string* 
 
 class ListingDigester {
  public:
-  explicit ListingDigester(DigestRules rules) : rules_(std::move(rules)) {}
+  explicit ListingDigester(DigestRules rules);
   void Begin();
   // False: not in the digest (see above). Entries come in the order of their names.
   bool Add(const Entry& entry);
@@ -49,7 +51,10 @@ class ListingDigester {
   const DigestRules& rules() const { return rules_; }
 
  private:
+  Digest128 Digest();
+
   const DigestRules rules_;
+  std::unique_ptr<LeafHasher> keyed_;
   std::string canonical_;
   FoldedEntries folded_;
 };

@@ -25,6 +25,9 @@ absl::Status ManifestScanner::Impl::Open(Job* job, EntryReader* reader, struct s
   if (options_.links) reader->FollowLinks(options_.links->Below(job->node->path->path()));
   reader->ReadDirectory(*job->directory, stat, &job->self);
   if (job->node->path->depth() == 0) root_device_.store(job->self.id.device);
+  // Every other one has it in the listing above.
+  if (options_.prove && job->node->path->depth() == 0)
+    AddProof(driver, *job->directory, options_.selection, &job->self);
   if (!job->directory->readable()) return ErrnoStatus(EACCES, "open directory");
   if (job->self.error != 0) return ErrnoStatus(job->self.error, "statx");
   if (options_.links && options_.links->stay_links && LeadsBack(job)) return ErrnoStatus(ELOOP, "open directory");
@@ -173,10 +176,13 @@ Task<void> ManifestScanner::Impl::ReadChunk(Job* job, Tools* tools, std::vector<
       co_await Yield{};
     }
   }
+  if (options_.prove)
+    co_await AddProofs(job->shard, job->directory->fd(), entries, &options_.selection, options_.cancel);
   if (!options_.checksum) co_return;
   std::optional<FollowBase> links;
   if (options_.links) links = options_.links->base.Below(job->node->path->path().text());
-  co_await AddContentDigests(job->shard, job->directory->fd(), entries, options_.cancel, links ? &*links : nullptr);
+  co_await AddContentDigests(job->shard, job->directory->fd(), entries, options_.selection.digest_key, options_.cancel,
+                             links ? &*links : nullptr);
 }
 
 // Hands a batch over: at once for the head (waiting for room), with the rest of the directory otherwise.

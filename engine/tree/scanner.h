@@ -38,6 +38,7 @@ namespace uringsync {
 struct ScanOptions {
   MetadataSelection selection;   // which attributes are digested; atime is reported when selected
   bool checksum = false;         // content digests of regular files
+  bool prove = false;            // Entry::proof; links are not followed then
   bool one_file_system = false;  // directories of another device get not_entered
   // Destination: remove temporaries whose session is not this one (the caller holds the subtree lock).
   std::optional<uint64_t> remove_strays_but;

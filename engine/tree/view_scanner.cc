@@ -481,7 +481,8 @@ Task<void> ViewScanner::Digest(DirectoryBatch* batch) {
       files.back().name = undigested_[end].source_name;
     }
     const std::optional<FollowBase> links = undigested_[begin].links;
-    co_await AddContentDigests(Shard::Current(), directory->fd(), &files, options_.cancel, links ? &*links : nullptr);
+    co_await AddContentDigests(Shard::Current(), directory->fd(), &files, options_.selection.digest_key,
+                               options_.cancel, links ? &*links : nullptr);
     for (size_t i = begin; i < end; ++i) {
       Entry& entry = batch->entries[undigested_[i].row];
       entry.content_digest = files[i - begin].content_digest;

@@ -189,6 +189,13 @@ TEST(ConvertRefusalTest, AttributesOfAManifest) {
           ENTRIES->mutable_content_digests()->add_words(1);
         },
         "a symlink has no contents"},
+       {"short proof", [](M m) { ENTRIES->add_proof_rows(0); }, "entries.proofs"},
+       {"proof of a symlink's contents",
+        [](M m) {
+          ENTRIES->add_proof_rows(2);
+          ENTRIES->set_proofs(std::string(64, 'p'));
+        },
+        "a symlink has no contents"},
        {"error 0",
         [](M m) {
           ENTRIES->add_error_rows(0);

@@ -60,6 +60,11 @@ void ExpectSame(const Entry& a, const Entry& b) {
   EXPECT_EQ(a.capability_digest, b.capability_digest);
   EXPECT_EQ(a.trusted_digest, b.trusted_digest);
   EXPECT_EQ(a.content_digest, b.content_digest);
+  ASSERT_EQ(a.proof != nullptr, b.proof != nullptr);
+  if (a.proof != nullptr) {
+    EXPECT_EQ(a.proof->attributes, b.proof->attributes);
+    EXPECT_EQ(a.proof->contents, b.proof->contents);
+  }
   EXPECT_EQ(a.error, b.error);
   EXPECT_EQ(a.not_entered, b.not_entered);
   EXPECT_EQ(a.implied, b.implied);

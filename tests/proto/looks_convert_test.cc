@@ -23,6 +23,7 @@ TEST(LooksConvertTest, AQueryAndItsReplyKeepEveryField) {
     const absl::StatusOr<ClientMessage> asked = DecodeMessage(client);
     ASSERT_OK(asked);
     EXPECT_EQ(std::get<EntryQuery>(*asked).paths, query.paths);
+    EXPECT_EQ(std::get<EntryQuery>(*asked).digest_key, query.digest_key);
     const EntryReply reply = samples.AnyEntryReply();
     v1::AgentMessage agent;
     ASSERT_OK(EncodeMessage(AgentMessage(reply), &agent));
@@ -58,6 +59,10 @@ TEST(LooksConvertTest, WhatIsTooMuchOrContradictsItselfIsRefused) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("EntryQuery.paths[0]")));
   query.mutable_entry_query()->mutable_paths()->clear_text();
   query.mutable_entry_query()->mutable_paths()->clear_lengths();
+  query.mutable_entry_query()->mutable_paths()->add_lengths(0);
+  query.mutable_entry_query()->set_digest_key("fifteen bytes..");
+  EXPECT_THAT(DecodeMessage(query).status(),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("EntryQuery.digest_key")));
   for (size_t i = 0; i <= kMaxEntryQuery; ++i) query.mutable_entry_query()->mutable_paths()->add_lengths(0);
   EXPECT_THAT(DecodeMessage(query).status(),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("EntryQuery.paths")));

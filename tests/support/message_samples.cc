@@ -57,6 +57,12 @@ Entry MessageSamples::EntryOfType(std::string name, FileType type) {
   entry.capability_digest = MaybeDigest();
   entry.trusted_digest = MaybeDigest();
   if (type == FileType::kRegular && Coin()) entry.content_digest = AnyDigest();
+  if (Coin()) {
+    auto proof = std::make_shared<EntryProof>();
+    for (uint8_t& byte : proof->attributes) byte = static_cast<uint8_t>(Number(256));
+    if (type == FileType::kRegular) proof->contents.fill(static_cast<uint8_t>(Number(256)));
+    entry.proof = std::move(proof);
+  }
   if (Number(16) == 0) entry.error = static_cast<int>(1 + Number(133));
   entry.not_entered = type == FileType::kDirectory && Number(8) == 0;
   entry.unsettled = Number(8) == 0;
@@ -199,6 +205,7 @@ OpenSession MessageSamples::AnyOpenSession() {
   open.copy_unstable = Coin();
   open.resume = Coin();
   open.as_planned = Coin();
+  open.readback = Coin();
   open.remove_sources = Coin();
   if (Coin()) open.backup = BackupSettings{"~", std::nullopt};
   if (open.backup && Coin()) open.backup = BackupSettings{Coin() ? "" : ".old", TreePlace{"data", Path(3)}};
@@ -285,6 +292,7 @@ NameReply MessageSamples::AnyNameReply() {
 
 EntryQuery MessageSamples::AnyEntryQuery() {
   EntryQuery query{.paths = {RelPath()}};
+  if (Coin()) query.digest_key.emplace().fill(static_cast<uint8_t>(Number(256)));
   for (uint64_t rows = Number(20); rows > 0; --rows) query.paths.push_back(Path(4));
   return query;
 }
@@ -312,6 +320,8 @@ ClientMessage MessageSamples::AnyManifestRequest() {
   StartManifest start;
   if (Coin())
     start.fold = FoldRules{random_(), static_cast<uint32_t>(1 + Number(1000)), {-5, static_cast<int64_t>(Number(9))}};
+  if (Coin()) start.digest_key.emplace().fill(static_cast<uint8_t>(Number(256)));
+  start.prove = Coin();
   if (Coin()) start.only = {{RelPath(), RelPath().Child("a"), RelPath().Child("a").Child(Name())}};
   return start;
 }

@@ -16,7 +16,14 @@
 namespace uringsync {
 
 // Who is asked. Bits, so that a row of the table can be for several.
-enum class Command : uint8_t { kUrsync = 1, kSync = 2, kPlan = 4, kVerify = 8, kApply = 16, kExplain = 32 };
+enum class Command : uint8_t {
+  kUrsync = 1,
+  kSync = 2,
+  kPlan = 4,
+  kVerify = 8,
+  kApply = 16,
+  kExplain = 32
+};
 
 // A filter option as given.
 struct FilterOption {
@@ -102,6 +109,7 @@ struct Settings {
   // What is changed.
   bool dry_run = false;
   std::string plan_out;  // with dry_run; empty: no plan is written
+  std::string verify;    // none or readback; empty: none
   std::string show;      // a plan is shown, nothing else; empty: none
   bool delete_extraneous = false;
   int delete_whens = 0;  // how many --delete-WHEN were given

@@ -82,6 +82,7 @@ absl::Status ApplyStagingSettings(const Settings& settings, SyncRequest* request
   request->write_devices = settings.write_devices;
   request->delta_block_bytes = settings.block_size;
   request->unstable = UnstableOf(settings);
+  request->readback = settings.verify == "readback";
   request->resume = settings.resume;
   request->in_place = settings.inplace || staging.append != AppendMode::kNone;
   request->rules.append = staging.append != AppendMode::kNone;

@@ -99,6 +99,9 @@ absl::Status CheckEndpoints(const Settings& settings, const Endpoint& source, co
   if (settings.reflink == "always" && source.is_local() != destination.is_local()) {
     return Usage("--reflink=always: files are cloned between two local paths only");
   }
+  if (settings.reflink == "always" && settings.verify == "readback") {
+    return Usage("--reflink=always: a clone is never written, so that --verify=readback has nothing to read again");
+  }
   if (settings.reflink == "always" && settings.command != Command::kUrsync && !settings.sparse) {
     return Usage("--reflink=always: a clone has the holes of its source, which --no-sparse forbids");
   }

@@ -42,6 +42,8 @@ class FakeAgent {
     std::function<NameReply(const NameQuery&)> names;
     // The same for mounts.
     std::function<MountReply(const MountQuery&)> mounts;
+    // The same for single objects.
+    std::function<EntryReply(const EntryQuery&)> looks;
   };
 
   FakeAgent(std::unique_ptr<AgentStream> stream, Behaviour behaviour)
@@ -89,6 +91,9 @@ class FakeAgent {
     }
     if (const auto* query = std::get_if<MountQuery>(&message); query != nullptr && behaviour_.mounts) {
       return Send(behaviour_.mounts(*query));
+    }
+    if (const auto* query = std::get_if<EntryQuery>(&message); query != nullptr && behaviour_.looks) {
+      return Send(behaviour_.looks(*query));
     }
     if (const auto* batch = std::get_if<ActionBatch>(&message)) return Apply(*batch);
     if (std::holds_alternative<FinishApply>(message)) {

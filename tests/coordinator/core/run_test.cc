@@ -24,7 +24,7 @@ class RecordingObserver final : public Observer {
     Call("opened");
   }
   void OnAction(const Action& action, const Differences& differences, ActionOutcome outcome) override {
-    const char* const outcomes[] = {"", "planned", "done", "skipped", "failed"};
+    const char* const outcomes[] = {"", "planned", "done", "skipped", "failed", "changing"};
     Call(std::string(outcomes[static_cast<int>(outcome)]) + " " + Itemize(action, differences) + " " +
          action.path.text());
   }
@@ -68,6 +68,9 @@ struct Fixture {
     source_agent->Join();
     destination_agent->Join();
     return outcome;
+  }
+  void GiveBoth(std::string_view feature) {
+    for (FakeAgent::Behaviour* agent : {&source, &destination}) agent->hello.features.emplace_back(feature);
   }
   SyncRequest request;
   FakeAgent::Behaviour source;
@@ -376,6 +379,7 @@ TEST(RunSyncTest, PlanIntoAMissingDirectoryIsAllNew) {
 TEST(RunSyncTest, VerifyComparesDigestsAndEndsWith23WhereTreesDiffer) {
   Fixture f;
   f.request.mode = SyncMode::kVerify;
+  f.GiveBoth(kDigestKeyFeature);
   Entry one = File("f", 3);
   one.content_digest = Digest128{1, 1};
   Entry other = File("f", 8);
@@ -395,6 +399,105 @@ TEST(RunSyncTest, VerifyComparesDigestsAndEndsWith23WhereTreesDiffer) {
   outcome = same.Run();
   EXPECT_EQ(outcome.exit_code, ExitCode::kOk);
   EXPECT_EQ(outcome.problems.differing, 0u);
+}
+
+// Keys that an agent was given with its manifest.
+std::function<void(const ClientMessage&)> KeepKey(std::optional<DigestKey>* key) {
+  return [key](const ClientMessage& message) {
+    if (const auto* start = std::get_if<StartManifest>(&message)) *key = start->digest_key;
+  };
+}
+
+TEST(RunSyncTest, BothAgentsDigestUnderOneKeyThatIsAnotherOneInEachRun) {
+  std::optional<DigestKey> first;
+  for (int run = 0; run < 2; ++run) {
+    Fixture f;
+    f.GiveBoth(kDigestKeyFeature);
+    std::optional<DigestKey> at_source;
+    std::optional<DigestKey> at_destination;
+    f.source.on_message = KeepKey(&at_source);
+    f.destination.on_message = KeepKey(&at_destination);
+    EXPECT_EQ(f.Run().exit_code, ExitCode::kOk);
+    ASSERT_TRUE(at_source.has_value());
+    EXPECT_EQ(at_source, at_destination);
+    EXPECT_NE(at_source, first);
+    first = at_source;
+  }
+}
+
+TEST(RunSyncTest, AnAgentThatKnowsNoKeysGetsNoneAndTheOtherNeither) {
+  for (const bool old_source : {false, true}) {
+    Fixture f;
+    f.request.checksum = true;
+    (old_source ? f.destination : f.source).hello.features.emplace_back(kDigestKeyFeature);
+    std::optional<DigestKey> key = DigestKey{};
+    (old_source ? f.destination : f.source).on_message = KeepKey(&key);
+    EXPECT_EQ(f.Run().exit_code, ExitCode::kOk);
+    EXPECT_FALSE(key.has_value());
+    EXPECT_THAT(f.observer.calls, testing::Contains(testing::HasSubstr("too old for digests under a key")));
+  }
+}
+
+TEST(RunSyncTest, ReadingBackNeedsADestinationThatKnowsIt) {
+  for (const bool known : {false, true}) {
+    Fixture f;
+    f.request.readback = true;
+    if (known) f.destination.hello.features.emplace_back(kReadbackFeature);
+    EXPECT_EQ(f.Run().exit_code, known ? ExitCode::kOk : ExitCode::kVersion);
+    if (known) EXPECT_TRUE(f.destination_agent->opens.at(0).readback);
+  }
+}
+
+// A verify of two files "f" and "g" that differ; `now` is what both sides show at the second look.
+SyncOutcome VerifyTwice(Fixture* f, std::function<EntryReply(const EntryQuery&, Side)> now) {
+  f->request.mode = SyncMode::kVerify;
+  f->GiveBoth(kDigestKeyFeature);
+  f->GiveBoth(kEntryLooksFeature);
+  f->source.looks = [now](const EntryQuery& query) { return now(query, Side::kSource); };
+  f->destination.looks = [now](const EntryQuery& query) { return now(query, Side::kDestination); };
+  std::vector<Entry> here = {File("f", 3), File("g", 4)};
+  std::vector<Entry> there = {File("f", 5), File("g", 6)};
+  for (Entry& entry : here) entry.content_digest = Digest128{1, 1};
+  for (Entry& entry : there) entry.content_digest = Digest128{2, 2};
+  f->source.manifest = {Batch("", here)};
+  f->destination.manifest = {Batch("", there)};
+  return f->Run();
+}
+
+TEST(RunSyncTest, VerifyTellsWhatChangedMeanwhileApart) {
+  Fixture f;
+  const SyncOutcome outcome = VerifyTwice(&f, [](const EntryQuery& query, Side side) {
+    EntryReply reply;
+    for (const RelPath& path : query.paths) {
+      const bool source = side == Side::kSource;
+      Entry entry = path.text() == "f" ? File("f", source ? 3 : 5) : File("g", source ? 4 : 6);
+      entry.content_digest = source ? Digest128{1, 1} : Digest128{2, 2};
+      if (path.text() == "g" && source) entry.ctime.seconds += 1;
+      reply.findings.push_back({entry, 0});
+    }
+    return reply;
+  });
+  EXPECT_EQ(outcome.exit_code, ExitCode::kPartial) << outcome.error;
+  EXPECT_EQ(outcome.problems.differing, 1u);
+  EXPECT_EQ(outcome.problems.changing, 1u);
+  EXPECT_THAT(f.observer.calls, testing::Contains(testing::StartsWith("planned >fc")));
+  EXPECT_THAT(f.observer.calls, testing::Contains(testing::StartsWith("changing >fc")));
+}
+
+TEST(RunSyncTest, VerifyDoesNotTellWhatIsEqualAtTheSecondLook) {
+  Fixture f;
+  const SyncOutcome outcome = VerifyTwice(&f, [](const EntryQuery& query, Side) {
+    EntryReply reply;
+    for (const RelPath& path : query.paths) {
+      reply.findings.push_back({File(std::string(path.name()), 7), 0});
+      reply.findings.back().entry->content_digest = Digest128{3, 3};
+    }
+    return reply;
+  });
+  EXPECT_EQ(outcome.exit_code, ExitCode::kOk) << outcome.error;
+  EXPECT_EQ(outcome.problems.differing + outcome.problems.changing, 0u);
+  EXPECT_EQ(outcome.problems.settled, 2u);
+  EXPECT_THAT(f.observer.calls, testing::Not(testing::Contains(testing::HasSubstr(">f"))));
 }
 
 TEST(RunSyncTest, ProblemsOfActionsEndWith23AndAreToldBeforeTheAction) {

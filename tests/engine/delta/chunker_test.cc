@@ -6,7 +6,7 @@
 #include <set>
 #include <string>
 
-#include "engine/delta/leaf_digest.h"
+#include "engine/base/leaf_digest.h"
 
 namespace uringsync {
 namespace {

@@ -8,11 +8,15 @@
 #include <algorithm>
 #include <functional>
 #include <random>
+#include <span>
+#include <tuple>
 
 #include "engine/base/errno_status.h"
+#include "engine/transfer/delta_leaf.h"
 #include "engine/transfer/receiver.h"
 #include "engine/transfer/signature_request.h"
 #include "tests/engine/transfer/transfer_fixture.h"
+#include "tests/support/colliding_contents.h"
 
 namespace uringsync {
 namespace {
@@ -202,6 +206,26 @@ TEST_P(DeltaTest, SeveralInsertionsAreFoundByChunks) {
   ExpectArrived();
   EXPECT_GT(Asked(RequestKind::kChunks), 0);
   EXPECT_LT(received(), size_t{2} << 20);
+}
+
+// What proposes that blocks are equal is XXH3 under the session's seed; whoever knew it could make such blocks.
+TEST_P(DeltaTest, BlocksThatCollideUnderTheSessionsSeedAreNotTaken) {
+  for (const DeltaMode mode : {DeltaMode::kInPlace, DeltaMode::kShifted, DeltaMode::kChunks}) {
+    std::string one = Pattern(size_t{6} << 20);
+    std::string other = one;
+    for (const size_t at : {size_t{0}, size_t{1} << 20, (size_t{3} << 20) + 8192}) {
+      std::tie(one, std::ignore) = CollidingContents(std::move(one), at, kTestSeed);
+      std::tie(std::ignore, other) = CollidingContents(std::move(other), at, kTestSeed);
+    }
+    ASSERT_NE(one, other);
+    ASSERT_EQ(BlockDigests(std::as_bytes(std::span(one)), kDeltaBlockBytes, kTestSeed),
+              BlockDigests(std::as_bytes(std::span(other)), kDeltaBlockBytes, kTestSeed))
+        << "the premise";
+    Write(other, one);
+    mode_ = mode;
+    ExpectArrived("mode " + std::to_string(static_cast<int>(mode)));
+    EXPECT_GT(matched(), 0u) << "nothing was reused: this shows nothing";
+  }
 }
 
 TEST_P(DeltaTest, AShiftThatOnlyTheSamplesPromiseCostsBytesAndNothingElse) {

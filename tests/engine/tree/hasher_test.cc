@@ -19,7 +19,8 @@ Digest128 ReferenceDigest(std::string_view bytes) {
 
 Task<absl::StatusOr<Digest128>> Hash(std::string path, uint64_t size_bytes) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY));
-  absl::StatusOr<Digest128> digest = co_await HashFile(Shard::Current(), fd.get(), size_bytes, CancelToken());
+  absl::StatusOr<Digest128> digest =
+      co_await HashFile(Shard::Current(), fd.get(), size_bytes, std::nullopt, CancelToken());
   co_return digest;
 }
 
@@ -100,6 +101,25 @@ TEST(PendingStackTest, PopsInReverseAcrossTheSpill) {
     model.pop_back();
   }
   EXPECT_EQ(stack.records(), model.size());
+}
+
+Task<absl::StatusOr<Sha256Digest>> Prove(std::string path, uint64_t size_bytes) {
+  UniqueFd fd(::open(path.c_str(), O_RDONLY));
+  absl::StatusOr<Sha256Digest> digest = co_await ProveFile(Shard::Current(), fd.get(), size_bytes, CancelToken());
+  co_return digest;
+}
+
+TEST_F(HasherTest, AProofIsTheSha256OfTheBytesWithHolesAsZeros) {
+  const uint64_t size = 5 * kLeafBytes + 3;
+  UniqueFd fd(::open((dir_ / "sparse").c_str(), O_RDWR | O_CREAT, 0600));
+  ASSERT_EQ(::ftruncate(fd.get(), static_cast<off_t>(size)), 0);
+  ASSERT_EQ(::pwrite(fd.get(), "data", 4, 3 * kLeafBytes + 1), 4);
+  std::string dense(size, '\0');
+  dense.replace(3 * kLeafBytes + 1, 4, "data");
+  EXPECT_THAT(RunOn(runtime_->shard(0), Prove(dir_ / "sparse", size)), IsOkAndHolds(testing::Eq(Sha256::Of(dense))));
+  WriteFile(dir_ / "small", "abc");
+  EXPECT_THAT(RunOn(runtime_->shard(0), Prove(dir_ / "small", 3)), IsOkAndHolds(testing::Eq(Sha256::Of("abc"))));
+  EXPECT_THAT(RunOn(runtime_->shard(0), Prove(dir_ / "small", 4)), StatusIs(absl::StatusCode::kOutOfRange));
 }
 
 }  // namespace

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
+
+#include "tests/support/colliding_contents.h"
+
 namespace uringsync {
 namespace {
 
@@ -55,6 +60,35 @@ TEST(ListingDigestTest, ExecutabilityIsInItWhereModesAreNot) {
   EXPECT_FALSE(SameDigest(Plain(FileType::kRegular), other, rules));
   other.mode = 0600;
   EXPECT_TRUE(SameDigest(Plain(FileType::kRegular), other, rules));
+}
+
+// Targets of symlinks are what whoever writes to a tree chooses most freely.
+TEST(ListingDigestTest, ListingsThatCollideInXxh3HaveDifferentDigestsUnderAKey) {
+  DigestRules rules;
+  rules.seed = 12345;
+  Entry link;
+  link.name = "link";
+  link.type = FileType::kSymlink;
+  link.symlink_target = std::string(3000, 't');
+  std::string canonical;
+  AppendCanonical(link, rules, &canonical);
+  const size_t before = canonical.size() - link.symlink_target.size();
+  const auto [one, other] = CollidingContents(std::string(before, 'x') + link.symlink_target, 1024, rules.seed);
+  const auto digest = [&](const std::string& text, const std::optional<DigestKey>& key) {
+    DigestRules keyed = rules;
+    keyed.selection.digest_key = key;
+    ListingDigester digester(keyed);
+    digester.Begin();
+    Entry entry = link;
+    entry.symlink_target = text.substr(before);
+    EXPECT_TRUE(digester.Add(entry));
+    return digester.Finish().digest;
+  };
+  ASSERT_NE(one, other);
+  ASSERT_EQ(digest(one, std::nullopt), digest(other, std::nullopt)) << "the premise";
+  EXPECT_NE(digest(one, DigestKeyOf(1)), digest(other, DigestKeyOf(1)));
+  EXPECT_EQ(digest(one, DigestKeyOf(1)), digest(one, DigestKeyOf(1)));
+  EXPECT_NE(digest(one, DigestKeyOf(1)), digest(one, DigestKeyOf(2)));
 }
 
 }  // namespace

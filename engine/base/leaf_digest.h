@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "engine/base/digest.h"
 
@@ -31,7 +32,7 @@ struct LeafTag {
 
 // What both agents of a session know and nobody else.
 using LeafSecret = std::array<uint8_t, 32>;
-using LeafKey = std::array<uint8_t, 16>;
+using LeafKey = DigestKey;
 // The key for what `context` names: HMAC-SHA-256 of it under the secret, cut.
 LeafKey DeriveLeafKey(const LeafSecret& secret, std::span<const std::byte> context);
 
@@ -57,6 +58,15 @@ class LeafHasher {
   std::unique_ptr<Vector> vector_;
   std::unique_ptr<Plain> plain_;  // where there is no other
 };
+
+// What a KeyedDigest is of: equal bytes of two kinds have different digests.
+enum class DigestDomain : uint8_t { kLeaf = 0, kLeaves, kContents, kAttributes, kListing, kTree };
+// A tag as a digest that two agents of one run compare. It is never shown to whoever writes to a tree.
+Digest128 KeyedDigest(LeafHasher* hasher, DigestDomain domain, std::span<const std::byte> bytes);
+// The same, with a hasher of its own.
+Digest128 KeyedDigest(const DigestKey& key, DigestDomain domain, std::string_view bytes);
+// A key from a number that only two agents know.
+DigestKey DigestKeyOf(uint64_t seed);
 
 // Leaves of a file of `size_bytes`, and the length of one of them.
 constexpr uint64_t LeafCount(uint64_t size_bytes) {

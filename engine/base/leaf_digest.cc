@@ -1,4 +1,4 @@
-#include "engine/delta/leaf_digest.h"
+#include "engine/base/leaf_digest.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
@@ -112,6 +112,26 @@ LeafTag LeafHasher::Finish() {
   LeafTag tag;
   vector_ != nullptr ? vector_->Finish(&tag) : plain_->Finish(&tag);
   return tag;
+}
+
+Digest128 KeyedDigest(LeafHasher* hasher, DigestDomain domain, std::span<const std::byte> bytes) {
+  const LeafTag tag = hasher->Tag(static_cast<uint64_t>(domain), bytes);
+  Digest128 digest;
+  std::memcpy(&digest.low, tag.bytes.data(), sizeof(digest.low));
+  std::memcpy(&digest.high, tag.bytes.data() + sizeof(digest.low), sizeof(digest.high));
+  return digest;
+}
+
+Digest128 KeyedDigest(const DigestKey& key, DigestDomain domain, std::string_view bytes) {
+  LeafHasher hasher(key);
+  return KeyedDigest(&hasher, domain, std::as_bytes(std::span(bytes)));
+}
+
+DigestKey DigestKeyOf(uint64_t seed) {
+  LeafSecret secret{};
+  std::memcpy(secret.data(), &seed, sizeof(seed));
+  constexpr std::string_view kLabel = "digests under a seed";
+  return DeriveLeafKey(secret, std::as_bytes(std::span(kLabel)));
 }
 
 LeafTag LeafHasher::Tag(uint64_t leaf, std::span<const std::byte> bytes) {
