@@ -11,6 +11,7 @@
 #include "coordinator/cli/doctor_command.h"
 #include "coordinator/cli/explain_command.h"
 #include "coordinator/cli/options.h"
+#include "coordinator/cli/proof_command.h"
 #include "coordinator/cli/run_command.h"
 #include "coordinator/core/exit_code.h"
 
@@ -28,6 +29,7 @@ int RunApp(int argc, const char* const* argv, const Program& program) {
     return plan->settings.command == Command::kApply ? ApplyCommand(*plan, program) : ShowPlanCommand(*plan, program);
   }
   if (auto* explain = std::get_if<ExplainOptions>(&*line)) return ExplainCommand(std::move(*explain), program);
+  if (auto* proof = std::get_if<ProofOptions>(&*line)) return ProofCommand(std::move(*proof), program);
   if (auto* certs = std::get_if<CertsOptions>(&*line)) return CertsCommand(*certs, program.console);
   if (auto* doctor = std::get_if<DoctorOptions>(&*line)) return DoctorCommand(*doctor, program.console);
   program.console->Text(std::get<TextAnswer>(*line).text);

@@ -10,6 +10,7 @@
 #include "coordinator/cli/bench_flags.h"
 #include "coordinator/cli/rsync/filter_settings.h"
 #include "coordinator/cli/rsync/help.h"
+#include "coordinator/cli/rsync/option_table.h"
 #include "coordinator/cli/rsync/parse.h"
 #include "coordinator/cli/rsync/suggest.h"
 #include "coordinator/link/link_error.h"
@@ -53,6 +54,7 @@ struct App {
   CLI::App* apply_command = nullptr;
   CLI::App* explain_command = nullptr;
   CLI::App* verify_command = nullptr;
+  CLI::App* prove_command = nullptr;
   CLI::App* bench_command = nullptr;
   CLI::App* certs_command = nullptr;
   CLI::App* certs_init = nullptr;
@@ -72,6 +74,8 @@ void AddRunCommands(App* app) {
       app->root.add_subcommand("explain", "Say why paths would be copied, left out, kept or deleted, and what differs");
   app->verify_command =
       app->root.add_subcommand("verify", "Compare two trees by content and metadata; list what differs");
+  app->prove_command =
+      app->root.add_subcommand("prove", "Write down what a tree is, to be checked later without another tree");
 
   app->bench_command =
       app->root.add_subcommand("bench", "Measure two endpoints and say what limits a sync between them");
@@ -144,8 +148,9 @@ std::unique_ptr<App> MakeApp() {
   AddOtherCommands(app.get());
   // Unknown options are collected and answered with the nearest known one.
   for (CLI::App* command : {static_cast<CLI::App*>(&app->root), app->sync_command, app->plan_command,
-                            app->apply_command, app->explain_command, app->verify_command, app->bench_command,
-                            app->certs_command, app->certs_init, app->certs_revoke, app->doctor_command}) {
+                            app->apply_command, app->explain_command, app->verify_command, app->prove_command,
+                            app->bench_command, app->certs_command, app->certs_init, app->certs_revoke,
+                            app->doctor_command}) {
     command->allow_extras();
     command->formatter(std::make_shared<HelpFormatter>());
     command->get_formatter()->column_width(34);
@@ -174,6 +179,7 @@ std::optional<Command> RunKind(std::string_view command) {
   if (command == "apply") return Command::kApply;
   if (command == "explain") return Command::kExplain;
   if (command == "verify") return Command::kVerify;
+  if (command == "prove") return Command::kProve;
   return std::nullopt;
 }
 
@@ -234,7 +240,7 @@ absl::StatusOr<CommandLine> Collect(App* app) {
   if (app->doctor_command->parsed()) return app->doctor;
   return Usage(chosen, chosen == app->certs_command
                            ? "certs needs a command: init or revoke"
-                           : "a command is missing: sync, plan, apply, explain, verify, bench, certs, doctor");
+                           : "a command is missing: sync, plan, apply, explain, verify, prove, bench, certs, doctor");
 }
 
 // `usage` makes a usage error.
@@ -291,6 +297,46 @@ absl::StatusOr<CommandLine> ToExplainOptions(Settings settings, const Usage& usa
   return options;
 }
 
+// A destination that is never looked at and that no tree is taken for.
+constexpr char kNowhere[] = "/.uringsync-nowhere";
+
+// What is given beside --proof has to mean something there.
+std::string StrangerToProof(const Settings& settings) {
+  for (const std::string& word : settings.words) {
+    std::string name = word.substr(0, word.find('='));
+    name.erase(0, name.starts_with("--no-") ? 5 : 2);
+    const auto is_it = [&name](const OptionRow& row) {
+      return row.IsFor(Command::kVerify) && row.name != nullptr &&
+             (row.name == name || std::string(1, row.letter) == name);
+    };
+    bool fits = name == "proof";
+    for (const OptionGroup& group : OptionTable()) {
+      const auto row = std::find_if(group.rows.begin(), group.rows.end(), is_it);
+      fits = fits || (row != group.rows.end() && row->IsForProof());
+    }
+    if (!fits) return word;
+  }
+  return {};
+}
+
+template <typename Usage>
+absl::StatusOr<CommandLine> ToProofOptions(Settings settings, const Usage& usage) {
+  ProofOptions options{.file = settings.out, .check = settings.command == Command::kVerify};
+  if (options.check) options.file = settings.proof;
+  if (options.file.empty()) return usage("--out=FILE is missing");
+  if (settings.operands.empty()) return usage("DIR is missing");
+  if (settings.operands.size() > 1) return usage("unexpected argument '" + EscapeName(settings.operands[1]) + "'");
+  const std::string stranger = options.check ? StrangerToProof(settings) : std::string();
+  if (!stranger.empty()) return usage(EscapeName(stranger) + " means nothing with --proof");
+  // One tree; the other end of a run is not looked at.
+  settings.operands.emplace_back(kNowhere);
+  settings.command = Command::kVerify;
+  absl::StatusOr<RunOptions> run = ToRunOptions(settings);
+  if (!run.ok()) return usage(ToStd(run.status().message()));
+  options.run = *std::move(run);
+  return options;
+}
+
 // `argv` begins with the command.
 absl::StatusOr<CommandLine> ParseRun(Command command, int argc, const char* const* argv) {
   const auto usage = [argv](std::string_view reason) {
@@ -302,6 +348,7 @@ absl::StatusOr<CommandLine> ParseRun(Command command, int argc, const char* cons
   if (settings.help) return TextAnswer{HelpText(command)};
   if (settings.info_help) return TextAnswer{InfoLevels::Help()};
   if (command == Command::kExplain) return ToExplainOptions(settings, usage);
+  if (command == Command::kProve || !settings.proof.empty()) return ToProofOptions(settings, usage);
   if (command == Command::kApply || !settings.show.empty()) return ToPlanFileOptions(settings, usage);
   absl::StatusOr<RunOptions> run = ToRunOptions(settings);
   if (!run.ok()) return usage(ToStd(run.status().message()));

@@ -46,13 +46,20 @@ struct ExplainOptions {
   std::vector<RelPath> paths;  // that are asked for, unique
 };
 
+// prove, and verify --proof.
+struct ProofOptions {
+  RunOptions run = {};  // the tree is its source; its destination is nowhere
+  std::string file;
+  bool check = false;
+};
+
 // --help, --version: print and succeed.
 struct TextAnswer {
   std::string text;
 };
 
-using CommandLine =
-    std::variant<RunOptions, BenchOptions, CertsOptions, DoctorOptions, PlanFileOptions, ExplainOptions, TextAnswer>;
+using CommandLine = std::variant<RunOptions, BenchOptions, CertsOptions, DoctorOptions, PlanFileOptions, ExplainOptions,
+                                 ProofOptions, TextAnswer>;
 
 // LinkError(kUsage) with a text that says what is wrong, the nearest known word for an unknown one, and where help is.
 absl::StatusOr<CommandLine> ParseCommandLine(int argc, const char* const* argv);

@@ -10,9 +10,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "coordinator/cli/replaced_file.h"
 #include "coordinator/core/plan_document.h"
 #include "engine/base/entry.h"
 #include "engine/base/unique_fd.h"
@@ -22,27 +24,19 @@ namespace uringsync {
 class PlanFileWriter {
  public:
   // LinkError(kUsage): something that is no plan is there; LinkError(kFileIo): the file system's errors.
-  static absl::StatusOr<std::unique_ptr<PlanFileWriter>> Create(std::string path, PlanHeader header,
+  static absl::StatusOr<std::unique_ptr<PlanFileWriter>> Create(const std::string& path, PlanHeader header,
                                                                 const std::vector<SourceOperand>& operands);
-  // Removes what was not committed.
-  ~PlanFileWriter();
-  PlanFileWriter(const PlanFileWriter&) = delete;
-  PlanFileWriter& operator=(const PlanFileWriter&) = delete;
-
   absl::Status Add(const PlannedAction& planned);
   // On disk under its name, readable by its owner alone. Errors as of Create.
   absl::Status Commit(const PlanCounters& counters);
 
  private:
-  PlanFileWriter(std::string path, PlanHeader header) : path_(std::move(path)), encoder_(std::move(header)) {}
-  absl::Status Open();
-  absl::Status Write(std::string_view bytes);
+  PlanFileWriter(std::unique_ptr<ReplacedFile> file, PlanHeader header)
+      : file_(std::move(file)), encoder_(std::move(header)) {}
   absl::Status Flush();
 
-  const std::string path_;
+  const std::unique_ptr<ReplacedFile> file_;
   PlanEncoder encoder_;
-  std::string temporary_;
-  UniqueFd file_;
   std::vector<PlannedAction> pending_;  // of one phase
   size_t pending_bytes_ = 0;
 };

@@ -1,12 +1,10 @@
 #include "coordinator/core/bench.h"
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
-#include <thread>
 #include <utility>
 #include <variant>
 
+#include "coordinator/core/stream_watch.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "proto/handshake.h"
@@ -20,72 +18,6 @@ constexpr absl::Duration kForever = absl::InfiniteDuration();
 // How long an agent has to end its session after everything is measured.
 constexpr absl::Duration kPoliteEnd = absl::Seconds(5);
 
-// Closes both streams when the run is cancelled or a deadline passes, and remembers why.
-class Watch {
- public:
-  Watch(ClientStream* source, ClientStream* destination, const CancelToken& cancel)
-      : source_(source), destination_(destination), thread_([this] { Loop(); }) {
-    registration_ =
-        cancel.OnCancel([this, cancel] { End(ExitCode::kInterrupted, std::string(cancel.status().message())); });
-  }
-  ~Watch() {
-    registration_ = {};
-    {
-      std::lock_guard lock(mutex_);
-      done_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-    source_->Close();
-    destination_->Close();
-  }
-  // From now on the streams are closed when so much time has passed.
-  void Arm(absl::Duration time) {
-    std::lock_guard lock(mutex_);
-    deadline_ = absl::Now() + time;
-    changed_.notify_all();
-  }
-  // Why the streams were closed, if they were.
-  std::optional<std::pair<ExitCode, std::string>> reason() {
-    std::lock_guard lock(mutex_);
-    return reason_;
-  }
-
- private:
-  void End(ExitCode code, std::string text) {
-    {
-      std::lock_guard lock(mutex_);
-      if (!reason_) reason_ = {code, std::move(text)};
-    }
-    source_->Close();
-    destination_->Close();
-  }
-  void Loop() {
-    std::unique_lock lock(mutex_);
-    while (!done_) {
-      if (deadline_ == absl::InfiniteFuture() || reason_) {
-        changed_.wait(lock);
-      } else if (absl::Now() < deadline_) {
-        changed_.wait_until(lock, absl::ToChronoTime(deadline_));
-      } else {
-        lock.unlock();
-        End(ExitCode::kTimeout, "no answer in time");
-        lock.lock();
-      }
-    }
-  }
-
-  ClientStream* const source_;
-  ClientStream* const destination_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool done_ = false;
-  absl::Time deadline_ = absl::InfiniteFuture();
-  std::optional<std::pair<ExitCode, std::string>> reason_;
-  std::thread thread_;
-  CancelToken::Registration registration_;
-};
-
 class Benchmark {
  public:
   Benchmark(const SyncRequest& request, const BenchPlan& plan, ClientStream& source, ClientStream& destination,
@@ -95,7 +27,7 @@ class Benchmark {
         source_(&source),
         destination_(&destination),
         on_step_(on_step),
-        watch_(&source, &destination, request.cancel) {}
+        watch_({&source, &destination}, request.cancel) {}
 
   BenchOutcome Run() {
     if (SayHello() && Open() && Measure()) {
@@ -244,7 +176,7 @@ class Benchmark {
   const std::function<void(Side, BenchStep)>& on_step_;
   BenchOutcome outcome_;
   RouteChoice route_;
-  Watch watch_;
+  StreamWatch watch_;
 };
 
 }  // namespace

@@ -115,6 +115,16 @@ class RemoteShell(ShellCase):
         self.write(os.path.join(self.dst, "d1", "f1"), b"other")
         self.cli("verify", "-e", self.rsh, self.src, "host:" + self.dst, code=harness.PARTIAL)
 
+    def test_a_tree_over_there_is_proven_and_checked(self):
+        self.small_tree(self.dst, 20)
+        proof = self.path("proof")
+        self.cli("prove", "-e", self.rsh, "host:" + self.dst, "--out", proof)
+        self.cli("verify", "-e", self.rsh, "--proof", proof, "host:" + self.dst)
+        self.cli("verify", "--proof", proof, self.dst)
+        self.write(os.path.join(self.dst, "d1", "f1"), b"other")
+        told = self.cli("verify", "-e", self.rsh, "--proof", proof, "host:" + self.dst, code=harness.PARTIAL).stdout
+        self.assertIn("changed: d1/f1", told)
+
     def test_plans_of_several_sources_are_applied_over_there(self):
         self.small_tree(self.src, 20)
         self.write(self.path("list"), b"d1/f1\nd2/f2\n")

@@ -185,7 +185,7 @@ class Documents(unittest.TestCase):
     def test_every_flag_of_the_command_is_in_its_page_and_the_other_way_round(self):
         page = read("docs/cli.md") + read("docs/rsync-compatibility.md")
         shown = set()
-        for command in (["sync"], ["plan"], ["apply"], ["explain"], ["verify"], ["bench"], ["certs", "init"], ["doctor"], []):
+        for command in (["sync"], ["plan"], ["apply"], ["explain"], ["verify"], ["prove"], ["bench"], ["certs", "init"], ["doctor"], []):
             shown |= self.flags_of("uringsync", *command)
         self.assertIn("--delete", shown)
         self.assertEqual(set(), shown - set(FLAG.findall(page)), "shown by --help, missing in docs/cli.md")

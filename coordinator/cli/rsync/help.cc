@@ -36,7 +36,11 @@ std::string Usage(Command command) {
              "DST\n";
     case Command::kVerify:
       return "Compare two trees by content and metadata; list what differs\n\nUsage: uringsync verify [OPTION]... SRC "
-             "DST\n";
+             "DST\n       uringsync verify [OPTION]... --proof=FILE DIR\n";
+    case Command::kProve:
+      return "Write down what a tree is, to be checked later without another tree\n\nUsage: uringsync prove "
+             "[OPTION]... "
+             "--out=FILE DIR\n";
     case Command::kExplain:
       return "Say why a sync would copy, leave out, keep or delete these paths, and what differs\n\n"
              "Usage: uringsync explain [OPTION]... SRC DST PATH...\n";
@@ -73,7 +77,21 @@ std::string Footer(Command command) {
              kExitCodes;
     case Command::kVerify:
       return std::string(kEndpoints) +
-             "\nBoth sides read every byte. Exit 0: equal. Exit 23: something differs, and is listed.\n" + kExitCodes;
+             "\nBoth sides read every byte. Exit 0: equal. Exit 23: something differs, and is listed. What differs is "
+             "looked at\n"
+             "twice: what changed meanwhile is listed as changing.\n"
+             "With --proof only options that prove has mean something; filter rules stand in FILE.\n" +
+             kExitCodes;
+    case Command::kProve:
+      return std::string(
+                 "\nDIR is a directory of this host, [USER@]HOST:PATH or agent://HOST[:PORT]/ROOT[/PATH]. FILE gets a "
+                 "line for each object,\n"
+                 "with its metadata and the SHA-256 of its contents and of its attributes, and a SHA-256 of all that, "
+                 "which is printed:\n"
+                 "noted elsewhere, it stands for the whole tree. What could not be read, or changed meanwhile, is "
+                 "listed; then there is no\n"
+                 "proof (exit 23). The metadata options say what is compared later.\n") +
+             kExitCodes;
     case Command::kExplain:
       return std::string(kEndpoints) +
              "\nPATH is below SRC, or begins with SRC or DST as they are written. The options are those of the sync in "

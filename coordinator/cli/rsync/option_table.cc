@@ -1,8 +1,23 @@
 #include "coordinator/cli/rsync/option_table.h"
 
+#include <algorithm>
 #include <array>
 
 namespace uringsync {
+
+bool OptionRow::IsForProof() const {
+  constexpr std::string_view kOfVerify[] = {"perms",      "owner", "group", "times",           "acls", "xattrs",
+                                            "selinux",    "xattr", "rsh",   "one-file-system", "ipv4", "ipv6",
+                                            "rsync-path", "jobs",  "cert",  "io-backend",      "key",  "ca",
+                                            "timeout",    "quiet", "json",  "contimeout",      "help", "background"};
+  // Which trees are compared by, and not verified with.
+  constexpr std::string_view kOfPlan[] = {"filter", "exclude", "include", "exclude-from", "include-from", "from0"};
+  const auto is_one_of = [this](std::span<const std::string_view> names) {
+    return name != nullptr && std::find(names.begin(), names.end(), std::string_view(name)) != names.end();
+  };
+  return (programs & kForProve) != 0 || ((programs & kForVerify) != 0 && is_one_of(kOfVerify)) ||
+         ((programs & kForPlan) != 0 && refused == nullptr && is_one_of(kOfPlan));
+}
 
 std::string OptionRow::Name() const {
   return name != nullptr ? "--" + std::string(name) : std::string("-") + letter;

@@ -26,6 +26,7 @@ constexpr uint8_t kForSync = 2;
 constexpr uint8_t kForPlan = 4;
 constexpr uint8_t kForVerify = 8;
 constexpr uint8_t kForApply = 16;
+constexpr uint8_t kForProve = 64;
 constexpr uint8_t kForUringsync = kForSync | kForPlan;
 constexpr uint8_t kForRuns = kForUrsync | kForUringsync;
 constexpr uint8_t kForAll = kForRuns | kForVerify;
@@ -49,9 +50,12 @@ struct OptionRow {
         std::string_view(name) != "plan-out") {
       return (programs & kForPlan) != 0;
     }
+    if (command == Command::kProve) return name != nullptr && IsForProof();
     if (command == Command::kExplain) return name == nullptr && (programs & kForPlan) != 0;
     return (programs & static_cast<uint8_t>(command)) != 0;
   }
+  // It means something where a tree is proven, or checked with a proof.
+  bool IsForProof() const;
   // "--name", or "-letter" where there is no name.
   std::string Name() const;
   std::vector<std::string> Aliases() const;

@@ -212,6 +212,16 @@ constexpr OptionRow kRows[] = {
      .programs = kForVerify,
      .on = Set<&S::allow_extra, true>,
      .help = "Objects that only DST has are no difference"},
+    {.name = "proof",
+     .argument = "FILE",
+     .programs = kForVerify,
+     .on = Store<&S::proof>,
+     .help = "Compare one DIR with what FILE, written by prove, says of it"},
+    {.name = "out",
+     .argument = "FILE",
+     .programs = kForProve,
+     .on = Store<&S::out>,
+     .help = "Where the proof is written"},
 };
 
 }  // namespace

@@ -22,7 +22,8 @@ enum class Command : uint8_t {
   kPlan = 4,
   kVerify = 8,
   kApply = 16,
-  kExplain = 32
+  kExplain = 32,
+  kProve = 64
 };
 
 // A filter option as given.
@@ -109,6 +110,8 @@ struct Settings {
   // What is changed.
   bool dry_run = false;
   std::string plan_out;  // with dry_run; empty: no plan is written
+  std::string proof;     // of verify: what DIR is compared with; empty: another tree
+  std::string out;       // of prove
   std::string verify;    // none or readback; empty: none
   std::string show;      // a plan is shown, nothing else; empty: none
   bool delete_extraneous = false;
