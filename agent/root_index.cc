@@ -41,8 +41,8 @@ bool IsLocalFileSystem(const std::string& name) {
   return false;
 }
 
-// The mounts at and below the directory, as one digest.
-Digest128 MountsBelow(int fd) {
+// The mounts at and below the directory, as one text.
+std::string MountsBelow(int fd) {
   std::array<char, PATH_MAX> target{};
   const ssize_t bytes = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target.data(), target.size());
   const std::string_view path(target.data(), static_cast<size_t>(std::max<ssize_t>(bytes, 0)));
@@ -50,7 +50,7 @@ Digest128 MountsBelow(int fd) {
   for (const Mount& mount : ReadMountTable()) {
     if (LiesWithin(mount.point, path)) below += mount.line + "\n";
   }
-  return Xxh128(below);
+  return below;
 }
 
 }  // namespace

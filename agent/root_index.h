@@ -99,7 +99,7 @@ class RootIndex {
   bool building_ = false;
   bool unknown_link_ = false;
   uint64_t device_ = 0;
-  Digest128 mounts_;
+  std::string mounts_;
   std::chrono::steady_clock::time_point built_at_;
   std::thread thread_;
 };
