@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <filesystem>
 #include <utility>
 #include <vector>
 
@@ -95,6 +96,16 @@ bool MayBeDirectory(const LocalBasis& basis) {
     return false;
   const std::string& missing = basis.path.text();
   return missing.empty() || ::lstat((basis.root + "/" + missing.substr(0, missing.find('/'))).c_str(), &found) != 0;
+}
+
+std::optional<RelPath> InsideOf(const std::string& destination, const std::string& directory) {
+  std::string plain = std::filesystem::path(directory).lexically_normal().string();
+  while (plain.ends_with('/')) plain.pop_back();
+  const std::string here = destination + (destination.ends_with('/') ? "" : "/");
+  if (plain.starts_with(here)) plain.erase(0, here.size());
+  absl::StatusOr<RelPath> inside = RelPath::Parse(plain);
+  if (!inside.ok() || inside->is_root()) return std::nullopt;
+  return *std::move(inside);
 }
 
 }  // namespace uringsync

@@ -4,6 +4,7 @@
 // Thread rule: functions; the local one reads the file system with plain calls, before any session exists.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,5 +28,9 @@ absl::StatusOr<LocalBasis> ResolveLocalBasis(const ResolvedPath& destination, st
 // False where something that is no directory this process may search has the name: a file, a link that leads nowhere. A
 // name that is missing is no obstacle.
 bool MayBeDirectory(const LocalBasis& basis);
+
+// Where in the local directory `destination` a directory is that is written so (relative ones begin there); nullopt:
+// elsewhere. Looks at no file.
+std::optional<RelPath> InsideOf(const std::string& destination, const std::string& directory);
 
 }  // namespace uringsync

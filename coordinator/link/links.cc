@@ -78,7 +78,17 @@ absl::Status Links::ResolveBackup(const std::string& directory) {
   if (destination.root.empty()) return absl::OkStatus();
   std::string here = destination.path.text();
   std::string there;
-  if (destination.endpoint.is_local()) {
+  const std::optional<RelPath> inside = destination.endpoint.is_local()
+                                            ? InsideOf(destination.local.Canonical(), directory)
+                                            : std::optional<RelPath>();
+  if (inside) {
+    // Whoever may write to the destination must not lead backups out of it by a link there.
+    const std::string above = destination.path.text() + (destination.path.is_root() ? "" : "/");
+    backup.place.root = destination.root;
+    US_ASSIGN_OR_RETURN(backup.place.path, RelPath::Parse(above + inside->text()));
+    here = destination.local.Canonical();
+    there = here + (here == "/" ? "" : "/") + inside->text();
+  } else if (destination.endpoint.is_local()) {
     US_ASSIGN_OR_RETURN(LocalBasis local, ResolveLocalBasis(destination.local, directory));
     if (!MayBeDirectory(local))
       return LinkError(ErrorKind::kUsage, "the backup-dir is no directory that can be used: " + EscapeName(directory));
@@ -105,10 +115,13 @@ absl::StatusOr<TreePlace> Links::PlaceAtDestination(const std::string& directory
     US_ASSIGN_OR_RETURN(RelPath path, ResolveAgentBasis(destination.path, directory));
     return TreePlace{destination.root, std::move(path)};
   }
-  if (directory.starts_with('/')) return TreePlace{.host_path = directory};
   // The agent has the working directory of this program, or of the shell that started it.
   const std::string base = destination.root.empty() ? destination.host_path : destination.local.Canonical();
-  return TreePlace{.host_path = (base.empty() ? "." : base) + "/" + directory};
+  const std::string here = base.empty() ? "." : base;
+  // Whoever may write to the destination must not lead anything out of it by a link there.
+  std::optional<RelPath> inside = InsideOf(here, directory);
+  if (inside) return TreePlace{.path = *std::move(inside), .host_path = here};
+  return TreePlace{.host_path = directory.starts_with('/') ? directory : here + "/" + directory};
 }
 
 absl::Status Links::ResolveStaging() {
@@ -118,7 +131,7 @@ absl::Status Links::ResolveStaging() {
   if (partial_directory_.empty()) return absl::OkStatus();
   US_ASSIGN_OR_RETURN(TreePlace place, PlaceAtDestination(partial_directory_));
   // It need not be there: what is above it does.
-  if (place.root.empty()) {
+  if (place.root.empty() && place.path.is_root()) {
     const std::string name = NameOfHostPath(place.host_path);
     if (!ValidateName(name).ok())
       return LinkError(ErrorKind::kUsage, "no directory for parts of files: " + EscapeName(partial_directory_));

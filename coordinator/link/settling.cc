@@ -101,6 +101,11 @@ void Links::KeepDirectories(const PathReply& found) {
 absl::Status Links::PlaceBackup(bool is_there, const std::string& working_directory, const std::string& software) {
   const std::string& destination = targets_.destination.host_path;
   US_ASSIGN_OR_RETURN(backup_inside_, PlaceWithin(destination, backup_->shown, working_directory));
+  if (is_there && backup_inside_) {
+    // Whoever may write to the destination must not lead backups out of it by a link there.
+    backup_->place = {"", *backup_inside_, destination.empty() ? "." : destination};
+    return absl::OkStatus();
+  }
   const std::string path = PathBeside(destination, is_there, backup_->shown);
   const std::vector<std::string> way = WayTo(path);
   US_ASSIGN_OR_RETURN(const PathReply reply, Look(Side::kDestination, {.root = "", .paths = way}, software));

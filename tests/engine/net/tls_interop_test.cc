@@ -79,6 +79,7 @@ void ShakeOnly(uint16_t port, TlsFiles files, int version, bool with_certificate
   const openssl::SslPtr ssl(SSL_new(context.get()));
   // Another program than this one, which speaks TLS 1.3 alone (tls_versions.h).
   SSL_clear_options(ssl.get(), SSL_OP_NO_TLSv1_2);
+  SSL_set_min_proto_version(ssl.get(), version);
   SSL_set_fd(ssl.get(), fd.get());
   char byte = 0;
   if (SSL_connect(ssl.get()) == 1) SSL_read(ssl.get(), &byte, 1);
