@@ -11,6 +11,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/fs/device_file.h"
 #include "engine/fs/file.h"
+#include "engine/fs/replace.h"
 #include "engine/fs/syscalls.h"
 
 namespace uringsync {
@@ -217,9 +218,41 @@ absl::Status StagedObject::PublishNew(const char* name) {
   return sys::SysStatus(sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, 0), "rename");
 }
 
+absl::Status StagedObject::ReplaceWhatIsLookedAt(const char* name, const Entry& existing) {
+  const int from = parent_->fd();
+  const int dirfd = target()->fd();
+  const absl::Status verified = VerifyExisting(driver_, dirfd, name, existing);
+  if (absl::IsNotFound(verified)) return PublishNew(name);
+  US_RETURN_IF_ERROR(verified);
+  US_RETURN_IF_ERROR(sys::SysStatus(sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, 0), "rename"));
+  // rename(2) does nothing when both names are links of one inode: the temporary is still there.
+  if (existing.nlink > 1) sys::Unlinkat(driver_, from, name_.c_str(), 0);
+  return absl::OkStatus();
+}
+
+absl::Status StagedObject::Replace(const char* name, const Entry& existing) {
+  // Only a temporary's name can say what it was about to do.
+  if (!IsStateName(name_)) return ReplaceWhatIsLookedAt(name, existing);
+  struct statx own;
+  US_RETURN_IF_ERROR(fd_.valid() ? StatDescriptor(driver_, fd_.get(), &own)
+                                 : StatAt(driver_, parent_->fd(), name_.c_str(), &own));
+  const std::string before = name_;
+  const Replacement done = ReplaceByExchange(driver_, *parent_, *target(), &name_, own.stx_ino, name, existing);
+  if (name_ != before) parent_ = target();
+  US_RETURN_IF_ERROR(done.status);
+  switch (done.result) {
+    case ReplaceResult::kReplaced: return absl::OkStatus();
+    // The object that was to be replaced is gone: taking its name loses nothing.
+    case ReplaceResult::kNothingThere: return PublishNew(name);
+    case ReplaceResult::kCannotExchange: return ReplaceWhatIsLookedAt(name, existing);
+    case ReplaceResult::kConflictKept: Release(); break;
+    case ReplaceResult::kConflict: break;
+  }
+  return Conflict(done.modified ? "was modified since it was planned" : "was replaced since it was planned");
+}
+
 absl::Status StagedObject::Publish(const char* name, const std::optional<Entry>& existing) {
   absl::Status status;
-  const int from = parent_->fd();
   const int dirfd = target()->fd();
   if (in_place_) {
     // It has its name.
@@ -232,15 +265,7 @@ absl::Status StagedObject::Publish(const char* name, const std::optional<Entry>&
     status = RemoveObject(driver_, dirfd, name, *existing);
     if (status.ok()) status = PublishNew(name);
   } else {
-    status = VerifyExisting(driver_, dirfd, name, *existing);
-    if (absl::IsNotFound(status)) {
-      // The object that was to be replaced is gone: the name is free, and taking it loses nothing.
-      status = PublishNew(name);
-    } else if (status.ok()) {
-      status = sys::SysStatus(sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, 0), "rename");
-      // rename(2) does nothing when both names are links of one inode: the temporary is still there.
-      if (status.ok() && existing->nlink > 1) sys::Unlinkat(driver_, from, name_.c_str(), 0);
-    }
+    status = Replace(name, *existing);
   }
   if (!status.ok()) {
     Discard().IgnoreError();

@@ -2,9 +2,8 @@
 // one rename, or never.
 //
 // A new name is published with RENAME_NOREPLACE: what appeared meanwhile is never overwritten. For a replacement, the
-// object in the way is looked at immediately before the rename and must be the one that was planned against (dev, ino,
-// type, size, mtime); anything else is a conflict (Aborted) and stays. Between the look and the rename lies a window of
-// two system calls.
+// object that comes out must be the one that was planned against (dev, ino, type, size, mtime); anything else is a
+// conflict (Aborted) and is put back (replace.h).
 //
 // A file that replaces nothing may be staged without any name (unnamed_file.h): it is linked when it is whole.
 //
@@ -92,6 +91,9 @@ class StagedObject {
   StagedObject(Driver* driver, DirectoryPtr parent, std::string name, UniqueFd fd);
   absl::Status PublishNew(const char* name);
   absl::Status PublishUnnamed(const char* name);
+  absl::Status Replace(const char* name, const Entry& existing);
+  // Where names cannot change places.
+  absl::Status ReplaceWhatIsLookedAt(const char* name, const Entry& existing);
 
   Driver* driver_ = nullptr;
   DirectoryPtr parent_;  // null: nothing staged

@@ -33,6 +33,7 @@ struct DirectoryFacts {
   enum class UnnamedFiles : uint8_t { kUnknown, kNone, kByDescriptor, kThroughProc };
   std::atomic<UnnamedFiles> unnamed_files{UnnamedFiles::kUnknown};  // whether and how such get a name (unnamed_file.h)
   enum class Answer : uint8_t { kUnknown, kYes, kNo };
+  std::atomic<Answer> exchange{Answer::kUnknown};     // two names can change places (replace.h)
   std::atomic<Answer> default_acl{Answer::kUnknown};  // new objects inherit an ACL (metadata.h)
 };
 

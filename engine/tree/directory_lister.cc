@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "engine/base/errno_status.h"
+#include "engine/fs/replace.h"
 #include "engine/fs/state_name.h"
 #include "engine/fs/syscalls.h"
 
@@ -47,7 +48,10 @@ absl::Status DirectoryLister::Begin(const Directory& directory, Entry* self) {
     if (!Hidden(item, stat, &strays)) US_RETURN_IF_ERROR(names_->Add(item.name, item.type));
   }
   for (const std::string& stray : strays) {
-    if (sys::Unlinkat(driver_, directory.fd(), stray.c_str(), 0) == 0) ++strays_removed_;
+    const StrayFate fate = RecoverStray(driver_, directory, stray);
+    if (fate == StrayFate::kRemoved) ++strays_removed_;
+    // It is told: its entry has an error.
+    if (fate == StrayFate::kForeign) US_RETURN_IF_ERROR(names_->Add(stray, DT_UNKNOWN));
   }
   return names_->Finish();
 }

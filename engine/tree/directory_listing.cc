@@ -12,6 +12,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/fs/device_file.h"
 #include "engine/fs/metadata.h"
+#include "engine/fs/state_name.h"
 #include "engine/fs/syscalls.h"
 
 namespace uringsync {
@@ -133,6 +134,12 @@ bool EntryReader::Read(int dirfd, const char* name, size_t name_length, uint8_t 
   const int result =
       sys::Statx(xattrs_.driver(), dirfd, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, kEntryStatxMask, &stat);
   if (result == -ENOENT) return false;
+  if (IsStateName(entry->name)) {
+    // Somebody else's object under a name of ours (StrayFate::kForeign): told, and never touched.
+    entry->type = FileType::kRegular;
+    entry->error = EUCLEAN;
+    return true;
+  }
   if (result < 0 || !EntryFromStatx(stat, selection_.atime, entry)) {
     entry->type = TypeOfDirent(type);
     entry->error = result < 0 ? -result : EINVAL;

@@ -5,7 +5,7 @@
 #include <cerrno>
 
 #include "engine/base/errno_status.h"
-#include "engine/fs/scratch_tree.h"
+#include "engine/fs/replace.h"
 #include "engine/fs/state_name.h"
 #include "engine/fs/syscalls.h"
 #include "engine/tree/content_digests.h"
@@ -126,7 +126,12 @@ absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, Tools* tools, co
     if (stopped()) return false;
   }
   for (const std::string& stray : strays) {
-    if (RemoveStateTree(driver, job->directory->fd(), stray).ok()) strays_removed_.fetch_add(1);
+    const StrayFate fate = RecoverStray(driver, *job->directory, stray);
+    if (fate == StrayFate::kRemoved) strays_removed_.fetch_add(1);
+    // It is told: its entry has an error.
+    const absl::Status told = fate == StrayFate::kForeign ? names->Add(stray, DT_UNKNOWN) : absl::OkStatus();
+    if (!told.ok()) Stop(told);
+    US_RETURN_IF_ERROR(told);
   }
   const absl::Status finished = names->Finish();
   if (!finished.ok()) Stop(finished);
