@@ -7,16 +7,15 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <grpcpp/server_posix.h>
-#include <sys/socket.h>
 
 #include <cerrno>
 #include <thread>
 
+#include "agent/control_listener.h"
 #include "agent/logging.h"
 #include "agent/refusal_log.h"
 #include "agent/session_gate.h"
 #include "engine/base/errno_status.h"
-#include "engine/net/address.h"
 #include "proto/grpc_service.h"
 
 namespace uringsync {
@@ -24,30 +23,6 @@ namespace {
 
 // Threads of gRPC's own beside those that run sessions.
 constexpr int kSpareThreads = 16;
-
-// Why nothing can listen at `host`:`port`: gRPC does not say.
-absl::Status ListenError(const std::string& host, uint16_t port) {
-  const std::string context = "listen on " + HostPort{host, port}.ToString();
-  US_ASSIGN_OR_RETURN(const std::vector<SocketAddress> addresses, ResolveBlocking(host, port, ResolvePurpose::kListen));
-  for (const SocketAddress& address : addresses) {
-    const UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const int on = 1;
-    if (fd.valid()) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    if (!fd.valid() || ::bind(fd.get(), address.get(), address.length()) != 0 || ::listen(fd.get(), 1) != 0) {
-      const int err = errno;
-      const absl::Status status = ErrnoStatus(err, context);
-      if (err == EACCES) return status;
-      return MakeStatus(absl::StatusCode::kUnavailable,
-                        std::string(status.message()) + (err == EADDRINUSE ? "; another program has the port" : ""));
-    }
-  }
-  return MakeStatus(absl::StatusCode::kUnavailable, context + ": gRPC refused to");
-}
-
-std::string ListenTarget(const std::string& host, uint16_t port) {
-  const std::string any = host.empty() ? "::" : host;
-  return (any.find(':') == std::string::npos ? any : "[" + any + "]") + ":" + std::to_string(port);
-}
 
 }  // namespace
 
@@ -65,11 +40,12 @@ struct ControlServer::State {
   SessionGate gate;
   ControlService service;
   std::unique_ptr<grpc::Server> server;
-  int port = 0;
+  std::unique_ptr<ControlListener> listener;  // null for a private agent
   bool stopped = false;
 };
 
 grpc::Status ControlServer::State::Serve(AgentStream* stream, const ControlPeer& peer) {
+  if (listener) listener->Proved(peer.address);
   absl::StatusOr<std::unique_ptr<SessionGate::Pass>> pass = SessionGate::Pass::Enter(&gate, stream, peer.certificate);
   if (!pass.ok()) {
     // Nobody waits for what comes when the agent is on its way out.
@@ -99,9 +75,18 @@ absl::Status ControlServer::State::StartListening(const ControlServerOptions& op
       MakeControlServerCredentials(options.tls, [told = std::make_shared<RefusalLog>()](const absl::Status& why) {
         told->Tell("caller refused", {{"reason", std::string(ToStd(why.message()))}});
       });
-  builder->AddListeningPort(ListenTarget(options.host, options.port), credentials, &port);
+  US_ASSIGN_OR_RETURN(listener, ControlListener::Open(options.host, options.port));
+  std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor =
+      builder->experimental().AddExternalConnectionAcceptor(
+          grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, credentials);
   server = builder->BuildAndStart();
-  if (server == nullptr || port == 0) return ListenError(options.host, options.port);
+  if (server == nullptr) return absl::InternalError("gRPC does not start a server");
+  listener->Start([acceptor = std::move(acceptor)](UniqueFd connection, int listening) {
+    grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters parameters;
+    parameters.listener_fd = listening;
+    parameters.fd = connection.Release();
+    acceptor->HandleNewConnection(&parameters);
+  });
   return absl::OkStatus();
 }
 
@@ -128,7 +113,7 @@ ControlServer::~ControlServer() {
 }
 
 uint16_t ControlServer::port() const {
-  return static_cast<uint16_t>(state_->port);
+  return state_->listener ? state_->listener->port() : uint16_t{0};
 }
 size_t ControlServer::sessions() const {
   return state_->gate.sessions();
@@ -146,6 +131,7 @@ void ControlServer::CutOverdue() {
 
 void ControlServer::Stop(std::chrono::milliseconds grace) {
   if (std::exchange(state_->stopped, true)) return;
+  if (state_->listener) state_->listener->Stop();
   // On its own thread: telling a peer that does not read takes until Shutdown cuts its stream.
   std::thread farewell(
       [this] { state_->gate.InterruptAll({.kind = ErrorKind::kInterrupted, .message = "the agent was stopped"}); });

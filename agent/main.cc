@@ -15,6 +15,7 @@
 
 #include "agent/config.h"
 #include "agent/confinement.h"
+#include "agent/control_listener.h"
 #include "agent/control_service.h"
 #include "agent/data_server.h"
 #include "agent/direct_data.h"
@@ -145,7 +146,8 @@ absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Da
                                                          .table = &daemon->table,
                                                          .tls = daemon->tls,
                                                          .host = config.data_listen.host,
-                                                         .port = config.data_listen.port}));
+                                                         .port = config.data_listen.port,
+                                                         .max_handshakes = UnprovenLimit()}));
   }
   if (!config.shells.empty()) {
     US_ASSIGN_OR_RETURN(

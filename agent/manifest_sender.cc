@@ -36,10 +36,13 @@ absl::Status ManifestSender::Start(const StartManifest& start) {
   return absl::OkStatus();
 }
 
-void ManifestSender::AddCredit(uint32_t batches) {
+absl::Status ManifestSender::AddCredit(uint64_t batches) {
   std::lock_guard lock(mutex_);
   credit_ += batches;
+  if (credit_ > kMaxManifestCredit)
+    return absl::InvalidArgumentError("credit for more batches than anybody could keep");
   WakeIfAdmitted();
+  return absl::OkStatus();
 }
 
 absl::Status ManifestSender::Judge(const ListingVerdicts& verdicts) {

@@ -25,6 +25,9 @@
 
 namespace uringsync {
 
+// Batches that a coordinator may be ready for at once.
+constexpr uint64_t kMaxManifestCredit = uint64_t{1} << 20;
+
 class ManifestSender {
  public:
   // `root` null: there is no tree, and the manifest is empty.
@@ -43,7 +46,8 @@ class ManifestSender {
   // FailedPrecondition when it was started before. With `start.fold` listings travel as digests where they can, with
   // `start.only` come just those directories.
   absl::Status Start(const StartManifest& start);
-  void AddCredit(uint32_t batches);
+  // InvalidArgument beyond kMaxManifestCredit: of a coordinator that gives credit without end.
+  absl::Status AddCredit(uint64_t batches);
   // Sends or forgets the entries of folded listings. InvalidArgument for verdicts on what was not sent.
   absl::Status Judge(const ListingVerdicts& verdicts);
   // Ends the scan and waits until it has ended. Idempotent.

@@ -141,12 +141,11 @@ class StreamSession {
     if (const auto* verdicts = std::get_if<ListingVerdicts>(&message); verdicts != nullptr && manifest_ != nullptr)
       return manifest_->Judge(*verdicts);
     if (auto* credit = std::get_if<ManifestCredit>(&message)) {
-      if (manifest_ == nullptr) {
-        early_credit_ += credit->batches;
-      } else {
-        manifest_->AddCredit(credit->batches);
-      }
-      return absl::OkStatus();
+      if (manifest_ != nullptr) return manifest_->AddCredit(credit->batches);
+      early_credit_ += credit->batches;
+      return early_credit_ > kMaxManifestCredit
+                 ? absl::InvalidArgumentError("credit for more batches than anybody could keep")
+                 : absl::OkStatus();
     }
     if (auto* where = std::get_if<ConnectData>(&message); where != nullptr && source_ != nullptr)
       return source_->Connect(*where);
@@ -214,7 +213,7 @@ class StreamSession {
     manifest_ = std::make_unique<ManifestSender>(context_.runtime, std::move(root), std::move(options), &outbox_);
     manifest_->UseView(source_ != nullptr ? source_->view() : destination_->view());
     US_RETURN_IF_ERROR(manifest_->Start(start));
-    manifest_->AddCredit(std::exchange(early_credit_, 0));
+    US_RETURN_IF_ERROR(manifest_->AddCredit(std::exchange(early_credit_, 0)));
     if (destination_ != nullptr) destination_->ExpectActions();
     return absl::OkStatus();
   }
@@ -236,7 +235,7 @@ class StreamSession {
   std::shared_ptr<SourceSession> source_;
   std::shared_ptr<DestinationSession> destination_;
   std::unique_ptr<ManifestSender> manifest_;
-  uint32_t early_credit_ = 0;
+  uint64_t early_credit_ = 0;
   bool measuring_ = false;
   CancelSource looks_;
 };
@@ -260,11 +259,12 @@ absl::Status SessionRunner::Serve(const AgentContext& context, AgentStream* stre
   reply.io_backend = std::string(context.runtime->backend());
   reply.fallback_reason = context.runtime->fallback_reason();
   reply.data_port = context.data_port;
+  OperandBudget::Charge charge(context.access == nullptr ? nullptr : &operands_);
   OpeningWatch watch(stream, limits_);
   const absl::StatusOr<AgentHello> greeted = AgentHandshake(stream, std::move(reply));
   US_RETURN_IF_ERROR(watch.Passed(greeted.status(), "OpenSession"));
   const bool signs_of_life = HasFeature(greeted->features, kAliveFeature);
-  US_ASSIGN_OR_RETURN(std::optional<OpenSession> open, AwaitOpenSession(context, stream, &watch));
+  US_ASSIGN_OR_RETURN(std::optional<OpenSession> open, AwaitOpenSession(context, stream, &watch, &charge));
   if (!open) return absl::OkStatus();
   const char* role = open->role == Role::kSource ? "source" : "destination";
   const std::string root = open->root;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "agent/opening_watch.h"
+#include "agent/operand_budget.h"
 #include "agent/session_handler.h"
 
 namespace uringsync {
@@ -22,6 +23,7 @@ class SessionRunner final : public SessionHandler {
 
   const AgentContext context_;
   const OpeningLimits limits_;
+  OperandBudget operands_;
 };
 
 }  // namespace uringsync

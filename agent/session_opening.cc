@@ -21,6 +21,11 @@ absl::Status Refuse(AgentStream* stream, ErrorKind kind, const absl::Status& why
   return sent.ok() ? why : sent;
 }
 
+// What did not come has nobody to be told; what came and makes no sense has.
+absl::Status RefuseMalformed(AgentStream* stream, const absl::Status& received) {
+  return absl::IsInvalidArgument(received) ? Refuse(stream, ErrorKind::kProtocol, received) : received;
+}
+
 size_t BytesOf(const std::vector<SourceOperand>& operands) {
   size_t bytes = 0;
   for (const SourceOperand& operand : operands)
@@ -36,11 +41,14 @@ absl::Status CheckBases(const OpenSession& open, const std::vector<SourceOperand
   return absl::OkStatus();
 }
 
-absl::Status ReceiveOperands(AgentStream* stream, OpeningWatch* watch, OpenSession* open) {
+absl::Status ReceiveOperands(AgentStream* stream, OpeningWatch* watch, OpenSession* open,
+                             OperandBudget::Charge* charge) {
   size_t bytes = BytesOf(open->operands);
+  if (absl::Status room = charge->Add(open->operands.size(), bytes); !room.ok())
+    return Refuse(stream, ErrorKind::kUsage, room);
   for (bool more = open->more_operands; more;) {
     absl::StatusOr<ClientMessage> message = stream->Receive();
-    US_RETURN_IF_ERROR(watch->Passed(message.status(), "operands"));
+    US_RETURN_IF_ERROR(RefuseMalformed(stream, watch->Passed(message.status(), "operands")));
     auto* batch = std::get_if<OperandBatch>(&*message);
     if (batch == nullptr)
       return Refuse(stream, ErrorKind::kProtocol,
@@ -48,6 +56,8 @@ absl::Status ReceiveOperands(AgentStream* stream, OpeningWatch* watch, OpenSessi
     if (absl::Status valid = CheckBases(*open, batch->operands); !valid.ok())
       return Refuse(stream, ErrorKind::kProtocol, valid);
     bytes += BytesOf(batch->operands);
+    if (absl::Status room = charge->Add(batch->operands.size(), BytesOf(batch->operands)); !room.ok())
+      return Refuse(stream, ErrorKind::kUsage, room);
     if (open->operands.size() + batch->operands.size() > kMaxOperands || bytes > kMaxOperandBytes) {
       return Refuse(stream, ErrorKind::kUsage,
                     absl::ResourceExhaustedError("too many source arguments for one run: at most " +
@@ -89,7 +99,7 @@ absl::Status Answer(const AgentContext& context, AgentStream* stream, PathQuery 
 }  // namespace
 
 absl::StatusOr<std::optional<OpenSession>> AwaitOpenSession(const AgentContext& context, AgentStream* stream,
-                                                            OpeningWatch* watch) {
+                                                            OpeningWatch* watch, OperandBudget::Charge* charge) {
   while (true) {
     absl::StatusOr<ClientMessage> message = stream->Receive();
     const bool asks =
@@ -99,7 +109,7 @@ absl::StatusOr<std::optional<OpenSession>> AwaitOpenSession(const AgentContext& 
     if (!message.ok()) {
       watch->Stop();
       if (absl::IsOutOfRange(message.status())) return std::optional<OpenSession>();
-      return message.status();
+      return RefuseMalformed(stream, message.status());
     }
     if (asks) {
       auto* const paths = std::get_if<PathQuery>(&*message);
@@ -109,7 +119,7 @@ absl::StatusOr<std::optional<OpenSession>> AwaitOpenSession(const AgentContext& 
     }
     if (auto* open = std::get_if<OpenSession>(&*message)) {
       if (open->more_operands) US_RETURN_IF_ERROR(watch->Passed(absl::OkStatus(), "operands"));
-      US_RETURN_IF_ERROR(ReceiveOperands(stream, watch, open));
+      US_RETURN_IF_ERROR(ReceiveOperands(stream, watch, open, charge));
       watch->Stop();
       return std::optional<OpenSession>(std::move(*open));
     }

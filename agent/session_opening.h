@@ -8,14 +8,15 @@
 
 #include "absl/status/statusor.h"
 #include "agent/opening_watch.h"
+#include "agent/operand_budget.h"
 #include "agent/session_handler.h"
 #include "proto/messages.h"
 
 namespace uringsync {
 
 // The session that is asked for, with all its operands; nullopt where the coordinator left without one. An error ends
-// the stream, and the coordinator has been told why.
+// the stream, and the coordinator has been told why. `charge`: for the operands; it lasts as long as they do.
 absl::StatusOr<std::optional<OpenSession>> AwaitOpenSession(const AgentContext& context, AgentStream* stream,
-                                                            OpeningWatch* watch);
+                                                            OpeningWatch* watch, OperandBudget::Charge* charge);
 
 }  // namespace uringsync

@@ -56,6 +56,7 @@ struct RemoteContentSource::Pending {
   uint64_t length =
       0;  // bytes set aside for the answer: of contents exactly its length, of a signature the most that it has
   bool contents = true;
+  bool awaits_xattrs = false;
   uint64_t covered = 0;  // bytes of data and holes that arrived
   bool abandoned = false;
   std::vector<std::pair<ReplyItem, Piece>> items;  // of a small file mostly one
@@ -280,6 +281,11 @@ absl::Status RemoteContentSource::Deliver(Connection* connection, std::shared_pt
     if (item.hole_length > pending->length || bytes > pending->length - pending->covered ||
         (bytes > 0 && item.offset != place) || (bytes > 0 && !pending->contents && (item.hole_length > 0 || !item.end)))
       return absl::InvalidArgumentError("a reply outside the range that was asked for");
+    // Attributes are set with the rights of this side, and what never comes to anything would never end.
+    if (item.xattrs.has_value() && !std::exchange(pending->awaits_xattrs, false))
+      return absl::InvalidArgumentError("a reply with attributes that were not asked for");
+    if (bytes == 0 && !item.end && !item.xattrs.has_value())
+      return absl::InvalidArgumentError("a reply with nothing in it");
     pending->covered += bytes;
     if (item.end) {
       if (item.status == ReplyStatus::kOk && pending->contents && pending->covered != pending->length)
@@ -349,6 +355,7 @@ Task<std::optional<absl::Status>> RemoteContentSource::FetchHere(FileRequest req
   pending->begin = request.offset;
   pending->contents = request.kind == RequestKind::kContents;
   pending->length = AnswerBytes(request);
+  pending->awaits_xattrs = request.want_xattrs;
   request.id = next_id_++;
   connection->outstanding_bytes += pending->length;
   connection->pending.emplace(request.id, pending);

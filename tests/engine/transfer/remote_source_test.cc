@@ -240,5 +240,26 @@ TEST_F(RemoteSourceTest, AnswerOutsideTheAskedRangeBreaksTheConnection) {
   EXPECT_THAT(fetched->status, StatusIs(absl::StatusCode::kUnavailable));
 }
 
+// It would go on for ever: each such answer is as good as the one before.
+TEST_F(RemoteSourceTest, AnswerWithNothingInItBreaksTheConnection) {
+  WriteFile(dir_ / "f", "content");
+  std::unique_ptr<Fetched> fetched = Wanted("f");
+  BlockOn(&runtime_->shard(0), FetchNonsense(ReplyItem(), 0, fetched.get()));
+  EXPECT_THAT(fetched->status, StatusIs(absl::StatusCode::kUnavailable));
+}
+
+// A source that was not asked for attributes could have a privileged destination set what it likes.
+TEST_F(RemoteSourceTest, AttributesThatWereNotAskedForBreakTheConnection) {
+  WriteFile(dir_ / "f", "content");
+  ReplyItem privileged;
+  privileged.data_length = 7;
+  privileged.end = true;
+  privileged.xattrs.emplace();
+  privileged.xattrs->push_back({.name = "security.capability", .value = "x"});
+  std::unique_ptr<Fetched> fetched = Wanted("f");
+  BlockOn(&runtime_->shard(0), FetchNonsense(privileged, 7, fetched.get()));
+  EXPECT_THAT(fetched->status, StatusIs(absl::StatusCode::kUnavailable));
+}
+
 }  // namespace
 }  // namespace uringsync
