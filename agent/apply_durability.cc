@@ -1,50 +1,99 @@
-// What ApplyWorker makes durable when files have their names: the directories in which names changed, and backups.
+// What ApplyWorker makes durable when objects have their names: the directories in which names changed, attributes that
+// were set in place, and backups.
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <utility>
 
 #include "agent/apply_worker.h"
 #include "engine/base/errno_status.h"
-#include "engine/fs/file.h"
 
 namespace uringsync {
 
+void ApplyWorker::Touch(PathSyncs::Kind kind, const RelPath& path) {
+  // What is made durable one by one is so before its action ends.
+  if (!shared_->options.sync() || shared_->options.sync_each()) return;
+  touched_.emplace(kind, path.text());
+}
+
 void ApplyWorker::NoteTouched(const RelPath& directory) {
-  if (!shared_->options.sync() || last_touched_ == directory.text()) return;
+  if (last_touched_ == directory.text()) return;
   last_touched_ = directory.text();
-  touched_.insert(directory.text());
+  Touch(PathSyncs::Kind::kDirectory, directory);
 }
 
 void ApplyWorker::ForgetTouched(const RelPath& directory) {
-  if (!shared_->options.sync() || directory.is_root()) return;
-  touched_.erase(directory.text());
+  if (directory.is_root()) return;
+  if (last_touched_ == directory.text()) last_touched_.reset();
+  touched_.erase({PathSyncs::Kind::kDirectory, directory.text()});
 }
 
-Task<void> ApplyWorker::SyncDirectory(std::string path, [[maybe_unused]] SemaphoreUnits slot) {
-  absl::StatusOr<RelPath> relative = RelPath::Parse(path);
-  if (!relative.ok()) co_return;
-  // Past the shard's cache, which should keep what files are written into.
-  const auto open = [this, &relative] {
-    return DirectoryCache(context_.driver, shared_->root, nullptr, 1, shared_->links()).Get(*relative);
-  };
-  absl::StatusOr<DirectoryPtr> directory = open();
-  for (int tries = 1; MayTryAgain(StatusErrno(directory.status()), tries); ++tries) {
-    co_await FreeDescriptors();
-    directory = open();
+// An fsync of a directory writes the names in it, not what the inodes behind them are.
+ApplyWorker::SyncTarget ApplyWorker::AttributesOf(const Action& action) {
+  switch (action.wanted.type) {
+    case FileType::kDirectory: return {PathSyncs::Kind::kDirectory, action.path};
+    case FileType::kRegular: return {PathSyncs::Kind::kFile, action.path};
+    default: return {PathSyncs::Kind::kFileSystem, action.path.Parent()};
   }
-  // Removed since: its parent is synced too.
-  if (!directory.ok() && StatusErrno(directory.status()) == ENOENT) co_return;
-  absl::Status synced = directory.status();
-  if (synced.ok() && !(*directory)->readable())
-    synced = absl::PermissionDeniedError("the directory cannot be opened for reading");
-  if (synced.ok()) synced = co_await SyncFile(context_.driver, (*directory)->fd());
+}
+
+void ApplyWorker::NoteAttributes(const Action& action) {
+  const SyncTarget target = AttributesOf(action);
+  Touch(target.kind, target.path);
+}
+
+Task<absl::Status> ApplyWorker::SyncPatiently(PathSyncs::Kind kind, RelPath path) {
+  absl::Status synced = co_await path_syncs_.Sync(kind, path);
+  for (int tries = 1; MayTryAgain(StatusErrno(synced), tries); ++tries) {
+    co_await FreeDescriptors();
+    synced = co_await path_syncs_.Sync(kind, path);
+  }
+  co_return synced;
+}
+
+// Where one of them could not be synced, nobody is told again that all are.
+Task<absl::Status> ApplyWorker::SyncBackups() {
+  if (backup_ == nullptr) co_return absl::OkStatus();
+  const SemaphoreUnits turn = co_await sync_turn_.Acquire(1);
+  const absl::Status synced = co_await backup_->Sync();
+  if (backups_synced_.ok()) backups_synced_ = synced;
+  co_return backups_synced_;
+}
+
+Task<ApplyWorker::Failure> ApplyWorker::MakeDurable(const Action* action) {
+  if (!shared_->options.sync_each()) co_return std::nullopt;
+  SyncTarget target{PathSyncs::Kind::kDirectory, action->path.Parent()};
+  if (action->kind == ActionKind::kSetMetadata) target = AttributesOf(*action);
+  absl::Status synced = co_await SyncPatiently(target.kind, target.path);
+  if (synced.ok()) synced = co_await SyncBackups();
+  if (synced.ok()) co_return std::nullopt;
+  shared_->sync_incomplete = true;
+  TransferFailure failure{FailureKind::kFailed, false, "fsync", StatusErrno(synced), {}};
+  failure.detail = failure.error == 0 ? std::string(ToStd(synced.message())) : "it is in place, but may not be on disk";
+  co_return failure;
+}
+
+Task<void> ApplyWorker::EndDurably(Action action, BatchPtr batch, Failure failure) {
+  if (!failure.has_value()) failure = co_await MakeDurable(&action);
+  End(action, batch, std::move(failure));
+}
+
+Task<void> ApplyWorker::SyncPath(PathSyncs::Kind kind, std::string text) {
+  absl::StatusOr<RelPath> path = RelPath::Parse(text);
+  if (!path.ok()) co_return;
+  const absl::Status synced = co_await SyncPatiently(kind, *path);
   if (synced.ok()) co_return;
   shared_->sync_incomplete = true;
-  if (StatusErrno(synced) == 0) co_return;
+  AddSyncProblem(*path, kind == PathSyncs::Kind::kFileSystem ? "syncfs" : "fsync", synced);
+}
+
+void ApplyWorker::AddSyncProblem(const RelPath& path, std::string operation, const absl::Status& synced) {
   Problem problem;
-  problem.path = *relative;
-  problem.operation = "fsync";
+  problem.path = path;
+  problem.operation = std::move(operation);
   problem.error = StatusErrno(synced);
+  problem.detail = problem.error == 0 ? std::string(ToStd(synced.message()))
+                                      : "what the run changed there is in place, but may not be on disk";
   shared_->report.AddProblem(std::move(problem));
 }
 
@@ -59,18 +108,15 @@ Task<void> ApplyWorker::RestoreModes() {
 }
 
 Task<void> ApplyWorker::SyncTouched() {
-  std::unordered_set<std::string> touched = std::exchange(touched_, {});
-  last_touched_.clear();
+  const absl::Status backups = co_await SyncBackups();
+  if (!backups.ok() && !shared_->sync_incomplete.exchange(true)) AddSyncProblem(RelPath(), "fsync of backups", backups);
+  // Whoever comes second may count on what the first one took.
+  const SemaphoreUnits turn = co_await sync_turn_.Acquire(1);
+  const std::set<std::pair<PathSyncs::Kind, std::string>> touched = std::exchange(touched_, {});
+  last_touched_.reset();
   Scope syncs;
-  Semaphore parallel(std::min(kParallelSyncs, budget_.files));
-  for (const std::string& path : touched) {
-    SemaphoreUnits slot = co_await parallel.Acquire(1);
-    syncs.Spawn(SyncDirectory(path, std::move(slot)));
-  }
+  for (const auto& [kind, path] : touched) syncs.Spawn(SyncPath(kind, path));
   co_await syncs.Join();
-  if (backup_ == nullptr) co_return;
-  absl::Status backups = co_await backup_->Sync();
-  if (!backups.ok()) shared_->sync_incomplete = true;
 }
 
 }  // namespace uringsync

@@ -96,6 +96,9 @@ Task<void> ApplyEngine::RunWorker(ApplyWorker* worker) {
 }
 
 Task<void> ApplyEngine::Intake(ApplyWorker* home) {
+  // Where files wait for each other only the end of a phase makes them durable.
+  const ApplyOptions& options = shared_.options;
+  if (options.sync() && !options.sync_each() && !options.staging.delay_updates) running_.Spawn(RunCheckpoints());
   while (true) {
     std::optional<std::optional<ActionBatch>> next = co_await inbox_.Receive();
     if (!next.has_value() || shared_.receive.stopped()) break;
@@ -104,12 +107,14 @@ Task<void> ApplyEngine::Intake(ApplyWorker* home) {
       co_await EndPhase(home);
       TellOfJournal(CloseJournal(home));
       co_await home->RestoreModes();
+      EndCheckpoints();
       finished_ = true;
       on_news_();
       break;
     }
     co_await Apply(**std::move(next), home);
   }
+  EndCheckpoints();
   co_await RemoveDirectories(home);
   co_await shared_.barrier.Wait();
   shared_.work.Close();
@@ -144,10 +149,8 @@ Task<void> ApplyEngine::EndPhase(ApplyWorker* home) {
   co_await shared_.barrier.Wait();
   co_await home->PublishDelayed();
   home->DropHeld();
-  if (!shared_.options.sync() || shared_.receive.stopped()) co_return;
-  Scope syncs;
-  for (const std::unique_ptr<ApplyWorker>& worker : workers_) syncs.SpawnOn(worker->shard(), worker->SyncTouched());
-  co_await syncs.Join();
+  const bool syncs = shared_.options.sync() && !shared_.options.sync_each();
+  if (syncs && !shared_.receive.stopped()) co_await MakeDurable();
 }
 
 Task<void> ApplyEngine::Apply(ActionBatch batch, ApplyWorker* home) {
@@ -183,7 +186,9 @@ Task<void> ApplyEngine::Apply(ActionBatch batch, ApplyWorker* home) {
 }
 
 Task<void> ApplyEngine::RunInOrder(std::vector<Action> actions, BatchPtr batch, ApplyWorker* home) {
-  for (const Action& action : actions) co_await home->RunAlone(&action, batch);
+  Scope ends;
+  for (const Action& action : actions) co_await home->RunAlone(&action, batch, &ends);
+  co_await ends.Join();
   // Other shards may hold descriptors of directories that are gone.
   shared_.directory_epoch.fetch_add(1);
 }
@@ -211,7 +216,10 @@ Task<void> ApplyEngine::RemoveDirectories(ApplyWorker* home) {
   co_await shared_.barrier.Wait();
   std::vector<DoomedDirectory> directories = std::exchange(doomed_directories_, {});
   shared_.barrier.Add(directories.size());
-  for (const DoomedDirectory& directory : directories) co_await home->RunAlone(&directory.action, directory.batch);
+  Scope ends;
+  for (const DoomedDirectory& directory : directories)
+    co_await home->RunAlone(&directory.action, directory.batch, &ends);
+  co_await ends.Join();
   // Other shards may hold descriptors of directories that are gone.
   shared_.directory_epoch.fetch_add(1);
 }
@@ -228,6 +236,7 @@ Task<void> ApplyEngine::EndWithoutParent(const Action* action, BatchPtr batch) {
 // `actions`.
 Task<void> ApplyEngine::MakeDirectories(std::vector<Action>* actions, BatchPtr batch, ApplyWorker* home) {
   size_t kept = 0;
+  Scope ends;
   for (size_t i = 0; i < actions->size(); ++i) {
     Action& action = (*actions)[i];
     const bool directory = action.kind == ActionKind::kMakeDirectory;
@@ -249,11 +258,11 @@ Task<void> ApplyEngine::MakeDirectories(std::vector<Action>* actions, BatchPtr b
     if (failure.has_value()) {
       failed_directories_.insert(action.path.text());
       shared_.unmade.Add(action.path);
-      shared_.report.AddProblem(MakeProblem(action, *std::move(failure)));
     }
-    shared_.report.ActionDone(batch);
-    shared_.barrier.Done();
+    ends.Spawn(home->EndDurably(std::move(action), batch, std::move(failure)));
   }
+  // What is made in them must not be told to be on disk before they are.
+  co_await ends.Join();
   actions->resize(kept);
 }
 
@@ -326,8 +335,7 @@ bool ApplyEngine::TakeProgress(ApplyProgress* progress) {
 ApplyDone ApplyEngine::Done() const {
   ApplyDone done;
   done.counters = Counters();
-  bool durable = shared_.options.durability == Durability::kBatch && !shared_.sync_incomplete.load();
-  done.durability = durable ? Durability::kBatch : Durability::kNone;
+  done.durability = shared_.sync_incomplete.load() ? Durability::kNone : shared_.options.durability;
   return done;
 }
 

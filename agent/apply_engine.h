@@ -11,6 +11,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -35,6 +36,10 @@ class ApplyEngine {
   // Actions of one chunk (one, where that is a large file): small enough to spread one directory over all shards, big
   // enough to keep a shard at one directory.
   static constexpr size_t kChunkActions = 64;
+  // What has ended is made durable, and told to be, while a phase goes on: after kCheckpointPause, and so that it takes
+  // one part of the time in kCheckpointShare.
+  static constexpr std::chrono::milliseconds kCheckpointPause{1000};
+  static constexpr int kCheckpointShare = 10;
   // Directories that wait for what is in them to be deleted.
   static constexpr size_t kDoomedDirectories = 256;
 
@@ -73,6 +78,11 @@ class ApplyEngine {
   Task<void> RemoveDirectories(ApplyWorker* home);
   Task<void> HandOut(Channel<WorkChunk>* queue, WorkChunk chunk);
   void Abandon(const BatchPtr& batch, size_t actions);
+  // Makes what has ended durable now and then, until EndCheckpoints.
+  Task<void> RunCheckpoints();
+  void EndCheckpoints();
+  // Makes everything durable that batches which have ended did, as far as it is not yet.
+  Task<void> MakeDurable();
   // Waits for everything handed out and makes it durable.
   Task<void> EndPhase(ApplyWorker* home);
   Task<void> FinishBackups(ApplyWorker* home);
@@ -102,6 +112,10 @@ class ApplyEngine {
   std::vector<DoomedDirectory> doomed_directories_;  // in the order in which they came
   bool started_ = false;
   bool stopped_ = false;
+  // Of the shard that takes batches in.
+  Op checkpoint_pause_;
+  bool checkpoint_pausing_ = false;
+  bool checkpoints_over_ = false;
 };
 
 }  // namespace uringsync

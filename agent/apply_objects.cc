@@ -82,7 +82,7 @@ Task<ApplyWorker::Failure> ApplyWorker::SetMetadata(const Action& action) {
   const bool made = directory && !action.existing.has_value();
   Failure failure = receiver_.SetMetadata(object, action.wanted, action.xattrs_differ ? &xattrs : nullptr,
                                           {.parent = made ? parent.get() : nullptr, .replaced_mode = std::nullopt});
-  if (!failure.has_value()) NoteTouched(directory ? action.path : action.path.Parent());
+  if (!failure.has_value()) NoteAttributes(action);
   co_return failure;
 }
 

@@ -1,5 +1,6 @@
 #include "agent/apply_report.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "proto/wire_size.h"
@@ -33,6 +34,7 @@ void ApplyReport::EndBatches() {
     std::lock_guard lock(mutex_);
     while (!batches_.empty() && batches_.front()->ended) {
       completed_sequence_ = batches_.front()->sequence;
+      if (ends_durably_) durable_sequence_ = completed_sequence_;
       batches_.pop_front();
     }
   }
@@ -49,9 +51,18 @@ void ApplyReport::AddSkipped(uint64_t action) {
   skipped_.push_back(action);
 }
 
+void ApplyReport::SetDurable(uint64_t sequence) {
+  {
+    std::lock_guard lock(mutex_);
+    if (sequence <= durable_sequence_) return;
+    durable_sequence_ = sequence;
+  }
+  on_news_();
+}
+
 bool ApplyReport::has_credit() const {
   std::lock_guard lock(mutex_);
-  return completed_sequence_ != told_sequence_;
+  return completed_sequence_ != told_sequence_ || durable_sequence_ != told_durable_;
 }
 
 bool ApplyReport::Take(ApplyProgress* progress) {
@@ -71,12 +82,19 @@ bool ApplyReport::Take(ApplyProgress* progress) {
   // Credit goes out with the last of the results that belong to it.
   progress->completed_sequence = more ? told_sequence_ : completed_sequence_;
   told_sequence_ = progress->completed_sequence;
+  progress->durable_sequence = std::min(durable_sequence_, told_sequence_);
+  told_durable_ = progress->durable_sequence;
   return more;
 }
 
 uint64_t ApplyReport::completed_sequence() const {
   std::lock_guard lock(mutex_);
   return completed_sequence_;
+}
+
+uint64_t ApplyReport::durable_sequence() const {
+  std::lock_guard lock(mutex_);
+  return durable_sequence_;
 }
 
 }  // namespace uringsync

@@ -82,7 +82,9 @@ struct ApplyOptions {
   // Contents come from this very process: copying them from the destination's own files instead would gain nothing.
   bool source_is_near = false;
 
-  bool sync() const { return durability == Durability::kBatch && !volatile_file_system; }
+  bool sync() const { return durability != Durability::kNone && !volatile_file_system; }
+  // Each action ends only when what it did is on disk. Files that wait for each other get their names too late for it.
+  bool sync_each() const { return sync() && durability == Durability::kFile && !staging.delay_updates; }
   ReceiveOptions ForReceive() const {
     return {.digest_seed = digest_seed,
             .leaf_secret = leaf_secret,
@@ -150,7 +152,7 @@ struct ApplyShared {
         receive(options.ForReceive()),
         basis_receive(options.ForReceive()),
         in_place_receive(ForInPlace(options.ForReceive())),
-        report(std::move(on_news)) {}
+        report(std::move(on_news), options.sync_each()) {}
 
   static ReceiveOptions ForInPlace(ReceiveOptions options) {
     options.sparse = false;

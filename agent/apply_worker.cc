@@ -34,7 +34,9 @@ ApplyWorker::ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* sourc
                  std::clamp(std::min(shared->options.staged_descriptors / std::max<size_t>(shards, 1), budget_.staged),
                             size_t{1}, Publisher::kBatchFiles)),
       slots_(std::min(source->max_concurrency(), budget_.files)),
-      slots_held_(&slots_, source->concurrency()) {
+      slots_held_(&slots_, source->concurrency()),
+      path_syncs_(shard->driver(), shared->root, shared->links(), std::min(kParallelSyncs, budget_.files),
+                  shared->options.sync_each() ? PathSyncs::Gone::kClimb : PathSyncs::Gone::kIsFine) {
   for (const DirectoryPtr& directory : shared->options.basis_directories)
     bases_.push_back(std::make_unique<BasisTree>(shard, shared, directory));
   for (size_t i = 0; i <= bases_.size(); ++i) similar_.emplace_back(shard->driver());
@@ -94,14 +96,20 @@ void ApplyWorker::End(const Action& action, const BatchPtr& batch, Failure failu
 Task<void> ApplyWorker::RunOne(Action action, BatchPtr batch, SemaphoreUnits slot, SemaphoreUnits turn) {
   RefreshInode(&action);
   Failure failure = co_await PerformPatiently(&action, &slot, std::move(turn));
+  slot = SemaphoreUnits();
+  if (!failure.has_value()) failure = co_await MakeDurable(&action);
   End(action, batch, std::move(failure));
 }
 
-Task<void> ApplyWorker::RunAlone(const Action* planned, BatchPtr batch) {
+Task<void> ApplyWorker::RunAlone(const Action* planned, BatchPtr batch, Scope* ends) {
   SemaphoreUnits none;
   Action action = *planned;
   RefreshInode(&action);
   Failure failure = co_await PerformPatiently(&action, &none);
+  if (shared_->options.sync_each()) {
+    ends->Spawn(EndDurably(std::move(action), batch, std::move(failure)));
+    co_return;
+  }
   End(action, batch, std::move(failure));
   if (touched_.size() >= kMaxTouched) co_await SyncTouched();
 }
@@ -110,6 +118,7 @@ Task<void> ApplyWorker::RunAlone(const Action* planned, BatchPtr batch) {
 Task<void> ApplyWorker::RunDeletes(std::vector<Action> actions, BatchPtr batch) {
   const absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, actions.front().path);
   if (parent.ok()) NoteTouched(actions.front().path.Parent());
+  Scope ends;
   for (Action& action : actions) {
     RefreshInode(&action);
     Failure failure;
@@ -119,11 +128,14 @@ Task<void> ApplyWorker::RunDeletes(std::vector<Action> actions, BatchPtr batch) 
       failure = ApplyDelete(context_, action, parent);
     }
     if (failure.has_value() && MayTryAgain(failure->error, 1)) {
-      co_await RunAlone(&action, batch);
+      co_await RunAlone(&action, batch, &ends);
+    } else if (shared_->options.sync_each()) {
+      ends.Spawn(EndDurably(std::move(action), batch, std::move(failure)));
     } else {
       End(action, batch, std::move(failure));
     }
   }
+  co_await ends.Join();
 }
 
 Task<ApplyWorker::Failure> ApplyWorker::MakeDirectory(const Action* action) {

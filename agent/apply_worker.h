@@ -9,12 +9,14 @@
 
 #include <cstddef>
 #include <optional>
+#include <set>
 #include <string>
-#include <unordered_set>
+#include <utility>
 
 #include "agent/apply_namespace.h"
 #include "agent/apply_shared.h"
 #include "agent/basis_tree.h"
+#include "agent/path_syncs.h"
 #include "agent/similar_files.h"
 #include "engine/coro/held_back.h"
 #include "engine/coro/scope.h"
@@ -33,21 +35,24 @@ class ApplyWorker {
   // Large files of one shard that are not complete; their ranges are shared with the others. Only the last of them has
   // ranges to give away.
   static constexpr size_t kLargeFilesPerShard = 2;
-  // Directories that one shard remembers before it syncs them.
+  // Paths that one shard remembers before it syncs them.
   static constexpr size_t kMaxTouched = 4096;
-  // Directory fsyncs in flight.
+  // Fsyncs of directories and attributes in flight.
   static constexpr size_t kParallelSyncs = 32;
 
   ApplyWorker(Shard* shard, ApplyShared* shared, ContentSource* source, size_t shards);
 
   // Takes chunks until the queue is closed and everything taken has ended.
   Task<void> Run();
-  // One action, in the caller's order; its batch hears of the end.
-  Task<void> RunAlone(const Action* action, BatchPtr batch);
+  // One action, in the caller's order; its batch hears of the end, which may come later: `ends` is joined by the
+  // caller.
+  Task<void> RunAlone(const Action* action, BatchPtr batch, Scope* ends);
   // Carries out a kMakeDirectory; the caller reports how it ended.
   Task<std::optional<TransferFailure>> MakeDirectory(const Action* action);
-  // Makes the directories durable in which this shard changed names or whose metadata it set.
+  // Makes everything durable that this shard changed before the call and NoteTouched or NoteAttributes was told of.
   Task<void> SyncTouched();
+  // Ends `action`, which left things as `failure` says: once that is on disk where each action is to be (kFile).
+  Task<void> EndDurably(Action action, BatchPtr batch, std::optional<TransferFailure> failure);
   // At the end of a run: directories of backups get their attributes.
   Task<void> FinishBackups();
   // Directories that were made writable for the run are no longer; before their metadata is set, and at the end.
@@ -176,7 +181,21 @@ class ApplyWorker {
   void End(const Action& action, const BatchPtr& batch, Failure failure);
   // Of a file that has its name now.
   void NotePublished(const Action& action, const IncomingFile& file);
-  Task<void> SyncDirectory(std::string path, SemaphoreUnits slot);
+  struct SyncTarget {
+    PathSyncs::Kind kind = PathSyncs::Kind::kDirectory;
+    RelPath path;
+  };
+  // What has to be synced for attributes that `action` sets in place.
+  static SyncTarget AttributesOf(const Action& action);
+  void NoteAttributes(const Action& action);
+  void Touch(PathSyncs::Kind kind, const RelPath& path);
+  // PathSyncs::Sync, again while the process is out of descriptors.
+  Task<absl::Status> SyncPatiently(PathSyncs::Kind kind, RelPath path);
+  Task<absl::Status> SyncBackups();
+  // With ApplyOptions::sync_each: what `action` changed is on disk, or it has failed.
+  Task<Failure> MakeDurable(const Action* action);
+  Task<void> SyncPath(PathSyncs::Kind kind, std::string text);
+  void AddSyncProblem(const RelPath& path, std::string operation, const absl::Status& synced);
 
   ApplyShared* const shared_;
   const bool may_link_unnamed_;
@@ -194,8 +213,11 @@ class ApplyWorker {
   HeldBack slots_held_;  // of slots_: what the way to the source has no use for
   Semaphore large_slots_{kLargeFilesPerShard};
   Semaphore large_turn_{1};
-  std::string last_touched_;
-  std::unordered_set<std::string> touched_;
+  PathSyncs path_syncs_;
+  Semaphore sync_turn_{1};
+  absl::Status backups_synced_;
+  std::optional<std::string> last_touched_;
+  std::set<std::pair<PathSyncs::Kind, std::string>> touched_;
 };
 
 }  // namespace uringsync

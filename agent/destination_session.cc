@@ -99,8 +99,9 @@ Task<void> DestinationSession::Open() {
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
   if (context_.fake_super)
     opened.can_chown = opened.can_mknod = opened.can_set_capabilities = opened.can_set_trusted = true;
+  const bool durable = open_.durability != Durability::kNone && !IsVolatileFileSystem(opened.file_system);
+  if (described.ok() && writes && durable && root_.created) described = co_await SyncCreatedRoot(driver, root_);
   if (described.ok() && writes) {
-    const bool durable = open_.durability == Durability::kBatch && !IsVolatileFileSystem(opened.file_system);
     const bool may_loosen_root = view_ == nullptr || view_->Covers(RelPath());
     resume_ = std::make_unique<ResumeJournal>(
         root_.directory, SessionTag(open_.session),
@@ -300,12 +301,14 @@ bool DestinationSession::Poll(bool tick, AgentMessage* message) {
   ApplyProgress progress;
   bool more = engine_->TakeProgress(&progress);
   bool tells = more || !progress.problems.empty() || !progress.skipped_actions.empty();
-  if (finished && !tells && !engine_->shared().report.has_credit() && progress.completed_sequence == told_sequence_) {
+  const bool news = progress.completed_sequence != told_sequence_ || progress.durable_sequence != told_durable_;
+  if (finished && !tells && !engine_->shared().report.has_credit() && !news) {
     done_told_ = true;
     *message = engine_->Done();
     return true;
   }
   told_sequence_ = progress.completed_sequence;
+  told_durable_ = progress.durable_sequence;
   *message = std::move(progress);
   return true;
 }

@@ -130,6 +130,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   // Of the outbox's thread.
   bool done_told_ = false;
   uint64_t told_sequence_ = 0;
+  uint64_t told_durable_ = 0;
   std::chrono::steady_clock::time_point last_connected_{};
   bool registered_ = false;
   bool stopped_ = false;

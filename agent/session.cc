@@ -55,7 +55,8 @@ const std::vector<std::string>& Features() {
                                                     std::string(kDigestKeyFeature),
                                                     std::string(kProofFeature),
                                                     std::string(kReadbackFeature),
-                                                    std::string(kMountsFeature)};
+                                                    std::string(kMountsFeature),
+                                                    std::string(kDurabilityFeature)};
   return features;
 }
 

@@ -185,6 +185,19 @@ absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& 
   return result;
 }
 
+Task<absl::Status> SyncCreatedRoot(Driver* driver, const SessionRoot& root) {
+  const int fd = sys::Openat(driver, root.parent->fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const UniqueFd parent(fd);
+  absl::Status synced;
+  if (parent.valid()) {
+    synced = co_await SyncFile(driver, parent.get());
+  } else {
+    // It may not be read, but what lies in it may.
+    synced = sys::SysStatus(sys::Syncfs(driver, root.directory->fd()), "syncfs");
+  }
+  co_return synced.ok() ? synced : WithContext(synced, "the directory above " + root.full_path);
+}
+
 absl::StatusOr<DirectoryPtr> OpenWritablePlace(Driver* driver, const AgentContext& context, const TreePlace& place) {
   if (!place.root.empty()) US_RETURN_IF_ERROR(context.roots->FindForRole(place.root, Role::kDestination).status());
   return OpenPlace(driver, context, place);

@@ -11,6 +11,7 @@
 #include "agent/access_list.h"
 #include "agent/session_handler.h"
 #include "engine/base/leaf_digest.h"
+#include "engine/coro/task.h"
 #include "engine/fs/directory.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/tree_view.h"
@@ -35,6 +36,10 @@ struct SessionRoot {
 // missing directory is made when `create_root` says so and its parent exists; in a dry run it stays missing. Where
 // making fails the result says why (not_made).
 absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& context, const OpenSession& open);
+
+// Makes the name of a root that was created durable: on every file system that keeps the order of changes also those
+// of the directories that were made above it.
+Task<absl::Status> SyncCreatedRoot(Driver* driver, const SessionRoot& root);
 
 // A directory beside the session's own, only read: below a named root of this agent, or by a host path where that is
 // allowed.

@@ -32,7 +32,8 @@ struct Hello {
 };
 
 enum class Role : uint8_t { kSource = 1, kDestination };
-enum class Durability : uint8_t { kNone = 1, kBatch };
+// When what a run does is made durable: never, all of a batch together, or each object before its action has ended.
+enum class Durability : uint8_t { kNone = 1, kBatch, kFile };
 
 // How the destination agent reaches contents.
 struct DataRoute {

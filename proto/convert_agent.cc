@@ -103,6 +103,7 @@ absl::Status Encode(const ApplyProgress& progress, v1::ApplyProgress* wire) {
   wire->set_current_file(progress.current_file.text());
   wire->set_current_bytes(progress.current_bytes);
   wire->set_current_size(progress.current_size);
+  wire->set_durable_sequence(progress.durable_sequence);
   return absl::OkStatus();
 }
 
@@ -259,6 +260,9 @@ absl::StatusOr<AgentMessage> Decode(const v1::ApplyProgress& wire) {
   US_ASSIGN_OR_RETURN(progress.current_file, ParsePath({"ApplyProgress", "current_file"}, kNoRow, wire.current_file()));
   progress.current_bytes = wire.current_bytes();
   progress.current_size = wire.current_size();
+  progress.durable_sequence = wire.durable_sequence();
+  if (progress.durable_sequence > progress.completed_sequence)
+    return Bad({"ApplyProgress", "durable_sequence"}, kNoRow, "beyond completed_sequence");
   return progress;
 }
 
@@ -266,7 +270,7 @@ absl::StatusOr<AgentMessage> Decode(const v1::ApplyDone& wire) {
   ApplyDone done;
   if (!wire.has_counters()) return Bad({"ApplyDone", "counters"}, kNoRow, "missing");
   done.counters = DecodeCounters(wire.counters());
-  if (wire.durability() != v1::DURABILITY_NONE && wire.durability() != v1::DURABILITY_BATCH) {
+  if (wire.durability() < v1::DURABILITY_NONE || wire.durability() > v1::DURABILITY_FILE) {
     return Bad({"ApplyDone", "durability"}, kNoRow, "unknown level " + std::to_string(wire.durability()));
   }
   done.durability = static_cast<Durability>(wire.durability());

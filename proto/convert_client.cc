@@ -308,7 +308,7 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   open.create_root = wire.create_root();
   open.wait_for_lock = wire.wait_for_lock();
   open.force_delete = wire.force_delete();
-  if (wire.durability() != v1::DURABILITY_NONE && wire.durability() != v1::DURABILITY_BATCH) {
+  if (wire.durability() < v1::DURABILITY_NONE || wire.durability() > v1::DURABILITY_FILE) {
     return Bad({"OpenSession", "durability"}, kNoRow, "unknown level " + std::to_string(wire.durability()));
   }
   open.durability = static_cast<Durability>(wire.durability());

@@ -87,6 +87,9 @@ constexpr std::string_view kReadbackFeature = "readback";
 // Of Hello and HelloReply: the agent answers DirectQuery, and knows `direct` of DataRoute and ConnectData.
 constexpr std::string_view kDirectFeature = "direct";
 
+// Of Hello and HelloReply: Durability::kFile, ApplyProgress::durable_sequence.
+constexpr std::string_view kDurabilityFeature = "durability";
+
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
 using SessionToken = std::array<uint8_t, 32>;

@@ -229,6 +229,8 @@ struct ApplyCounters {
 
 struct ApplyProgress {
   uint64_t completed_sequence = 0;  // every batch up to this one has ended: returns credit
+  // All that batches up to this one did is on disk; at most completed_sequence. Stays 0 where nothing is made durable.
+  uint64_t durable_sequence = 0;
   ApplyCounters counters;
   std::vector<Problem> problems;  // new since the last message
   // Actions that ended with nothing changed because they are no part of the asked state (devices without CAP_MKNOD).

@@ -232,6 +232,14 @@ void JsonReporter::ShowSkipped(SkipReason reason, const RelPath& path, FileType 
   Emit(event);
 }
 
+void JsonReporter::OnDurable(uint64_t through_action, uint64_t actions) {
+  Json event = Event("durable");
+  event["through_id"] = through_action;
+  event["actions"] = actions;
+  Emit(event);
+  console_->Flush();
+}
+
 void JsonReporter::OnProblem(const Problem& problem) {
   Json event = Event("problem");
   event["kind"] = ProblemKindName(problem.kind);
@@ -285,6 +293,7 @@ void JsonReporter::Finish(const SyncOutcome& outcome, const std::string& error) 
   event["changes"] = ChangeCounts(result.tally);
   event["actions"] =
       Json{{"done", outcome.actions_done}, {"failed", outcome.actions_failed}, {"skipped", outcome.actions_skipped}};
+  if (facts_.mode == SyncMode::kSync) event["actions"]["durable"] = outcome.actions_durable;
   event["apply"] = ApplyCounts(outcome.apply);
   event["problems"] = Json{{"failed", outcome.problems.failed},
                            {"vanished", outcome.problems.vanished},
@@ -299,7 +308,10 @@ void JsonReporter::Finish(const SyncOutcome& outcome, const std::string& error) 
                            {"devices", outcome.plan.skipped_devices},
                            {"xattrs", outcome.plan.skipped_xattrs}};
   event["strays_removed"] = outcome.destination_manifest.strays_removed;
-  if (facts_.mode == SyncMode::kSync) event["durability"] = std::string(DurabilityName(outcome.durability));
+  if (facts_.mode == SyncMode::kSync) {
+    event["state"] = std::string(WeakestState(outcome));
+    event["durability"] = std::string(DurabilityName(outcome.durability));
+  }
   event["io_backend"] = Json{{"source", result.source_backend}, {"destination", result.destination_backend}};
   event["message"] = SummaryLine(result);
   Emit(event);

@@ -14,6 +14,7 @@ class JsonReporter final : public RunReporter {
   JsonReporter(ReportFacts facts, Console* console);
   void Start() override;
   void Finish(const SyncOutcome& outcome, const std::string& error) override;
+  void OnDurable(uint64_t through_action, uint64_t actions) override;
   void OnProblem(const Problem& problem) override;
   void OnProgress(const SyncProgress& progress) override;
 

@@ -85,7 +85,20 @@ std::string_view ModeName(SyncMode mode) {
 }
 
 std::string_view DurabilityName(Durability durability) {
-  return durability == Durability::kBatch ? "batch" : "none";
+  switch (durability) {
+    case Durability::kNone: return "none";
+    case Durability::kBatch: return "batch";
+    case Durability::kFile: return "file";
+  }
+  return "none";
+}
+
+std::string_view WeakestState(const SyncOutcome& outcome) {
+  const bool all =
+      outcome.complete && outcome.actions_failed == 0 && outcome.problems.failed == 0 && outcome.problems.vanished == 0;
+  if (!all) return "planned";
+  const bool durable = outcome.durability != Durability::kNone && outcome.actions_durable >= outcome.actions_done;
+  return durable ? "durable" : "published";
 }
 
 std::string SummaryLine(const RunResult& result) {
@@ -183,7 +196,11 @@ std::vector<std::string> StatsTable(const RunResult& result) {
     number("changing while compared", result.outcome.problems.changing);
     number("equal at the second look", result.outcome.problems.settled);
   }
-  if (result.mode == SyncMode::kSync) rows.emplace_back("durability", DurabilityName(result.outcome.durability));
+  if (result.mode == SyncMode::kSync) {
+    number("actions on disk", result.outcome.actions_durable);
+    rows.emplace_back("weakest state", WeakestState(result.outcome));
+    rows.emplace_back("durability", DurabilityName(result.outcome.durability));
+  }
   rows.emplace_back("I/O backend, source", result.source_backend);
   rows.emplace_back("I/O backend, destination", result.destination_backend);
   rows.emplace_back("time", FormatDuration(result.duration));

@@ -34,7 +34,10 @@ std::vector<std::string> StatsTable(const RunResult& result);
 
 // "sync", "plan", "verify".
 std::string_view ModeName(SyncMode mode);
-// "none", "batch".
+// "none", "batch", "file".
 std::string_view DurabilityName(Durability durability);
+// "planned", "published" or "durable": the state that everything which a sync was to do has reached at the least, as
+// far as it is known.
+std::string_view WeakestState(const SyncOutcome& outcome);
 
 }  // namespace uringsync

@@ -54,15 +54,17 @@ absl::Status ActionWindow::Flush() {
     pending_[i].differences = differences[i];
   }
   std::vector<ActionsEvent> returned;
+  std::optional<DurableEvent> durable;
   {
     std::lock_guard lock(mutex_);
     Batch& entry = under_way_[sequence - under_way_.front().sequence];
     entry.actions = std::move(pending_);
     entry.filled = true;
     returned = TakeReturned();
+    durable = TakeDurable();
   }
   pending_.clear();
-  Report(std::move(returned));
+  Report(std::move(returned), durable);
   return absl::OkStatus();
 }
 
@@ -70,8 +72,12 @@ std::vector<ActionsEvent> ActionWindow::TakeReturned() {
   std::vector<ActionsEvent> events;
   while (!under_way_.empty() && under_way_.front().sequence <= returned_sequence_ && under_way_.front().filled) {
     Batch& batch = under_way_.front();
+    Settled& settled = settled_.emplace_back();
+    settled.sequence = batch.sequence;
+    settled.last_id = batch.first_id + batch.outcomes.size() - 1;
     for (size_t i = 0; i < batch.outcomes.size(); ++i) {
       const ActionOutcome outcome = batch.outcomes[i];
+      settled.done += outcome == ActionOutcome::kDone;
       if (outcome != ActionOutcome::kDone && unfinished_.size() <= kMaxUnfinished)
         unfinished_.insert(batch.first_id + i);
       totals_.done += outcome == ActionOutcome::kDone;
@@ -86,8 +92,18 @@ std::vector<ActionsEvent> ActionWindow::TakeReturned() {
   return events;
 }
 
-void ActionWindow::Report(std::vector<ActionsEvent> events) {
+std::optional<DurableEvent> ActionWindow::TakeDurable() {
+  std::optional<DurableEvent> event;
+  for (; !settled_.empty() && settled_.front().sequence <= durable_sequence_; settled_.pop_front()) {
+    totals_.durable += settled_.front().done;
+    event = DurableEvent{.through_action = settled_.front().last_id, .actions = totals_.durable};
+  }
+  return event;
+}
+
+void ActionWindow::Report(std::vector<ActionsEvent> events, std::optional<DurableEvent> durable) {
   for (ActionsEvent& event : events) events_->Push(std::move(event));
+  if (durable) events_->Push(*durable);
 }
 
 void ActionWindow::Mark(uint64_t id, ActionOutcome outcome) {
@@ -110,6 +126,8 @@ absl::Status ActionWindow::OnProgress(ApplyProgress progress) {
     if (progress.completed_sequence > sent_sequence_ || progress.completed_sequence < returned_sequence_) {
       return absl::InvalidArgumentError("returned a batch of actions that is not under way");
     }
+    if (progress.durable_sequence < durable_sequence_ || progress.durable_sequence > progress.completed_sequence)
+      return absl::InvalidArgumentError("took back that a batch of actions is on disk, or told it too early");
     for (const uint64_t id : progress.skipped_actions) Mark(id, ActionOutcome::kSkipped);
     for (const Problem& problem : progress.problems) {
       totals_.problems.Add(problem);
@@ -120,26 +138,31 @@ absl::Status ActionWindow::OnProgress(ApplyProgress progress) {
   // Problems first: an observer hears why before it hears that.
   for (Problem& problem : progress.problems) events_->Push(std::move(problem));
   std::vector<ActionsEvent> returned;
+  std::optional<DurableEvent> durable;
   {
     std::lock_guard lock(mutex_);
     returned_sequence_ = progress.completed_sequence;
+    durable_sequence_ = progress.durable_sequence;
     returned = TakeReturned();
+    durable = TakeDurable();
   }
-  Report(std::move(returned));
+  Report(std::move(returned), durable);
   return absl::OkStatus();
 }
 
 absl::Status ActionWindow::OnDone(ApplyDone done) {
   std::vector<ActionsEvent> returned;
+  std::optional<DurableEvent> durable;
   {
     std::lock_guard lock(mutex_);
     if (!finishing_ || done_) return absl::InvalidArgumentError("reported the end of what was not finished");
     // Whatever was given has ended, that is what this message means.
     returned_sequence_ = sent_sequence_;
     returned = TakeReturned();
+    durable = TakeDurable();
   }
   events_->SetApplyCounters(done.counters);
-  Report(std::move(returned));
+  Report(std::move(returned), durable);
   std::lock_guard lock(mutex_);
   done_ = std::move(done);
   changed_.notify_all();

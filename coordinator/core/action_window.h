@@ -25,6 +25,7 @@ struct ActionTotals {
   uint64_t done = 0;
   uint64_t failed = 0;
   uint64_t skipped = 0;
+  uint64_t durable = 0;   // of those that are done: known to be on disk
   ProblemTally problems;  // reported by the destination
 };
 
@@ -77,8 +78,10 @@ class ActionWindow {
   }
   // Removes what has come back, oldest first, and counts it. Under the lock.
   std::vector<ActionsEvent> TakeReturned();
+  // What the destination has said to be on disk since the last call, of what was taken. Under the lock.
+  std::optional<DurableEvent> TakeDurable();
   void Mark(uint64_t id, ActionOutcome outcome);
-  void Report(std::vector<ActionsEvent> events);
+  void Report(std::vector<ActionsEvent> events, std::optional<DurableEvent> durable);
 
   RunEvents* const events_;
   const std::function<absl::Status(const ClientMessage&)> send_;
@@ -94,6 +97,14 @@ class ActionWindow {
   size_t under_way_bytes_ = 0;
   uint64_t sent_sequence_ = 0;
   uint64_t returned_sequence_ = 0;
+  uint64_t durable_sequence_ = 0;
+  // A batch that was taken and is not known to be on disk.
+  struct Settled {
+    uint64_t sequence = 0;
+    uint64_t last_id = 0;
+    uint64_t done = 0;
+  };
+  std::deque<Settled> settled_;  // 24 bytes each
   ActionTotals totals_;
   std::unordered_set<uint64_t> unfinished_;  // ids of failed and skipped ones, kMaxUnfinished + 1 at most
   std::optional<ApplyDone> done_;

@@ -44,7 +44,7 @@ std::vector<std::string> CoordinatorFeatures() {
                                          std::string_view(kDeviceDataFeature),    std::string_view(kDeltaBlocksFeature),
                                          std::string_view(kUnstableFeature),      std::string_view(kMountsFeature),
                                          std::string_view(kDigestKeyFeature),     std::string_view(kProofFeature),
-                                         std::string_view(kReadbackFeature)}) {
+                                         std::string_view(kReadbackFeature),     std::string_view(kDurabilityFeature)}) {
     features.emplace_back(feature);
   }
   return features;
@@ -62,6 +62,7 @@ std::string MissingFeature(const SyncRequest& request, Side side, const std::vec
       {limited, kLimitsFeature, "limits of rate, jobs or priority"},
       {!source && !request.basis.empty(), kBasisFeature, "basis directories"},
       {!source && HasHostPlace(request), kHostPlacesFeature, "basis and backup directories of its host"},
+      {!source && request.durability == Durability::kFile, kDurabilityFeature, "--durability=file"},
       {!source && request.in_place, kInPlaceFeature, "writing in place"},
       {!source && request.staging != StagingSettings(), kStagingFeature, "partial files, appending and the like"},
       {source ? request.copy_devices : request.write_devices, kDeviceDataFeature, "what devices hold"},

@@ -42,6 +42,9 @@ class Observer {
   // `differences` is empty for housekeeping that is no change to list: the metadata of a directory that was made or
   // whose entries changed in this run.
   virtual void OnAction(const Action& action, const Differences& differences, ActionOutcome outcome) = 0;
+  // Of actions with ids up to `through_action`, what all those did that end as kDone is on disk, as far as the
+  // destination knows; `actions` of them so far. A few may be told of by OnAction afterwards.
+  virtual void OnDurable(uint64_t /*through_action*/, uint64_t /*actions*/) {}
   virtual void OnProblem(const Problem& problem) = 0;
   // How things stand while actions are told that ended together; before they are.
   virtual void OnActionsEnding(const SyncProgress& /*progress*/) {}

@@ -113,6 +113,7 @@ SyncOutcome SyncRun::Summarize() const {
   outcome.actions_done = totals.done;
   outcome.actions_failed = totals.failed;
   outcome.actions_skipped = totals.skipped;
+  outcome.actions_durable = totals.durable;
   outcome.sources_removed = removals_.removed();
   outcome.problems.failed = plan_problems_.failed + totals.problems.failed;
   outcome.problems.unstable = totals.problems.unstable;

@@ -218,6 +218,7 @@ struct SyncOutcome {
   uint64_t actions_done = 0;
   uint64_t actions_failed = 0;
   uint64_t actions_skipped = 0;
+  uint64_t actions_durable = 0;  // of actions_done: the destination has said that what they did is on disk
   uint64_t sources_removed = 0;
   ProblemTally problems;
   ManifestEnd source_manifest;

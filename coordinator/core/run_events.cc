@@ -19,6 +19,8 @@ size_t Tell(RunEvent event, Observer& observer) {
       observer.OnAction(actions->actions[i].action, actions->actions[i].differences, actions->outcomes[i]);
     }
     return actions->actions.size();
+  } else if (auto* durable = std::get_if<DurableEvent>(&event)) {
+    observer.OnDurable(durable->through_action, durable->actions);
   } else if (auto* problem = std::get_if<Problem>(&event)) {
     observer.OnProblem(*problem);
   } else if (auto* notice = std::get_if<NoticeEvent>(&event)) {

@@ -32,6 +32,11 @@ struct ActionsEvent {
   std::vector<PlannedAction> actions;
   std::vector<ActionOutcome> outcomes;
 };
+// Of actions with ids up to that one, all that are done: what they did is on disk.
+struct DurableEvent {
+  uint64_t through_action = 0;
+  uint64_t actions = 0;  // how many of them are done
+};
 struct NoticeEvent {
   Side side = Side::kDestination;
   std::string text;
@@ -51,8 +56,8 @@ struct UnchangedEvent {
 struct RemovedEvent {
   std::vector<RelPath> paths;  // at the source
 };
-using RunEvent =
-    std::variant<OpenedEvent, ActionsEvent, Problem, NoticeEvent, SkippedEvent, UnchangedEvent, RemovedEvent>;
+using RunEvent = std::variant<OpenedEvent, ActionsEvent, DurableEvent, Problem, NoticeEvent, SkippedEvent,
+                              UnchangedEvent, RemovedEvent>;
 
 // Hands `event` to `observer`. The count of actions that ended with it.
 size_t Tell(RunEvent event, Observer& observer);

@@ -104,6 +104,10 @@ inline int Fcntl(Driver* driver, int fd, int command, long argument = 0) {
 inline int Ioctl(Driver* driver, int fd, unsigned long request, long argument) {
   return static_cast<int>(driver->Call(CallCode::kIoctl, fd, static_cast<long>(request), argument));
 }
+// Writes everything that the file system of `fd` has in memory; blocks until that is done.
+inline int Syncfs(Driver* driver, int fd) {
+  return static_cast<int>(driver->Call(CallCode::kSyncfs, fd));
+}
 // Start of write-back without waiting; best effort.
 inline int StartWriteback(Driver* driver, int fd, uint64_t offset, uint64_t length) {
   constexpr int kSyncFileRangeWrite = 2;

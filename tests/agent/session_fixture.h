@@ -89,6 +89,7 @@ class TestSession {
       if (auto* wanted = std::get_if<T>(&*message)) return std::move(*wanted);
       if (auto* progress = std::get_if<ApplyProgress>(&*message)) {
         completed = progress->completed_sequence;
+        durable = progress->durable_sequence;
         for (Problem& problem : progress->problems) problems.push_back(std::move(problem));
         for (uint64_t skipped : progress->skipped_actions) skipped_actions.push_back(skipped);
       } else if (auto* error = std::get_if<SessionError>(&*message)) {
@@ -119,6 +120,7 @@ class TestSession {
   ClientStream* stream() { return client_.get(); }
 
   uint64_t completed = 0;
+  uint64_t durable = 0;
   std::vector<Problem> problems;
   std::vector<uint64_t> skipped_actions;
 

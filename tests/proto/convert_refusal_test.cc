@@ -486,7 +486,8 @@ TEST(ConvertRefusalTest, Progress) {
           for (int i = 0; i < 4096; ++i) PROBLEMS->add_kinds(1);
         },
         "4097 problems"},
-       {"file", [](M m) { m->mutable_apply_progress()->set_current_file("//"); }, "ApplyProgress.current_file"}});
+       {"file", [](M m) { m->mutable_apply_progress()->set_current_file("//"); }, "ApplyProgress.current_file"},
+       {"durable", [](M m) { m->mutable_apply_progress()->set_durable_sequence(UINT64_MAX); }, "durable_sequence"}});
 }
 
 TEST(ConvertRefusalTest, SmallAgentMessages) {

@@ -445,6 +445,7 @@ AgentMessage MessageSamples::AnyAgentMessage() {
     case 4: return ManifestEnd{random_(), random_(), random_(), random_()};
     case 5: {
       ApplyProgress progress{.completed_sequence = random_(), .counters = Counters()};
+      progress.durable_sequence = progress.completed_sequence / 2;
       for (uint64_t i = Number(20); i > 0; --i) progress.problems.push_back(AnyProblem());
       for (uint64_t i = Number(20); i > 0; --i) progress.skipped_actions.push_back(random_());
       progress.current_file = Path(4);
@@ -452,7 +453,7 @@ AgentMessage MessageSamples::AnyAgentMessage() {
       progress.current_size = 1 << 30;
       return progress;
     }
-    default: return ApplyDone{.counters = Counters(), .durability = Coin() ? Durability::kNone : Durability::kBatch};
+    default: return ApplyDone{.counters = Counters(), .durability = Coin() ? Durability::kFile : Durability::kBatch};
   }
 }
 

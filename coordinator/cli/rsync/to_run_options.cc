@@ -21,6 +21,11 @@ namespace {
 constexpr char kItemized[] = "%i %n%L";
 constexpr char kNames[] = "%n%L";
 
+Durability DurabilityOf(const std::string& name) {
+  if (name == "none") return Durability::kNone;
+  return name == "file" ? Durability::kFile : Durability::kBatch;
+}
+
 absl::Status Usage(const std::string& text) {
   return LinkError(ErrorKind::kUsage, text);
 }
@@ -170,7 +175,7 @@ absl::Status FillRequest(const Settings& settings, bool two_agents, SyncRequest*
   request->direct_io = settings.direct_io == "on"    ? DirectIoMode::kOn
                        : settings.direct_io == "off" ? DirectIoMode::kOff
                                                      : DirectIoMode::kAuto;
-  request->durability = settings.durability == "none" ? Durability::kNone : Durability::kBatch;
+  request->durability = DurabilityOf(settings.durability);
   request->data_connections = settings.connections;
   request->jobs = settings.jobs;
   US_RETURN_IF_ERROR(ApplyTransferSettings(settings, !two_agents, request));

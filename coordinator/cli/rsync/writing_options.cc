@@ -209,15 +209,17 @@ constexpr OptionRow kRows[] = {
      .programs = kForUrsync | kForSync | kForApply,
      .on =
          +[](Settings& settings, const std::string&) {
-           settings.durability = "batch";
+           settings.durability = "file";
            return absl::OkStatus();
          },
-     .help = "The same as --durability=batch"},
+     .help = "The same as --durability=file"},
     {.name = "durability",
-     .argument = "none|batch",
+     .argument = "none|batch|file",
      .programs = kForUrsync | kForSync | kForApply,
-     .on = OneOf<&S::durability, "none|batch">,
-     .help = "batch: every file is on disk before its name shows it; none: the kernel writes when it likes"},
+     .on = OneOf<&S::durability, "none|batch|file">,
+     .help =
+         "batch: every file is on disk before its name shows it, and names are synced together; file: each action ends "
+         "when what it did is on disk; none: the kernel writes when it likes"},
     {.name = "reflink",
      .argument = "auto|always|never",
      .programs = kForUrsync | kForSync,

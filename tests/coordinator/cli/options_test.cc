@@ -219,7 +219,7 @@ TEST(OptionsTest, OptionsWithoutEffectOnTheseEndpointsAreRefused) {
 }
 
 TEST(OptionsTest, ValuesOutOfRangeAreRefused) {
-  EXPECT_THAT(Refusal({"sync", "--durability", "file", "/a", "/b"}), HasSubstr("--durability"));
+  EXPECT_THAT(Refusal({"sync", "--durability", "disk", "/a", "/b"}), HasSubstr("--durability"));
   EXPECT_THAT(Refusal({"sync", "--io-backend", "aio", "/a", "/b"}), HasSubstr("--io-backend"));
   EXPECT_THAT(Refusal({"sync", "--jobs", "0", "/a", "/b"}), HasSubstr("--jobs"));
   EXPECT_THAT(Refusal({"sync", "--timeout", "x", "/a", "/b"}), HasSubstr("--timeout"));

@@ -222,8 +222,8 @@ TEST(ParseTest, UringsyncTellsInRsyncsWordsWhenAskedTo) {
   EXPECT_TRUE(rsyncs({"--log-file=x"}));
 }
 
-TEST(ParseTest, FsyncIsDurabilityBatch) {
-  EXPECT_EQ(RunOf({"-r", "--fsync", "a/", "b"}).request.durability, Durability::kBatch);
+TEST(ParseTest, FsyncIsDurabilityFile) {
+  EXPECT_EQ(RunOf({"-r", "--fsync", "a/", "b"}).request.durability, Durability::kFile);
   EXPECT_EQ(RunOf({"-r", "--durability=batch", "a/", "b"}).request.durability, Durability::kBatch);
 }
 
