@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "agent/apply_engine.h"
+#include "engine/base/kill_point.h"
 #include "engine/ring/driver.h"
 
 namespace uringsync {
@@ -13,6 +14,7 @@ Task<void> ApplyEngine::MakeDurable() {
   for (const std::unique_ptr<ApplyWorker>& worker : workers_) syncs.SpawnOn(worker->shard(), worker->SyncTouched());
   co_await syncs.Join();
   // Once something could not be synced nobody knows what of the run is on disk.
+  PassKillPoint(KillPoint::kSyncPhase);
   if (!shared_.sync_incomplete) shared_.report.SetDurable(ended);
 }
 

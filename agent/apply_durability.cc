@@ -7,6 +7,7 @@
 
 #include "agent/apply_worker.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 
 namespace uringsync {
 
@@ -43,11 +44,13 @@ void ApplyWorker::NoteAttributes(const Action& action) {
 }
 
 Task<absl::Status> ApplyWorker::SyncPatiently(PathSyncs::Kind kind, RelPath path) {
+  PassKillPoint(KillPoint::kSyncPath);
   absl::Status synced = co_await path_syncs_.Sync(kind, path);
   for (int tries = 1; MayTryAgain(StatusErrno(synced), tries); ++tries) {
     co_await FreeDescriptors();
     synced = co_await path_syncs_.Sync(kind, path);
   }
+  PassKillPoint(KillPoint::kSyncedPath);
   co_return synced;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "engine/fs/file.h"
 #include "engine/fs/link_follower.h"
 #include "engine/fs/syscalls.h"
@@ -143,6 +144,7 @@ std::optional<TransferFailure> KeepBackup(const NamespaceContext& context, const
   if (context.backup == nullptr || !action.existing.has_value() || action.existing->type == FileType::kDirectory)
     return std::nullopt;
   absl::Status kept = context.backup->Keep(action.path, *action.existing);
+  PassKillPoint(KillPoint::kBackupLinked);
   if (kept.ok()) return std::nullopt;
   return DestinationFailure(kept, "backup");
 }
@@ -169,6 +171,7 @@ std::optional<TransferFailure> ApplyMakeDirectory(const NamespaceContext& contex
     return TransferFailure{FailureKind::kConflict, false, "mkdir", EEXIST, {}};
   }
   if (!made.ok()) return DestinationFailure(made, "mkdir");
+  PassKillPoint(KillPoint::kMadeDirectory);
   return std::nullopt;
 }
 

@@ -4,6 +4,7 @@
 
 #include "agent/apply_worker.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "engine/fs/device_file.h"
 #include "engine/fs/file.h"
 #include "engine/fs/metadata.h"
@@ -44,6 +45,7 @@ Task<ApplyWorker::Failure> ApplyWorker::PutOther(const Action& action) {
   failure = receiver_.SetMetadata(ObjectHandle::Pinned(pinned.get()), action.wanted, with_xattrs ? &xattrs : nullptr,
                                   {.parent = staged.parent().get(), .replaced_mode = ModeOfReplaced(action)});
   if (failure.has_value() && !IsOwnerRefused(*failure)) co_return failure;
+  PassKillPoint(KillPoint::kStageOther);
   Failure published = PublishNow(action, &staged);
   co_return published.has_value() ? published : failure;
 }
@@ -52,6 +54,7 @@ ApplyWorker::Failure ApplyWorker::Link(const Action& action) {
   StagedObject staged;
   Failure failure = StageLink(context_, action, &staged);
   if (failure.has_value() || !staged.valid()) return failure;
+  PassKillPoint(KillPoint::kStageLink);
   return PublishNow(action, &staged);
 }
 
@@ -82,6 +85,7 @@ Task<ApplyWorker::Failure> ApplyWorker::SetMetadata(const Action& action) {
   const bool made = directory && !action.existing.has_value();
   Failure failure = receiver_.SetMetadata(object, action.wanted, action.xattrs_differ ? &xattrs : nullptr,
                                           {.parent = made ? parent.get() : nullptr, .replaced_mode = std::nullopt});
+  PassKillPoint(KillPoint::kSetMetadata);
   if (!failure.has_value()) NoteAttributes(action);
   co_return failure;
 }

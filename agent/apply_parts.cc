@@ -6,6 +6,7 @@
 
 #include "agent/apply_worker.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "engine/fs/file.h"
 
 namespace uringsync {
@@ -72,6 +73,7 @@ Task<void> ApplyWorker::PublishDelayed() {
   for (const Action& action : actions) {
     // They stay where they are, and are a help to the next session.
     if (shared_->receive.stopped()) co_return;
+    PassKillPoint(KillPoint::kDelayedPublish);
     absl::StatusOr<DirectoryPtr> parent = ParentOf(context_, action.path);
     absl::StatusOr<StagedObject> waiting =
         parent.ok() ? parts_->Take(action.path, *std::move(parent)) : absl::StatusOr<StagedObject>(parent.status());

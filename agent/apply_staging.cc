@@ -7,6 +7,7 @@
 
 #include "agent/apply_worker.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 
 namespace uringsync {
 namespace {
@@ -143,9 +144,11 @@ Task<ApplyWorker::Failure> ApplyWorker::Stage(const Action* action, IncomingFile
     Failure failure;
     if (!left || !UseLeft(&*left, file, staged)) failure = co_await CreateStaged(action, named, staged);
     const bool created = !failure.has_value();
+    if (created) PassKillPoint(KillPoint::kStageCreated);
     if (created) failure = co_await FillStaged(action, file, staged);
     if (!failure.has_value()) failure = co_await BringHome(action, file, staged);
     if (!failure.has_value()) {
+      PassKillPoint(KillPoint::kStageMetadata);
       filling.End(/*whole=*/true);
       DoneWith(&left);
       co_return std::nullopt;

@@ -15,6 +15,7 @@
 #include "agent/roots.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
+#include "engine/base/kill_point.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/state_name.h"
 #include "engine/ring/runtime.h"
@@ -95,6 +96,7 @@ Task<void> DestinationSession::Open() {
       co_return;
     }
     opened.notices = lock_.notices();
+    PassKillPoint(KillPoint::kDestinationLocked);
   }
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
   if (context_.fake_super)
@@ -304,6 +306,7 @@ bool DestinationSession::Poll(bool tick, AgentMessage* message) {
   const bool news = progress.completed_sequence != told_sequence_ || progress.durable_sequence != told_durable_;
   if (finished && !tells && !engine_->shared().report.has_credit() && !news) {
     done_told_ = true;
+    PassKillPoint(KillPoint::kDestinationDone);
     *message = engine_->Done();
     return true;
   }

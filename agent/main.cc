@@ -30,6 +30,7 @@
 #include "agent/stdio_agent.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/exhaustion.h"
+#include "engine/base/kill_point.h"
 #include "engine/fs/fake_super.h"
 #include "engine/fs/pinned_ancestors.h"
 #include "engine/net/tls_identity.h"
@@ -277,6 +278,7 @@ absl::Status RunDaemon(const AgentConfig& config) {
 }
 
 int Main(int argc, char** argv) {
+  StartKillPoints();
   EndInWordsWhenExhausted("uringsync-agent");
   BlockSignals();
   const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);

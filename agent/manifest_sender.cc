@@ -9,6 +9,7 @@
 #include "agent/join_scope.h"
 #include "agent/session_filter.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "engine/tree/view_scanner.h"
 
 namespace uringsync {
@@ -128,6 +129,7 @@ Task<void> ManifestSender::Send(ManifestProducer* scanner) {
     if (options_.cancel.cancelled()) co_return;
   }
   co_await Flush();
+  PassKillPoint(KillPoint::kScanEnd);
   const ScanTotals& totals = scanner->totals();
   outbox_->Push(ManifestEnd{totals.directories, totals.entries, totals.errors, totals.strays_removed});
 }

@@ -14,6 +14,7 @@
 
 #include "agent/loosened_modes.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "engine/fs/atomic_file.h"
 #include "engine/fs/extents.h"
 #include "engine/fs/file.h"
@@ -178,6 +179,7 @@ void ResumeJournal::TakeOver(Driver* driver, bool keep) {
   }
   failed_ = !keep;
   if (dead.empty()) return;
+  PassKillPoint(KillPoint::kJournalTakeOver);
   const absl::StatusOr<timespec> time = RootTime(driver);
   const std::vector<ResumeEntry> found = Candidates(driver, &directories, dead);
   for (const ResumeEntry& entry : found) kept_[entry.temporary].entry = entry;
@@ -209,6 +211,7 @@ void ResumeJournal::Rename(Driver* driver, DirectoryCache* directories, const st
     const bool renamed = directory.ok() && sys::Renameat2(driver, (*directory)->fd(), found[i].temporary.c_str(),
                                                           (*directory)->fd(), names[i].c_str(), 0) == 0;
     kept_.erase(found[i].temporary);
+    PassKillPoint(KillPoint::kJournalRenamed);
     if (renamed) continue;
     kept_.erase(names[i]);
     RemoveAs(driver, found[i]);
@@ -317,6 +320,7 @@ absl::Status ResumeJournal::Unlink(Driver* driver) {
   if (name_.empty()) return absl::OkStatus();
   const absl::StatusOr<timespec> now = RootTime(driver);
   US_RETURN_IF_ERROR(sys::SysStatus(RemoveName(driver, name_), "unlink"));
+  PassKillPoint(KillPoint::kJournalUnlinked);
   name_.clear();
   fd_.Reset();
   if (!now.ok()) return now.status();
@@ -331,6 +335,7 @@ bool ResumeJournal::Append(Driver* driver, const ResumeEntry& entry) {
   if (WriteAll(driver, fd_.get(), text, size_bytes_)) {
     if (options_.start_writeback) sys::StartWriteback(driver, fd_.get(), size_bytes_, text.size());
     size_bytes_ += text.size();
+    PassKillPoint(KillPoint::kJournalAppended);
     return true;
   }
   // Nothing may follow what was cut off.
@@ -380,9 +385,11 @@ bool ResumeJournal::WriteInto(Driver* driver, const std::string& name, bool repl
   UniqueFd fd(sys::Fcntl(driver, staged->fd(), F_DUPFD_CLOEXEC));
   if (!fd.valid()) return false;
   if (options_.start_writeback) sys::StartWriteback(driver, fd.get(), 0, text.size());
+  PassKillPoint(KillPoint::kJournalStaged);
   const absl::Status named =
       replace ? staged->MoveTo(*root_, name.c_str()) : staged->Publish(name.c_str(), std::nullopt);
   if (!named.ok()) return false;
+  PassKillPoint(KillPoint::kJournalNamed);
   fd_ = std::move(fd);
   size_bytes_ = text.size();
   return true;

@@ -208,6 +208,9 @@ class StreamSession {
     // The tree is locked: temporaries of other sessions are dead.
     if (destination_ != nullptr && !open_.dry_run && destination_->owns_tree())
       options.remove_strays_but = SessionTag(open_.session);
+    const RelPath& parts = open_.staging.partial_directory;
+    if (!parts.is_root() && parts.Parent().is_root() && open_.staging.partial_climb == 0)
+      options.empty_stray = parts.text();
     options.filter = source_ != nullptr ? source_->filter() : destination_->filter();
     options.links = source_ != nullptr ? source_->links() : destination_->links();
     DirectoryPtr root = source_ != nullptr ? source_->root() : destination_->root();

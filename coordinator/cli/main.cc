@@ -17,6 +17,7 @@
 #include "coordinator/cli/ursync_command.h"
 #include "coordinator/core/exit_code.h"
 #include "engine/base/exhaustion.h"
+#include "engine/base/kill_point.h"
 
 namespace {
 
@@ -76,6 +77,7 @@ void EndBySignals() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  uringsync::StartKillPoints();
   const bool as_rsync = argc > 0 && CalledAsRsync(argv[0]);
   const char* const name = as_rsync ? "ursync" : "uringsync";
   uringsync::EndInWordsWhenExhausted(name);

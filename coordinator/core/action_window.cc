@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "proto/wire_size.h"
 
 namespace uringsync {
@@ -46,7 +47,9 @@ absl::Status ActionWindow::Flush() {
   const uint64_t sequence = batch.sequence;
   // The actions are lent to the message and come back: they are needed again when they end.
   ClientMessage message(std::move(batch));
+  PassKillPoint(KillPoint::kRunBatch);
   US_RETURN_IF_ERROR(send_(message));
+  PassKillPoint(KillPoint::kRunBatchSent);
   std::vector<Action> actions = std::move(std::get<ActionBatch>(message).actions);
   for (size_t i = 0; i < actions.size(); ++i) {
     pending_[i].phase = phase_;
@@ -121,6 +124,7 @@ void ActionWindow::Mark(uint64_t id, ActionOutcome outcome) {
 }
 
 absl::Status ActionWindow::OnProgress(ApplyProgress progress) {
+  PassKillPoint(KillPoint::kRunProgress);
   {
     std::lock_guard lock(mutex_);
     if (progress.completed_sequence > sent_sequence_ || progress.completed_sequence < returned_sequence_) {
@@ -151,6 +155,7 @@ absl::Status ActionWindow::OnProgress(ApplyProgress progress) {
 }
 
 absl::Status ActionWindow::OnDone(ApplyDone done) {
+  PassKillPoint(KillPoint::kRunDone);
   std::vector<ActionsEvent> returned;
   std::optional<DurableEvent> durable;
   {
@@ -182,6 +187,7 @@ absl::StatusOr<ApplyDone> ActionWindow::Finish() {
     std::lock_guard lock(mutex_);
     finishing_ = true;
   }
+  PassKillPoint(KillPoint::kRunFinish);
   US_RETURN_IF_ERROR(send_(FinishApply{}));
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return stopped_ || done_; });

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "coordinator/core/sync_run.h"
+#include "engine/base/kill_point.h"
 
 namespace uringsync {
 namespace {
@@ -41,6 +42,7 @@ SyncOutcome SyncRun::Execute() {
   source_.Join();
   destination_.Join();
   bases_.Join();
+  PassKillPoint(KillPoint::kRunEnd);
   return Summarize();
 }
 

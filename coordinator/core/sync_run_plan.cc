@@ -11,6 +11,7 @@
 #include "coordinator/core/session_request.h"
 #include "coordinator/core/sync_run.h"
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "engine/ring/driver.h"
 
 namespace uringsync {
@@ -65,6 +66,7 @@ absl::Status SyncRun::PrepareView(SourceView* view) {
 }
 
 absl::Status SyncRun::PlanAndApply() {
+  PassKillPoint(KillPoint::kRunOpened);
   DriverOptions driver_options;
   driver_options.backend = IoBackend::kThreads;  // the planner makes inline calls only
   driver_options.pool_threads = 1;

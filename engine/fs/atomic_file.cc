@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "engine/fs/device_file.h"
 #include "engine/fs/file.h"
 #include "engine/fs/replace.h"
@@ -258,6 +259,7 @@ absl::Status StagedObject::Publish(const char* name, const std::optional<Entry>&
     // It has its name.
   } else if (!existing.has_value()) {
     status = PublishNew(name);
+    PassKillPoint(KillPoint::kPublishLinked);
     if (absl::IsAlreadyExists(status)) status = Conflict("appeared since it was planned");
   } else if (name_.empty()) {
     status = MakeStatus(absl::StatusCode::kInternal, "publish: an unnamed file replaces nothing");
@@ -300,7 +302,9 @@ absl::Status RemoveObject(Driver* driver, int dirfd, const char* name, const Ent
   if (absl::IsNotFound(verified)) return absl::OkStatus();
   US_RETURN_IF_ERROR(verified);
   const bool directory = expected.type == FileType::kDirectory;
+  PassKillPoint(KillPoint::kDelete);
   const int result = sys::Unlinkat(driver, dirfd, name, directory ? AT_REMOVEDIR : 0);
+  PassKillPoint(directory ? KillPoint::kDeletedDirectory : KillPoint::kDeleted);
   if (result == -ENOENT) return absl::OkStatus();
   return sys::SysStatus(result, directory ? "rmdir" : "unlink");
 }

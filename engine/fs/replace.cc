@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "engine/fs/file.h"
 #include "engine/fs/scratch_tree.h"
 #include "engine/fs/state_name.h"
@@ -90,7 +91,9 @@ Replacement ReplaceByExchange(Driver* driver, const Directory& from, const Direc
   int result = sys::Renameat2(driver, from.fd(), temporary->c_str(), dirfd, marked.c_str(), 0);
   if (result < 0) return {ReplaceResult::kReplaced, ErrnoStatus(-result, "rename")};
   *temporary = std::move(marked);
+  PassKillPoint(KillPoint::kPublishMarked);
   result = Exchange(driver, dirfd, *temporary, name);
+  PassKillPoint(KillPoint::kPublishExchanged);
   if (result == -EINVAL || result == -ENOSYS) {
     can.store(DirectoryFacts::Answer::kNo, std::memory_order_relaxed);
     return {ReplaceResult::kCannotExchange, absl::OkStatus()};

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "engine/fs/file.h"
 
 namespace uringsync {
@@ -82,9 +83,11 @@ Task<void> Publisher::SyncOne(Item* item) {
 }
 
 Task<void> Publisher::Flush(Batch batch) {
+  PassKillPoint(KillPoint::kSyncFiles);
   Scope syncs;
   for (Item* item : batch) syncs.Spawn(SyncOne(item));
   co_await syncs.Join();
+  PassKillPoint(KillPoint::kSyncedFiles);
   bool valid = true;
   for (Item* item : batch) valid = valid && item->result.status.ok();
   for (Item* item : batch) {

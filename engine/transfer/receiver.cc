@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "engine/fs/file.h"
 #include "engine/fs/syscalls.h"
 #include "engine/transfer/arrived_prefix.h"
@@ -135,6 +136,7 @@ Task<void> Receiver::FillRange(LargeFile* large, uint64_t offset, uint64_t lengt
       writer.CountBytes();
       large->arrived.End(offset);
       large->RaiseDataEnd(writer.data_end());
+      PassKillPoint(KillPoint::kStageRange);
       const uint64_t done = large->done_bytes.fetch_add(length) + length + large->ranges.skipped_bytes();
       shared_->Moving(large->file->path.text(), done, large->size_bytes);
       // The disk starts on what is there while the rest arrives: the fsync at the end finds little left.
@@ -354,6 +356,7 @@ Task<std::optional<TransferFailure>> Receiver::Fill(StagedObject* staged, Incomi
     absl::Status sized = TruncateTo(driver, staged->fd(), file->wanted.size_bytes);
     if (!sized.ok()) co_return WriteFailure(StatusErrno(sized), "ftruncate");
   }
+  PassKillPoint(KillPoint::kStageFilled);
   if (file->on_state) file->on_state(StagedState::kWhole);
   const Made made{.parent = file->in_place ? nullptr : staged->parent().get(),
                   .replaced_mode = file->replaced_mode,

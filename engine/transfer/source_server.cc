@@ -7,6 +7,7 @@
 #include <memory>
 #include <utility>
 
+#include "engine/base/kill_point.h"
 #include "engine/coro/scope.h"
 #include "engine/coro/semaphore.h"
 #include "engine/ring/runtime.h"
@@ -130,7 +131,9 @@ class RequestSink final : public ReplySink {
 Task<void> ServeOne(SourceReader* reader, FileRequest request, Packer* packer, [[maybe_unused]] SemaphoreUnits slot) {
   RequestSink sink(packer, request.file);
   // A status here is the packer's own, and the loop sees it there.
+  PassKillPoint(KillPoint::kReadOpen);
   absl::Status served = co_await reader->Serve(std::move(request), &sink);
+  PassKillPoint(KillPoint::kReadServed);
   if (!served.ok()) packer->Fail(std::move(served));
 }
 

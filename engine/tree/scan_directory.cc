@@ -1,10 +1,12 @@
 // How one directory is scanned: opened, listed, looked at entry by entry, and handed over.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 
 #include "engine/base/errno_status.h"
+#include "engine/base/kill_point.h"
 #include "engine/fs/replace.h"
 #include "engine/fs/state_name.h"
 #include "engine/fs/syscalls.h"
@@ -92,17 +94,42 @@ bool ManifestScanner::Impl::Hidden(Job* job, const DirectoryItem& item, const st
   return directory && IsMountRoot(driver, job->directory->fd(), stat);
 }
 
+// The directory keeps the time that it is listed with: nobody sets it again where that is the source's.
+absl::Status ManifestScanner::Impl::RemoveStrays(const Job& job, const std::vector<std::string>& strays,
+                                                 bool empty_stray, const struct statx& stat, SortedNames* names) {
+  Driver* const driver = job.shard->driver();
+  const int fd = job.directory->fd();
+  uint64_t removed = 0;
+  for (const std::string& stray : strays) {
+    PassKillPoint(KillPoint::kScanStray);
+    const StrayFate fate = RecoverStray(driver, *job.directory, stray);
+    removed += fate == StrayFate::kRemoved;
+    // It is told: its entry has an error.
+    const absl::Status told = fate == StrayFate::kForeign ? names->Add(stray, DT_UNKNOWN) : absl::OkStatus();
+    if (!told.ok()) Stop(told);
+    US_RETURN_IF_ERROR(told);
+  }
+  if (empty_stray) removed += sys::Unlinkat(driver, fd, options_.empty_stray.c_str(), AT_REMOVEDIR) == 0;
+  if (removed == 0) return absl::OkStatus();
+  strays_removed_.fetch_add(removed);
+  const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+                             {.tv_sec = stat.stx_mtime.tv_sec, .tv_nsec = static_cast<long>(stat.stx_mtime.tv_nsec)}};
+  static_cast<void>(sys::Utimensat(driver, fd, nullptr, times, 0));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, Tools* tools, const struct statx& stat,
                                                       SortedNames* names) {
-  Driver* driver = job->shard->driver();
   DirectoryReader* const reader = &tools->names;
   reader->Restart(job->directory->fd());
   DirectoryItem item;
   std::vector<std::string> strays;  // removed after the reading: a file system may skip entries otherwise
+  bool empty_stray = false;
   while (true) {
     const int more = reader->Next(&item);
     if (more < 0) return ErrnoStatus(-more, "getdents");
     if (more == 0) break;
+    empty_stray = empty_stray || (options_.remove_strays_but.has_value() && item.name == options_.empty_stray);
     if (Hidden(job, item, stat, &strays) || LeftOut(job, &tools->entries, item)) continue;
     // The spool's failure is the scan's, not this directory's.
     const absl::Status added = names->Add(item.name, item.type);
@@ -125,14 +152,8 @@ absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, Tools* tools, co
     }
     if (stopped()) return false;
   }
-  for (const std::string& stray : strays) {
-    const StrayFate fate = RecoverStray(driver, *job->directory, stray);
-    if (fate == StrayFate::kRemoved) strays_removed_.fetch_add(1);
-    // It is told: its entry has an error.
-    const absl::Status told = fate == StrayFate::kForeign ? names->Add(stray, DT_UNKNOWN) : absl::OkStatus();
-    if (!told.ok()) Stop(told);
-    US_RETURN_IF_ERROR(told);
-  }
+  PassKillPoint(KillPoint::kScanDirectory);
+  US_RETURN_IF_ERROR(RemoveStrays(*job, strays, empty_stray, stat, names));
   const absl::Status finished = names->Finish();
   if (!finished.ok()) Stop(finished);
   US_RETURN_IF_ERROR(finished);

@@ -42,6 +42,9 @@ struct ScanOptions {
   bool one_file_system = false;  // directories of another device get not_entered
   // Destination: remove temporaries whose session is not this one (the caller holds the subtree lock).
   std::optional<uint64_t> remove_strays_but;
+  // With that: a directory of this name is one, too, where nothing is in it (a run that delayed its updates ended while
+  // it removed such); empty: none is.
+  std::string empty_stray;
   ScanFilter filter;
   // Links that are followed; `base` and `depth` are those of the scan's root.
   std::optional<ScanLinks> links;

@@ -150,6 +150,8 @@ class ManifestScanner::Impl {
   bool LeadsBack(Job* job);
   absl::StatusOr<DirectoryPtr> OpenNode(Driver* driver, const PathNodePtr& node);
   // False: the directory is too large to be read ahead and was put back.
+  absl::Status RemoveStrays(const Job& job, const std::vector<std::string>& strays, bool empty_stray,
+                            const struct statx& stat, SortedNames* names);
   absl::StatusOr<bool> ReadNames(Job* job, Tools* tools, const struct statx& stat, SortedNames* names);
   absl::Status EnterFilter(Job* job);
   bool LeftOut(Job* job, EntryReader* reader, const DirectoryItem& item);

@@ -5,6 +5,7 @@ The programs come from $URINGSYNC_BIN_DIR, else from build/release/bin. Everythi
 """
 
 import ctypes
+import fcntl
 import json
 import os
 import resource
@@ -328,6 +329,22 @@ def wait_until(condition, seconds, what):
         if time.monotonic() > deadline:
             raise AssertionError("never came within %.0f s: %s" % (seconds * SLOWNESS, what))
         time.sleep(0.005)
+
+
+def wait_unlocked(root):
+    """Until no session writes below the destination `root`: one whose command was killed may still be ending."""
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+
+    def unlocked():
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+    try:
+        wait_until(unlocked, 60, "the session that writes to %s to end" % root)
+    finally:
+        os.close(fd)
 
 
 def temporaries(root):

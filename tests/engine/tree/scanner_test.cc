@@ -1,7 +1,9 @@
 #include "engine/tree/scanner.h"
 
+#include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <random>
@@ -163,6 +165,24 @@ TEST_P(ScannerTest, OurTemporariesAreHiddenAndThoseOfDeadSessionsRemoved) {
   EXPECT_EQ(scan.totals.strays_removed, 1u);
   EXPECT_TRUE(Exists(dir_ / ("d/" + mine)));
   EXPECT_FALSE(Exists(dir_ / ("d/" + dead)));
+}
+
+TEST_P(ScannerTest, EmptyStraysGoAndADirectoryKeepsTheTimeThatItIsListedWith) {
+  WriteFile(dir_ / "d/.~uringsync~00000000000000aa.12.tmp", "");
+  MakeDirectories(dir_ / "d/.~tmp~");
+  WriteFile(dir_ / "e/.~tmp~/part", "");
+  const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT}, {.tv_sec = 1500000000, .tv_nsec = 7}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (dir_ / "d").c_str(), times, 0), 0);
+  ScanOptions options;
+  options.remove_strays_but = 7;
+  options.empty_stray = ".~tmp~";
+  EXPECT_EQ(Scan(options).totals.strays_removed, 2u);
+  EXPECT_FALSE(Exists(dir_ / "d/.~tmp~"));
+  EXPECT_TRUE(Exists(dir_ / "e/.~tmp~/part"));
+  struct stat found{};
+  ASSERT_EQ(::stat((dir_ / "d").c_str(), &found), 0);
+  EXPECT_EQ(found.st_mtim.tv_sec, 1500000000);
+  EXPECT_EQ(found.st_mtim.tv_nsec, 7);
 }
 
 TEST_P(ScannerTest, LostAndFoundIsHiddenAtAMountRootOnly) {
