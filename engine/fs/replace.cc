@@ -105,9 +105,10 @@ Replacement ReplaceByExchange(Driver* driver, const Directory& from, const Direc
   if (absl::IsNotFound(looked)) return {};
   const IdentityMatch match = looked.ok() ? CompareIdentity(IdentityOf(existing), out) : IdentityMatch::kOther;
   if (match == IdentityMatch::kSame) {
-    // What cannot be removed is known by its name, and goes with the next run.
-    static_cast<void>(sys::Unlinkat(driver, dirfd, temporary->c_str(), 0));
-    return {};
+    result = sys::Unlinkat(driver, dirfd, temporary->c_str(), 0);
+    if (result == 0 || result == -ENOENT) return {};
+    // It is known by its name, and goes with the next run.
+    return {ReplaceResult::kReplaced, ErrnoStatus(-result, "unlink")};
   }
   return {PutBack(driver, dirfd, *temporary, own_inode, name), absl::OkStatus(), match == IdentityMatch::kModified};
 }

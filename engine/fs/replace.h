@@ -36,7 +36,7 @@ enum class ReplaceResult : uint8_t {
 
 struct Replacement {
   ReplaceResult result = ReplaceResult::kReplaced;
-  absl::Status status;    // not OK: nothing happened
+  absl::Status status;    // not OK: nothing happened, or what was replaced ("unlink") is still there beside it
   bool modified = false;  // kConflict: it is the object that was meant, with another size or time
 };
 

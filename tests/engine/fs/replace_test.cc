@@ -186,7 +186,18 @@ TEST_F(ReplaceTest, WhereNamesCannotChangePlacesTheObjectIsLookedAtBefore) {
     EXPECT_TRUE(IsConflict(Stage("newest").Publish("f", existing)));
     EXPECT_EQ(ReadFile(dir_ / "f"), "newer");
     EXPECT_EQ(Strays().size(), 0u);
+    plan_->Clear();
   }
+}
+
+TEST_F(ReplaceTest, WhatWasReplacedAndCannotBeRemovedIsToldAndGoesLater) {
+  plan_->FailFrom(CallCode::kUnlinkat, 1, EIO);
+  EXPECT_FALSE(Stage("new").Publish("f", Look("f")).ok());
+  EXPECT_EQ(ReadFile(dir_ / "f"), "new");
+  plan_->Clear();
+  ASSERT_EQ(Strays().size(), 1u);
+  EXPECT_EQ(RecoverStray(driver_.get(), *root_, Strays()[0]), StrayFate::kRemoved);
+  EXPECT_EQ(ReadFile(dir_ / "f"), "new");
 }
 
 TEST_F(ReplaceTest, ARefusedRenameLeavesEverythingAsItWas) {
