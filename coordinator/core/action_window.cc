@@ -1,6 +1,7 @@
 #include "coordinator/core/action_window.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "engine/base/errno_status.h"
@@ -36,6 +37,7 @@ absl::Status ActionWindow::Flush() {
     changed_.wait(lock, [this] { return stopped_ || HasRoom(); });
     if (stopped_) return absl::CancelledError("the run has ended");
     batch.sequence = ++sent_sequence_;
+    sent_actions_ += batch.actions.size();
     Batch entry;
     entry.sequence = batch.sequence;
     entry.first_id = batch.actions.front().id;
@@ -161,6 +163,9 @@ absl::Status ActionWindow::OnDone(ApplyDone done) {
   {
     std::lock_guard lock(mutex_);
     if (!finishing_ || done_) return absl::InvalidArgumentError("reported the end of what was not finished");
+    if (done.counters.actions_done != sent_actions_)
+      return absl::InvalidArgumentError("ended after " + std::to_string(done.counters.actions_done) + " of " +
+                                        std::to_string(sent_actions_) + " actions");
     // Whatever was given has ended, that is what this message means.
     returned_sequence_ = sent_sequence_;
     returned = TakeReturned();

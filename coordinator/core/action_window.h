@@ -96,6 +96,7 @@ class ActionWindow {
   std::deque<Batch> under_way_;
   size_t under_way_bytes_ = 0;
   uint64_t sent_sequence_ = 0;
+  uint64_t sent_actions_ = 0;
   uint64_t returned_sequence_ = 0;
   uint64_t durable_sequence_ = 0;
   // A batch that was taken and is not known to be on disk.

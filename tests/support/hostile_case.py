@@ -146,7 +146,11 @@ class HostileCase(harness.Case):
         for lie in lies(pattern):
             with self.subTest(lie=lie):
                 both = any(word in lie for word in also_to)
-                if not any([self.told(lie, direction)[0] for direction in (("from", "to") if both else directions)]):
+                # The session before may still hold what it took: then there was nobody to lie to.
+                for _ in range(20):
+                    if any([self.told(lie, direction)[0] for direction in (("from", "to") if both else directions)]):
+                        break
+                else:
                     never.append(lie)
         self.assertEqual([], never, "lies that were never told")
         self.assertEqual(0, self.told("truth", "from")[1].code)

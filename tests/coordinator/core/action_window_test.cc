@@ -50,8 +50,17 @@ class ActionWindowTest : public testing::Test {
     return told;
   }
 
+  // The destination answers FinishApply with the end of `ended_` actions.
+  absl::Status Send(const ClientMessage& message) {
+    if (!std::holds_alternative<FinishApply>(message)) return absl::OkStatus();
+    ApplyDone done;
+    done.counters.actions_done = ended_;
+    return window_.OnDone(done);
+  }
+
   RunEvents events_;
-  ActionWindow window_{&events_, [](const ClientMessage&) { return absl::OkStatus(); }};
+  ActionWindow window_{&events_, [this](const ClientMessage& message) { return Send(message); }};
+  uint64_t ended_ = 0;
   uint64_t last_id_ = 0;
   DurableEvent durable_;
 };
@@ -88,6 +97,19 @@ TEST_F(ActionWindowTest, RefusesAnAgentThatTakesBackWhatIsOnDiskOrTellsItTooEarl
   EXPECT_THAT(Progress(1, 2), StatusIs(absl::StatusCode::kInvalidArgument));
   ASSERT_OK(Progress(2, 1));
   EXPECT_THAT(Progress(2, 0), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST_F(ActionWindowTest, AnEndThatLeavesActionsOutIsNone) {
+  SendBatch(3);
+  ended_ = 2;
+  EXPECT_THAT(window_.Finish().status(), StatusIs(absl::StatusCode::kInvalidArgument, testing::HasSubstr("2 of 3")));
+}
+
+TEST_F(ActionWindowTest, TheEndOfAllActionsIsTheEnd) {
+  SendBatch(3);
+  ended_ = 3;
+  ASSERT_OK(window_.Finish().status());
+  EXPECT_EQ(window_.totals().done, 3U);
 }
 
 }  // namespace
