@@ -9,6 +9,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "engine/net/openssl_util.h"
 
 namespace uringsync::openssl {
