@@ -1,33 +1,20 @@
 #include "engine/tree/directory_lister.h"
 
 #include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 
 #include <cerrno>
 
 #include "engine/base/errno_status.h"
 #include "engine/fs/replace.h"
-#include "engine/fs/state_name.h"
-#include "engine/fs/syscalls.h"
+#include "engine/tree/name_kind.h"
 
 namespace uringsync {
 
 bool DirectoryLister::Hidden(const DirectoryItem& item, const struct statx& stat, std::vector<std::string>* strays) {
-  if (IsStateName(item.name)) {
-    holds_temporaries_ = true;
-    const std::optional<uint64_t>& own = options_.remove_strays_but;
-    const bool live = StateNameSession(item.name) == own || (at_root_ && IsJournalName(item.name));
-    if (own.has_value() && !live) strays->emplace_back(item.name);
-    return true;
-  }
-  if (item.name != "lost+found") return false;
-  struct statx found;
-  const bool directory = item.type == DT_DIR || (item.type == DT_UNKNOWN &&
-                                                 sys::Statx(driver_, directory_->fd(), "lost+found",
-                                                            AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
-                                                 S_ISDIR(found.stx_mode));
-  return directory && IsMountRoot(driver_, directory_->fd(), stat);
+  const NameKind kind = KindOfName(driver_, *directory_, item, stat, options_.remove_strays_but, at_root_);
+  if (kind == NameKind::kStray) strays->emplace_back(item.name);
+  holds_temporaries_ = holds_temporaries_ || kind == NameKind::kStray || kind == NameKind::kTemporary;
+  return kind != NameKind::kShown;
 }
 
 absl::Status DirectoryLister::Begin(const Directory& directory, Entry* self) {

@@ -8,9 +8,9 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/kill_point.h"
 #include "engine/fs/replace.h"
-#include "engine/fs/state_name.h"
 #include "engine/fs/syscalls.h"
 #include "engine/tree/content_digests.h"
+#include "engine/tree/name_kind.h"
 #include "engine/tree/scanner_impl.h"
 
 namespace uringsync {
@@ -78,20 +78,10 @@ bool ManifestScanner::Impl::LeftOut(Job* job, EntryReader* reader, const Directo
 
 bool ManifestScanner::Impl::Hidden(Job* job, const DirectoryItem& item, const struct statx& stat,
                                    std::vector<std::string>* strays) {
-  if (IsStateName(item.name)) {
-    const std::optional<uint64_t>& own = options_.remove_strays_but;
-    const bool live = StateNameSession(item.name) == own || (job->node->path->depth() == 0 && IsJournalName(item.name));
-    if (own.has_value() && !live) strays->emplace_back(item.name);
-    return true;
-  }
-  if (item.name != "lost+found") return false;
-  Driver* driver = job->shard->driver();
-  struct statx found;
-  const bool directory = item.type == DT_DIR || (item.type == DT_UNKNOWN &&
-                                                 sys::Statx(driver, job->directory->fd(), "lost+found",
-                                                            AT_SYMLINK_NOFOLLOW, STATX_TYPE, &found) == 0 &&
-                                                 S_ISDIR(found.stx_mode));
-  return directory && IsMountRoot(driver, job->directory->fd(), stat);
+  const NameKind kind = KindOfName(job->shard->driver(), *job->directory, item, stat, options_.remove_strays_but,
+                                   job->node->path->depth() == 0);
+  if (kind == NameKind::kStray) strays->emplace_back(item.name);
+  return kind != NameKind::kShown;
 }
 
 // The directory keeps the time that it is listed with: nobody sets it again where that is the source's.
