@@ -102,7 +102,7 @@ class Includes(unittest.TestCase):
         if not os.path.exists(COMPILE_COMMANDS):
             self.skipTest("%s is missing: configure first" % COMPILE_COMMANDS)
         with open(COMPILE_COMMANDS) as file:
-            commands = {os.path.dirname(os.path.relpath(c["file"], ROOT)): c for c in json.load(file)}
+            commands = {re.search(r" -o (\S+?)/CMakeFiles/", c["command"]).group(1): c for c in json.load(file)}
 
         def check(name):
             room = os.path.dirname(name)
