@@ -8,6 +8,7 @@
 #include "agent/apply_worker.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/kill_point.h"
+#include "engine/fs/file.h"
 
 namespace uringsync {
 
@@ -87,6 +88,8 @@ Task<void> ApplyWorker::SyncPath(PathSyncs::Kind kind, std::string text) {
   const absl::Status synced = co_await SyncPatiently(kind, *path);
   if (synced.ok()) co_return;
   shared_->sync_incomplete = true;
+  // Told once for the file system; the state that the run ends with says it too.
+  if (IsUnsyncable(synced) && kind == PathSyncs::Kind::kDirectory) co_return;
   AddSyncProblem(*path, kind == PathSyncs::Kind::kFileSystem ? "syncfs" : "fsync", synced);
 }
 
@@ -112,6 +115,7 @@ Task<void> ApplyWorker::RestoreModes() {
 
 Task<void> ApplyWorker::SyncTouched() {
   const absl::Status backups = co_await SyncBackups();
+  if (IsUnsyncable(backups)) shared_->sync_incomplete = true;
   if (!backups.ok() && !shared_->sync_incomplete.exchange(true)) AddSyncProblem(RelPath(), "fsync of backups", backups);
   // Whoever comes second may count on what the first one took.
   const SemaphoreUnits turn = co_await sync_turn_.Acquire(1);

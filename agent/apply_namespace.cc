@@ -234,7 +234,13 @@ std::optional<TransferFailure> StageLinkOf(const NamespaceContext& context, cons
     linked = StagedObject::CreateLink(context.driver, *parent, context.shared->receive.namer(), directory, name);
     return linked.status();
   });
-  if (!made.ok()) return DestinationFailure(made, "link");
+  if (!made.ok()) {
+    const int error = StatusErrno(made);
+    const bool refused = error == EPERM || error == EOPNOTSUPP || error == ENOSYS;
+    if (refused && !HasHardLinks(context.driver, *parent, context.shared->receive.namer()))
+      (*parent)->file_system(context.driver).Tell(Lack::kHardLinks);
+    return DestinationFailure(made, "link");
+  }
   struct statx linked_stat{};
   found = StatAt(context.driver, (*parent)->fd(), linked->temporary_name().c_str(), &linked_stat);
   if (!found.ok() || !SameObject(linked_stat, target))

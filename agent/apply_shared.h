@@ -79,6 +79,8 @@ struct ApplyOptions {
   bool as_planned = false;
   // What of the root's tree is in the transfer, and may be made writable for the run; null: all of it.
   std::shared_ptr<const TreeView> view;
+  // What is known of the file systems of the session.
+  std::shared_ptr<FileSystems> systems;
   // Contents come from this very process: copying them from the destination's own files instead would gain nothing.
   bool source_is_near = false;
 
@@ -100,7 +102,8 @@ struct ApplyOptions {
             .direct_io = direct_io,
             .on_direct_refused = on_direct_refused,
             .copy_unstable = copy_unstable,
-            .as_planned = as_planned};
+            .as_planned = as_planned,
+            .systems = systems};
   }
 };
 

@@ -139,7 +139,10 @@ absl::Status BackupKeeper::Keep(const RelPath& path, const Entry& existing) {
   const std::string name = std::string(path.name()) + suffix_;
   int linked = -EEXIST;
   for (int tries = 0; linked == -EEXIST && tries < kMaxTries; ++tries) {
-    linked = sys::Linkat(driver_, (*parent)->fd(), LeafName(path), target->fd(), name.c_str(), 0);
+    // Where there are no links at all the object moves, which is told of nobody: its name is free for a moment.
+    linked = target->file_system(driver_).Lacks(Lack::kHardLinks)
+                 ? -EPERM
+                 : sys::Linkat(driver_, (*parent)->fd(), LeafName(path), target->fd(), name.c_str(), 0);
     if (linked != -EEXIST) break;
     // Left by a run that ended between this and the rename.
     if (SameInode(driver_, target->fd(), name.c_str(), existing)) return absl::OkStatus();
@@ -180,7 +183,7 @@ Task<absl::Status> BackupKeeper::Sync() {
     if (!path.ok()) continue;
     absl::StatusOr<DirectoryPtr> directory = targets_.Get(*path);
     absl::Status synced = directory.status();
-    if (synced.ok()) synced = co_await SyncFile(driver_, (*directory)->fd());
+    if (synced.ok()) synced = co_await SyncDirectory(driver_, **directory);
     if (first.ok()) first = synced;
   }
   co_return first;

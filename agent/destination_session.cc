@@ -37,7 +37,11 @@ size_t StagedDescriptors() {
 }  // namespace
 
 DestinationSession::DestinationSession(const AgentContext& context, OpenSession open, SessionOutbox* outbox)
-    : context_(context), open_(std::move(open)), outbox_(outbox), dialers_(context.runtime->size()) {}
+    : context_(context),
+      open_(std::move(open)),
+      outbox_(outbox),
+      systems_([outbox](std::string text) { outbox->Push(Notice{std::move(text)}); }),
+      dialers_(context.runtime->size()) {}
 
 Task<absl::Status> DestinationSession::Lock() {
   SubtreeLockOptions options;
@@ -72,6 +76,7 @@ Task<void> DestinationSession::Open() {
     co_return;
   }
   root_ = *std::move(root);
+  systems_.Begin(driver, root_);
   absl::StatusOr<ScanFilter> filter = MakeScanFilter(driver, context_, open_, root_);
   if (!filter.ok()) {
     outbox_->Fail(FilterErrorKind(filter.status()), "destination: " + std::string(ToStd(filter.status().message())));
@@ -99,9 +104,14 @@ Task<void> DestinationSession::Open() {
     PassKillPoint(KillPoint::kDestinationLocked);
   }
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
+  const bool durable = open_.durability != Durability::kNone && !IsVolatileFileSystem(opened.file_system);
+  if (described.ok() && writes) {
+    const bool could_chown = opened.can_chown;
+    co_await ProbeDestination(driver, root_, open_, durable, &opened);
+    keeps_owners_ = opened.can_chown == could_chown;
+  }
   if (context_.fake_super)
     opened.can_chown = opened.can_mknod = opened.can_set_capabilities = opened.can_set_trusted = true;
-  const bool durable = open_.durability != Durability::kNone && !IsVolatileFileSystem(opened.file_system);
   if (described.ok() && writes && durable && root_.created) described = co_await SyncCreatedRoot(driver, root_);
   if (described.ok() && writes) {
     const bool may_loosen_root = view_ == nullptr || view_->Covers(RelPath());
@@ -129,6 +139,7 @@ Task<void> DestinationSession::Open() {
   destination_ = opened;
   // Into a directory that has just been made something will be copied.
   if (writes_ && opened.created && open_.route.kind == DataRoute::Kind::kConnect) DialSource();
+  for (std::string& notice : systems_.TakeEarly()) opened.notices.push_back(std::move(notice));
   told_opened_ = std::chrono::steady_clock::now();
   opened_.store(true, std::memory_order_release);
   outbox_->Push(std::move(opened));
@@ -137,6 +148,7 @@ Task<void> DestinationSession::Open() {
 absl::Status DestinationSession::OpenBasisDirectories(Driver* driver) {
   for (const TreePlace& place : open_.basis_directories) {
     US_ASSIGN_OR_RETURN(basis_directories_.emplace_back(), OpenPlace(driver, context_, place));
+    systems_.Add(basis_directories_.back());
   }
   return absl::OkStatus();
 }
@@ -149,6 +161,7 @@ absl::Status DestinationSession::OpenBackup(Driver* driver) {
   const TreePlace& place = *open_.backup->directory;
   if (!place.root.empty()) US_RETURN_IF_ERROR(context_.roots->FindForRole(place.root, Role::kDestination).status());
   US_ASSIGN_OR_RETURN(backup_->base, OpenPlace(driver, context_, {place.root, RelPath(), place.host_path}));
+  systems_.Add(backup_->base);
   backup_->below = place.path;
   return absl::OkStatus();
 }
@@ -170,6 +183,7 @@ absl::Status DestinationSession::OpenStaging(Driver* driver) {
       return absl::InvalidArgumentError("The temp-dir does not exist: " + EscapeName(shown));
     if (!opened.ok()) return WithContext(opened.status(), "the temp-dir");
     // What is written in place needs none.
+    systems_.Add(*opened);
     if (!open_.in_place) staging_.temporaries = *std::move(opened);
   }
   if (!asked.partial_place || open_.dry_run) return absl::OkStatus();
@@ -177,6 +191,7 @@ absl::Status DestinationSession::OpenStaging(Driver* driver) {
   above.path = RelPath();
   absl::StatusOr<DirectoryPtr> base = OpenWritablePlace(driver, context_, above);
   if (!base.ok()) return WithContext(base.status(), "what the partial-dir is to lie in");
+  systems_.Add(*base);
   staging_.parts.base = *std::move(base);
   staging_.parts.below = asked.partial_place->path;
   return absl::OkStatus();
@@ -214,6 +229,8 @@ void DestinationSession::MakeEngine() {
   options.leaf_secret = LeafSecretOf(open_.token);
   options.session_tag = SessionTag(open_.session);
   options.capabilities = CapabilitiesIn(root_, context_.fake_super);
+  if (!keeps_owners_ && !context_.fake_super) options.capabilities = WithoutOwners(std::move(options.capabilities));
+  options.systems = systems_.all();
   options.may_delete = root_.verbs.Has(Verb::kDelete);
   // In one process both files would be read to save a copy of one.
   if (open_.route.kind != DataRoute::Kind::kLocal) options.delta = open_.delta;
@@ -341,6 +358,7 @@ void DestinationSession::Stop() {
     std::lock_guard lock(break_mutex_);
     unbreakable_ = true;
   }
+  systems_.Mute();
   cancel_.Cancel(absl::CancelledError("the destination session is over"));
   BlockOn(&context_.runtime->shard(0), JoinScope(&opening_));
   if (registered_) context_.table->RemoveDestination(open_.session);

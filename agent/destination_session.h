@@ -19,6 +19,7 @@
 #include "agent/session_handler.h"
 #include "agent/session_outbox.h"
 #include "agent/session_root.h"
+#include "agent/session_systems.h"
 #include "agent/session_table.h"
 #include "engine/coro/cancel.h"
 #include "engine/coro/scope.h"
@@ -97,6 +98,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   const OpenSession open_;
   SessionOutbox* const outbox_;
   SessionRoot root_;
+  SessionSystems systems_;
+  bool keeps_owners_ = true;  // as far as the root's file system is concerned; written before opened_
   std::optional<FollowBase> links_;
   std::vector<DirectoryPtr> basis_directories_;  // written before opened_
   ScanFilter filter_;

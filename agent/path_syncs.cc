@@ -46,7 +46,7 @@ absl::Status PathSyncs::SyncSystem(const RelPath& path) const {
   return absl::PermissionDeniedError("nothing of the file system may be opened for reading, so it cannot be synced");
 }
 
-Task<absl::Status> PathSyncs::SyncDirectory(const RelPath* path, Outcome* outcome) {
+Task<absl::Status> PathSyncs::SyncDirectoryAt(const RelPath* path, Outcome* outcome) {
   const SemaphoreUnits slot = co_await parallel_.Acquire(1);
   const absl::StatusOr<DirectoryPtr> directory = Open(*path);
   if (!directory.ok() && IsGone(StatusErrno(directory.status()))) {
@@ -58,7 +58,7 @@ Task<absl::Status> PathSyncs::SyncDirectory(const RelPath* path, Outcome* outcom
     *outcome = Outcome::kRefused;
     co_return absl::OkStatus();
   }
-  co_return co_await SyncFile(driver_, (*directory)->fd());
+  co_return co_await SyncDirectory(driver_, **directory);
 }
 
 Task<absl::Status> PathSyncs::SyncFileAt(const RelPath* path, Outcome* outcome) {
@@ -78,7 +78,7 @@ Task<absl::Status> PathSyncs::SyncNow(Kind kind, RelPath path) {
     Outcome outcome = Outcome::kDone;
     absl::Status synced;
     if (kind == Kind::kDirectory) {
-      synced = co_await SyncDirectory(&path, &outcome);
+      synced = co_await SyncDirectoryAt(&path, &outcome);
     } else {
       synced = co_await SyncFileAt(&path, &outcome);
     }

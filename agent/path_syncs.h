@@ -61,7 +61,7 @@ class PathSyncs {
   using Key = std::pair<Kind, std::string>;
 
   absl::StatusOr<DirectoryPtr> Open(const RelPath& path) const;
-  Task<absl::Status> SyncDirectory(const RelPath* path, Outcome* outcome);
+  Task<absl::Status> SyncDirectoryAt(const RelPath* path, Outcome* outcome);
   Task<absl::Status> SyncFileAt(const RelPath* path, Outcome* outcome);
   absl::Status SyncSystem(const RelPath& path) const;
   Key KeyOf(Kind kind, const RelPath& path) const;

@@ -187,10 +187,12 @@ absl::StatusOr<SessionRoot> OpenSessionRoot(Driver* driver, const AgentContext& 
 
 Task<absl::Status> SyncCreatedRoot(Driver* driver, const SessionRoot& root) {
   const int fd = sys::Openat(driver, root.parent->fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  const UniqueFd parent(fd);
+  UniqueFd parent(fd);
   absl::Status synced;
   if (parent.valid()) {
-    synced = co_await SyncFile(driver, parent.get());
+    synced = co_await SyncDirectory(driver, Directory(std::move(parent), /*readable=*/true, root.parent->systems()));
+    // Told; and so it will be of the root itself.
+    if (IsUnsyncable(synced)) synced = absl::OkStatus();
   } else {
     // It may not be read, but what lies in it may.
     synced = sys::SysStatus(sys::Syncfs(driver, root.directory->fd()), "syncfs");
@@ -240,6 +242,7 @@ std::shared_ptr<const TreeView> MakeView(Driver* driver, const OpenSession& open
   }
   TreeViewOptions options;
   options.mirror = open.role == Role::kDestination;
+  options.systems = root.directory->systems();
   if (options.mirror || !open.root.empty()) options.root = root.directory;
   if (links) {
     options.follow = options.mirror ? LinkFollowing{.directories = true} : open.follow_links;
@@ -280,12 +283,15 @@ void RemoveCreatedRoot(Driver* driver, const SessionRoot& root) {
 ProcessCapabilities CapabilitiesIn(const SessionRoot& root, bool fake_super) {
   ProcessCapabilities capabilities = ReadProcessCapabilities();
   if (fake_super) capabilities = WithFakeSuper(std::move(capabilities));
-  if (!root.verbs.Has(Verb::kChown)) {
-    capabilities.can_chown = false;
-    // Groups that the process is a member of could still be given.
-    capabilities.groups.clear();
-  }
+  if (!root.verbs.Has(Verb::kChown)) capabilities = WithoutOwners(std::move(capabilities));
   if (!root.verbs.Has(Verb::kDevice)) capabilities.can_mknod = false;
+  return capabilities;
+}
+
+ProcessCapabilities WithoutOwners(ProcessCapabilities capabilities) {
+  capabilities.can_chown = false;
+  // Groups that the process is a member of could still be given.
+  capabilities.groups.clear();
   return capabilities;
 }
 

@@ -70,6 +70,9 @@ absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSes
 // What this process may set in the session's root: what it may set anywhere, less what the peer has no verb for.
 ProcessCapabilities CapabilitiesIn(const SessionRoot& root, bool fake_super);
 
+// The same where owners and groups cannot be set.
+ProcessCapabilities WithoutOwners(ProcessCapabilities capabilities);
+
 // True for file systems that live in memory: there is nothing to sync.
 bool IsVolatileFileSystem(const std::string& file_system);
 

@@ -44,6 +44,7 @@ SourceSession::SourceSession(const AgentContext& context, OpenSession open, Sess
     : context_(context),
       open_(std::move(open)),
       outbox_(outbox),
+      systems_([this](std::string text) { Tell(std::move(text)); }),
       direct_io_(open_.direct_io, [this](std::string text) { Tell(std::move(text)); }) {
   if (open_.compression.mode != CompressionMode::kOff)
     compression_ =
@@ -63,6 +64,7 @@ Task<void> SourceSession::Open() {
     co_return;
   }
   root_ = *std::move(root);
+  systems_.Begin(driver, root_);
   absl::StatusOr<ScanFilter> filter = MakeScanFilter(driver, context_, open_, root_);
   if (!filter.ok()) {
     outbox_->Fail(FilterErrorKind(filter.status()), "source: " + std::string(ToStd(filter.status().message())));
@@ -99,6 +101,7 @@ Task<void> SourceSession::Open() {
     co_return;
   }
   registered_ = true;
+  opened.notices = systems_.TakeEarly();
   opened_.store(true, std::memory_order_release);
   outbox_->Push(std::move(opened));
 }
@@ -128,6 +131,7 @@ SourceReaderOptions SourceSession::ReaderOptions() const {
     };
   }
   options.direct_io = &direct_io_;
+  options.systems = systems_.all();
   if (throttle_ != nullptr) options.piece_bytes = std::min<size_t>(options.piece_bytes, throttle_->unit_bytes());
   return options;
 }
@@ -336,6 +340,7 @@ void SourceSession::Stop() {
     std::lock_guard lock(notice_mutex_);
     muted_ = true;
   }
+  systems_.Mute();
   if (throttle_ != nullptr) throttle_->Stop();
   BlockOn(&context_.runtime->shard(0), JoinScope(&opening_));
   if (registered_) context_.table->RemoveSource(open_.session);

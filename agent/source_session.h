@@ -15,6 +15,7 @@
 #include "agent/session_handler.h"
 #include "agent/session_outbox.h"
 #include "agent/session_root.h"
+#include "agent/session_systems.h"
 #include "agent/session_table.h"
 #include "engine/coro/cancel.h"
 #include "engine/coro/scope.h"
@@ -80,6 +81,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   const OpenSession open_;
   SessionOutbox* const outbox_;
   SessionRoot root_;
+  SessionSystems systems_;
   ScanFilter filter_;
   std::shared_ptr<const TreeView> view_;
   std::optional<FollowBase> links_;

@@ -25,6 +25,11 @@ absl::Status Conflict(std::string_view what) {
   return MakeStatus(absl::StatusCode::kAborted, what);
 }
 
+// What linkat(2) says where this object, or none, gets a second name.
+bool IsRefusedLink(int error) {
+  return error == EPERM || error == EOPNOTSUPP || error == EMLINK || error == ENOSYS;
+}
+
 // Runs `make(name)` under fresh names until one is free. Returns the result (≥ 0 or -errno); `name` is the last one
 // tried.
 template <typename Make>
@@ -129,6 +134,7 @@ absl::StatusOr<StagedObject> StagedObject::CreateSpecial(Driver* driver, Directo
 
 absl::StatusOr<StagedObject> StagedObject::CreateLink(Driver* driver, DirectoryPtr parent, StateNamer* namer,
                                                       const Directory& target_parent, const char* target_name) {
+  if (parent->file_system(driver).Lacks(Lack::kHardLinks)) return ErrnoStatus(EPERM, "link");
   std::string name;
   const int result = UnderFreshName(namer, &name, [&](const char* temporary) {
     return sys::Linkat(driver, target_parent.fd(), target_name, parent->fd(), temporary, 0);
@@ -195,9 +201,7 @@ absl::Status StagedObject::MoveTo(const Directory& directory, const char* name) 
 
 absl::Status StagedObject::PublishUnnamed(const char* name) {
   const int result = LinkUnnamed(driver_, fd_.get(), *parent_, name);
-  if (result == 0 ||
-      parent_->facts().unnamed_files.load(std::memory_order_relaxed) != DirectoryFacts::UnnamedFiles::kNone)
-    return sys::SysStatus(result, "link");
+  if (result == 0 || MayHaveUnnamed(driver_, *parent_)) return sys::SysStatus(result, "link");
   return MakeStatus(absl::StatusCode::kUnimplemented, "link: an unnamed file may not get a name here");
 }
 
@@ -205,15 +209,23 @@ absl::Status StagedObject::PublishNew(const char* name) {
   if (name_.empty()) return PublishUnnamed(name);
   const int from = parent_->fd();
   const int dirfd = target()->fd();
-  int result = sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, RENAME_NOREPLACE);
-  if (result != -EINVAL && result != -ENOSYS) return sys::SysStatus(result, "rename");
+  FileSystemFacts& system = target()->file_system(driver_);
+  if (!system.Lacks(Lack::kNoReplace)) {
+    const int result = sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, RENAME_NOREPLACE);
+    if (result != -EINVAL && result != -ENOSYS) return sys::SysStatus(result, "rename");
+    system.Remember(Lack::kNoReplace);
+  }
   // No RENAME_NOREPLACE here (NFS, some FUSE file systems): a hard link refuses an existing name just as well.
-  result = sys::Linkat(driver_, from, name_.c_str(), dirfd, name, 0);
-  if (result == 0) return sys::SysStatus(sys::Unlinkat(driver_, from, name_.c_str(), 0), "unlink");
-  if (result != -EPERM && result != -EOPNOTSUPP && result != -EMLINK && result != -ENOSYS)
-    return ErrnoStatus(-result, "link");
+  if (!system.Lacks(Lack::kHardLinks)) {
+    const int result = sys::Linkat(driver_, from, name_.c_str(), dirfd, name, 0);
+    if (result == 0) return sys::SysStatus(sys::Unlinkat(driver_, from, name_.c_str(), 0), "unlink");
+    if (!IsRefusedLink(-result)) return ErrnoStatus(-result, "link");
+    // A file of our own may be linked wherever there are links; of other types some file systems make none.
+    if (fd_.valid() && result != -EMLINK) system.Remember(Lack::kHardLinks);
+  }
   // Nor hard links (FAT): look, then rename. What appears within these two calls is overwritten; nothing better exists
   // there.
+  system.Tell(Lack::kNewNames);
   struct statx stat;
   if (StatAt(driver_, dirfd, name, &stat).ok()) return ErrnoStatus(EEXIST, "rename");
   return sys::SysStatus(sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, 0), "rename");
@@ -307,6 +319,17 @@ absl::Status RemoveObject(Driver* driver, int dirfd, const char* name, const Ent
   PassKillPoint(directory ? KillPoint::kDeletedDirectory : KillPoint::kDeleted);
   if (result == -ENOENT) return absl::OkStatus();
   return sys::SysStatus(result, directory ? "rmdir" : "unlink");
+}
+
+bool HasHardLinks(Driver* driver, const DirectoryPtr& directory, StateNamer* namer) {
+  FileSystemFacts& system = directory->file_system(driver);
+  if (system.Lacks(Lack::kHardLinks)) return false;
+  const absl::StatusOr<StagedObject> own = StagedObject::CreateFile(driver, directory, namer);
+  if (!own.ok()) return true;
+  const char* const name = own->temporary_name().c_str();
+  const int error = StatusErrno(StagedObject::CreateLink(driver, directory, namer, *directory, name).status());
+  if (error == EPERM || error == EOPNOTSUPP || error == ENOSYS) system.Remember(Lack::kHardLinks);
+  return !system.Lacks(Lack::kHardLinks);
 }
 
 absl::Status MakeDirectory(Driver* driver, int dirfd, const char* name, bool plain) {

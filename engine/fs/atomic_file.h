@@ -117,6 +117,10 @@ absl::Status VerifyExisting(Driver* driver, int dirfd, const char* name, const E
 // something else is there. Already gone is OK.
 absl::Status RemoveObject(Driver* driver, int dirfd, const char* name, const Entry& expected);
 
+// To be asked where a link was refused, of which many reasons lie in the one object: whether files of one's own get a
+// second name in `directory`. Makes a temporary for that, unless it is known; false is remembered for the file system.
+bool HasHardLinks(Driver* driver, const DirectoryPtr& directory, StateNamer* namer);
+
 // mkdir with mode 0700, or `plain` as mkdir(1) does it. AlreadyExists when the name is taken.
 absl::Status MakeDirectory(Driver* driver, int dirfd, const char* name, bool plain = false);
 

@@ -28,6 +28,25 @@ size_t ChunkEnd(const std::string& text, size_t begin) {
 
 }  // namespace
 
+Directory::Directory(UniqueFd fd, bool readable, std::shared_ptr<FileSystems> systems)
+    : fd_(std::move(fd)),
+      readable_(readable),
+      systems_(systems != nullptr ? std::move(systems) : std::make_shared<FileSystems>()) {}
+
+FileSystemFacts& Directory::file_system(Driver* driver) const {
+  FileSystemFacts* known = system_.load(std::memory_order_acquire);
+  if (known == nullptr) {
+    known = &systems_->Of(driver, fd());
+    system_.store(known, std::memory_order_release);
+  }
+  return *known;
+}
+
+void Directory::Share(std::shared_ptr<FileSystems> systems) const {
+  systems_ = std::move(systems);
+  system_ = nullptr;
+}
+
 int OpenResolving(Driver* driver, int dirfd, const char* path, uint64_t flags, uint64_t resolve) {
   int fd = -EAGAIN;
   for (int attempt = 0; fd == -EAGAIN && attempt < kMaxResolveAttempts; ++attempt) {
@@ -37,7 +56,7 @@ int OpenResolving(Driver* driver, int dirfd, const char* path, uint64_t flags, u
 }
 
 absl::StatusOr<DirectoryPtr> OpenDirectoryAt(Driver* driver, int dirfd, const char* path, DirectoryAccess access,
-                                             uint64_t resolve) {
+                                             uint64_t resolve, std::shared_ptr<FileSystems> systems) {
   int fd = -EACCES;
   if (access != DirectoryAccess::kPath) {
     // Listing a directory must not move the access time that the session may be asked to keep; EPERM: it is somebody
@@ -49,7 +68,7 @@ absl::StatusOr<DirectoryPtr> OpenDirectoryAt(Driver* driver, int dirfd, const ch
   if (fd == -EACCES && access != DirectoryAccess::kRead)
     fd = OpenResolving(driver, dirfd, path, O_DIRECTORY | O_PATH, resolve);
   if (fd < 0) return ErrnoStatus(-fd, "open directory");
-  return std::make_shared<const Directory>(UniqueFd(fd), readable);
+  return std::make_shared<const Directory>(UniqueFd(fd), readable, std::move(systems));
 }
 
 FollowBase FollowBase::Below(std::string_view path) const {
@@ -68,13 +87,14 @@ absl::StatusOr<DirectoryPtr> OpenRoot(Driver* driver, const std::string& path, D
 absl::StatusOr<DirectoryPtr> OpenBeneath(Driver* driver, const Directory& root, const RelPath& path,
                                          DirectoryAccess access) {
   const std::string& text = path.text();
-  if (text.empty()) return OpenDirectoryAt(driver, root.fd(), ".", access, sys::kBeneath);
+  if (text.empty()) return OpenDirectoryAt(driver, root.fd(), ".", access, sys::kBeneath, root.systems());
   UniqueFd base;
   size_t begin = 0;
   while (true) {
     const size_t end = ChunkEnd(text, begin);
     const int dirfd = base.valid() ? base.get() : root.fd();
-    if (end == text.size()) return OpenDirectoryAt(driver, dirfd, text.c_str() + begin, access, sys::kBeneath);
+    if (end == text.size())
+      return OpenDirectoryAt(driver, dirfd, text.c_str() + begin, access, sys::kBeneath, root.systems());
     const std::string chunk = text.substr(begin, end - begin);
     const int fd = OpenResolving(driver, dirfd, chunk.c_str(), O_DIRECTORY | O_PATH, sys::kBeneath);
     if (fd < 0) return ErrnoStatus(-fd, "open directory");
@@ -85,7 +105,7 @@ absl::StatusOr<DirectoryPtr> OpenBeneath(Driver* driver, const Directory& root, 
 
 absl::StatusOr<DirectoryPtr> OpenChild(Driver* driver, const Directory& parent, const std::string& name,
                                        DirectoryAccess access) {
-  return OpenDirectoryAt(driver, parent.fd(), name.c_str(), access, sys::kBeneath);
+  return OpenDirectoryAt(driver, parent.fd(), name.c_str(), access, sys::kBeneath, parent.systems());
 }
 
 DirectoryReader::DirectoryReader(Driver* driver, int fd) : driver_(driver), fd_(fd), buffer_(kGetdentsBytes) {}

@@ -24,32 +24,40 @@
 #include "absl/status/statusor.h"
 #include "engine/base/rel_path.h"
 #include "engine/base/unique_fd.h"
+#include "engine/fs/file_system_facts.h"
 #include "engine/ring/driver.h"
 
 namespace uringsync {
 
-// What was found out about a directory, once for each descriptor, by whoever had to know.
+// What was found out about a directory, once for each descriptor, by whoever had to know; what its file system cannot do
+// is kept in FileSystemFacts.
 struct DirectoryFacts {
-  enum class UnnamedFiles : uint8_t { kUnknown, kNone, kByDescriptor, kThroughProc };
-  std::atomic<UnnamedFiles> unnamed_files{UnnamedFiles::kUnknown};  // whether and how such get a name (unnamed_file.h)
+  std::atomic<bool> no_unnamed_files{false};  // a file without a name got none here (unnamed_file.h)
   enum class Answer : uint8_t { kUnknown, kYes, kNo };
-  std::atomic<Answer> exchange{Answer::kUnknown};     // two names can change places (replace.h)
   std::atomic<Answer> default_acl{Answer::kUnknown};  // new objects inherit an ACL (metadata.h)
 };
 
 class Directory {
  public:
-  // `readable`: opened O_RDONLY (getdents, fsync, flock work), else O_PATH (a base for *at calls only).
-  Directory(UniqueFd fd, bool readable) : fd_(std::move(fd)), readable_(readable) {}
+  // `readable`: opened O_RDONLY (getdents, fsync, flock work), else O_PATH (a base for *at calls only). Without
+  // `systems` it has some of its own; what is opened beneath it (OpenBeneath, OpenChild) shares them.
+  Directory(UniqueFd fd, bool readable, std::shared_ptr<FileSystems> systems = nullptr);
   int fd() const { return fd_.get(); }
   bool readable() const { return readable_; }
   // Any thread.
   DirectoryFacts& facts() const { return facts_; }
+  const std::shared_ptr<FileSystems>& systems() const { return systems_; }
+  // What the file system that it lies on cannot do. Any thread.
+  FileSystemFacts& file_system(Driver* driver) const;
+  // Takes part in those of a session. Before anybody else has the directory.
+  void Share(std::shared_ptr<FileSystems> systems) const;
 
  private:
   UniqueFd fd_;
   bool readable_;
   mutable DirectoryFacts facts_;
+  mutable std::shared_ptr<FileSystems> systems_;
+  mutable std::atomic<FileSystemFacts*> system_{nullptr};  // of systems_
 };
 using DirectoryPtr = std::shared_ptr<const Directory>;
 
@@ -75,7 +83,7 @@ enum class DirectoryAccess : uint8_t {
 int OpenResolving(Driver* driver, int dirfd, const char* path, uint64_t flags, uint64_t resolve);
 // The directory at `path` below `dirfd`, resolved as the RESOLVE_ bits say.
 absl::StatusOr<DirectoryPtr> OpenDirectoryAt(Driver* driver, int dirfd, const char* path, DirectoryAccess access,
-                                             uint64_t resolve);
+                                             uint64_t resolve, std::shared_ptr<FileSystems> systems = nullptr);
 
 // The operator's own path: links in it are followed. NotFound, FailedPrecondition (ENOTDIR), PermissionDenied.
 absl::StatusOr<DirectoryPtr> OpenRoot(Driver* driver, const std::string& path,

@@ -9,8 +9,20 @@
 
 namespace uringsync {
 
-ExtentIterator::ExtentIterator(Driver* driver, int fd, uint64_t begin, uint64_t end, uint64_t size_bytes)
-    : driver_(driver), fd_(fd), position_(begin), end_(std::min(end, size_bytes)) {}
+ExtentIterator::ExtentIterator(Driver* driver, int fd, uint64_t begin, uint64_t end, uint64_t size_bytes,
+                               FileSystemFacts* system)
+    : driver_(driver),
+      fd_(fd),
+      system_(system),
+      position_(begin),
+      end_(std::min(end, size_bytes)),
+      all_data_(system != nullptr && system->Lacks(Lack::kHoles)) {}
+
+bool ExtentIterator::IsRefused(int64_t result) {
+  const bool of_system = result == -EINVAL || result == -EOPNOTSUPP || result == -ENOSYS;
+  if (of_system && system_ != nullptr) system_->Tell(Lack::kHoles);
+  return of_system || result == -ESPIPE;
+}
 
 int ExtentIterator::Next(Extent* extent) {
   if (position_ >= end_) return 0;
@@ -24,7 +36,7 @@ int ExtentIterator::Next(Extent* extent) {
   if (!at_data_) {
     const int64_t data = sys::Lseek(driver_, fd_, static_cast<int64_t>(position_), SEEK_DATA);
     if (data == -ENXIO) return emit(end_, false);  // nothing but a hole up to the end
-    if (data == -EINVAL || data == -EOPNOTSUPP || data == -ENOSYS || data == -ESPIPE) {
+    if (IsRefused(data)) {
       all_data_ = true;
       return emit(end_, true);
     }
@@ -36,6 +48,10 @@ int ExtentIterator::Next(Extent* extent) {
   at_data_ = false;
   // ENXIO: the file was cut meanwhile; the rest is told as data, and reading it finds the end.
   if (hole == -ENXIO) return emit(end_, true);
+  if (IsRefused(hole)) {
+    all_data_ = true;
+    return emit(end_, true);
+  }
   if (hole < 0) return static_cast<int>(hole);
   if (static_cast<uint64_t>(hole) <= position_) {
     // Somebody punched a hole between the two calls. Data is always a correct answer: holes read as zeros.

@@ -97,8 +97,24 @@ Task<absl::Status> SyncFile(Driver* driver, int fd) {
   co_return sys::SysStatus(result, "fsync");
 }
 
-Task<absl::Status> Preallocate(Driver* driver, int fd, uint64_t size_bytes) {
-  if (size_bytes == 0) co_return absl::OkStatus();
+Task<absl::Status> SyncDirectory(Driver* driver, const Directory& directory) {
+  FileSystemFacts& system = directory.file_system(driver);
+  constexpr int kNever = EOPNOTSUPP;
+  if (!system.Lacks(Lack::kDirectorySync)) {
+    const absl::Status synced = co_await SyncFile(driver, directory.fd());
+    const int error = StatusErrno(synced);
+    if (error != EINVAL && error != EOPNOTSUPP && error != ENOSYS) co_return synced;
+    system.Tell(Lack::kDirectorySync);
+  }
+  co_return ErrnoStatus(kNever, "fsync");
+}
+
+bool IsUnsyncable(const absl::Status& status) {
+  return absl::IsUnimplemented(status);
+}
+
+Task<absl::Status> Preallocate(Driver* driver, int fd, uint64_t size_bytes, FileSystemFacts* system) {
+  if (size_bytes == 0 || (system != nullptr && system->Lacks(Lack::kPreallocation))) co_return absl::OkStatus();
   Op op;
   op.code = OpCode::kFallocate;
   op.fd = fd;
@@ -108,6 +124,8 @@ Task<absl::Status> Preallocate(Driver* driver, int fd, uint64_t size_bytes) {
   switch (result) {
     case -EOPNOTSUPP:
     case -ENOSYS:
+      if (system != nullptr) system->Tell(Lack::kPreallocation);
+      co_return absl::OkStatus();
     case -EINVAL:
     case -ENODEV:
     case -EPERM: co_return absl::OkStatus();

@@ -34,8 +34,13 @@ Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_
 void AllowInlineWrites(Driver* driver, int fd);
 // fsync; after an error the pages count as clean: stage the file again, never retry the fsync.
 Task<absl::Status> SyncFile(Driver* driver, int fd);
-// Allocates blocks for [0, size_bytes) without changing the size. A file system that cannot is no error; ENOSPC is.
-Task<absl::Status> Preallocate(Driver* driver, int fd, uint64_t size_bytes);
+// fsync of a directory that is open for reading. Unimplemented, with errno: its file system does that for none, which
+// was told, and nothing in it counts as durable.
+Task<absl::Status> SyncDirectory(Driver* driver, const Directory& directory);
+bool IsUnsyncable(const absl::Status& status);
+// Allocates blocks for [0, size_bytes) without changing the size. A file system that cannot is no error, and where
+// `system` is given it is asked once, and the user told; ENOSPC is one.
+Task<absl::Status> Preallocate(Driver* driver, int fd, uint64_t size_bytes, FileSystemFacts* system = nullptr);
 // The data of `from`, `size_bytes` long, into the empty file `to`, also of another file system; holes stay holes.
 Task<absl::Status> CopyData(Driver* driver, int from, int to, uint64_t size_bytes);
 absl::Status TruncateTo(Driver* driver, int fd, uint64_t size_bytes);

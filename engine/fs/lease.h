@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "engine/fs/file_system_facts.h"
 #include "engine/ring/driver.h"
 
 namespace uringsync {
@@ -18,9 +19,10 @@ enum class Writers : uint8_t {
   kUnknown,  // the file is somebody else's and the process lacks CAP_LEASE, or the file system has no leases
 };
 
-// Of a regular file that `fd` has open for reading alone. kUnknown also before IgnoreLeaseSignals: the kernel sends
-// SIGIO, which ends a process, to a holder in whose short time a writer comes.
-Writers LookForWriters(Driver* driver, int fd);
+// Of a regular file that `fd` has open for reading alone, on the file system `system`, which is asked no more once it has
+// said that it has no leases. kUnknown also before IgnoreLeaseSignals: the kernel sends SIGIO, which ends a process, to
+// a holder in whose short time a writer comes.
+Writers LookForWriters(Driver* driver, int fd, FileSystemFacts* system = nullptr);
 
 // Once, at the start of a process that wants to know.
 void IgnoreLeaseSignals();

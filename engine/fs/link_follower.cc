@@ -54,7 +54,8 @@ absl::Status StatThroughLink(Driver* driver, const LinkPlace& place, struct stat
 }
 
 absl::StatusOr<DirectoryPtr> OpenFollowedDirectory(Driver* driver, const FollowBase& whole, DirectoryAccess access) {
-  return OpenDirectoryAt(driver, whole.directory->fd(), whole.path(), access, ResolveBits(whole));
+  return OpenDirectoryAt(driver, whole.directory->fd(), whole.path(), access, ResolveBits(whole),
+                         whole.directory->systems());
 }
 
 bool IsLinkInTheWay(const absl::Status& opened) {

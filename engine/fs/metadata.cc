@@ -84,6 +84,7 @@ class Applier {
     const int found = StatObject(driver_, object_, &stat);
     if (found < 0) return ErrnoStatus(-found, "statx");
     EntryFromStatx(stat, true, &now_);
+    if (request_.systems != nullptr) system_ = request_.systems->Find(now_.id.device);
     ApplyOwner();
     ReadPresentXattrs();
     ApplyXattrs(XattrClass::kOrdinary);
@@ -158,13 +159,16 @@ class Applier {
       relevant.xattrs = relevant.selinux = false;
       relevant.extra_xattrs.clear();
     }
+    compare_xattrs_ = true;
+    if (system_ != nullptr && system_->Lacks(Lack::kAttributes)) return;
     absl::StatusOr<XattrList> present = xattrs_->Read(object_, relevant);
     if (!present.ok()) {
       if (first_error_.ok()) first_error_ = present.status();
+      compare_xattrs_ = false;
       return;
     }
+    if (xattrs_->unsupported()) NoteNoAttributes(system_, now_.type);
     present_ = std::move(*present);
-    compare_xattrs_ = true;
   }
 
   bool MaySet(XattrClass xattr_class) const {
@@ -208,6 +212,7 @@ class Applier {
       return;
     }
     const auto change = [&] {
+      if (system_ != nullptr && system_->Lacks(Lack::kAttributes)) return -EOPNOTSUPP;
       return value != nullptr ? xattrs_->Set(object_, name.c_str(), *value) : xattrs_->Remove(object_, name.c_str());
     };
     int result = change();
@@ -321,6 +326,7 @@ class Applier {
   const MetadataSelection& selection_;
   const ProcessCapabilities& capabilities_;
   MetadataCounters* counters_;
+  FileSystemFacts* system_ = nullptr;  // where the object lies; null: unknown
 
   Entry now_;          // state of the object, kept up to date
   XattrList present_;  // its selected attributes at the start
@@ -381,7 +387,11 @@ bool InheritsAcl(XattrAccess* xattrs, const Directory& parent) {
   std::atomic<Answer>& fact = parent.facts().default_acl;
   Answer answer = fact.load(std::memory_order_relaxed);
   if (answer == Answer::kUnknown) {
-    const long bytes = xattrs->Get(ObjectHandle::Pinned(parent.fd()), kDefaultAcl, nullptr, 0);
+    FileSystemFacts& system = parent.file_system(xattrs->driver());
+    const bool never = system.Lacks(Lack::kAcls) || system.Lacks(Lack::kAttributes);
+    const long bytes =
+        never ? -EOPNOTSUPP : xattrs->Get(ObjectHandle::Pinned(parent.fd()), kDefaultAcl, nullptr, 0);
+    if (bytes == -EOPNOTSUPP) system.Remember(Lack::kAcls);
     answer = bytes == 0 || bytes == -ENODATA || bytes == -EOPNOTSUPP ? Answer::kNo : Answer::kYes;
     fact.store(answer, std::memory_order_relaxed);
   }

@@ -62,13 +62,16 @@ struct MetadataRequest {
   // `creation_mask` lets them through. An ACL of the source decides the mode of a fresh object instead.
   std::optional<uint32_t> unselected_mode;
   uint32_t creation_mask = 0755;
+  // What is known of the file systems where objects lie: one that keeps no attributes is asked for none. May be null.
+  FileSystems* systems = nullptr;
 };
 
 // Permission bits that creating an object in `parent` leaves: all but the umask's, or what the default ACL there gives
 // when ACLs are inherited (not selected: a session that keeps ACLs removes inherited ones).
 uint32_t CreationMask(XattrAccess* xattrs, int parent_fd, const MetadataSelection& selection, uint32_t umask);
 
-// Whether what is made in `parent` inherits an ACL; asked for once (DirectoryFacts). True where that cannot be told.
+// Whether what is made in `parent` inherits an ACL; asked for once (DirectoryFacts), and of a file system without ACLs
+// not even that. True where that cannot be told.
 bool InheritsAcl(XattrAccess* xattrs, const Directory& parent);
 
 // Makes `object`'s selected metadata equal to request.wanted, changing only what differs from its present state (one

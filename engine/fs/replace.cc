@@ -5,7 +5,6 @@
 #include <xxhash.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <optional>
 
@@ -83,9 +82,8 @@ uint64_t IdentityDigest(const Entry& entry) {
 
 Replacement ReplaceByExchange(Driver* driver, const Directory& from, const Directory& directory, std::string* temporary,
                               uint64_t own_inode, const char* name, const Entry& existing) {
-  std::atomic<DirectoryFacts::Answer>& can = directory.facts().exchange;
-  if (can.load(std::memory_order_relaxed) == DirectoryFacts::Answer::kNo)
-    return {ReplaceResult::kCannotExchange, absl::OkStatus()};
+  FileSystemFacts& system = directory.file_system(driver);
+  if (system.Lacks(Lack::kExchange)) return {ReplaceResult::kCannotExchange, absl::OkStatus()};
   const int dirfd = directory.fd();
   std::string marked = WithReplaceMark(*temporary, {own_inode, IdentityDigest(existing)});
   int result = sys::Renameat2(driver, from.fd(), temporary->c_str(), dirfd, marked.c_str(), 0);
@@ -95,7 +93,7 @@ Replacement ReplaceByExchange(Driver* driver, const Directory& from, const Direc
   result = Exchange(driver, dirfd, *temporary, name);
   PassKillPoint(KillPoint::kPublishExchanged);
   if (result == -EINVAL || result == -ENOSYS) {
-    can.store(DirectoryFacts::Answer::kNo, std::memory_order_relaxed);
+    system.Tell(Lack::kExchange);
     return {ReplaceResult::kCannotExchange, absl::OkStatus()};
   }
   if (result == -ENOENT) return {ReplaceResult::kNothingThere, absl::OkStatus()};

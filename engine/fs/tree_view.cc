@@ -136,7 +136,11 @@ bool TreeView::Covers(const RelPath& path) const {
 }
 
 absl::StatusOr<DirectoryPtr> TreeView::OpenPath(Driver* driver, const std::string& path) const {
-  if (options_.root == nullptr) return OpenRoot(driver, path.empty() ? "." : path);
+  if (options_.root == nullptr) {
+    absl::StatusOr<DirectoryPtr> opened = OpenRoot(driver, path.empty() ? "." : path);
+    if (opened.ok() && options_.systems != nullptr) (*opened)->Share(options_.systems);
+    return opened;
+  }
   US_ASSIGN_OR_RETURN(const RelPath below, RelPath::Parse(path));
   return OpenBeneath(driver, *options_.root, below);
 }

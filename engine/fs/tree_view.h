@@ -51,6 +51,8 @@ struct TreeViewOptions {
   // it.
   LinkFollowing follow;
   FollowBase root_base;
+  // Of the session, for bases that are paths of this host; null: each has its own.
+  std::shared_ptr<FileSystems> systems;
 };
 
 class TreeView {

@@ -12,7 +12,7 @@
 namespace uringsync {
 namespace {
 
-using How = DirectoryFacts::UnnamedFiles;
+using How = FileSystemFacts::UnnamedFiles;
 
 int LinkBy(Driver* driver, How how, int fd, const Directory& parent, const char* name) {
   if (how == How::kByDescriptor) return sys::Linkat(driver, fd, "", parent.fd(), name, AT_EMPTY_PATH);
@@ -28,8 +28,9 @@ How FindWayToLink(Driver* driver, int fd, const Directory& parent) {
   return How::kNone;
 }
 
+// Of the file system, or of a kernel that knows none.
 bool IsRefusalOfUnnamed(int error) {
-  return error == EOPNOTSUPP || error == EISDIR || error == EINVAL || error == ENOSYS || error == ENOENT;
+  return error == EOPNOTSUPP || error == EISDIR || error == EINVAL || error == ENOSYS;
 }
 
 }  // namespace
@@ -38,8 +39,14 @@ bool MayLinkUnnamed(const ProcessCapabilities& capabilities) {
   return capabilities.can_override_owner || !capabilities.can_chown;
 }
 
+bool MayHaveUnnamed(Driver* driver, const Directory& parent) {
+  return !parent.facts().no_unnamed_files.load(std::memory_order_relaxed) &&
+         parent.file_system(driver).unnamed_files.load(std::memory_order_relaxed) != How::kNone;
+}
+
 absl::StatusOr<UniqueFd> OpenUnnamed(Driver* driver, const Directory& parent, const UnnamedOptions& options) {
-  std::atomic<How>& fact = parent.facts().unnamed_files;
+  if (parent.facts().no_unnamed_files.load(std::memory_order_relaxed)) return UniqueFd();
+  std::atomic<How>& fact = parent.file_system(driver).unnamed_files;
   How how = fact.load(std::memory_order_relaxed);
   if (how == How::kUnknown && options.durable && !SyncsUnnamedFiles(driver, parent.fd()))
     fact.store(how = How::kNone, std::memory_order_relaxed);
@@ -47,6 +54,8 @@ absl::StatusOr<UniqueFd> OpenUnnamed(Driver* driver, const Directory& parent, co
   UniqueFd file(sys::Openat(driver, parent.fd(), ".", O_RDWR | O_TMPFILE | O_CLOEXEC, options.mode));
   if (!file.valid()) {
     const int error = -file.get();
+    // Of a directory that is gone: to make a named file there tells that.
+    if (error == ENOENT) return UniqueFd();
     if (!IsRefusalOfUnnamed(error)) return ErrnoStatus(error, "create");
     fact.store(How::kNone, std::memory_order_relaxed);
     return UniqueFd();
@@ -60,12 +69,12 @@ absl::StatusOr<UniqueFd> OpenUnnamed(Driver* driver, const Directory& parent, co
 }
 
 int LinkUnnamed(Driver* driver, int fd, const Directory& parent, const char* name) {
-  std::atomic<How>& fact = parent.facts().unnamed_files;
-  const int result = LinkBy(driver, fact.load(std::memory_order_relaxed), fd, parent, name);
+  const How how = parent.file_system(driver).unnamed_files.load(std::memory_order_relaxed);
+  const int result = LinkBy(driver, how, fd, parent, name);
   // A refusal that FindWayToLink could not see, of a security module for instance: the next file here gets a name at
   // once.
   if (result == -EPERM || result == -EACCES || result == -EXDEV || result == -EOPNOTSUPP)
-    fact.store(How::kNone, std::memory_order_relaxed);
+    parent.facts().no_unnamed_files.store(true, std::memory_order_relaxed);
   return result;
 }
 

@@ -1,9 +1,9 @@
 // Files without a name (O_TMPFILE) that get one when they are whole: nothing is left behind by whoever is killed,
 // nobody can open what is not complete, and a new file costs one directory change instead of two (decision 0009).
 //
-// What a directory can do is found out with its first file and kept in its DirectoryFacts: whether the file system has
+// What a file system can do is found out with the first file there and kept in its FileSystemFacts: whether it has
 // unnamed files, and how this process may link one (by descriptor: CAP_DAC_READ_SEARCH or a kernel from 6.10 on; else
-// through /proc).
+// through /proc). That a single directory takes none is kept in its DirectoryFacts.
 //
 // Thread rule: the shard that owns `driver`; directories may be shared.
 // Use:  US_ASSIGN_OR_RETURN(UniqueFd fd, OpenUnnamed(driver, *parent, {.mode = 0644}));
@@ -33,6 +33,9 @@ bool MayLinkUnnamed(const ProcessCapabilities& capabilities);
 // An empty unnamed regular file in `parent`, open for reading and writing. An invalid descriptor: not in this
 // directory. Errors: of the creation (EACCES, ENOSPC, EMFILE, ...).
 absl::StatusOr<UniqueFd> OpenUnnamed(Driver* driver, const Directory& parent, const UnnamedOptions& options);
+
+// False once it is known that there are no such files in `parent`.
+bool MayHaveUnnamed(Driver* driver, const Directory& parent);
 
 // Gives the unnamed file the free name `name` in `parent`. 0 or -errno: EEXIST where the name is taken.
 int LinkUnnamed(Driver* driver, int fd, const Directory& parent, const char* name);

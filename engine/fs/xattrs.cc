@@ -210,4 +210,9 @@ int XattrAccess::Digest(ObjectHandle object, const MetadataSelection& selection,
   return 0;
 }
 
+void NoteNoAttributes(FileSystemFacts* system, FileType type) {
+  const bool tells = type == FileType::kRegular || type == FileType::kDirectory;
+  if (tells && system != nullptr) system->Remember(Lack::kAttributes);
+}
+
 }  // namespace uringsync

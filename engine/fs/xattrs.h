@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "engine/base/entry.h"
+#include "engine/fs/file_system_facts.h"
 #include "engine/ring/driver.h"
 
 namespace uringsync {
@@ -73,7 +74,7 @@ class XattrAccess {
   int Set(ObjectHandle object, const char* name, std::string_view value);
   int Remove(ObjectHandle object, const char* name);
 
-  // The last object that Read or Digest looked at lies on a file system that keeps no attributes.
+  // The last object that Read or Digest looked at keeps no attributes.
   bool unsupported() const { return unsupported_; }
 
   static constexpr size_t kMaxXattrs = 4096;                 // per object
@@ -91,5 +92,9 @@ class XattrAccess {
   std::vector<char> list_buffer_;
   std::vector<char> value_buffer_;
 };
+
+// Of an object of `type` that keeps no attributes: of a file or directory that says it of the whole file system, which
+// may be null.
+void NoteNoAttributes(FileSystemFacts* system, FileType type);
 
 }  // namespace uringsync

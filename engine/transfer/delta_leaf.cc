@@ -123,6 +123,9 @@ void LeafPlacer::FailWrite(const absl::Status& error) {
 Task<absl::Status> LeafPlacer::WriteZeros(uint64_t offset, size_t length, std::span<const std::byte> zeros) {
   // The staged file is a hole where nothing was written or cloned.
   if (!job_->cloned) co_return absl::OkStatus();
+  FileSystemFacts* const system = job_->shared->SystemOf(driver_, job_->file.fd);
+  if (system != nullptr && system->Lacks(Lack::kPunching))
+    co_return co_await WriteData(driver_, job_->file, zeros.data(), length, offset);
   Op punch;
   punch.code = OpCode::kFallocate;
   punch.fd = job_->file.fd;
@@ -131,6 +134,7 @@ Task<absl::Status> LeafPlacer::WriteZeros(uint64_t offset, size_t length, std::s
   punch.flags = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
   const int64_t punched = co_await Await(driver_, &punch);
   if (punched >= 0) co_return absl::OkStatus();
+  if (punched == -EOPNOTSUPP && system != nullptr) system->Remember(Lack::kPunching);
   co_return co_await WriteData(driver_, job_->file, zeros.data(), length, offset);
 }
 

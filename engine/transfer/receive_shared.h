@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "engine/delta/decision.h"
 #include "engine/fs/clone.h"
 #include "engine/fs/direct_io.h"
+#include "engine/fs/file_system_facts.h"
 #include "engine/fs/metadata.h"
 #include "engine/fs/process_capabilities.h"
 #include "engine/fs/state_name.h"
@@ -45,6 +47,8 @@ struct ReceiveOptions {
   // Contents of large files leave the page cache once they are on disk; only with `sync`.
   bool drop_behind = true;
   std::optional<DeltaMode> delta_mode;  // instead of what samples say; for tests
+  // What is known of the destination's file systems. May be null.
+  std::shared_ptr<FileSystems> systems;
 };
 
 // Totals of a session. Content bytes are counted once they are in place: a repeated range counts once.
@@ -97,6 +101,11 @@ class ReceiveShared {
   // Whether files of `device` are cloned, as far as is known.
   bool MayClone(uint64_t device) const { return never_clones_.load(std::memory_order_relaxed) != device; }
   void SetNeverClones(uint64_t device) { never_clones_.store(device, std::memory_order_relaxed); }
+
+  // Where `fd` of the destination lies; null: nobody remembers.
+  FileSystemFacts* SystemOf(Driver* driver, int fd) const {
+    return options_.systems != nullptr ? &options_.systems->Of(driver, fd) : nullptr;
+  }
 
   // What contents cross the data connections with, and how fast deltas are: who of them wins is decided by measurement.
   RateMeter& link_rate() { return link_rate_; }

@@ -266,6 +266,7 @@ std::optional<TransferFailure> Receiver::SetMetadata(ObjectHandle object, const 
   request.xattrs = xattrs;
   request.selection = &shared_->options().selection;
   request.capabilities = &shared_->options().capabilities;
+  request.systems = shared_->options().systems.get();
   request.fresh = made.parent != nullptr;
   request.written = request.fresh || made.written;
   request.inherits_acl = request.fresh && InheritsAcl(&xattrs_, *made.parent);

@@ -163,7 +163,8 @@ Task<std::optional<Receiver::FillResult>> Receiver::FillReusing(DataFile data, I
   if (reused.has_value()) co_return reused;
   if (file->preallocate) {
     // A clone that is refused empties the file.
-    absl::Status room = co_await Preallocate(shard_->driver(), data.fd, file->wanted.size_bytes);
+    absl::Status room = co_await Preallocate(shard_->driver(), data.fd, file->wanted.size_bytes,
+                                             shared_->SystemOf(shard_->driver(), data.fd));
     if (!room.ok()) {
       reused.emplace().failure = WriteFailure(StatusErrno(room), "fallocate");
       co_return reused;

@@ -27,9 +27,10 @@ bool ChangedWithin(const struct statx& stat, std::chrono::nanoseconds age) {
 
 }  // namespace
 
-void RestCheck::Begin(Driver* driver, int fd, const struct statx& stat) {
+void RestCheck::Begin(Driver* driver, int fd, const struct statx& stat, FileSystemFacts* system) {
   begun_ = true;
-  const Writers writers = LookForWriters(driver, fd);
+  system_ = system;
+  const Writers writers = LookForWriters(driver, fd, system);
   in_doubt_ = writers == Writers::kSome || (writers == Writers::kUnknown && ChangedWithin(stat, kLately)) ||
               ChangedWithin(stat, kTicks);
   // File systems on a block device of their own stamp the first store into a clean page; tmpfs and network file
@@ -43,7 +44,7 @@ void RestCheck::Add(uint64_t offset, size_t length, const Digest128& digest) {
 
 bool RestCheck::IsDoubtful(Driver* driver, int fd) {
   if (!begun_) return false;
-  return in_doubt_ || (asks_again_ && LookForWriters(driver, fd) == Writers::kSome);
+  return in_doubt_ || (asks_again_ && LookForWriters(driver, fd, system_) == Writers::kSome);
 }
 
 Task<absl::StatusOr<bool>> RestCheck::ReadsTheSame(Driver* driver, int fd, uint64_t seed) {

@@ -37,8 +37,8 @@ class RestCheck {
   // writes back what is dirty for 30 s, and looks every 5 s.
   static constexpr std::chrono::seconds kLately{60};
 
-  // `stat` is older than this call. Not called: the file needs no check.
-  void Begin(Driver* driver, int fd, const struct statx& stat);
+  // `stat` is older than this call; `system` as in LookForWriters, borrowed. Not called: the file needs no check.
+  void Begin(Driver* driver, int fd, const struct statx& stat, FileSystemFacts* system = nullptr);
   // A piece as it was read; `digest` under `seed` of ReadsTheSame.
   void Add(uint64_t offset, size_t length, const Digest128& digest);
   // Asked when the last piece was read and the times are the same.
@@ -54,6 +54,7 @@ class RestCheck {
   };
   bool begun_ = false;
   bool in_doubt_ = false;
+  FileSystemFacts* system_ = nullptr;
   bool asks_again_ = false;  // stores through mappings move no times there
   absl::InlinedVector<Read, 1> reads_;
 };

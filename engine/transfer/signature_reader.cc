@@ -53,7 +53,7 @@ Task<absl::Status> SignatureReader::Walk(uint64_t offset, uint64_t end, Consumer
 
 absl::StatusOr<LeafKind> SignatureReader::KindOf(uint64_t offset, uint64_t end) {
   if (!options_.may_have_holes) return LeafKind::kData;
-  ExtentIterator extents(driver_, file_.fd, offset, end, end);
+  ExtentIterator extents(driver_, file_.fd, offset, end, end, options_.system);
   Extent extent;
   bool data = false;
   bool hole = false;

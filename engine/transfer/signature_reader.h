@@ -13,6 +13,7 @@
 #include "engine/coro/task.h"
 #include "engine/delta/signature.h"
 #include "engine/fs/direct_io.h"
+#include "engine/fs/file_system_facts.h"
 #include "engine/ring/buffer_pool.h"
 #include "engine/ring/driver.h"
 #include "engine/transfer/data_channel.h"
@@ -23,6 +24,7 @@ struct SignatureReaderOptions {
   uint64_t digest_seed = 0;
   LeafKey leaf_key{};
   bool may_have_holes = false;
+  FileSystemFacts* system = nullptr;  // as for ExtentIterator
 };
 
 // What is read at once: it is digested while it lies in the core's second-level cache.

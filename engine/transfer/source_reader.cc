@@ -135,7 +135,8 @@ Task<absl::Status> SourceReader::SendSignature(Work* work) {
   const FileRequest& request = *work->request;
   SignatureReaderOptions options{.digest_seed = options_.digest_seed,
                                  .leaf_key = LeafKeyFor(options_.leaf_secret, request),
-                                 .may_have_holes = MayHaveHoles(work->before)};
+                                 .may_have_holes = MayHaveHoles(work->before),
+                                 .system = SystemOf(*work)};
   SignatureReader reader(driver_, buffers_, work->file->data(), options);
   absl::StatusOr<SignatureBytes> signature = co_await reader.Read(request);
   Piece piece;
@@ -208,7 +209,7 @@ Task<absl::Status> SourceReader::SendRange(Work* work) {
   }
   if (!MayHaveHoles(work->before)) co_return co_await SendData(work, request.offset, request.length);
   ExtentIterator extents(driver_, work->file->source.fd.get(), request.offset, request.offset + request.length,
-                         request.size_bytes);
+                         request.size_bytes, SystemOf(*work));
   Extent extent;
   int more = 0;
   while (!work->ended && (more = extents.Next(&extent)) > 0) {

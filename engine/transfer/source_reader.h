@@ -64,6 +64,8 @@ struct SourceReaderOptions {
   // Not null: an object of which this is true is answered as if it were not there. Errors as of an object that cannot
   // be opened.
   std::function<absl::StatusOr<bool>(Driver*, const RelPath& path, bool is_directory, const OpenTreeDirectory&)> hides;
+  // What is known of the source's file systems. May be null.
+  std::shared_ptr<FileSystems> systems;
   bool background = false;  // reads with the idle class of I/O
   bool generated = false;   // nothing is opened: contents are made up, to measure the way (generated_content.h)
 };
@@ -135,6 +137,7 @@ class SourceReader {
   // FailedPrecondition without errno: it is no device.
   absl::StatusOr<SourceFile> OpenLocatedDevice(const Located& located);
   // What `file` is now, as the manifest tells it.
+  FileSystemFacts* SystemOf(const Work& work);
   absl::Status StatOpen(const SourceFile& file, const FileRequest& request, struct statx* stat);
   bool CheckIdentity(Work* work);
   // Marks work->next as the last item; turns it into kChanged when the file moved since `before`, beyond what the

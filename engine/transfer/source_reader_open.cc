@@ -1,6 +1,7 @@
 // SourceReader: finds and opens what a request is about, and reads its attributes.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -137,7 +138,13 @@ absl::StatusOr<SourceFile> SourceReader::OpenLocated(const Located& located) {
 // Nobody expects a device to rest, nor a file that may be as it is.
 void SourceReader::BeginRest(Work* work) {
   if (work->request->accept_moving || !S_ISREG(work->file->source.stat.stx_mode)) return;
-  work->rest.Begin(driver_, work->file->source.fd.get(), work->before);
+  work->rest.Begin(driver_, work->file->source.fd.get(), work->before, SystemOf(*work));
+}
+
+FileSystemFacts* SourceReader::SystemOf(const Work& work) {
+  if (options_.systems == nullptr) return nullptr;
+  const struct statx& stat = work.file->source.stat;
+  return &options_.systems->Of(driver_, work.file->source.fd.get(), ::makedev(stat.stx_dev_major, stat.stx_dev_minor));
 }
 
 bool SourceReader::OpenFor(Work* work) {

@@ -264,10 +264,14 @@ void EntryReader::ReadDirectory(const Directory& directory, struct statx* stat, 
   EntryFromStatx(*stat, selection_.atime, entry);
   device_ = entry->id.device;
   if (!reads_xattrs_) return;
+  FileSystemFacts& system = directory.file_system(xattrs_.driver());
+  file_system_has_xattrs_ = !system.Lacks(Lack::kAttributes);
+  if (!file_system_has_xattrs_) return;
   // O_PATH descriptors refuse attribute calls; "." below one does not.
   const ObjectHandle self = directory.readable() ? ObjectHandle::OfFd(fd) : ObjectHandle::At(fd, ".");
   ReadAttributes(self, entry);
   file_system_has_xattrs_ = !xattrs_.unsupported();
+  if (!file_system_has_xattrs_) NoteNoAttributes(&system, FileType::kDirectory);
 }
 
 bool IsMountRoot(Driver* driver, int fd, const struct statx& stat) {

@@ -25,6 +25,11 @@ def deny(error):
         program += struct.pack("<HBBI", 0x15, len(DENIED) - index, 0, number)
     program += struct.pack("<HBBI", 0x06, 0, 0, SECCOMP_RET_ALLOW)
     program += struct.pack("<HBBI", 0x06, 0, 0, SECCOMP_RET_ERRNO | error)
+    install(program)
+
+
+def install(program):
+    """Applies a filter, instructions as bytes, likewise."""
     libc = ctypes.CDLL(None, use_errno=True)
     code = ctypes.create_string_buffer(program)
     filter_ = struct.pack("HxxxxxxP" if struct.calcsize("P") == 8 else "HxxP", len(program) // 8, ctypes.addressof(code))

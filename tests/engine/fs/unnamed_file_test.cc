@@ -13,7 +13,7 @@
 namespace uringsync {
 namespace {
 
-using How = DirectoryFacts::UnnamedFiles;
+using How = FileSystemFacts::UnnamedFiles;
 
 class UnnamedFileTest : public testing::Test {
  protected:
@@ -38,7 +38,6 @@ class UnnamedFileTest : public testing::Test {
     while (reader.Next(&item) > 0) ++names;
     return names;
   }
-  How fact() const { return root_->facts().unnamed_files.load(); }
 
   TempDir dir_;
   std::shared_ptr<FaultPlan> faults_ = std::make_shared<FaultPlan>();
@@ -93,7 +92,7 @@ TEST_F(UnnamedFileTest, WithoutTheRightToLinkADescriptorTheWayIsThroughProc) {
   });
   ASSERT_OK_AND_ASSIGN(StagedObject staged,
                        StagedObject::CreateUnnamedFile(driver_.get(), fresh, &namer_, {.durable = false}));
-  EXPECT_EQ(fresh->facts().unnamed_files.load(), How::kThroughProc);
+  EXPECT_EQ(fresh->file_system(driver_.get()).unnamed_files.load(), How::kThroughProc);
   ASSERT_OK(staged.Publish("f", std::nullopt));
   EXPECT_TRUE(Exists(dir_ / "f"));
 }
@@ -108,7 +107,7 @@ TEST_F(UnnamedFileTest, WhereNoneCanBeMadeOrLinkedItHasAName) {
     ASSERT_OK_AND_ASSIGN(StagedObject staged, StagedObject::CreateUnnamedFile(driver_.get(), fresh, &namer_,
                                                                               {.mode = 0644, .durable = false}));
     EXPECT_TRUE(IsStateName(staged.temporary_name()));
-    EXPECT_EQ(fresh->facts().unnamed_files.load(), How::kNone);
+    EXPECT_EQ(fresh->file_system(driver_.get()).unnamed_files.load(), How::kNone);
   }
   EXPECT_GE(faults_->injected(), 3u);
 }
@@ -117,7 +116,7 @@ TEST_F(UnnamedFileTest, ARefusedLinkIsToldApartAndTheNextFileHasAName) {
   StagedObject staged = Stage("x");
   faults_->Fail(CallCode::kLinkat, 1, EPERM);
   EXPECT_TRUE(IsUnnamedRefused(staged.Publish("f", std::nullopt)));
-  EXPECT_EQ(fact(), How::kNone);
+  EXPECT_FALSE(MayHaveUnnamed(driver_.get(), *root_));
   EXPECT_EQ(Names(), 0);
   StagedObject named = Stage("x");
   EXPECT_TRUE(IsStateName(named.temporary_name()));
