@@ -21,8 +21,9 @@ class FaultDriver final : public CompletionInterceptor {
       : CompletionInterceptor(std::move(inner)), plan_(std::move(plan)) {}
 
   long Call(CallCode code, long a0, long a1, long a2, long a3, long a4, long a5) override {
-    const int err = plan_->OnCall(code, {a0, a1, a2, a3, a4, a5});
-    return err != 0 ? -err : CompletionInterceptor::Call(code, a0, a1, a2, a3, a4, a5);
+    long arguments[6] = {a0, a1, a2, a3, a4, a5};
+    const int err = plan_->OnCall(code, arguments);
+    return err != 0 ? -err : CompletionInterceptor::Call(code, a0, a1, arguments[2], a3, a4, a5);
   }
 
  protected:
@@ -47,7 +48,12 @@ void FaultPlan::Fail(OpCode code, uint64_t nth, int err, uint64_t times) {
 
 void FaultPlan::Fail(CallCode code, uint64_t nth, int err, uint64_t times) {
   std::lock_guard lock(mutex_);
-  call_rules_.push_back({code, nth, times, err});
+  call_rules_.push_back({code, nth, times, err, std::nullopt});
+}
+
+void FaultPlan::Shorten(CallCode code, uint64_t nth, uint32_t max_bytes, uint64_t times) {
+  std::lock_guard lock(mutex_);
+  call_rules_.push_back({code, nth, times, 0, max_bytes});
 }
 
 void FaultPlan::Shorten(OpCode code, uint64_t nth, uint32_t max_bytes, uint64_t times) {
@@ -97,13 +103,18 @@ FaultPlan::OpEffect FaultPlan::OnOp(const Op& op) {
   return sum;
 }
 
-int FaultPlan::OnCall(CallCode code, const long (&arguments)[6]) {
+int FaultPlan::OnCall(CallCode code, long (&arguments)[6]) {
   std::lock_guard lock(mutex_);
   int err = call_filter_ ? call_filter_(code, arguments) : 0;
+  bool shorter = false;
   for (CallRule& rule : call_rules_) {
-    if (rule.code == code && Hits(&rule)) err = rule.err;
+    if (rule.code != code || !Hits(&rule)) continue;
+    if (rule.err != 0) err = rule.err;
+    if (!rule.max_bytes || arguments[2] <= static_cast<long>(*rule.max_bytes)) continue;
+    arguments[2] = static_cast<long>(*rule.max_bytes);
+    shorter = true;
   }
-  if (err != 0) ++injected_;
+  if (err != 0 || shorter) ++injected_;
   return err;
 }
 

@@ -37,6 +37,8 @@ class FaultPlan : public std::enable_shared_from_this<FaultPlan> {
   void FailFrom(OpCode code, uint64_t nth, int err) { Fail(code, nth, err, kForever); }
   void FailFrom(CallCode code, uint64_t nth, int err) { Fail(code, nth, err, kForever); }
   void Shorten(OpCode code, uint64_t nth, uint32_t max_bytes, uint64_t times = 1);
+  // kPread and kPwrite alone, whose third argument is how much they move.
+  void Shorten(CallCode code, uint64_t nth, uint32_t max_bytes, uint64_t times = 1);
   void Delay(OpCode code, uint64_t nth, int polls, uint64_t times = 1);
   // Decides by the call itself: a positive errno fails it, 0 lets it through. For faults that depend on arguments.
   using CallFilter = std::function<int(CallCode code, const long (&arguments)[6])>;
@@ -70,10 +72,12 @@ class FaultPlan : public std::enable_shared_from_this<FaultPlan> {
     uint64_t nth;
     uint64_t times;
     int err;
+    std::optional<uint32_t> max_bytes;
     uint64_t seen = 0;
   };
   OpEffect OnOp(const Op& op);
-  int OnCall(CallCode code, const long (&arguments)[6]);
+  // The errno, else 0 and less in the third argument where that is asked for.
+  int OnCall(CallCode code, long (&arguments)[6]);
 
   mutable std::mutex mutex_;
   std::vector<OpRule> op_rules_;
