@@ -62,10 +62,14 @@ class Run:
                 elif event["event"] == "summary":
                     self.summary = event
                 self.durable_puts = sum(1 for action in self.durable() if action["action"] == "put")
+                self.heard()
                 self.changed.notify_all()
         with self.changed:
             self.process.wait()
             self.changed.notify_all()
+
+    def heard(self):
+        """After each event."""
 
     def durable(self):
         return [action for id, action in self.actions.items() if id <= self.through and action["outcome"] == "done"]
