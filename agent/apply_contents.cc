@@ -127,7 +127,8 @@ Task<ApplyWorker::Failure> ApplyWorker::PutInPlace(const Action* action, Incomin
   // Others may have to end before the batch does.
   turn = SemaphoreUnits();
   if (failure.has_value()) co_return failure;
-  PublishResult ended = co_await publisher_.Commit(&staged, LeafName(action->path), &action->existing,
+  const std::optional<Entry> displaced = action->existing.ToOptional();
+  PublishResult ended = co_await publisher_.Commit(&staged, LeafName(action->path), &displaced,
                                                    file->wanted.size_bytes, /*alone=*/false);
   if (!ended.status.ok()) co_return DestinationFailure(ended.status, "fsync");
   NotePublished(*action, *file);

@@ -57,7 +57,7 @@ Task<bool> ApplyWorker::KeepPart(const Action* action, const IncomingFile* file,
   }
   if (parts_ != nullptr) co_return parts_->Keep(staged, action->path).ok();
   if (KeepBackup(context_, *action).has_value()) co_return false;
-  co_return staged->Publish(LeafName(action->path), action->existing).ok();
+  co_return staged->Publish(LeafName(action->path), action->existing.ToOptional()).ok();
 }
 
 ApplyWorker::Failure ApplyWorker::MakeWait(const Action& action, StagedObject* staged) {

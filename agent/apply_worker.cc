@@ -226,7 +226,7 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
   if (in_place && shared_->options.readback) file.written = std::make_shared<WrittenContents>();
   if (in_place) co_return co_await PutInPlace(&action, &file);
   const bool delay = shared_->options.staging.delay_updates;
-  const std::optional<Entry> nothing;
+  const std::optional<Entry> displaced = delay ? std::nullopt : action.existing.ToOptional();
   PublishResult published;
   for (int staging = 1; staging <= kMaxStagings; ++staging) {
     StagedObject staged;
@@ -253,7 +253,7 @@ Task<ApplyWorker::Failure> ApplyWorker::PutFile(const Action& action, SemaphoreU
     // Waiting for the batch holds up nobody.
     if (!again) *slot = SemaphoreUnits();
     large_slot = SemaphoreUnits();
-    published = co_await publisher_.Commit(&staged, LeafName(action.path), delay ? &nothing : &action.existing,
+    published = co_await publisher_.Commit(&staged, LeafName(action.path), &displaced,
                                            file.wanted.size_bytes, again);
     if (IsWrittenDown(action.wanted)) shared_->options.resume->Forget(temporary);
     const int error = StatusErrno(published.status);
@@ -297,7 +297,7 @@ Task<ApplyWorker::Failure> ApplyWorker::ReadAgain(const IncomingFile* file, cons
 ApplyWorker::Failure ApplyWorker::PublishNow(const Action& action, StagedObject* staged) {
   Failure kept = KeepBackup(context_, action);
   if (kept.has_value()) return kept;
-  absl::Status published = staged->Publish(LeafName(action.path), action.existing);
+  absl::Status published = staged->Publish(LeafName(action.path), action.existing.ToOptional());
   if (!published.ok()) return DestinationFailure(published, "rename");
   NoteTouched(action.path.Parent());
   return std::nullopt;

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "engine/base/boxed.h"
 #include "engine/base/entry.h"
 #include "engine/base/link_rules.h"
 #include "engine/base/rel_path.h"
@@ -340,11 +341,11 @@ struct Action {
   RelPath path;  // relative to the session's root; the root itself for its metadata
   Entry wanted;  // the source's entry (kDelete: the destination's)
   // The destination's object as planned against; nullopt: nothing there. An action finds something else: conflict.
-  std::optional<Entry> existing;
+  Boxed<Entry> existing;
   RelPath link_target;  // kLink without basis
   // kLink: a hard link of the basis object. kPutFile: its contents are copied, not fetched.
-  std::optional<ActionBasis> basis;
-  std::optional<ActionOrigin> origin;  // kPutFile without basis, of a file with contents
+  Boxed<ActionBasis> basis;
+  Boxed<ActionOrigin> origin;  // kPutFile without basis, of a file with contents
   bool xattrs_differ = false;  // fetch and apply xattrs and ACLs (always fetched for new objects that have some)
 };
 

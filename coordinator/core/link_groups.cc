@@ -24,10 +24,10 @@ void PutMember(const LinkMember& member, RecordWriter* writer) {
   writer->PutNumber(member.directory);
   writer->PutPath(member.path);
   writer->PutEntry(member.source);
-  writer->PutOptionalEntry(member.destination);
+  writer->PutOptionalEntry(AddressOrNull(member.destination));
   writer->PutDifferences(member.differences);
   writer->PutByte(static_cast<uint8_t>((member.waits ? 1 : 0) | (member.link_basis ? 2 : 0)));
-  writer->PutBasis(member.basis);
+  writer->PutBasis(AddressOrNull(member.basis));
 }
 
 absl::StatusOr<LinkMember> GetMember(std::string_view record, size_t key_bytes) {

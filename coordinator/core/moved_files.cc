@@ -222,7 +222,8 @@ absl::Status MovedFiles::PassOn(Pass pass, const Item& item) {
 absl::Status MovedFiles::AddMatch(uint64_t put, const Item& candidate) {
   writer_.Clear();
   writer_.PutKey(put);
-  writer_.PutOrigin(ActionOrigin{.path = candidate.path, .object = candidate.object, .fate = candidate.fate});
+  const ActionOrigin origin{.path = candidate.path, .object = candidate.object, .fate = candidate.fate};
+  writer_.PutOrigin(&origin);
   return matches_.Add(writer_.bytes());
 }
 

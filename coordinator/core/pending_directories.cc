@@ -76,9 +76,9 @@ absl::Status PendingDirectories::Add(const PendingDirectory& directory) {
   writer_.PutByte(static_cast<uint8_t>(static_cast<uint8_t>(directory.plan) | (directory.by_link ? kByLink : 0)));
   writer_.PutByte(
       static_cast<uint8_t>(static_cast<uint8_t>(directory.source) << 4 | static_cast<uint8_t>(directory.destination)));
-  writer_.PutOptionalEntry(directory.source_entry);
-  writer_.PutOptionalEntry(directory.destination_entry);
-  writer_.PutBasis(directory.basis ? std::optional(directory.basis->basis) : std::nullopt);
+  writer_.PutOptionalEntry(AddressOrNull(directory.source_entry));
+  writer_.PutOptionalEntry(AddressOrNull(directory.destination_entry));
+  writer_.PutBasis(directory.basis ? &directory.basis->basis : nullptr);
   if (directory.basis) {
     writer_.PutByte(static_cast<uint8_t>(directory.basis->level));
     writer_.PutDifferences(directory.basis->differences);

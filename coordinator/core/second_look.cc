@@ -29,7 +29,7 @@ SecondLook JudgeAgain(const PlannedAction& planned, const EntryFinding& source, 
   if (EqualNow(source, destination, policy)) return SecondLook::kSettled;
   const bool extra = planned.action.kind == ActionKind::kDelete;
   const std::optional<Entry> at_source = extra ? std::nullopt : std::optional(planned.action.wanted);
-  const std::optional<Entry> at_destination = extra ? std::optional(planned.action.wanted) : planned.action.existing;
+  const std::optional<Entry> at_destination = extra ? std::optional(planned.action.wanted) : planned.action.existing.ToOptional();
   const bool moved = Moved(at_source, source.entry) || Moved(at_destination, destination.entry);
   return moved ? SecondLook::kChanging : SecondLook::kDiffers;
 }

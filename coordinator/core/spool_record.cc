@@ -86,7 +86,7 @@ void RecordWriter::PutEntry(const Entry& entry) {
   PutNumber(entry.mapped_from->gid);
 }
 
-void RecordWriter::PutOptionalEntry(const std::optional<Entry>& entry) {
+void RecordWriter::PutOptionalEntry(const Entry* entry) {
   PutByte(entry ? 1 : 0);
   if (entry) PutEntry(*entry);
 }
@@ -101,21 +101,21 @@ void RecordWriter::PutAction(const Action& action) {
   PutByte(static_cast<uint8_t>(action.kind));
   PutPath(action.path);
   PutEntry(action.wanted);
-  PutOptionalEntry(action.existing);
+  PutOptionalEntry(action.existing.get());
   PutPath(action.link_target);
   PutByte(action.xattrs_differ ? 1 : 0);
-  PutBasis(action.basis);
-  PutOrigin(action.origin);
+  PutBasis(action.basis.get());
+  PutOrigin(action.origin.get());
 }
 
-void RecordWriter::PutBasis(const std::optional<ActionBasis>& basis) {
+void RecordWriter::PutBasis(const ActionBasis* basis) {
   PutByte(basis ? 1 : 0);
   if (!basis) return;
   PutNumber(basis->directory);
   PutEntry(basis->object);
 }
 
-void RecordWriter::PutOrigin(const std::optional<ActionOrigin>& origin) {
+void RecordWriter::PutOrigin(const ActionOrigin* origin) {
   PutByte(origin ? static_cast<uint8_t>(origin->fate) : 0);
   if (!origin) return;
   PutPath(origin->path);

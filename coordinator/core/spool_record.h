@@ -28,11 +28,11 @@ class RecordWriter {
   void PutBytes(std::string_view value);
   void PutPath(const RelPath& path) { PutBytes(path.text()); }
   void PutEntry(const Entry& entry);
-  void PutOptionalEntry(const std::optional<Entry>& entry);
+  void PutOptionalEntry(const Entry* entry);
   void PutDifferences(const Differences& differences);
   void PutAction(const Action& action);
-  void PutBasis(const std::optional<ActionBasis>& basis);
-  void PutOrigin(const std::optional<ActionOrigin>& origin);
+  void PutBasis(const ActionBasis* basis);
+  void PutOrigin(const ActionOrigin* origin);
   const std::string& bytes() const { return bytes_; }
   // Forgets everything, keeps the memory.
   void Clear() { bytes_.clear(); }

@@ -41,7 +41,7 @@ PlanResult PlanWith(BasisUse use, std::vector<DirectoryBatch> source, std::vecto
 std::vector<std::string> Bases(const PlanResult& result) {
   std::vector<std::string> lines;
   for (const PlannedAction& planned : result.sink.actions) {
-    const std::optional<ActionBasis>& basis = planned.action.basis;
+    const Boxed<ActionBasis>& basis = planned.action.basis;
     lines.push_back(basis ? std::to_string(basis->directory) + ":" + std::to_string(basis->object.id.inode) : "-");
   }
   return lines;

@@ -32,7 +32,7 @@ Entry Sized(std::string name, uint64_t inode, uint64_t bytes, int64_t time = 100
 std::vector<std::string> Moves(const PlanResult& result) {
   std::vector<std::string> moves;
   for (const PlannedAction& planned : result.sink.actions) {
-    const std::optional<ActionOrigin>& origin = planned.action.origin;
+    const Boxed<ActionOrigin>& origin = planned.action.origin;
     if (!origin) continue;
     std::string text = planned.action.path.text() + "<-" + origin->path.text();
     if (origin->fate == Fate::kGoes) text += "!";
