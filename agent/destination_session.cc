@@ -107,7 +107,7 @@ Task<void> DestinationSession::Open() {
   const bool durable = open_.durability != Durability::kNone && !IsVolatileFileSystem(opened.file_system);
   if (described.ok() && writes) {
     const bool could_chown = opened.can_chown;
-    co_await ProbeDestination(driver, root_, open_, durable, &opened);
+    described = co_await ProbeDestination(driver, root_, open_, durable, &opened);
     keeps_owners_ = opened.can_chown == could_chown;
   }
   if (context_.fake_super)

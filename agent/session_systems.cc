@@ -31,8 +31,9 @@ bool MayGiveAway(Driver* driver, int fd) {
   return given != -EPERM && given != -EOPNOTSUPP && given != -ENOSYS;
 }
 
-// False where the file system says no to somebody who may. That nothing can be made here shows soon enough.
-bool KeepsOwners(Driver* driver, const DirectoryPtr& directory, uint64_t session_tag) {
+// False where the file system says no to somebody who may. That nothing can be made here shows soon enough; what was
+// made has to go again.
+absl::StatusOr<bool> KeepsOwners(Driver* driver, const DirectoryPtr& directory, uint64_t session_tag) {
   const UniqueFd unnamed(sys::Openat(driver, directory->fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (unnamed.valid()) return MayGiveAway(driver, unnamed.get());
   struct statx before{};
@@ -40,9 +41,10 @@ bool KeepsOwners(Driver* driver, const DirectoryPtr& directory, uint64_t session
   StateNamer namer(session_tag);
   bool may = true;
   {
-    const absl::StatusOr<StagedObject> file = StagedObject::CreateFile(driver, directory, &namer);
+    absl::StatusOr<StagedObject> file = StagedObject::CreateFile(driver, directory, &namer);
     if (!file.ok()) return true;
     may = MayGiveAway(driver, file->fd());
+    US_RETURN_IF_ERROR(file->Discard());
   }
   // A name that came and went has moved the directory's time, which is about to be compared.
   const timespec times[2] = {{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
@@ -81,19 +83,24 @@ std::vector<std::string> SessionSystems::TakeEarly() {
   return std::exchange(early_, {});
 }
 
-Task<void> ProbeDestination(Driver* driver, const SessionRoot& root, const OpenSession& open, bool durable,
-                            SessionOpened* opened) {
-  if (root.directory == nullptr || KeepsOwnersAndSyncs(opened->file_system)) co_return;
+Task<absl::Status> ProbeDestination(Driver* driver, const SessionRoot& root, const OpenSession& open, bool durable,
+                                    SessionOpened* opened) {
+  if (root.directory == nullptr || KeepsOwnersAndSyncs(opened->file_system)) co_return absl::OkStatus();
   const bool asked = (open.selection.owner || open.selection.group) && opened->can_chown;
-  if (asked && !KeepsOwners(driver, root.directory, SessionTag(open.session))) {
+  bool keeps = true;
+  if (asked) {
+    US_CO_ASSIGN_OR_RETURN(keeps, KeepsOwners(driver, root.directory, SessionTag(open.session)));
+  }
+  if (!keeps) {
     root.directory->file_system(driver).Tell(Lack::kOwners);
     opened->can_chown = false;
     opened->groups.clear();
   }
   // Refusals are told; whatever else goes wrong does so again when there is something to sync.
-  if (!durable || !root.directory->readable()) co_return;
+  if (!durable || !root.directory->readable()) co_return absl::OkStatus();
   const absl::Status tried = co_await SyncDirectory(driver, *root.directory);
   tried.IgnoreError();
+  co_return absl::OkStatus();
 }
 
 }  // namespace uringsync

@@ -23,6 +23,8 @@ class SessionSystems {
  public:
   // `later` gets what is to be told once TakeEarly was called.
   explicit SessionSystems(std::function<void(std::string)> later);
+  // Directories may outlive it.
+  ~SessionSystems() { Mute(); }
 
   // The session's root, which nobody else has yet, takes part; without a directory there is nothing to learn.
   void Begin(Driver* driver, const SessionRoot& root);
@@ -45,8 +47,8 @@ class SessionSystems {
 
 // Tries what a destination's root has to be known for before anything is planned: whether owners can be given away
 // (`opened` says so to the planner), and, with `durable`, whether directories can be synced. Only on file systems of
-// which it is not known that they do both.
-Task<void> ProbeDestination(Driver* driver, const SessionRoot& root, const OpenSession& open, bool durable,
-                            SessionOpened* opened);
+// which it is not known that they do both. An error: what was made for that could not be removed.
+Task<absl::Status> ProbeDestination(Driver* driver, const SessionRoot& root, const OpenSession& open, bool durable,
+                                    SessionOpened* opened);
 
 }  // namespace uringsync
