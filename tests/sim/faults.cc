@@ -28,6 +28,8 @@ bool CanFail(CallCode code) {
 void Faults::Clear() {
   planned_.clear();
   failures_.clear();
+  listing_failures_.clear();
+  listings_of_.clear();
   calls_ = 0;
   calls_of_.clear();
 }
@@ -42,6 +44,21 @@ void Faults::AtCallOf(ProcessId process, uint64_t number, std::function<void()> 
 
 void Faults::FailCall(ProcessId process, uint64_t number, int error, uint64_t times) {
   failures_.push_back({process, number, error, times});
+}
+
+void Faults::FailListing(ProcessId process, uint64_t number, int error) {
+  listing_failures_.push_back({process, number, error, 1});
+}
+
+int Faults::PassListing(ProcessId process) {
+  const uint64_t own = ++listings_of_[process];
+  for (const Failure& failure : listing_failures_) {
+    if (failure.process != process || failure.number != own) continue;
+    ++injected_;
+    scheduler_->Note("fail", failure.error);
+    return -failure.error;
+  }
+  return 0;
 }
 
 int Faults::Pass(ProcessId process, bool can_fail) {
@@ -72,7 +89,8 @@ int Faults::Pass(ProcessId process, bool can_fail) {
 }
 
 int Faults::BeforeCall(ProcessId process, CallCode code) {
-  const int error = Pass(process, CanFail(code));
+  int error = Pass(process, CanFail(code));
+  if (error == 0 && code == CallCode::kGetdents) error = PassListing(process);
   // Planted: the end of a listing that has failed looks like any other.
   if (error < 0 && code == CallCode::kGetdents && kernel_->defects().hidden_errors) return kSilentEnd;
   return error;

@@ -38,6 +38,8 @@ class Faults final : public CallWatcher {
   void AtCallOf(ProcessId process, uint64_t number, std::function<void()> event);
   // The n-th call or operation of a process, and `times` - 1 after it that can fail so, fail with `error`.
   void FailCall(ProcessId process, uint64_t number, int error, uint64_t times);
+  // The n-th getdents(2) of a process fails with `error`.
+  void FailListing(ProcessId process, uint64_t number, int error);
 
   uint64_t calls() const { return calls_; }
   uint64_t injected() const { return injected_; }
@@ -57,6 +59,7 @@ class Faults final : public CallWatcher {
     int error = 0;
     uint64_t times = 0;
   };
+  int PassListing(ProcessId process);
   // Counts; runs what is due. Whether this one is to fail.
   int Pass(ProcessId process, bool can_fail);
 
@@ -64,8 +67,10 @@ class Faults final : public CallWatcher {
   Kernel* const kernel_;
   std::vector<Planned> planned_;
   std::vector<Failure> failures_;
+  std::vector<Failure> listing_failures_;
   uint64_t calls_ = 0;
   std::map<ProcessId, uint64_t> calls_of_;
+  std::map<ProcessId, uint64_t> listings_of_;
   uint64_t injected_ = 0;
 };
 

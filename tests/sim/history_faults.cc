@@ -11,7 +11,7 @@ namespace {
 constexpr HostId kSource = 1;
 constexpr HostId kDestination = 2;
 constexpr HostId kCoordinator = 3;
-constexpr uint64_t kKinds = 10;
+constexpr uint64_t kKinds = 11;
 
 }  // namespace
 
@@ -79,6 +79,7 @@ void History::PlanOne(uint64_t kind) {
       ++verdict_.faults.full_disks;
       destination_files_.SetRoom(destination_files_.used_bytes() + random.Below(300000));
       break;
+    case 9: faults_.FailListing(one->process(), 1 + random.Below(40), random.Chance(500) ? EIO : ENOENT); break;
     default: PlanErrors(one); break;
   }
 }

@@ -206,7 +206,9 @@ long Kernel::SetTimes(const Found& found, const timespec* times) {
   const Nanos now = found.files->Tick();
   const auto set = [now](const timespec& time, Nanos* field) {
     if (time.tv_nsec == UTIME_OMIT) return;
-    *field = time.tv_nsec == UTIME_NOW ? now : time.tv_sec * kSecond + time.tv_nsec - kWallClockStart;
+    // As on xfs with large times: what is out of range becomes its limit.
+    const int64_t seconds = std::clamp<int64_t>(time.tv_sec, -2'147'483'648, 6'000'000'000);
+    *field = time.tv_nsec == UTIME_NOW ? now : seconds * kSecond + time.tv_nsec - kWallClockStart;
   };
   FileTimes& field = found.inode->now.times;
   if (times == nullptr) {

@@ -10,7 +10,8 @@ SIMULATE = os.path.join(os.environ.get("URINGSYNC_BIN_DIR", "build/release/bin")
 SEEDS = os.environ.get("URINGSYNC_SIM_SEEDS", "1-3000")
 SECONDS = os.environ.get("URINGSYNC_SIM_SECONDS", "20")
 # How many seeds each defect may stay hidden for.
-DEFECTS = {"lost-syncs": 100, "torn-publish": 50, "blind-exchange": 100, "lost-problems": 500, "lost-writes": 50}
+DEFECTS = {"lost-syncs": 100, "torn-publish": 50, "blind-exchange": 100, "lost-problems": 500, "lost-writes": 50,
+           "hidden-errors": 500}
 
 
 def simulate(*arguments):
