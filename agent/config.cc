@@ -253,6 +253,8 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
   US_RETURN_IF_ERROR(ReadSwitch(settings, "fake-super", &config.fake_super));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "device-data", &config.device_data));
   US_RETURN_IF_ERROR(ReadNumber(settings, "index-memory", kMaxIndexMemoryMib, &config.index_memory_mib));
+  US_RETURN_IF_ERROR(
+      ReadNumber(settings, "session-hold", kMaxSessionHoldSeconds, &config.session_hold_seconds));
   US_RETURN_IF_ERROR(ReadNumber(settings, "index-max-age", kMaxIndexAgeSeconds, &config.index_max_age_seconds));
   US_RETURN_IF_ERROR(ReadParsed(settings, "confinement", &config.confinement,
                                 [](const std::string& text) { return ParseConfinementMode(text); }));

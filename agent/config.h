@@ -30,6 +30,7 @@ namespace uringsync {
 constexpr size_t kMaxConfigFileBytes = size_t{1} << 20;
 constexpr uint32_t kMaxJobs = 1024;
 constexpr uint32_t kMaxIndexMemoryMib = 1 << 20;
+constexpr uint32_t kMaxSessionHoldSeconds = 24 * 3600;
 constexpr uint32_t kMaxIndexAgeSeconds = 366 * 24 * 3600;
 
 struct AgentConfig {
@@ -44,6 +45,7 @@ struct AgentConfig {
   bool index = false;  // live indexes of all roots
   uint32_t index_memory_mib = 100;
   uint32_t index_max_age_seconds = 86400;
+  uint32_t session_hold_seconds = 600;  // for a session whose command has lost its connection; 0: it ends at once
   bool fake_super = false;   // privileged attributes are kept in user.rsync.* (fake_super.h)
   bool device_data = false;  // sessions may read and write what devices hold
   ConfinementMode confinement = ConfinementMode::kAuto;

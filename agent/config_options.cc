@@ -29,6 +29,8 @@ std::span<const OptionRow> AgentOptions() {
       OptionRow{"index-memory", OptionKind::kNumber, "MIB", "largest index of a root; beyond it there is none (100)"},
       OptionRow{"index-max-age", OptionKind::kNumber, "SECONDS",
                 "read everything anew for the index after so long (86400)"},
+      OptionRow{"session-hold", OptionKind::kNumber, "SECONDS",
+                "keep a session for a command that has lost its connection for so long at most; 0: end it at once (600)"},
       OptionRow{"fake-super", OptionKind::kSwitch, "",
                 "keep owners, devices, ACLs and the like in extended attributes, as rsync's --fake-super does"},
       OptionRow{"device-data", OptionKind::kSwitch, "",

@@ -14,6 +14,7 @@
 #include "agent/control_listener.h"
 #include "agent/logging.h"
 #include "agent/refusal_log.h"
+#include "agent/resumable_sessions.h"
 #include "agent/session_gate.h"
 #include "engine/base/errno_status.h"
 #include "proto/grpc_service.h"
@@ -23,14 +24,20 @@ namespace {
 
 // Threads of gRPC's own beside those that run sessions.
 constexpr int kSpareThreads = 16;
+// The one that runs it, and one that lends it the connection over which its coordinator has come back.
+constexpr int kThreadsPerSession = 2;
 
 }  // namespace
 
 struct ControlServer::State {
-  State(SessionHandler* session_handler, size_t max_sessions, bool is_private)
+  State(SessionHandler* session_handler, size_t max_sessions, bool is_private, std::chrono::milliseconds session_hold)
       : handler(session_handler),
         gate(max_sessions),
-        service([this](AgentStream* stream, const ControlPeer& peer) { return Serve(stream, peer); }, is_private) {}
+        resumable(session_hold, [this](const ControlPeer& peer) {
+          if (listener) listener->Proved(peer.address);
+        }),
+        service([this](AgentStream* stream, const ControlPeer& peer) { return Serve(stream, peer); }, is_private,
+                is_private ? nullptr : &resumable) {}
 
   grpc::Status Serve(AgentStream* stream, const ControlPeer& peer);
   absl::Status StartOnSocket(UniqueFd socket, grpc::ServerBuilder* builder);
@@ -38,6 +45,7 @@ struct ControlServer::State {
 
   SessionHandler* handler;
   SessionGate gate;
+  ResumableSessions resumable;
   ControlService service;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<ControlListener> listener;  // null for a private agent
@@ -93,11 +101,11 @@ absl::Status ControlServer::State::StartListening(const ControlServerOptions& op
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Start(ControlServerOptions options) {
   QuietGrpcLogs();
   const bool is_private = options.private_socket.valid();
-  auto state = std::make_unique<State>(options.handler, options.max_sessions, is_private);
+  auto state = std::make_unique<State>(options.handler, options.max_sessions, is_private, options.session_hold);
   grpc::EnableDefaultHealthCheckService(options.health);
   if (options.reflection) grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  SetControlServerOptions(&builder, static_cast<int>(options.max_sessions) + kSpareThreads);
+  SetControlServerOptions(&builder, static_cast<int>(options.max_sessions) * kThreadsPerSession + kSpareThreads);
   builder.RegisterService(&state->service);
   if (is_private) {
     US_RETURN_IF_ERROR(state->StartOnSocket(std::move(options.private_socket), &builder));
@@ -132,6 +140,7 @@ void ControlServer::CutOverdue() {
 void ControlServer::Stop(std::chrono::milliseconds grace) {
   if (std::exchange(state_->stopped, true)) return;
   if (state_->listener) state_->listener->Stop();
+  state_->resumable.Stop();
   // On its own thread: telling a peer that does not read takes until Shutdown cuts its stream.
   std::thread farewell(
       [this] { state_->gate.InterruptAll({.kind = ErrorKind::kInterrupted, .message = "the agent was stopped"}); });

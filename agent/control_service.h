@@ -34,6 +34,8 @@ struct ControlServerOptions {
   bool health = false;
   bool reflection = false;
   size_t max_sessions = kMaxControlSessions;
+  // How long a session is kept at most whose coordinator has lost its connection; 0: it ends at once.
+  std::chrono::milliseconds session_hold{600'000};
 };
 
 class ControlServer {

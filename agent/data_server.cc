@@ -116,6 +116,7 @@ Task<void> DataServer::State::Handle(AcceptedSocket socket) {
   std::unique_ptr<Stream> stream = TcpStream::Adopt(Shard::Current()->driver(), std::move(socket));
   DataTimeouts timeouts;
   timeouts.handshake = kHandshakeLimit;
+  timeouts.idle = kAnswerIdle;
   const Handshakes::Place place = handshakes.Enter();
   absl::StatusOr<AcceptedData> data =
       co_await AcceptFor(std::move(stream), options.tls ? options.tls->current() : nullptr, options.table, timeouts, place->token());

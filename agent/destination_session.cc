@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "agent/account_names.h"
-#include "agent/backoff.h"
 #include "agent/join_scope.h"
 #include "agent/orderly_end.h"
 #include "agent/root_index.h"
@@ -22,10 +21,6 @@
 
 namespace uringsync {
 namespace {
-
-Task<void> SleepOnShard(std::chrono::nanoseconds time, CancelToken cancel) {
-  co_await SleepUnlessCancelled(Shard::Current()->driver(), time, std::move(cancel));
-}
 
 // A quarter of what the process may open, for files that wait for their batch.
 size_t StagedDescriptors() {
@@ -42,21 +37,6 @@ DestinationSession::DestinationSession(const AgentContext& context, OpenSession 
       outbox_(outbox),
       systems_([outbox](std::string text) { outbox->Push(Notice{std::move(text)}); }),
       dialers_(context.runtime->size()) {}
-
-Task<absl::Status> DestinationSession::Lock() {
-  SubtreeLockOptions options;
-  options.wait = open_.wait_for_lock;
-  options.shared = shares_root_;
-  options.ancestors = context_.ancestors;
-  options.cancel = cancel_.token();
-  CancelToken token = cancel_.token();
-  options.sleep = [token](std::chrono::nanoseconds time) { return SleepOnShard(time, token); };
-  absl::StatusOr<SubtreeLock> lock =
-      co_await SubtreeLock::Acquire(Shard::Current()->driver(), root_.directory, std::move(options));
-  if (!lock.ok()) co_return lock.status();
-  lock_ = *std::move(lock);
-  co_return absl::OkStatus();
-}
 
 void DestinationSession::Start() {
   opening_.SpawnOn(&context_.runtime->shard(0), Open());
@@ -104,6 +84,7 @@ Task<void> DestinationSession::Open() {
     PassKillPoint(KillPoint::kDestinationLocked);
   }
   absl::Status described = DescribeRoot(driver, root_, open_, &opened);
+  if (described.ok() && lock_.held()) HoldTheWay(opened);
   const bool durable = open_.durability != Durability::kNone && !IsVolatileFileSystem(opened.file_system);
   if (described.ok() && writes) {
     const bool could_chown = opened.can_chown;
@@ -361,6 +342,7 @@ void DestinationSession::Stop() {
   systems_.Mute();
   cancel_.Cancel(absl::CancelledError("the destination session is over"));
   BlockOn(&context_.runtime->shard(0), JoinScope(&opening_));
+  way_.Release();
   if (registered_) context_.table->RemoveDestination(open_.session);
   const bool orderly = (engine_ != nullptr && engine_->finished()) || nothing_to_do_;
   for (size_t i = 0; i < remote_.size(); ++i) {

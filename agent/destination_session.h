@@ -13,6 +13,7 @@
 
 #include "agent/apply_engine.h"
 #include "agent/bench_runner.h"
+#include "agent/lock_holders.h"
 #include "agent/peer_dials.h"
 #include "agent/resume_journal.h"
 #include "agent/session_filter.h"
@@ -71,6 +72,9 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
  private:
   Task<void> Open();
   Task<absl::Status> Lock();
+  // Has a session that has lost its coordinator end in favour of this one.
+  LockWay AskForWay();
+  void HoldTheWay(const SessionOpened& opened);
   // kAccept: lets the data server hand over connections of the source.
   absl::Status AwaitSource();
   // At the first batch.
@@ -93,6 +97,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   Task<void> CloseSource(RemoteContentSource* source, absl::Status reason);
   void WatchConnections();
   Task<void> FailForLackOfConnections();
+  void TellOfConnections(bool connected, std::chrono::steady_clock::time_point now);
+  Task<void> Tell(std::string notice);
 
   const AgentContext context_;
   const OpenSession open_;
@@ -108,6 +114,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   std::shared_ptr<const TreeView> view_;
   bool shares_root_ = false;  // written before opened_
   SubtreeLock lock_;
+  LockHolders::Hold way_;  // for those who come after this session
   std::unique_ptr<ResumeJournal> resume_;  // of a session that writes
   CancelSource cancel_;
   std::shared_ptr<LiveSource> local_source_;
@@ -135,6 +142,9 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   uint64_t told_sequence_ = 0;
   uint64_t told_durable_ = 0;
   std::chrono::steady_clock::time_point last_connected_{};
+  bool was_connected_ = false;
+  bool told_lost_ = false;
+  int losses_told_ = 0;
   bool registered_ = false;
   bool stopped_ = false;
   std::mutex break_mutex_;

@@ -18,13 +18,18 @@ namespace {
 
 constexpr size_t kConnectionsPerShard = 2;
 constexpr size_t kMaxConnections = 64;
-constexpr int kMaxDialTries = 6;
+// Without any data connection for so long, the user hears of it; so often in a session.
+constexpr std::chrono::milliseconds kWorthTelling{1000};
+constexpr int kMostLossesTold = 16;
 // A coordinator that answers later than this is far away.
 constexpr std::chrono::milliseconds kFarAway{4};
 
-bool IsPermanent(const absl::Status& dialled) {
-  return absl::IsPermissionDenied(dialled) || absl::IsUnauthenticated(dialled) || absl::IsFailedPrecondition(dialled) ||
-         absl::IsInvalidArgument(dialled) || absl::IsNotFound(dialled);
+// What no further try changes. Once a connection was there, what looks like a wrong name or certificate is what a bad
+// network makes of them.
+bool IsPermanent(const absl::Status& dialled, bool ever_connected) {
+  if (absl::IsPermissionDenied(dialled) || absl::IsFailedPrecondition(dialled)) return true;
+  return !ever_connected &&
+         (absl::IsUnauthenticated(dialled) || absl::IsInvalidArgument(dialled) || absl::IsNotFound(dialled));
 }
 
 }  // namespace
@@ -83,14 +88,15 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
   CancelToken cancel = cancel_.token();
   Backoff backoff;
   absl::Status last = absl::UnavailableError("no connection");
-  const auto give_up = std::chrono::steady_clock::now() + kFirstConnectionLimit;
-  for (int tries = 0; tries < kMaxDialTries && !cancel.cancelled(); ++tries) {
+  DialPatience patience(open_.ride_out);
+  while (!cancel.cancelled()) {
     DataDial dial;
     if (!dials_->Fill(shard, &dial)) {
       dialers_[shard].fetch_sub(1);
       co_return;
     }
     dial.cancel = cancel;
+    if (open_.ride_out.count() > 0) dial.timeouts.idle = kAnswerIdle;
     dial.hello = DataHello{kProtocolVersion, open_.session, open_.token, Role::kDestination};
     if (open_.route.peer_session != SessionId{}) dial.hello.session = open_.route.peer_session;
     absl::StatusOr<std::unique_ptr<RequestChannel>> channel =
@@ -98,15 +104,18 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
     last = channel.status();
     if (!channel.ok() && !cancel.cancelled() && dials_->Retreat(dial, last)) continue;
     if (channel.ok()) {
-      tries = 0;
       ever_connected_ = true;
-      backoff.Reset();
+      const auto begun = std::chrono::steady_clock::now();
       last = co_await remote_[shard]->Run(*std::move(channel));
-    } else if (IsPermanent(last)) {
+      const auto now = std::chrono::steady_clock::now();
+      patience.Lost(now);
+      // One that is lost at once, again and again, is no reason to hurry.
+      if (now - begun > Backoff::kLongest) backoff.Reset();
+    } else if (IsPermanent(last, ever_connected_) ||
+               !patience.TryAgain(ever_connected_, std::chrono::steady_clock::now())) {
       break;
     }
     if (cancel.cancelled()) break;
-    if (!ever_connected_ && std::chrono::steady_clock::now() >= give_up) break;
     bool go_on = co_await backoff.Wait(driver, cancel);
     if (!go_on) break;
   }
@@ -148,14 +157,38 @@ void DestinationSession::WatchConnections() {
   bool connected =
       std::any_of(remote_.begin(), remote_.end(), [](const RemoteContentSource* remote) { return remote->usable(); });
   if (connected || last_connected_ == std::chrono::steady_clock::time_point{}) last_connected_ = now;
-  if (open_.route.kind != DataRoute::Kind::kAccept || now - last_connected_ < kNoConnectionLimit) return;
+  TellOfConnections(connected, now);
+  const auto limit = std::max<std::chrono::milliseconds>(kNoConnectionLimit, open_.ride_out);
+  if (open_.route.kind != DataRoute::Kind::kAccept || now - last_connected_ < limit) return;
   last_connected_ = now;
   // Called by the outbox itself: the failure is queued by another coroutine.
   running_.SpawnOn(&context_.runtime->shard(0), FailForLackOfConnections());
 }
 
 Task<void> DestinationSession::FailForLackOfConnections() {
-  outbox_->Fail(ErrorKind::kTimeout, "destination: the source opened no data connection for 60 seconds");
+  const auto limit = std::max<std::chrono::seconds>(
+      kNoConnectionLimit, std::chrono::duration_cast<std::chrono::seconds>(open_.ride_out));
+  outbox_->Fail(ErrorKind::kTimeout,
+                "destination: the source opened no data connection for " + std::to_string(limit.count()) + " seconds");
+  co_return;
+}
+
+// The first time that all of them are gone for a moment, and that some are there again.
+void DestinationSession::TellOfConnections(bool connected, std::chrono::steady_clock::time_point now) {
+  was_connected_ = was_connected_ || connected;
+  if (!was_connected_ || open_.ride_out.count() == 0) return;
+  const bool lost = !connected && now - last_connected_ >= kWorthTelling;
+  if (lost == told_lost_ || (!connected && !lost) || losses_told_ >= kMostLossesTold) return;
+  told_lost_ = lost;
+  if (!lost) ++losses_told_;
+  running_.SpawnOn(&context_.runtime->shard(0),
+                   Tell(lost ? "the data connections to the source are lost; trying again for " +
+                                   std::to_string(open_.ride_out.count() / 1000) + " s"
+                             : std::string("data connections to the source are there again")));
+}
+
+Task<void> DestinationSession::Tell(std::string notice) {
+  outbox_->Push(Notice{std::move(notice)});
   co_return;
 }
 

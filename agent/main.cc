@@ -166,7 +166,9 @@ absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Da
                                                              .tls = daemon->tls,
                                                              .private_socket = std::move(private_socket),
                                                              .health = config.health,
-                                                             .reflection = config.reflection}));
+                                                             .reflection = config.reflection,
+                                                             .session_hold =
+                                                                 std::chrono::seconds(config.session_hold_seconds)}));
   return absl::OkStatus();
 }
 

@@ -56,7 +56,8 @@ const std::vector<std::string>& Features() {
                                                     std::string(kProofFeature),
                                                     std::string(kReadbackFeature),
                                                     std::string(kMountsFeature),
-                                                    std::string(kDurabilityFeature)};
+                                                    std::string(kDurabilityFeature),
+                                                    std::string(kReconnectFeature)};
   return features;
 }
 
@@ -247,9 +248,12 @@ class StreamSession {
 }  // namespace
 
 absl::Status SessionRunner::Run(AgentStream* stream, const ControlPeer& peer, CancelToken shutdown) {
-  if (context_.access == nullptr || peer.is_private) return Serve(context_, stream, peer, std::move(shutdown));
-  const Roots allowed = context_.roots->AllowedTo(peer.identities, *context_.access);
+  if (peer.is_private) return Serve(context_, stream, peer, std::move(shutdown));
   AgentContext context = context_;
+  context.lock_holders = &lock_holders_;
+  context.who = peer.Names();
+  if (context_.access == nullptr) return Serve(context, stream, peer, std::move(shutdown));
+  const Roots allowed = context_.roots->AllowedTo(peer.identities, *context_.access);
   context.roots = &allowed;
   return Serve(context, stream, peer, std::move(shutdown));
 }

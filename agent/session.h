@@ -6,6 +6,7 @@
 // Thread rule: Run blocks its calling thread (never a shard's); many at once.
 #pragma once
 
+#include "agent/lock_holders.h"
 #include "agent/opening_watch.h"
 #include "agent/operand_budget.h"
 #include "agent/session_handler.h"
@@ -24,6 +25,7 @@ class SessionRunner final : public SessionHandler {
   const AgentContext context_;
   const OpeningLimits limits_;
   OperandBudget operands_;
+  LockHolders lock_holders_;
 };
 
 }  // namespace uringsync

@@ -6,7 +6,7 @@ namespace uringsync {
 
 absl::Status InterruptibleStream::Send(const AgentMessage& message) {
   std::lock_guard lock(send_mutex_);
-  if (interrupted_) return Interrupted();
+  if (interrupted_ || barred_) return Interrupted();
   return stream_->Send(message);
 }
 
@@ -19,10 +19,16 @@ absl::StatusOr<ClientMessage> InterruptibleStream::Receive() {
 void InterruptibleStream::Interrupt(const SessionError& error, std::string why) {
   std::lock_guard lock(send_mutex_);
   if (interrupted_) return;
-  why_ = std::move(why);
+  if (!barred_) why_ = std::move(why);
   interrupted_ = true;
   // A peer that is gone needs no farewell.
   (void)stream_->Send(error);
+}
+
+void InterruptibleStream::Bar(std::string why) {
+  if (interrupted_) return;
+  why_ = std::move(why);
+  barred_ = true;
 }
 
 absl::StatusOr<std::unique_ptr<SessionGate::Pass>> SessionGate::Pass::Enter(SessionGate* gate, AgentStream* stream,
@@ -70,6 +76,8 @@ size_t SessionGate::InterruptThose(const std::function<bool(const std::string& c
     if (begun || pass->ending_ || pass->certificate_.empty() || !chosen(pass->certificate_)) continue;
     pass->broken_at_ = std::chrono::steady_clock::now();
     pass->cancel_.Cancel(MakeStatus(absl::StatusCode::kCancelled, error.message));
+    // What else ends for the same reason must not get in first with less of it.
+    pass->stream_.Bar(error.message);
     pass->breaker_ = std::thread([pass, error] { pass->stream_.Interrupt(error, error.message); });
     ++count;
   }

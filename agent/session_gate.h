@@ -29,15 +29,19 @@ class InterruptibleStream final : public AgentStream {
   absl::Status Send(const AgentMessage& message) override;
   absl::StatusOr<ClientMessage> Receive() override;
   void Close() override { stream_->Close(); }
+  std::optional<std::chrono::milliseconds> DetachedFor() const override { return stream_->DetachedFor(); }
   // Sends `error` as the stream's last message. May block as long as the peer does not read. Send and Receive end with
   // Cancelled and `why` from now on.
   void Interrupt(const SessionError& error, std::string why = "the agent is stopping");
+  // From now on nothing but that last message is sent: to be called once, before an Interrupt on another thread.
+  void Bar(std::string why);
 
  private:
   AgentStream* stream_;
   absl::Status Interrupted() const { return MakeStatus(absl::StatusCode::kCancelled, why_); }
   std::mutex send_mutex_;
-  std::string why_;  // set before interrupted_
+  std::string why_;  // set before barred_ and interrupted_, once
+  std::atomic<bool> barred_{false};
   std::atomic<bool> interrupted_{false};
 };
 

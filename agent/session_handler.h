@@ -31,6 +31,7 @@ namespace uringsync {
 class AccessList;
 class PinnedAncestors;
 class DirectData;
+class LockHolders;
 class Roots;
 class RootIndexes;
 class Runtime;
@@ -58,6 +59,9 @@ struct AgentContext {
   bool host_paths = false;
   bool fake_super = false;   // its drivers keep in attributes what only a privileged process may set (fake_super.h)
   bool device_data = false;  // sessions may read and write what devices hold
+  // Of sessions whose coordinator may lose its connection and come back; null: none may.
+  LockHolders* lock_holders = nullptr;
+  std::string who;  // the names of the peer's certificate; empty where it shows none
 };
 
 class SessionHandler {

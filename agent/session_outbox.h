@@ -56,6 +56,8 @@ class SessionOutbox {
   // afterwards.
   void Close();
 
+  AgentStream* stream() const { return stream_; }
+
   // One unit for each manifest batch that waits to be sent; given back here.
   Semaphore* manifest_slots() { return &manifest_slots_; }
   void PushManifest(AgentMessage message, SemaphoreUnits slot);

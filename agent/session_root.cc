@@ -328,6 +328,16 @@ absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSes
   return absl::OkStatus();
 }
 
+absl::Status LocateRoot(Driver* driver, const SessionRoot& root, FileId* id, std::vector<FileId>* above) {
+  struct statx stat{};
+  Entry entry;
+  US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &stat), root.full_path));
+  if (!EntryFromStatx(stat, false, &entry)) return absl::InternalError("no type for the root");
+  *id = entry.id;
+  *above = AncestorsOf(driver, *root.directory, entry.id);
+  return absl::OkStatus();
+}
+
 bool IsVolatileFileSystem(const std::string& file_system) {
   return file_system == "tmpfs" || file_system == "ramfs";
 }

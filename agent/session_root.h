@@ -67,6 +67,9 @@ void RemoveCreatedRoot(Driver* driver, const SessionRoot& root);
 // Fills exists, created, root, file_system, time_granularity_ns and what this process may set.
 absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSession& open, SessionOpened* opened);
 
+// The root and the directories above it; not OK where the root cannot be looked at.
+absl::Status LocateRoot(Driver* driver, const SessionRoot& root, FileId* id, std::vector<FileId>* above);
+
 // What this process may set in the session's root: what it may set anywhere, less what the peer has no verb for.
 ProcessCapabilities CapabilitiesIn(const SessionRoot& root, bool fake_super);
 

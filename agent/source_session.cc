@@ -35,8 +35,6 @@ Task<void> CloseChannel(ReplyChannel* channel) {
 // Data connections of a source that connects, when nobody says how many.
 constexpr size_t kConnectionsPerShard = 2;
 constexpr size_t kMaxConnections = 64;
-// Tries in a row that one connection makes before it gives up.
-constexpr int kMaxDialTries = 6;
 
 }  // namespace
 
@@ -293,8 +291,8 @@ Task<void> SourceSession::DialLoop(size_t shard) {
   CancelToken cancel = cancel_.token();
   Backoff backoff;
   absl::Status last;
-  const auto give_up = std::chrono::steady_clock::now() + kFirstConnectionLimit;
-  for (int tries = 0; tries < kMaxDialTries && !cancel.cancelled(); ++tries) {
+  DialPatience patience(open_.ride_out);
+  while (!cancel.cancelled()) {
     DataDial dial;
     if (!dials_->Fill(shard, &dial)) co_return;
     dial.cancel = cancel;
@@ -305,15 +303,19 @@ Task<void> SourceSession::DialLoop(size_t shard) {
     if (!channel.ok() && !cancel.cancelled() && dials_->Retreat(dial, last)) continue;
     if (channel.ok()) {
       ever_served_ = true;
+      const auto begun = std::chrono::steady_clock::now();
       last = co_await Serve(*std::move(channel));
       // The destination ended it: it has all it wants.
       if (last.ok()) co_return;
-      tries = 0;
-      backoff.Reset();
-    } else if (absl::IsPermissionDenied(last) || absl::IsUnauthenticated(last) || absl::IsFailedPrecondition(last)) {
+      const auto now = std::chrono::steady_clock::now();
+      patience.Lost(now);
+      if (now - begun > Backoff::kLongest) backoff.Reset();
+    } else if (absl::IsPermissionDenied(last) || absl::IsFailedPrecondition(last) ||
+               (absl::IsUnauthenticated(last) && !ever_served_)) {
+      break;
+    } else if (!patience.TryAgain(ever_served_, std::chrono::steady_clock::now())) {
       break;
     }
-    if (!ever_served_.load() && std::chrono::steady_clock::now() >= give_up) break;
     bool go_on = co_await backoff.Wait(driver, cancel);
     if (!go_on) co_return;
   }

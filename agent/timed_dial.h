@@ -22,10 +22,6 @@ namespace uringsync {
 
 // One try: name, connect, TLS and hello.
 constexpr std::chrono::seconds kDialLimit{10};
-// A session that has had no data connection at all gives up after this; one that lost them waits longer for the network
-// to come back.
-constexpr std::chrono::seconds kFirstConnectionLimit{20};
-
 // What ends the dial; the timer's operation lives here while it is in flight.
 struct DialTimer {
   Op op;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -193,7 +194,11 @@ struct OpenSession {
   // Destination: a source file that is no more as its action says is a problem at once, instead of being taken as it is
   // by then. Needs kEntryLooksFeature.
   bool as_planned = false;
+  // For how long data connections that were there are tried again for once they are lost; 0: a few times. An agent
+  // without kReconnectFeature does not know it.
+  std::chrono::milliseconds ride_out{0};
 };
+constexpr std::chrono::milliseconds kMaxRideOut{24 * 3'600'000};
 
 // Further operands, right after the OpenSession that announced them.
 struct OperandBatch {

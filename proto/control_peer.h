@@ -22,6 +22,8 @@ struct ControlPeer {
   // The stream came over an inherited socket pair: the peer is the process that started this one.
   bool is_private = false;
 
+  // All identities in one order, a line each: what a certificate has in common with the one that succeeds it.
+  std::string Names() const;
   // First identity, or "private", or the address. Escaped, fit for a log.
   std::string Describe() const;
 };

@@ -136,10 +136,16 @@ class StreamRequestChannel final : public RequestChannel {
   Decompressor decompressor_;
 };
 
+// Who serves waits for requests as long as there are none.
+DataTimeouts WithoutIdle(DataTimeouts timeouts) {
+  timeouts.idle = kNoTimeout;
+  return timeouts;
+}
+
 class StreamReplyChannel final : public ReplyChannel {
  public:
   StreamReplyChannel(std::unique_ptr<DataLink> link, DataTimeouts timeouts)
-      : end_(std::move(link), timeouts, kDataRequestLimits) {}
+      : end_(std::move(link), WithoutIdle(timeouts), kDataRequestLimits) {}
 
   Task<absl::StatusOr<RequestMessage>> Receive() override {
     US_CO_ASSIGN_OR_RETURN(Frame frame, co_await end_.Receive(DataFrameType::kRequests));

@@ -33,10 +33,16 @@ namespace uringsync {
 
 struct DataTimeouts {
   Timeout handshake = std::chrono::seconds(15);  // TLS, and again DataHello with its reply
-  Timeout idle = kNoTimeout;                     // between two messages; a dead network is found by keepalive
+  // Of a RequestChannel, before the next answer: one that brings none for so long, asked or not, is of no use any more.
+  // A dead network is found by keepalive.
+  Timeout idle = kNoTimeout;
   Timeout message = std::chrono::seconds(120);   // from the first byte of a message to its last
   Timeout send = std::chrono::seconds(300);      // one message into a peer that may be slow to take it
 };
+
+// For DataTimeouts::idle where a connection is made again when it is lost: whatever stands between two hosts and takes
+// everything without passing it on looks alive to TCP.
+constexpr Timeout kAnswerIdle = std::chrono::seconds(60);
 
 // What the connecting side says of itself.
 struct DataHello {

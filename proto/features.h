@@ -90,6 +90,9 @@ constexpr std::string_view kDirectFeature = "direct";
 // Of Hello and HelloReply: Durability::kFile, ApplyProgress::durable_sequence.
 constexpr std::string_view kDurabilityFeature = "durability";
 
+// Of Hello and HelloReply: OpenSession::ride_out.
+constexpr std::string_view kReconnectFeature = "reconnect";
+
 using SessionId = std::array<uint8_t, 16>;
 // One-time secret that admits data connections to a session.
 using SessionToken = std::array<uint8_t, 32>;

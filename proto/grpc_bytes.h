@@ -9,6 +9,10 @@
 #include <grpcpp/support/channel_arguments.h>
 #include <grpcpp/support/proto_buffer_reader.h>
 #include <grpcpp/support/slice.h>
+#include <grpcpp/support/status.h>
+
+#include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,6 +21,7 @@
 namespace uringsync::grpc_internal {
 
 constexpr char kSessionMethod[] = "/uringsync.v1.Agent/Session";
+constexpr char kResumeMethod[] = "/uringsync.v1.Agent/Resume";
 
 // A connection that is cut without a word is noticed after kKeepaliveTimeMs + kKeepaliveTimeoutMs at the latest.
 constexpr int kKeepaliveTimeMs = 10'000;
@@ -25,6 +30,23 @@ constexpr int kKeepaliveTimeoutMs = 10'000;
 constexpr int kHandshakeTimeoutMs = 15'000;
 // What HTTP/2 lets a sender have under way on one stream, and so what a receiver that does not read holds at most.
 constexpr int kStreamWindowBytes = 1 << 20;
+
+// Of a call's end, as a client is told it. `name`: the agent's.
+absl::Status CallEnd(const grpc::Status& status, const std::string& name);
+
+inline grpc::ByteBuffer ToBuffer(const std::string& bytes) {
+  const grpc::Slice slice(bytes.data(), bytes.size());
+  return grpc::ByteBuffer(&slice, 1);
+}
+
+inline absl::StatusOr<std::string> ToBytes(const grpc::ByteBuffer& buffer) {
+  std::vector<grpc::Slice> slices;
+  if (!buffer.Dump(&slices).ok()) return absl::InvalidArgumentError("received bytes that cannot be read");
+  std::string bytes;
+  bytes.reserve(buffer.Length());
+  for (const grpc::Slice& slice : slices) bytes.append(reinterpret_cast<const char*>(slice.begin()), slice.size());
+  return bytes;
+}
 
 template <typename Value>
 absl::Status EncodeBuffer(const Value& value, WireEncoder<Value>* encoder, grpc::ByteBuffer* buffer) {

@@ -27,6 +27,8 @@
 #include "engine/base/exhaustion.h"
 #include "engine/net/address.h"
 #include "proto/grpc_bytes.h"
+#include "proto/grpc_resumable.h"
+#include "proto/address_probe.h"
 #include "proto/tls_files.h"
 
 namespace uringsync {
@@ -54,26 +56,6 @@ grpc::ChannelArguments MakeArguments() {
   // Agents are peers on the operator's own network; a web proxy of the environment is not meant for them.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   return arguments;
-}
-
-// How the stream ended, from gRPC's status.
-absl::Status EndStatus(const grpc::Status& status, const std::string& name) {
-  const std::string detail = EscapeName(status.error_message());
-  switch (status.error_code()) {
-    case grpc::StatusCode::OK: return absl::OutOfRangeError("the agent ended the session");
-    case grpc::StatusCode::INVALID_ARGUMENT:
-      return MakeStatus(absl::StatusCode::kInvalidArgument, name + " refused a message: " + detail);
-    case grpc::StatusCode::UNIMPLEMENTED:
-      return MakeStatus(absl::StatusCode::kUnavailable, name + " is no uringsync agent: " + detail);
-    case grpc::StatusCode::RESOURCE_EXHAUSTED:
-      // gRPC's own refusal of an oversized message, in whichever direction, or the agent's limit of sessions.
-      return MakeStatus(absl::StatusCode::kUnavailable, name + ": " + detail);
-    case grpc::StatusCode::UNAUTHENTICATED:
-      return MakeStatus(absl::StatusCode::kUnauthenticated, name + " refused the certificate of this command: " + detail);
-    case grpc::StatusCode::CANCELLED:
-      return MakeStatus(absl::StatusCode::kUnavailable, name + " gave the session up: " + detail);
-    default: return MakeStatus(absl::StatusCode::kUnavailable, "lost the connection to " + name + ": " + detail);
-  }
 }
 
 class GrpcClientStream final : public ClientStream {
@@ -108,7 +90,7 @@ class GrpcClientStream final : public ClientStream {
     if (!call_->Read(&buffer)) {
       const grpc::Status status = call_->Finish();
       finished_ = true;
-      receive_end_ = closed_ ? absl::UnavailableError("the session was closed at this end") : EndStatus(status, name_);
+      receive_end_ = closed_ ? absl::UnavailableError("the session was closed at this end") : grpc_internal::CallEnd(status, name_);
       return receive_end_;
     }
     absl::StatusOr<AgentMessage> message = DecodeBuffer(&buffer, &decoder_);
@@ -198,12 +180,21 @@ std::shared_ptr<grpc::ChannelCredentials> CredentialsFor(const std::shared_ptr<c
 struct Way {
   std::string target;  // gRPC's
   std::string host;    // whose name the agent's certificate must have
+  uint16_t port = 0;
+  Reconnecting reconnecting;
   std::shared_ptr<TlsIdentity> identity;
 };
 
-std::shared_ptr<grpc::Channel> MakeChannel(const Way& way, const std::shared_ptr<const TlsContext>& context) {
+enum class Sharing : uint8_t {
+  kShared,
+  kAlone,  // with a connection of its own, that no other channel has tried for
+};
+
+std::shared_ptr<grpc::Channel> MakeChannel(const Way& way, const std::shared_ptr<const TlsContext>& context,
+                                           Sharing sharing = Sharing::kShared) {
   grpc::ChannelArguments arguments = MakeArguments();
   arguments.SetSslTargetNameOverride(way.host);
+  if (sharing == Sharing::kAlone) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(way.target, CredentialsFor(context, way.host), arguments);
 }
 
@@ -217,7 +208,20 @@ class GrpcControlChannel final : public ControlChannel {
       : way_(std::move(way)), context_(std::move(context)), channel_(std::move(channel)), name_(std::move(name)) {}
 
   absl::StatusOr<std::unique_ptr<ClientStream>> OpenStream() override {
-    return std::make_unique<GrpcClientStream>(Current(), name_);
+    if (way_.reconnecting.limit.count() == 0) return std::make_unique<GrpcClientStream>(Current(), name_);
+    return grpc_internal::OpenResumableStream(
+        {.first = Current(),
+         .fresh =
+             [way = way_] {
+               way.identity->Refresh();
+               return MakeChannel(way, way.identity->current(), Sharing::kAlone);
+             },
+         .diagnose =
+             [host = way_.host, port = way_.port](std::chrono::milliseconds limit) {
+               return ProbeAddress(host, port, limit);
+             },
+         .name = name_,
+         .reconnecting = way_.reconnecting});
   }
   const std::string& name() const override { return name_; }
 
@@ -298,6 +302,8 @@ absl::StatusOr<std::string> TargetOf(const ChannelSpec& spec) {
 absl::StatusOr<std::unique_ptr<ControlChannel>> ConnectOverNetwork(const ChannelSpec& spec) {
   Way way;
   way.host = spec.host;
+  way.port = spec.port;
+  way.reconnecting = spec.reconnecting;
   US_ASSIGN_OR_RETURN(way.identity, LoadIdentity(spec.tls));
   US_ASSIGN_OR_RETURN(way.target, TargetOf(spec));
   const std::shared_ptr<const TlsContext> context = way.identity->current();

@@ -30,6 +30,17 @@ struct ControlTlsFiles {
   std::string crl{};  // who of them is revoked; empty: nobody
 };
 
+// Whether and how streams over the network survive the loss of their connection.
+struct Reconnecting {
+  // How long another connection is tried for, from when the agent was last heard; 0: a stream ends with its connection.
+  std::chrono::milliseconds limit{0};
+  // An agent that says nothing for so long counts as lost.
+  std::chrono::milliseconds silence{15'000};
+  // The limit is one that was asked for: a stream that is over for it ends with DeadlineExceeded, else with
+  // Unavailable.
+  bool limit_is_asked = false;
+};
+
 // How to reach an agent: over the network (host, port, tls), or over an inherited connected stream socket (fd).
 struct ChannelSpec {
   UniqueFd fd;  // valid: a private agent at the other end of this socket; everything below but the timeout is ignored
@@ -37,6 +48,7 @@ struct ChannelSpec {
   uint16_t port = kDefaultControlPort;
   ControlTlsFiles tls;
   std::chrono::milliseconds connect_timeout{10'000};
+  Reconnecting reconnecting{};
 };
 
 class ControlChannel {

@@ -9,7 +9,9 @@
 #include <grpcpp/support/sync_stream.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <mutex>
+#include <optional>
 
 #include "engine/base/errno_status.h"
 #include "proto/grpc_bytes.h"
@@ -69,6 +71,75 @@ class GrpcAgentStream final : public AgentStream {
   std::atomic<bool> closed_{false};
 };
 
+// One call under a resumable stream. An end without a word is a loss: whoever goes in good order says so before.
+class ServerCallStream final : public ByteStream {
+ public:
+  ServerCallStream(grpc::ServerContext* context, Call* call) : context_(context), call_(call) {}
+  absl::Status Send(const std::string& message) override {
+    if (closed_ || !call_->Write(grpc_internal::ToBuffer(message)))
+      return absl::UnavailableError("the connection to the coordinator broke");
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::string> Receive() override {
+    grpc::ByteBuffer buffer;
+    if (closed_ || !call_->Read(&buffer)) return absl::UnavailableError("the connection to the coordinator broke");
+    return grpc_internal::ToBytes(buffer);
+  }
+  bool lost() const override { return true; }
+  bool resumable() const override { return true; }
+  void End(std::chrono::milliseconds) override {}
+  void Close() override {
+    closed_ = true;
+    context_->TryCancel();
+  }
+
+ private:
+  grpc::ServerContext* const context_;
+  Call* const call_;
+  std::atomic<bool> closed_{false};
+};
+
+// Lends a call to a stream, and waits until it has been given back.
+class Loan {
+ public:
+  std::shared_ptr<ByteStream> Make(grpc::ServerContext* context, Call* call) {
+    return {new ServerCallStream(context, call), [this](ByteStream* stream) {
+              delete stream;
+              std::lock_guard lock(mutex_);
+              returned_ = true;
+              changed_.notify_all();
+            }};
+  }
+  void AwaitReturn() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return returned_; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool returned_ = false;
+};
+
+// A value of the caller's metadata; nullopt where there is not exactly one.
+std::optional<std::string> MetadataOf(const grpc::ServerContext& context, const char* key) {
+  const auto& all = context.client_metadata();
+  if (all.count(key) != 1) return std::nullopt;
+  const grpc::string_ref& value = all.find(key)->second;
+  return std::string(value.data(), value.size());
+}
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  const std::string text(ToStd(status.message()));
+  switch (status.code()) {
+    case absl::StatusCode::kOk: return grpc::Status::OK;
+    case absl::StatusCode::kNotFound: return {grpc::StatusCode::NOT_FOUND, text};
+    case absl::StatusCode::kInvalidArgument: return {grpc::StatusCode::INVALID_ARGUMENT, text};
+    case absl::StatusCode::kOutOfRange: return {grpc::StatusCode::OUT_OF_RANGE, text};
+    default: return {grpc::StatusCode::UNAVAILABLE, text};
+  }
+}
+
 ControlPeer PeerOf(const grpc::ServerContext& context, bool is_private) {
   ControlPeer peer;
   peer.is_private = is_private;
@@ -90,17 +161,56 @@ ControlPeer PeerOf(const grpc::ServerContext& context, bool is_private) {
 
 }  // namespace
 
-ControlService::ControlService(Handler handler, bool is_private)
-    : handler_(std::move(handler)), is_private_(is_private) {
+ControlService::ControlService(Handler handler, bool is_private, ResumeHost* resume_host)
+    : handler_(std::move(handler)), is_private_(is_private), resume_host_(resume_host) {
   using grpc::internal::BidiStreamingHandler;
+  using grpc::internal::RpcMethod;
+  using Serving = BidiStreamingHandler<ControlService, grpc::ByteBuffer, grpc::ByteBuffer>;
   AddMethod(new grpc::internal::RpcServiceMethod(
-      grpc_internal::kSessionMethod, grpc::internal::RpcMethod::BIDI_STREAMING,
-      new BidiStreamingHandler<ControlService, grpc::ByteBuffer, grpc::ByteBuffer>(
-          [](ControlService* service, grpc::ServerContext* context, Call* call) {
-            GrpcAgentStream stream(context, call);
-            return service->handler_(&stream, PeerOf(*context, service->is_private_));
-          },
-          this)));
+      grpc_internal::kSessionMethod, RpcMethod::BIDI_STREAMING,
+      new Serving([](ControlService* service, grpc::ServerContext* context,
+                     Call* call) { return service->ServeSession(context, call); },
+                  this)));
+  if (resume_host_ == nullptr) return;
+  AddMethod(new grpc::internal::RpcServiceMethod(
+      grpc_internal::kResumeMethod, RpcMethod::BIDI_STREAMING,
+      new Serving([](ControlService* service, grpc::ServerContext* context,
+                     Call* call) { return service->ServeResume(context, call); },
+                  this)));
+}
+
+grpc::Status ControlService::ServeSession(grpc::ServerContext* context, void* opaque) {
+  Call* const call = static_cast<Call*>(opaque);
+  const ControlPeer peer = PeerOf(*context, is_private_);
+  const std::optional<std::string> offered = MetadataOf(*context, kOfferMetadata);
+  if (resume_host_ == nullptr || !offered) {
+    GrpcAgentStream stream(context, call);
+    return handler_(&stream, peer);
+  }
+  const absl::StatusOr<ResumeOffer> offer = DecodeResumeOffer(*offered);
+  if (!offer.ok()) return ToGrpc(offer.status());
+  const ResumeGrant grant = resume_host_->Grant(*offer);
+  if (grant.hold.count() == 0) {
+    GrpcAgentStream stream(context, call);
+    return handler_(&stream, peer);
+  }
+  context->AddInitialMetadata(kGrantMetadata, Encode(grant));
+  absl::StatusOr<std::unique_ptr<AgentStream>> stream =
+      resume_host_->Begin(*offer, peer, std::make_shared<ServerCallStream>(context, call));
+  if (!stream.ok()) return ToGrpc(stream.status());
+  return handler_(stream->get(), peer);
+}
+
+grpc::Status ControlService::ServeResume(grpc::ServerContext* context, void* opaque) {
+  const std::optional<std::string> asked = MetadataOf(*context, kResumeMetadata);
+  const absl::StatusOr<ResumeRequest> request =
+      asked ? DecodeResumeRequest(*asked) : absl::InvalidArgumentError("a call of Resume without a ResumeRequest");
+  if (!request.ok()) return ToGrpc(request.status());
+  Loan loan;
+  const absl::Status resumed = resume_host_->Resume(*request, PeerOf(*context, is_private_),
+                                                    loan.Make(context, static_cast<Call*>(opaque)));
+  loan.AwaitReturn();
+  return ToGrpc(resumed);
 }
 
 ControlService::~ControlService() = default;

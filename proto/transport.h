@@ -8,6 +8,8 @@
 // a shard's thread).
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,6 +20,14 @@
 #include "proto/messages.h"
 
 namespace uringsync {
+
+// A stream that can be gone on with has lost its connection, or has one again.
+struct ConnectionChange {
+  bool lost = false;
+  std::string peer;                   // "agent backup1:7440"; escaped
+  std::string why;                    // of a loss; escaped
+  std::chrono::milliseconds time{0};  // of a loss: how long another one is tried for; else how long there was none
+};
 
 template <typename Out, typename In>
 class MessageStream {
@@ -30,6 +40,11 @@ class MessageStream {
   virtual absl::StatusOr<In> Receive() = 0;
   // Ends both directions now; blocked calls return. Idempotent.
   virtual void Close() = 0;
+  // For how long a stream that outlives its connection has had none; nullopt: it has one, or is of another kind. Any
+  // thread.
+  virtual std::optional<std::chrono::milliseconds> DetachedFor() const { return std::nullopt; }
+  // `told` hears of such losses, on the thread that receives; to be set before it does.
+  virtual void OnConnection(std::function<void(const ConnectionChange&)> told) { static_cast<void>(told); }
 };
 
 using ClientStream = MessageStream<ClientMessage, AgentMessage>;  // the coordinator's end

@@ -260,6 +260,17 @@ void JsonReporter::ShowWarning(std::string_view text) {
   console_->Flush();
 }
 
+void JsonReporter::ShowConnection(Side side, const ConnectionChange& change, const std::string& text) {
+  Json event = Event("connection");
+  event["state"] = change.lost ? "lost" : "regained";
+  event["side"] = SideName(side);
+  if (change.lost) event["reason"] = EscapeName(change.why);
+  event["seconds"] = static_cast<double>(change.time.count()) / 1000;
+  event["message"] = text;
+  Emit(event);
+  console_->Flush();
+}
+
 void JsonReporter::OnProgress(const SyncProgress& progress) {
   if (!facts_.output.progress.value_or(true)) return;
   const auto now = facts_.now();

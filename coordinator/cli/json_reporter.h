@@ -20,6 +20,7 @@ class JsonReporter final : public RunReporter {
 
  protected:
   void ShowWarning(std::string_view text) override;
+  void ShowConnection(Side side, const ConnectionChange& change, const std::string& text) override;
   void ShowAction(const Action& action, const Differences& differences, ActionOutcome outcome) override;
   void ShowOpened(const HelloReply& source, const SessionOpened& source_session, const HelloReply& destination,
                   const SessionOpened& destination_session) override;

@@ -94,6 +94,15 @@ void RunReporter::OnShortfall(Side, std::string_view text) {
   Warn(EscapeName(text));
 }
 
+void RunReporter::OnConnection(Side side, const ConnectionChange& change) {
+  // In whole seconds, a begun one counting.
+  const std::string seconds = std::to_string((change.time.count() + 999) / 1000) + " s";
+  ShowConnection(side, change,
+                 change.lost ? "connection to " + change.peer + " lost (" + EscapeName(change.why) +
+                                   "); trying again for " + seconds
+                             : "connected again to " + change.peer + " after " + seconds);
+}
+
 void RunReporter::OnSkipped(SkipReason reason, const RelPath& path, FileType type) {
   ShowSkipped(reason, path, type);
 }

@@ -68,9 +68,14 @@ class RunReporter : public Observer {
   void OnAction(const Action& action, const Differences& differences, ActionOutcome outcome) override;
   void OnNotice(Side side, std::string_view text) override;
   void OnShortfall(Side side, std::string_view text) override;
+  void OnConnection(Side side, const ConnectionChange& change) override;
   void OnSkipped(SkipReason reason, const RelPath& path, FileType type) override;
 
  protected:
+  // `text`: the line that a person would see.
+  virtual void ShowConnection(Side /*side*/, const ConnectionChange& /*change*/, const std::string& text) {
+    ShowWarning(text);
+  }
   virtual void ShowWarning(std::string_view text) = 0;
   // What is of interest and breaks no promise.
   virtual void ShowNotice(std::string_view text) { ShowWarning(text); }

@@ -35,6 +35,7 @@ absl::Status Stopped() {
 
 void AgentLink::Start() {
   events_->AddProducer();
+  stream_->OnConnection([this](const ConnectionChange& change) { events_->Push(ConnectionEvent{side_, change}); });
   thread_ = std::thread([this] {
     ReceiveLoop();
     {

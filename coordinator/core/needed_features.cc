@@ -44,7 +44,8 @@ std::vector<std::string> CoordinatorFeatures() {
                                          std::string_view(kDeviceDataFeature),    std::string_view(kDeltaBlocksFeature),
                                          std::string_view(kUnstableFeature),      std::string_view(kMountsFeature),
                                          std::string_view(kDigestKeyFeature),     std::string_view(kProofFeature),
-                                         std::string_view(kReadbackFeature),     std::string_view(kDurabilityFeature)}) {
+                                         std::string_view(kReadbackFeature),     std::string_view(kDurabilityFeature),
+                                         std::string_view(kReconnectFeature)}) {
     features.emplace_back(feature);
   }
   return features;

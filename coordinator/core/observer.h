@@ -11,6 +11,7 @@
 
 #include "coordinator/core/planner.h"
 #include "proto/messages.h"
+#include "proto/transport.h"
 
 namespace uringsync {
 
@@ -54,6 +55,10 @@ class Observer {
   virtual void OnNotice(Side side, std::string_view text) = 0;
   // The same of something that the run was told to do, and goes on without.
   virtual void OnShortfall(Side side, std::string_view text) { OnNotice(side, text); }
+  // The connection to an agent was lost and is tried again, or is there again.
+  virtual void OnConnection(Side side, const ConnectionChange& change) {
+    OnNotice(side, change.lost ? "connection lost" : "connected again");
+  }
   // An object that is left out on purpose.
   virtual void OnSkipped(SkipReason reason, const RelPath& path, FileType type) = 0;
   // The same of a symlink that may lead out of the tree (SkipReason::kUnsafeLink).

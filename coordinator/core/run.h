@@ -35,6 +35,10 @@ namespace uringsync {
 
 class PlannedActions;
 
+// For how long lost connections are tried again where nobody said (SyncRequest::idle_timeout): short enough that a lock
+// whose holder was killed is free within a minute.
+constexpr absl::Duration kDefaultRideOut = absl::Seconds(30);
+
 enum class SyncMode : uint8_t {
   kSync = 1,
   kPlan,    // what a sync would do; no lock, nothing written

@@ -26,6 +26,8 @@ size_t Tell(RunEvent event, Observer& observer) {
   } else if (auto* notice = std::get_if<NoticeEvent>(&event)) {
     notice->shortfall ? observer.OnShortfall(notice->side, notice->text)
                       : observer.OnNotice(notice->side, notice->text);
+  } else if (auto* connection = std::get_if<ConnectionEvent>(&event)) {
+    observer.OnConnection(connection->side, connection->change);
   } else if (auto* skipped = std::get_if<SkippedEvent>(&event)) {
     if (skipped->reason == SkipReason::kUnsafeLink) {
       observer.OnUnsafeLink(skipped->path, skipped->target);

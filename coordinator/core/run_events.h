@@ -42,6 +42,10 @@ struct NoticeEvent {
   std::string text;
   bool shortfall = false;  // Observer::OnShortfall
 };
+struct ConnectionEvent {
+  Side side = Side::kSource;
+  ConnectionChange change;
+};
 struct SkippedEvent {
   SkipReason reason = SkipReason::kBelowProblem;
   RelPath path;
@@ -57,7 +61,7 @@ struct RemovedEvent {
   std::vector<RelPath> paths;  // at the source
 };
 using RunEvent = std::variant<OpenedEvent, ActionsEvent, DurableEvent, Problem, NoticeEvent, SkippedEvent,
-                              UnchangedEvent, RemovedEvent>;
+                              UnchangedEvent, RemovedEvent, ConnectionEvent>;
 
 // Hands `event` to `observer`. The count of actions that ended with it.
 size_t Tell(RunEvent event, Observer& observer);

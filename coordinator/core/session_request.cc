@@ -11,6 +11,11 @@
 
 namespace uringsync {
 
+std::chrono::milliseconds RideOut(absl::Duration idle_timeout) {
+  const absl::Duration asked = idle_timeout == absl::InfiniteDuration() ? kDefaultRideOut : idle_timeout;
+  return absl::ToChronoMilliseconds(std::min(asked, absl::FromChrono(kMaxRideOut)));
+}
+
 bool RemovesSources(const SyncRequest& request) {
   return request.remove_source_files && request.mode == SyncMode::kSync;
 }
@@ -69,6 +74,7 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   open.force_delete = request.force_delete || request.delete_extraneous;
   open.durability = request.durability;
   open.data_connections = request.data_connections;
+  open.ride_out = RideOut(request.idle_timeout);
   open.jobs = request.jobs;
   open.background = request.background;
   open.direct_io = request.direct_io;

@@ -5,11 +5,17 @@
 //   OpenSession open = MakeOpenSession(request, Role::kSource);
 #pragma once
 
+#include <chrono>
+
+#include "absl/time/time.h"
 #include "coordinator/core/planner.h"
 #include "coordinator/core/run.h"
 #include "proto/messages.h"
 
 namespace uringsync {
+
+// For how long a run with this time limit for silent agents rides out a lost connection.
+std::chrono::milliseconds RideOut(absl::Duration idle_timeout);
 
 // Sources are removed by this run: asked for, and no dry run.
 bool RemovesSources(const SyncRequest& request);

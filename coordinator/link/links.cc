@@ -9,6 +9,7 @@
 #include "coordinator/core/basis_notice.h"
 #include "coordinator/link/basis_path.h"
 #include "coordinator/link/link_error.h"
+#include "coordinator/link/reconnecting.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/fs/host_path.h"
@@ -260,6 +261,7 @@ absl::StatusOr<Links::Opened> Links::OpenLink(const LinkTarget& target, Side sid
     spec.host = target.endpoint.agent().host;
     spec.port = target.endpoint.agent().port;
     spec.tls = options.tls;
+    spec.reconnecting = ReconnectingFor(options.idle_timeout);
   }
   Opened opened;
   absl::StatusOr<std::unique_ptr<ControlChannel>> channel = ControlChannel::Connect(std::move(spec));

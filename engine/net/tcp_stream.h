@@ -20,10 +20,10 @@ struct AcceptedSocket {
 
 // A dead network is found after kKeepaliveIdle + kKeepaliveProbes × kKeepaliveInterval at rest, and after kUserTimeout
 // with unacknowledged data.
-constexpr int kKeepaliveIdleSeconds = 10;
+constexpr int kKeepaliveIdleSeconds = 5;
 constexpr int kKeepaliveIntervalSeconds = 5;
-constexpr int kKeepaliveProbes = 4;
-constexpr int kUserTimeoutMs = 30'000;
+constexpr int kKeepaliveProbes = 3;
+constexpr int kUserTimeoutMs = 20'000;
 
 class TcpStream final : public Stream {
  public:

@@ -11,7 +11,7 @@ namespace uringsync {
 namespace {
 
 constexpr int kMaxDamagedTries = 4;
-constexpr int kMaxBrokenTries = 6;
+constexpr int kMaxBrokenTries = 100;
 
 // Takes the answer to one request into memory.
 class MemorySink final : public ReplySink {

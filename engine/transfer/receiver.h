@@ -51,8 +51,9 @@ constexpr int kMaxContentTries = 4;
 // after that it is taken as it is read.
 constexpr int kRestingTries = 3;
 constexpr int kRestingTriesLarge = 2;
-// How often a request is repeated over new connections.
-constexpr int kMaxConnectionTries = 6;
+// How often a request is repeated over new connections: each is one that came about and broke. For how long there may
+// be none is for those who make them.
+constexpr int kMaxConnectionTries = 100;
 
 // What becomes of a staged file, for who writes down what is in it.
 enum class StagedState : uint8_t {

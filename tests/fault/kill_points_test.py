@@ -31,6 +31,8 @@ MANY_PASSES = 6
 SAMPLE = 24
 SIGKILLED = -9
 # A command ends soon after a peer has died.
+# A command that was killed is not waited for, and an agent that was killed is not looked for: network_faults_test.py does that.
+ALONE = ("--session-hold", "0")
 SOON_S = 30
 VARIABLE = "URINGSYNC_KILL_POINT"
 IN_MEMORY = ("tmpfs", "ramfs")
@@ -135,9 +137,9 @@ class KillPoints(harness.Case):
         """The running agent of a role; with orders one of its own."""
         root = {"r": self.at("a" if role == "source" else "b")}
         if orders is not None:
-            return self.agent(root, prefix=["env", "%s=%s" % (VARIABLE, orders)])
+            return self.agent(root, *ALONE, prefix=["env", "%s=%s" % (VARIABLE, orders)])
         if role not in self.live or self.live[role].process.poll() is not None:
-            self.live[role] = self.agent(root)
+            self.live[role] = self.agent(root, *ALONE)
         return self.live[role]
 
     def run_once(self, scenario, orders={}):

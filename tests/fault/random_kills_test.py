@@ -35,7 +35,7 @@ class RandomKills(harness.Case):
 
     def agent_of(self, role):
         if role not in self.agents or self.agents[role].process.poll() is not None:
-            self.agents[role] = self.agent({"r": self.path("a" if role == "source" else "b")})
+            self.agents[role] = self.agent({"r": self.path("a" if role == "source" else "b")}, "--session-hold", "0")
         return self.agents[role]
 
     def endpoints(self):

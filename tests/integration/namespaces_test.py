@@ -72,7 +72,7 @@ class Namespaces(harness.Case):
         a = self.host(self.a, ADDRESS_A, {"r": self.path("pool-a")})
         b = self.host(self.b, ADDRESS_B, {"r": self.path("pool-b")})
         endpoints = [a.endpoint("r", "tree"), b.endpoint("r", "copy")]
-        process = self.spawn("sync", *endpoints)
+        process = self.spawn("sync", "--timeout", "10", *endpoints)
         harness.wait_until(lambda: process.poll() is not None or len(self.listing()) > 3, 60, "the first files")
         if process.poll() is not None and shaped.code:
             self.skipTest("the link cannot be slowed down here: %s" % shaped.stderr.strip())

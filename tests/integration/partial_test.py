@@ -34,7 +34,7 @@ class Partial(harness.Case):
         return max([os.stat(name).st_blocks * 512 for name in harness.temporaries(self.path("b")) if os.path.exists(name)], default=0)
 
     def agents(self):
-        return (self.agent({"data": self.path("a")}), self.agent({"store": self.path("b")}))
+        return (self.agent({"data": self.path("a")}), self.agent({"store": self.path("b")}, "--session-hold", "1"))
 
     def break_off(self, options, endpoints, strike):
         process = self.start("sync", SLOW, *options, *endpoints)

@@ -9,6 +9,11 @@ import collections
 Mutant = collections.namedtuple("Mutant", "guard file old new target tests")
 
 CONTRACT = [
+    # Reconnecting.
+    Mutant("what-did-not-arrive-is-sent-again", "proto/replay_window.cc", "  sent_ = received;\n  DropThrough(received);", "  DropThrough(received);",
+           "proto_test", "*ReplayWindowTest.ANewConnection*:*ReplayWindowTest.NothingIsLost*"),
+    Mutant("a-session-with-its-connection-makes-no-way", "agent/lock_holders.cc", "if (!detached || (!successor && *detached < kPatience)) continue;",
+           "if (detached && !successor && *detached < kPatience) continue;", "agent_test", "*LockHoldersTest.ASessionWithItsConnectionStays*"),
     # Publish.
     Mutant("a-replaced-object-is-the-planned-one", "engine/fs/replace.cc", "if (match == IdentityMatch::kSame) {", "if (match == IdentityMatch::kSame || true) {",
            "fs_test", "*ReplaceTest.WhatComesIntoItsPlaceAtTheLastMomentIsPutBack*"),
@@ -122,6 +127,17 @@ CONTRACT = [
 ]
 
 SECURITY = [
+    # Reconnecting.
+    Mutant("a-session-is-gone-on-with-by-its-token", "agent/resumable_sessions.cc",
+           "return (TokensMatch(token_, request.token) || earlier) && peer.Names() == names_;", "return (earlier || true) && peer.Names() == names_;",
+           "agent_test", "*ResumableSessionsTest.WrongTokens*"),
+    Mutant("a-session-is-gone-on-with-under-its-names", "agent/resumable_sessions.cc",
+           "return (TokensMatch(token_, request.token) || earlier) && peer.Names() == names_;", "return (TokensMatch(token_, request.token) || earlier);",
+           "agent_test", "*ResumableSessionsTest.WrongTokens*"),
+    Mutant("a-token-is-worth-nothing-after-its-successor", "agent/resumable_sessions.cc", "    earlier_.reset();", "",
+           "agent_test", "*ResumableSessionsTest.TheTokenOfTheOffer*"),
+    Mutant("what-waits-for-a-lost-peer-is-bounded", "proto/resumable_end.cc", "return ended_ || finishing_ || window_.HasRoom(message.size()); });", "return true; });",
+           "proto_test", "*ResumableEndTest.ASenderWaitsAtTheBound*"),
     Mutant("no-name-is-dot-dot", "engine/base/rel_path.cc", 'if (name == "." || name == "..") return', 'if (name == ".") return', "base_test", "*ValidateNameTest*"),
     Mutant("no-name-holds-a-slash", "engine/base/rel_path.cc", "if (name.find('/') != std::string_view::npos) return refuse(\"contains '/'\");", "",
            "base_test", "*ValidateNameTest*"),
