@@ -148,6 +148,8 @@ class Receiver {
   Task<FillResult> FillSmall(DataFile data, const IncomingFile& file);
   // What lies behind `start`, which is not the end.
   Task<FillResult> FillLarge(DataFile data, IncomingFile* file, uint64_t start = 0);
+  // Room for all of the file. One that the file system refuses says so to those that wait behind it, once a shard.
+  Task<absl::Status> SetRoomAside(int fd, const IncomingFile* file);
   // With what is there already, of which kind it may be; nullopt, with an empty file, when it has to be sent whole.
   Task<std::optional<FillResult>> FillReusing(DataFile data, IncomingFile* file);
   // From what came of the file in an earlier run and the rest; nullopt likewise.
@@ -183,6 +185,8 @@ class Receiver {
   ReceiveShared* const shared_;
   ContentSource* const source_;
   XattrAccess xattrs_;
+  Semaphore first_allocation_{1};
+  bool allocated_ = false;  // the first one has ended
   std::vector<Receiver*> peers_;
   DeltaBuffers delta_buffers_;
   size_t own_files_with_ranges_ = 0;  // large files that were begun on this shard and have ranges left

@@ -157,14 +157,22 @@ Task<Receiver::FillResult> Receiver::FillBehind(DataFile data, IncomingFile* fil
   co_return co_await FillLarge(data, file, from);
 }
 
+Task<absl::Status> Receiver::SetRoomAside(int fd, const IncomingFile* file) {
+  SemaphoreUnits turn;
+  if (!allocated_) turn = co_await first_allocation_.Acquire(1);
+  FileSystemFacts* const system = shared_->SystemOf(shard_->driver(), fd);
+  absl::Status room = co_await Preallocate(shard_->driver(), fd, file->wanted.size_bytes, system);
+  allocated_ = true;
+  co_return room;
+}
+
 Task<std::optional<Receiver::FillResult>> Receiver::FillReusing(DataFile data, IncomingFile* file) {
   if (file->present_bytes > 0) co_return co_await FillBehind(data, file);
   std::optional<FillResult> reused = co_await FillClone(data.fd, file);
   if (reused.has_value()) co_return reused;
   if (file->preallocate) {
     // A clone that is refused empties the file.
-    absl::Status room = co_await Preallocate(shard_->driver(), data.fd, file->wanted.size_bytes,
-                                             shared_->SystemOf(shard_->driver(), data.fd));
+    absl::Status room = co_await SetRoomAside(data.fd, file);
     if (!room.ok()) {
       reused.emplace().failure = WriteFailure(StatusErrno(room), "fallocate");
       co_return reused;

@@ -264,7 +264,7 @@ void EntryReader::ReadDirectory(const Directory& directory, struct statx* stat, 
   EntryFromStatx(*stat, selection_.atime, entry);
   device_ = entry->id.device;
   if (!reads_xattrs_) return;
-  FileSystemFacts& system = directory.file_system(xattrs_.driver());
+  FileSystemFacts& system = directory.systems()->Of(xattrs_.driver(), fd, device_);
   file_system_has_xattrs_ = !system.Lacks(Lack::kAttributes);
   if (!file_system_has_xattrs_) return;
   // O_PATH descriptors refuse attribute calls; "." below one does not.
