@@ -22,7 +22,7 @@ class DriverSocketTest : public DriverConformanceTest {};
 US_INSTANTIATE_FOR_DRIVERS(DriverSocketTest);
 
 TEST_P(DriverSocketTest, AcceptAndConnectMeetAndExchangeBytes) {
-  Listener listener = MakeListener();
+  LoopbackListener listener = MakeListener();
   UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   struct Test {
     static Task<void> Body(int listener, int client, const sockaddr_in* address, std::string* got) {
@@ -50,7 +50,7 @@ TEST_P(DriverSocketTest, AcceptAndConnectMeetAndExchangeBytes) {
 }
 
 TEST_P(DriverSocketTest, ConnectToNobodyIsRefused) {
-  Listener listener = MakeListener();
+  LoopbackListener listener = MakeListener();
   const sockaddr_in address = listener.address;
   listener.fd.Reset();
   UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -58,7 +58,7 @@ TEST_P(DriverSocketTest, ConnectToNobodyIsRefused) {
 }
 
 TEST_P(DriverSocketTest, NonBlockingSocketsWaitLikeBlockingOnes) {
-  Listener listener = MakeListener();
+  LoopbackListener listener = MakeListener();
   ASSERT_EQ(::fcntl(listener.fd.get(), F_SETFL, O_NONBLOCK), 0);
   UniqueFd client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   struct Test {

@@ -53,7 +53,7 @@ TEST_P(DriverTimerTest, RecvThatTakesTooLongEndsWithEtime) {
 }
 
 TEST_P(DriverTimerTest, AcceptThatTakesTooLongEndsWithEtime) {
-  Listener listener = MakeListener();
+  LoopbackListener listener = MakeListener();
   EXPECT_EQ(Run(WithTimeout(AcceptOp(listener.fd.get()), milliseconds(5))), -ETIME);
 }
 
@@ -91,7 +91,7 @@ Task<void> CancelAfterYields(Op op, int yields, int64_t* result) {
 
 TEST_P(DriverTimerTest, CancelEndsEveryKindOfWait) {
   SocketPair pair = MakeSocketPair();
-  Listener listener = MakeListener();
+  LoopbackListener listener = MakeListener();
   char byte = 0;
   // Cancelled while still queued, just submitted, and in flight for some rounds.
   for (int yields : {0, 1, 2, 5, 400}) {

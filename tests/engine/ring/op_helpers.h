@@ -84,12 +84,12 @@ inline SocketPair MakeSocketPair(int type = SOCK_STREAM) {
 }
 
 // A TCP listener on a free loopback port.
-struct Listener {
+struct LoopbackListener {
   UniqueFd fd;
   sockaddr_in address{};
 };
-inline Listener MakeListener() {
-  Listener listener;
+inline LoopbackListener MakeListener() {
+  LoopbackListener listener;
   listener.fd.Reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   listener.address.sin_family = AF_INET;
   listener.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
