@@ -155,9 +155,14 @@ class TakeOver(harness.Case):
         src, dst = self.build("src"), self.path("dst")
         os.makedirs(dst)
         os.link(os.path.join(src, "large"), os.path.join(src, "other"))
-        runs = [self.start("-a", "--bwlimit=2000", os.path.join(src, name), dst + "/", program=harness.URSYNC) for name in ("large", "other")]
-        harness.wait_until(lambda: len(self.temporaries(dst)) == 2 or all(run.poll() is not None for run in runs), 30, "two temporaries")
-        both = self.temporaries(dst)
+        runs = [self.start("-a", "--bwlimit=800", os.path.join(src, name), dst + "/", program=harness.URSYNC) for name in ("large", "other")]
+        both = {}
+
+        def met():
+            both.clear()
+            both.update(self.temporaries(dst))
+            return len(both) == 2 or any(run.poll() is not None for run in runs)
+        harness.wait_until(met, 30, "two temporaries")
         self.assertEqual(2, len(both), "the runs were over too soon to meet")
         # A third one that ends while they work takes nothing with it.
         self.cli("-a", os.path.join(src, "z"), dst + "/", program=harness.URSYNC)
