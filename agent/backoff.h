@@ -1,4 +1,4 @@
-// Waiting between tries, and for how long it is worth while,, without blocking a shard and without outliving a cancelled session.
+// Waiting between tries, and for how long it is worth while, without blocking a shard and without outliving a cancelled session.
 //
 // Use:  Backoff backoff;  while (...) { ...; if (!co_await backoff.Wait(driver, token)) break; }
 #pragma once

@@ -18,6 +18,8 @@ namespace {
 
 constexpr size_t kConnectionsPerShard = 2;
 constexpr size_t kMaxConnections = 64;
+// What no true peer sends ends a connection: bits that flipped on the way, or a lie. So often, and it is not dialled again.
+constexpr int kMostDamaged = 4;
 // Without any data connection for so long, the user hears of it; so often in a session.
 constexpr std::chrono::milliseconds kWorthTelling{1000};
 constexpr int kMostLossesTold = 16;
@@ -89,7 +91,7 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
   Backoff backoff;
   absl::Status last = absl::UnavailableError("no connection");
   DialPatience patience(open_.ride_out);
-  while (!cancel.cancelled()) {
+  for (int damaged = 0; damaged < kMostDamaged && !cancel.cancelled();) {
     DataDial dial;
     if (!dials_->Fill(shard, &dial)) {
       dialers_[shard].fetch_sub(1);
@@ -107,6 +109,7 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
       ever_connected_ = true;
       const auto begun = std::chrono::steady_clock::now();
       last = co_await remote_[shard]->Run(*std::move(channel));
+      if (absl::IsInvalidArgument(last)) ++damaged;
       const auto now = std::chrono::steady_clock::now();
       patience.Lost(now);
       // One that is lost at once, again and again, is no reason to hurry.
