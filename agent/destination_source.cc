@@ -108,12 +108,18 @@ Task<void> DestinationSession::DialLoop(size_t shard) {
     if (channel.ok()) {
       ever_connected_ = true;
       const auto begun = std::chrono::steady_clock::now();
+      const uint64_t replies = remote_[shard]->replies();
       last = co_await remote_[shard]->Run(*std::move(channel));
       if (absl::IsInvalidArgument(last)) ++damaged;
       const auto now = std::chrono::steady_clock::now();
-      patience.Lost(now);
-      // One that is lost at once, again and again, is no reason to hurry.
-      if (now - begun > Backoff::kLongest) backoff.Reset();
+      // One that is lost at once, again and again, is no reason to hurry, and one that answers nothing is as good as none.
+      const bool lasted = now - begun > Backoff::kLongest;
+      if (lasted) backoff.Reset();
+      if (lasted || remote_[shard]->replies() != replies) {
+        patience.Lost(now);
+      } else if (!patience.TryAgain(ever_connected_, now)) {
+        break;
+      }
     } else if (IsPermanent(last, ever_connected_) ||
                !patience.TryAgain(ever_connected_, std::chrono::steady_clock::now())) {
       break;

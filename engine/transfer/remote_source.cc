@@ -263,6 +263,7 @@ Task<absl::Status> RemoteContentSource::ReceiveLoop(Connection* connection) {
     live_wire_bytes_.fetch_add(wire - std::exchange(connection->reported_wire_bytes, wire));
     absl::Status delivered = Deliver(connection, std::make_shared<ReplyMessage>(*std::move(message)));
     if (!delivered.ok()) co_return delivered;
+    ++replies_;
   }
   co_return connection->broken;
 }

@@ -92,6 +92,8 @@ class RemoteContentSource final : public ContentSource {
   size_t max_concurrency() const override { return FetchWindow::kMostRequests; }
   uint64_t outstanding_bytes() const override { return window_.bytes(); }
   uint64_t wire_bytes() const override;
+  // Replies taken from connections of this source. On the shard.
+  uint64_t replies() const { return replies_; }
 
  private:
   struct Pending;
@@ -117,6 +119,7 @@ class RemoteContentSource final : public ContentSource {
   std::atomic<uint64_t> finished_wire_bytes_{0};
   std::atomic<uint64_t> live_wire_bytes_{0};
   uint64_t next_id_ = 1;
+  uint64_t replies_ = 0;
   FetchWindow window_;
   Semaphore credit_{FetchWindow::kMostBytes};
   HeldBack credit_held_{&credit_, kOutstandingBytesPerShard};

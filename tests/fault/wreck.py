@@ -32,6 +32,12 @@ def _is_old_or_new(found, old, new):
     return len(states) == 2 and _contents(old) == _contents(new) == _contents(found)
 
 
+def _goes_as_its_links_are(found, old, other_names, new):
+    """A name that goes and shares its inode with names that stay: it has their attributes until it is gone."""
+    stay = [new[name] for name in other_names if name in new]
+    return _contents(found) == _contents(old) and any(_is_old_or_new(found, old, state) for state in stay)
+
+
 def _may_be_missing(path, old, new):
     """What is new, or goes, or makes way for a directory (or an empty one for something else) may be there or not."""
     if old is None or new is None:
@@ -45,6 +51,7 @@ def _may_be_missing(path, old, new):
 def damage(old, new, found, backup_suffix=None):
     """Every object of `found` that is neither old nor new, and every one that should be there and is not, in words."""
     result = []
+    groups = {name: group for group in treecmp.link_groups(old) for name in group}
     for path in sorted(set(old) | set(new) | set(found)):
         if is_state(path):
             continue
@@ -60,6 +67,8 @@ def damage(old, new, found, backup_suffix=None):
             # A directory has its attributes last.
             if not any(state is not None and state.type == stat.S_IFDIR for state in (was, will)):
                 result.append("%s: is a directory, and never was nor will be" % treecmp.show(path))
+        elif will is None and path in groups and _goes_as_its_links_are(now, was, groups[path], new):
+            continue
         elif not _is_old_or_new(now, was, will):
             result.append("%s: is neither the old nor the new one" % treecmp.show(path))
     return result

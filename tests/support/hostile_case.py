@@ -95,7 +95,7 @@ class HostileCase(harness.Case):
         relay, endpoint = self.relay(agent, lie)
         sides = [endpoint + "/src", copy] if direction == "from" else [self.path("src"), endpoint + "/src"]
         extra = ["--timeout=%d" % (4 * harness.SLOWNESS)]
-        result, memory = self.run_measured(["sync", "--delete", *extra, *self.certificates().client, *sides], 90)
+        result, memory = self.run_measured(["sync", "--delete", *extra, *self.certificates().client, *sides], 40)
         relay.stdin.close()
         lied = "lied" in relay.stderr.read()
         if os.environ.get("URINGSYNC_LIES"):
