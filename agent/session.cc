@@ -55,6 +55,7 @@ const std::vector<std::string>& Features() {
                                                     std::string(kDigestKeyFeature),
                                                     std::string(kProofFeature),
                                                     std::string(kReadbackFeature),
+                                                    std::string(kSnapshotFeature),
                                                     std::string(kMountsFeature),
                                                     std::string(kDurabilityFeature),
                                                     std::string(kReconnectFeature)};

@@ -93,6 +93,7 @@ Task<void> SourceSession::Open() {
     opened.ancestors.clear();
     opened.tree_roots = TreeRootsOf(driver, *view_);
   }
+  if (!TakeSnapshot(driver, &opened)) co_return;
   absl::Status added = context_.table->AddSource(open_.session, shared_from_this());
   if (!added.ok()) {
     outbox_->Fail(ErrorKind::kProtocol, std::string(ToStd(added.message())));
@@ -102,6 +103,31 @@ Task<void> SourceSession::Open() {
   opened.notices = systems_.TakeEarly();
   opened_.store(true, std::memory_order_release);
   outbox_->Push(std::move(opened));
+  if (!snapshot_.notice().empty()) Tell("source: " + snapshot_.notice());
+}
+
+bool SourceSession::TakeSnapshot(Driver* driver, SessionOpened* opened) {
+  absl::StatusOr<SourceSnapshot> taken = SourceSnapshot::Take(driver, context_, open_, root_, view_.get());
+  if (!taken.ok()) {
+    outbox_->Fail(ErrorKind::kSelection, "source: " + std::string(ToStd(taken.status().message())));
+    return false;
+  }
+  snapshot_ = *std::move(taken);
+  // The index is of the tree that goes on.
+  if (snapshot_.tree() != nullptr) opened->index_seed = 0;
+  return true;
+}
+
+Task<void> SourceSession::RemoveSnapshot() {
+  // What stays is removed by the next session here.
+  static_cast<void>(snapshot_.Remove(Shard::Current()->driver()));
+  co_return;
+}
+
+void SourceSession::TellWithoutSnapshot(const absl::Status& why) {
+  if (told_without_snapshot_.exchange(true)) return;
+  Tell("source: files below another file system, or of a kind that cannot be cloned, are read while others may write "
+       "to them (" + std::string(ToStd(why.message())) + ")");
 }
 
 std::optional<ScanLinks> SourceSession::links() const {
@@ -109,7 +135,7 @@ std::optional<ScanLinks> SourceSession::links() const {
   return ScanLinks{.which = open_.follow_links, .base = *links_};
 }
 
-SourceReaderOptions SourceSession::ReaderOptions() const {
+SourceReaderOptions SourceSession::ReaderOptions() {
   SourceReaderOptions options;
   options.digest_seed = DigestSeedOf(open_.token);
   options.leaf_secret = LeafSecretOf(open_.token);
@@ -130,6 +156,10 @@ SourceReaderOptions SourceSession::ReaderOptions() const {
   }
   options.direct_io = &direct_io_;
   options.systems = systems_.all();
+  options.snapshots = snapshot_.files();
+  if (snapshot_.lenient()) {
+    options.without_snapshot = [this](const absl::Status& why) { TellWithoutSnapshot(why); };
+  }
   if (throttle_ != nullptr) options.piece_bytes = std::min<size_t>(options.piece_bytes, throttle_->unit_bytes());
   return options;
 }
@@ -139,14 +169,14 @@ absl::StatusOr<std::unique_ptr<SourceReader>> SourceSession::MakeReader(Shard* s
   if (!over.ok()) return over;
   SourceReaderOptions options = ReaderOptions();
   options.throttle = throttle_.get();
-  return std::make_unique<SourceReader>(shard->driver(), shard->buffers(), root_.directory, std::move(options));
+  return std::make_unique<SourceReader>(shard->driver(), shard->buffers(), root(), std::move(options));
 }
 
 Task<absl::Status> SourceSession::Serve(std::unique_ptr<ReplyChannel> channel) {
   Shard* shard = Shard::Current();
   US_CO_RETURN_IF_ERROR(cancel_.token().status());
   // What is sent is limited, not what is read for it: compressed contents are less.
-  SourceReader reader(shard->driver(), shard->buffers(), root_.directory, ReaderOptions());
+  SourceReader reader(shard->driver(), shard->buffers(), root(), ReaderOptions());
   SourceServerLimits limits;
   limits.compression = compression_.get();
   limits.throttle = throttle_.get();
@@ -257,7 +287,9 @@ Task<void> SourceSession::RemoveAll(const ActionBatch* batch, ApplyProgress* pro
   DirectoryCache directories(driver, root_.directory, nullptr, DirectoryCache::kDefaultCapacity, links_);
   for (const Action& action : batch->actions) {
     const absl::StatusOr<Located> located = Find(driver, &directories, action);
-    const absl::Status removed = located.ok() ? RemoveLocated(driver, *located, action.wanted) : located.status();
+    Entry wanted = action.wanted;
+    wanted.id = snapshot_.Live(wanted.id);
+    const absl::Status removed = located.ok() ? RemoveLocated(driver, *located, wanted) : located.status();
     if (removed.ok()) continue;
     Problem problem;
     problem.kind = IsConflict(removed) ? ProblemKind::kChanged : ProblemKind::kFailed;
@@ -349,6 +381,7 @@ void SourceSession::Stop() {
   cancel_.Cancel(absl::CancelledError("the source session is over"));
   if (bench_ != nullptr) bench_->Stop();
   BlockOn(&context_.runtime->shard(0), JoinScope(&running_));
+  BlockOn(&context_.runtime->shard(0), RemoveSnapshot());
 }
 
 }  // namespace uringsync

@@ -17,6 +17,7 @@
 #include "agent/session_root.h"
 #include "agent/session_systems.h"
 #include "agent/session_table.h"
+#include "agent/source_snapshot.h"
 #include "engine/coro/cancel.h"
 #include "engine/coro/scope.h"
 #include "engine/fs/link_follower.h"
@@ -35,7 +36,8 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   bool opened() const { return opened_.load(std::memory_order_acquire); }
   // What the session's rules leave out. To be read after the opening.
   const ScanFilter& filter() const { return filter_; }
-  const DirectoryPtr& root() const { return root_.directory; }
+  // What is read: the session's directory, or what it was in a snapshot.
+  DirectoryPtr root() const { return snapshot_.tree() != nullptr ? snapshot_.tree() : root_.directory; }
   // Null: the session's tree is the root's.
   const std::shared_ptr<const TreeView>& view() const { return view_; }
 
@@ -61,6 +63,10 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
 
  private:
   Task<void> Open();
+  // What is read instead of the live tree; fails the outbox where that has to be and cannot.
+  bool TakeSnapshot(Driver* driver, SessionOpened* opened);
+  Task<void> RemoveSnapshot();
+  void TellWithoutSnapshot(const absl::Status& why);
   Task<void> LookAtMounts(const MountQuery* query, MountReply* reply);
   Task<void> RemoveAll(const ActionBatch* batch, ApplyProgress* progress);
   // An object of the source.
@@ -72,7 +78,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   };
   absl::StatusOr<Located> Find(Driver* driver, DirectoryCache* directories, const Action& action);
   absl::Status RemoveLocated(Driver* driver, const Located& located, const Entry& wanted);
-  SourceReaderOptions ReaderOptions() const;
+  SourceReaderOptions ReaderOptions();
   Task<void> DialLoop(size_t shard);
   // Any thread, also after Stop.
   void Tell(std::string notice);
@@ -84,6 +90,8 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   SessionSystems systems_;
   ScanFilter filter_;
   std::shared_ptr<const TreeView> view_;
+  SourceSnapshot snapshot_;
+  std::atomic<bool> told_without_snapshot_{false};
   std::optional<FollowBase> links_;
   // Of all connections and readers of the session; null where nobody asked for it.
   std::unique_ptr<SharedCompression> compression_;

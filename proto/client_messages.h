@@ -37,6 +37,15 @@ enum class Role : uint8_t { kSource = 1, kDestination };
 // When what a run does is made durable: never, all of a batch together, or each object before its action has ended.
 enum class Durability : uint8_t { kNone = 1, kBatch, kFile };
 
+// What a source is read from.
+enum class SnapshotMode : uint8_t {
+  kNone = 0,  // the tree itself
+  kAuto,      // kRequire where that is possible, else kNone, which is told
+  kRequire,   // kTree where that is possible, else kFiles
+  kFiles,     // a clone of each regular file, made when it is first read
+  kTree       // a read-only snapshot of all of it, made when the session is opened
+};
+
 // How the destination agent reaches contents.
 struct DataRoute {
   enum class Kind : uint8_t {
@@ -191,6 +200,8 @@ struct OpenSession {
   // Destination: contents are read again, past the page cache where that can be, and compared with what was to be
   // written before a file gets its name. Needs kReadbackFeature.
   bool readback = false;
+  // Source, whose root has to be writable. What cannot be done ends the session (kSelection). Needs kSnapshotFeature.
+  SnapshotMode snapshot = SnapshotMode::kNone;
   // Destination: a source file that is no more as its action says is a problem at once, instead of being taken as it is
   // by then. Needs kEntryLooksFeature.
   bool as_planned = false;

@@ -129,6 +129,7 @@ absl::Status Encode(const OpenSession& open, v1::OpenSession* wire) {
   wire->set_as_planned(open.as_planned);
   wire->set_readback(open.readback);
   wire->set_ride_out_ms(static_cast<uint32_t>(open.ride_out.count()));
+  wire->set_snapshot(static_cast<v1::Snapshot>(open.snapshot));
   wire->set_remove_sources(open.remove_sources);
   if (open.backup) EncodeBackup(*open.backup, wire->mutable_backup());
   wire->set_host_path(open.host_path);
@@ -360,6 +361,10 @@ absl::StatusOr<ClientMessage> Decode(const v1::OpenSession& wire) {
   if (wire.ride_out_ms() > kMaxRideOut.count())
     return Bad({"OpenSession", "ride_out_ms"}, kNoRow, std::to_string(wire.ride_out_ms()) + " ms");
   open.ride_out = std::chrono::milliseconds(wire.ride_out_ms());
+  if (wire.snapshot() < 0 || wire.snapshot() > v1::SNAPSHOT_TREE) {
+    return Bad({"OpenSession", "snapshot"}, kNoRow, "unknown mode " + std::to_string(wire.snapshot()));
+  }
+  open.snapshot = static_cast<SnapshotMode>(wire.snapshot());
   open.remove_sources = wire.remove_sources();
   if (wire.has_backup()) {
     US_ASSIGN_OR_RETURN(open.backup, DecodeBackup(wire.backup()));

@@ -84,6 +84,8 @@ constexpr std::string_view kDigestKeyFeature = "digest-keys";
 constexpr std::string_view kProofFeature = "proofs";
 // Of HelloReply: OpenSession::readback.
 constexpr std::string_view kReadbackFeature = "readback";
+// Of HelloReply: OpenSession::snapshot.
+constexpr std::string_view kSnapshotFeature = "snapshots";
 // Of Hello and HelloReply: the agent answers DirectQuery, and knows `direct` of DataRoute and ConnectData.
 constexpr std::string_view kDirectFeature = "direct";
 

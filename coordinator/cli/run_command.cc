@@ -213,7 +213,8 @@ LinkOptions LinkOptionsOf(const RunOptions& options, const Program& program,
   link.temporary_directory = options.staging.temporary_directory;
   link.hidden = !options.request.filters.empty() &&
                 HidesDestination(options.request, DestinationInTransfer(FactsOf(options, program)));
-  link.removes_sources = options.request.remove_source_files && options.request.mode == SyncMode::kSync;
+  const bool writes_source = options.request.remove_source_files || options.request.snapshot != SnapshotMode::kNone;
+  link.writes_source = writes_source && options.request.mode == SyncMode::kSync;
   link.shell = options.shell;
   link.direct = options.direct;
   link.direct_port = options.direct_port;

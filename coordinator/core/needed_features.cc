@@ -44,8 +44,8 @@ std::vector<std::string> CoordinatorFeatures() {
                                          std::string_view(kDeviceDataFeature),    std::string_view(kDeltaBlocksFeature),
                                          std::string_view(kUnstableFeature),      std::string_view(kMountsFeature),
                                          std::string_view(kDigestKeyFeature),     std::string_view(kProofFeature),
-                                         std::string_view(kReadbackFeature),     std::string_view(kDurabilityFeature),
-                                         std::string_view(kReconnectFeature)}) {
+                                         std::string_view(kReadbackFeature),      std::string_view(kDurabilityFeature),
+                                         std::string_view(kReconnectFeature),     std::string_view(kSnapshotFeature)}) {
     features.emplace_back(feature);
   }
   return features;
@@ -70,6 +70,7 @@ std::string MissingFeature(const SyncRequest& request, Side side, const std::vec
       {!source && request.delta_block_bytes > 0, kDeltaBlocksFeature, "a block size"},
       {request.unstable == UnstableFiles::kCopy, kUnstableFeature, "--unstable=copy"},
       {!source && request.readback, kReadbackFeature, "--verify=readback"},
+      {source && TakesSnapshot(request), kSnapshotFeature, "--snapshot"},
       {request.detect_renames, source ? kDeltaFeature : kOriginsFeature, "--detect-renames"},
       {!source && request.backup.has_value(), kBackupFeature, "backups"},
       {source ? request.follow_links.any() : KeepsDirectoryLinks(request), kLinksFeature, "following symlinks"},

@@ -165,6 +165,7 @@ struct SyncRequest {
   UnstableFiles unstable = UnstableFiles::kSkip;
   bool resume = true;  // as in OpenSession
   bool readback = false;  // as in OpenSession; kVersion where the destination's agent does not know it
+  SnapshotMode snapshot = SnapshotMode::kNone;  // as in OpenSession; a run that changes nothing makes none
   // What is new at its path is looked for under other names of the destination (PlanOptions::detect_renames).
   bool detect_renames = false;
   // How new contents come to their names. coordinator/link fills in the places (LinkOptions::partial_directory and

@@ -20,6 +20,10 @@ bool RemovesSources(const SyncRequest& request) {
   return request.remove_source_files && request.mode == SyncMode::kSync;
 }
 
+bool TakesSnapshot(const SyncRequest& request) {
+  return request.snapshot != SnapshotMode::kNone && request.mode == SyncMode::kSync;
+}
+
 bool HidesDestination(const SyncRequest& request, const std::vector<RelPath>& paths) {
   if (request.filters.empty() || paths.empty()) return false;
   const absl::StatusOr<PathFilterPtr> filter =
@@ -104,6 +108,7 @@ OpenSession MakeOpenSession(const SyncRequest& request, Role role) {
   open.operands = role == Role::kSource ? request.operands : CoveredParts(request.operands, deletes);
   if (role == Role::kSource) {
     open.remove_sources = RemovesSources(request);
+    if (TakesSnapshot(request)) open.snapshot = request.snapshot;
     open.bytes_per_second = request.bytes_per_second;
   }
   return open;

@@ -19,6 +19,8 @@ std::chrono::milliseconds RideOut(absl::Duration idle_timeout);
 
 // Sources are removed by this run: asked for, and no dry run.
 bool RemovesSources(const SyncRequest& request);
+// The source is read from a snapshot: asked for, and no dry run.
+bool TakesSnapshot(const SyncRequest& request);
 // The request's rules leave out all of `paths`, at which its source would meet its destination (at least one), whatever
 // stands there.
 bool HidesDestination(const SyncRequest& request, const std::vector<RelPath>& paths);

@@ -209,7 +209,7 @@ absl::Status Links::StartPrivateAgent(LinkOptions* options) {
   if (targets_.source.endpoint.is_local() && !targets_.source.root.empty()) {
     start.arguments.insert(start.arguments.end(),
                            {"--root", std::string(kPrivateSourceRoot) + "=" + targets_.source.local.root +
-                                          (options->removes_sources ? ":rw" : ":ro")});
+                                          (options->writes_source ? ":rw" : ":ro")});
   }
   if (targets_.destination.endpoint.is_local() && !targets_.destination.root.empty()) {
     // ":rw" is the default; it is written so that a path that ends in ":ro" keeps its name.

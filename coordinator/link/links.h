@@ -46,7 +46,7 @@ struct LinkOptions {
   // The run writes (sync) or shows what would be written (plan); false for verify, which only compares.
   bool writes = true;
   bool deletes = false;          // with writes: --delete
-  bool removes_sources = false;  // with writes: --remove-source-files
+  bool writes_source = false;  // with writes: --remove-source-files, --snapshot
   bool hidden = false;           // rules leave out a destination that lies in the source
   // The source is what the request's operands name: a local one is not looked at here, and their bases are paths of
   // this host; of a running agent they lie below the endpoint's path. Whether the destination lies inside one of them

@@ -14,6 +14,7 @@
 #include "engine/fs/scratch_tree.h"
 #include "engine/fs/state_name.h"
 #include "engine/fs/syscalls.h"
+#include "engine/fs/tree_snapshot.h"
 
 namespace uringsync {
 namespace {
@@ -114,6 +115,9 @@ Replacement ReplaceByExchange(Driver* driver, const Directory& from, const Direc
 StrayFate RecoverStray(Driver* driver, const Directory& directory, const std::string& name) {
   const std::optional<ReplaceMark> mark = ReplaceMarkOf(name);
   const int dirfd = directory.fd();
+  const SnapshotFate snapshot = mark ? SnapshotFate::kNone : RemoveDeadTreeSnapshot(driver, dirfd, name);
+  if (snapshot != SnapshotFate::kNone)
+    return snapshot == SnapshotFate::kRemoved ? StrayFate::kRemoved : StrayFate::kFailed;
   if (!mark) return RemoveStateTree(driver, dirfd, name).ok() ? StrayFate::kRemoved : StrayFate::kFailed;
   struct statx stat;
   const absl::Status looked = StatAt(driver, dirfd, name.c_str(), &stat);

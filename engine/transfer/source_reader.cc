@@ -45,7 +45,7 @@ bool SourceReader::EndUnlessMoved(Work* work) {
   struct statx now{};
   work->next.end = true;
   work->ended = true;
-  absl::Status stated = StatOpen(work->file->source, *work->request, &now);
+  absl::Status stated = StatContents(*work->file, *work->request, &now);
   if (!stated.ok()) {
     EndWithError(&work->next, stated, "stat");
     return false;
@@ -182,7 +182,7 @@ Task<absl::Status> SourceReader::Serve(FileRequest request, ReplySink* sink) {
     co_return co_await sink->OnItem(std::move(work.next), Piece());
   }
   bool ready = true;
-  if (wants_contents) ready = co_await Patiently(&work, &SourceReader::OpenFor);
+  if (wants_contents) ready = co_await Prepare(&work);
   if (ready && request.want_xattrs) ready = co_await Patiently(&work, &SourceReader::ReadAttributes);
   if (!ready || !wants_contents) {
     work.next.end = true;
@@ -190,6 +190,7 @@ Task<absl::Status> SourceReader::Serve(FileRequest request, ReplySink* sink) {
   }
   if (request.kind != RequestKind::kContents) co_return co_await SendSignature(&work);
   absl::Status sent = co_await SendRange(&work);
+  if (work.file->snapshot != nullptr) options_.snapshots->WasRead(request.file, request.length);
   DropBehind(work);
   co_return sent;
 }
@@ -208,7 +209,7 @@ Task<absl::Status> SourceReader::SendRange(Work* work) {
     co_return co_await work->sink->OnItem(std::move(work->next), Piece());
   }
   if (!MayHaveHoles(work->before)) co_return co_await SendData(work, request.offset, request.length);
-  ExtentIterator extents(driver_, work->file->source.fd.get(), request.offset, request.offset + request.length,
+  ExtentIterator extents(driver_, work->file->data().fd, request.offset, request.offset + request.length,
                          request.size_bytes, SystemOf(*work));
   Extent extent;
   int more = 0;
@@ -232,9 +233,10 @@ Task<absl::StatusOr<bool>> SourceReader::Clone(FileRequest request, int fd, Repl
   Work work;
   work.request = &request;
   work.next.id = request.id;
-  const bool opened = co_await Patiently(&work, &SourceReader::OpenFor);
+  const bool opened = co_await Prepare(&work);
   if (opened) {
-    const int refused = CloneFile(driver_, fd, work.file->source.fd.get());
+    const int refused = CloneFile(driver_, fd, work.file->data().fd);
+    if (work.file->snapshot != nullptr) options_.snapshots->WasRead(request.file, request.size_bytes);
     if (refused < 0) co_return ErrnoStatus(-refused, "clone");
     if (EndUnlessMoved(&work)) co_return true;
   }

@@ -30,6 +30,7 @@
 #include "engine/fs/xattrs.h"
 #include "engine/ring/buffer_pool.h"
 #include "engine/transfer/data_channel.h"
+#include "engine/transfer/file_snapshots.h"
 #include "engine/transfer/piece.h"
 #include "engine/transfer/rest_check.h"
 #include "engine/transfer/throttle.h"
@@ -66,6 +67,10 @@ struct SourceReaderOptions {
   std::function<absl::StatusOr<bool>(Driver*, const RelPath& path, bool is_directory, const OpenTreeDirectory&)> hides;
   // What is known of the source's file systems. May be null.
   std::shared_ptr<FileSystems> systems;
+  // Not null: regular files are read from clones of it. One that cannot be cloned is an error of the file, or, with
+  // `without_snapshot`, is told there and read as it is. Borrowed.
+  FileSnapshots* snapshots = nullptr;
+  std::function<void(const absl::Status&)> without_snapshot;
   bool background = false;  // reads with the idle class of I/O
   bool generated = false;   // nothing is opened: contents are made up, to measure the way (generated_content.h)
 };
@@ -91,8 +96,10 @@ class SourceReader {
     SourceFile source;
     UniqueFd direct;                                    // the same file past the page cache; invalid: through it
     std::shared_ptr<const CachedRanges> cached_before;  // null: what is read may stay in the cache
+    DirectoryPtr directory;                             // it lies there; null: nobody will ask
+    FileSnapshotPtr snapshot;                           // not null: contents are read from there
 
-    DataFile data() const { return {source.fd.get(), direct.get()}; }
+    DataFile data() const { return {snapshot != nullptr ? snapshot->fd.get() : source.fd.get(), direct.get()}; }
   };
   struct Cached {
     std::string path;
@@ -129,6 +136,11 @@ class SourceReader {
   Task<bool> Patiently(Work* work, bool (SourceReader::*step)(Work*));
   // Fill work->file and ->before, or work->next with the item that ends the request; false then.
   bool OpenFor(Work* work);
+  // OpenFor, and what else has to be so before the contents are read: the file's snapshot, where there are any.
+  Task<bool> Prepare(Work* work);
+  // Fills work->file->snapshot and ->before.
+  Task<absl::Status> TakeSnapshot(Work* work);
+  void KeepOpen(Work* work);
   void BeginRest(Work* work);
   bool ReadAttributes(Work* work);
   // Fills work->before; a link that stands for what it leads to is pinned in `referent`.
@@ -139,7 +151,11 @@ class SourceReader {
   // What `file` is now, as the manifest tells it.
   FileSystemFacts* SystemOf(const Work& work);
   absl::Status StatOpen(const SourceFile& file, const FileRequest& request, struct statx* stat);
+  // What is read of it is now; of a snapshot, what it was then.
+  absl::Status StatContents(const OpenFile& file, const FileRequest& request, struct statx* stat);
   bool CheckIdentity(Work* work);
+  // Whether the file is to be read from a snapshot.
+  bool WantsSnapshot(const struct statx& file) const;
   // Marks work->next as the last item; turns it into kChanged when the file moved since `before`, beyond what the
   // request accepts. True when all is well; `before` is what was found then.
   bool EndUnlessMoved(Work* work);

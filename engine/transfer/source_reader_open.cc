@@ -86,6 +86,16 @@ void SourceReader::CloseDirectories() {
   view_directories_.clear();
 }
 
+bool SourceReader::WantsSnapshot(const struct statx& file) const {
+  return options_.snapshots != nullptr && S_ISREG(file.stx_mode);
+}
+
+absl::Status SourceReader::StatContents(const OpenFile& file, const FileRequest& request, struct statx* stat) {
+  if (file.snapshot == nullptr) return StatOpen(file.source, request, stat);
+  *stat = file.snapshot->stat;
+  return absl::OkStatus();
+}
+
 bool SourceReader::CheckIdentity(Work* work) {
   const FileRequest& request = *work->request;
   FileIdentity expected{request.type, request.file, request.size_bytes, request.mtime};
@@ -135,9 +145,10 @@ absl::StatusOr<SourceFile> SourceReader::OpenLocated(const Located& located) {
   return OpenFollowedFile(driver_, located.place());
 }
 
-// Nobody expects a device to rest, nor a file that may be as it is.
+// Nobody expects a device to rest, nor a file that may be as it is; a snapshot always does.
 void SourceReader::BeginRest(Work* work) {
   if (work->request->accept_moving || !S_ISREG(work->file->source.stat.stx_mode)) return;
+  if (work->file->snapshot != nullptr) return;
   work->rest.Begin(driver_, work->file->source.fd.get(), work->before, SystemOf(*work));
 }
 
@@ -154,7 +165,7 @@ bool SourceReader::OpenFor(Work* work) {
   auto cached = std::find_if(open_files_.begin(), open_files_.end(),
                              [&path](const Cached& candidate) { return candidate.path == path; });
   if (is_range && cached != open_files_.end()) {
-    absl::Status stated = StatOpen(cached->file->source, request, &work->before);
+    absl::Status stated = StatContents(*cached->file, request, &work->before);
     if (stated.ok() && CheckIdentity(work)) {
       work->file = cached->file;
       open_files_.splice(open_files_.begin(), open_files_, cached);
@@ -180,19 +191,78 @@ bool SourceReader::OpenFor(Work* work) {
   }
   work->before = opened->stat;
   if (options_.selection.device_files && !StatOpen(*opened, request, &work->before).ok()) work->before = opened->stat;
-  if (!CheckIdentity(work)) return false;
-  work->file = std::make_shared<OpenFile>(OpenFile{*std::move(opened), UniqueFd(), nullptr});
-  if (is_range) {
-    const int fd = work->file->source.fd.get();
-    AdviseSequential(driver_, fd);
-    if (options_.page_cache != nullptr)
-      work->file->cached_before = options_.page_cache->Remember(driver_, fd, request.file, request.size_bytes);
-    if (options_.direct_io != nullptr) work->file->direct = options_.direct_io->Open(driver_, fd, O_RDONLY);
-    open_files_.push_front({path, work->file});
-    if (open_files_.size() > options_.open_files) open_files_.pop_back();
+  // What of a file that has a snapshot is to be read is known later.
+  const bool has_snapshot = WantsSnapshot(opened->stat);
+  if (!has_snapshot && !CheckIdentity(work)) return false;
+  work->file = std::make_shared<OpenFile>(OpenFile{*std::move(opened), UniqueFd(), nullptr, nullptr, nullptr});
+  if (has_snapshot) {
+    work->file->directory = located->directory;
+    return true;
   }
+  KeepOpen(work);
   BeginRest(work);
   return true;
+}
+
+// A larger file stays open for its other ranges.
+void SourceReader::KeepOpen(Work* work) {
+  const FileRequest& request = *work->request;
+  if (request.length >= request.size_bytes) return;
+  OpenFile* const file = work->file.get();
+  const int fd = file->data().fd;
+  AdviseSequential(driver_, fd);
+  if (options_.page_cache != nullptr && file->snapshot == nullptr)
+    file->cached_before = options_.page_cache->Remember(driver_, fd, request.file, request.size_bytes);
+  if (options_.direct_io != nullptr) file->direct = options_.direct_io->Open(driver_, fd, O_RDONLY);
+  open_files_.push_front({request.path.text(), work->file});
+  if (open_files_.size() > options_.open_files) open_files_.pop_back();
+}
+
+// The clone may need a descriptor as well.
+Task<absl::Status> SourceReader::TakeSnapshot(Work* work) {
+  OpenFile* const file = work->file.get();
+  const FileRequest& request = *work->request;
+  const FileSnapshots::Wanted wanted{
+      {request.type, request.file, request.size_bytes, request.mtime}, request.length >= request.size_bytes};
+  absl::Status last;
+  for (int tries = 0; tries <= kMaxDescriptorTries; ++tries) {
+    absl::StatusOr<FileSnapshotPtr> taken =
+        co_await options_.snapshots->Get(driver_, file->source.fd.get(), file->directory, wanted);
+    if (taken.ok()) {
+      file->snapshot = *std::move(taken);
+      work->before = file->snapshot->stat;
+      co_return absl::OkStatus();
+    }
+    last = taken.status();
+    if (!IsOutOfDescriptors(StatusErrno(last))) break;
+    CloseDirectories();
+    open_files_.clear();
+    co_await AwaitDescriptor(driver_);
+  }
+  co_return last;
+}
+
+Task<bool> SourceReader::Prepare(Work* work) {
+  if (!co_await Patiently(work, &SourceReader::OpenFor)) co_return false;
+  OpenFile* const file = work->file.get();
+  if (file->directory == nullptr || file->snapshot != nullptr) co_return true;
+  // The name may be another object's by now.
+  const FileRequest& request = *work->request;
+  const FileIdentity wanted{request.type, request.file, request.size_bytes, request.mtime};
+  if (CompareIdentity(wanted, work->before) == IdentityMatch::kOther) co_return CheckIdentity(work);
+  const absl::Status taken = co_await TakeSnapshot(work);
+  if (!taken.ok() && !options_.without_snapshot) {
+    EndWithError(&work->next, taken, "snapshot");
+    co_return false;
+  }
+  if (!taken.ok()) {
+    options_.without_snapshot(taken);
+    file->directory = nullptr;
+  }
+  if (!CheckIdentity(work)) co_return false;
+  KeepOpen(work);
+  if (!taken.ok()) BeginRest(work);
+  co_return true;
 }
 
 Task<bool> SourceReader::Patiently(Work* work, bool (SourceReader::*step)(Work*)) {

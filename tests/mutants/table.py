@@ -61,7 +61,7 @@ CONTRACT = [
     # Sources that change.
     Mutant("a-source-is-the-object-of-the-manifest", "engine/fs/file.cc",
            "if (entry.type != expected.type || entry.id != expected.id) return IdentityMatch::kOther;", "",
-           "transfer_test", "*SourceReaderTest.AnotherFileUnderTheNameIsChangedAndSaysWhatItIs*"),
+           "transfer_test", "*SourceReaderTest.AnotherFileUnderTheNameIsChangedAndSaysWhatItIs*:*FileSnapshotsTest.AnotherFile*"),
     Mutant("a-modified-file-is-another-one", "engine/fs/file.cc",
            "return entry.mtime == expected.mtime ? IdentityMatch::kSame : IdentityMatch::kModified;", "return IdentityMatch::kSame;",
            "fs_test", "*FileTest.IdentityTellsModifiedFromReplaced*"),
@@ -73,6 +73,11 @@ CONTRACT = [
            "(writers == Writers::kUnknown && ChangedWithin(stat, kLately)) ||", "", "transfer_test", "*SourceReaderTest.WhereLeasesAreRefused*"),
     Mutant("a-fresh-file-is-not-taken-for-unchanged", "coordinator/core/compare.cc", "} else if (!same_time || source.unsettled) {", "} else if (!same_time) {",
            "coordinator_core_test", "*Compare*:*Planner*:*RunSync*"),
+    Mutant("a-snapshot-is-kept-for-every-range", "engine/transfer/file_snapshots.cc", "if (as_expected && wanted.whole) co_return snapshot;",
+           "if (as_expected || true) co_return snapshot;",
+           "transfer_test", "*FileSnapshotsTest.EveryRangeIsOfTheInstantOfTheFirstOne*"),
+    Mutant("a-clone-that-may-be-stale-has-another-time", "engine/transfer/file_snapshots.cc", "if (fresh || moved) TakeBack", "if ((fresh || moved) && false) TakeBack",
+           "transfer_test", "*FileSnapshotsTest.AFileThatMayBeWrittenWithinItsTick*"),
     # Comparison.
     Mutant("a-file-without-a-digest-is-not-believed", "coordinator/core/compare.cc",
            "source.content_digest && destination.content_digest && *source.content_digest == *destination.content_digest;",
@@ -196,6 +201,14 @@ SECURITY = [
            "ring_test", "*UringDriverTest.ARingCarriesOutTheEnginesOperationsAlone*"),
     Mutant("unknown-names-are-no-ids", "coordinator/core/id_mapper.cc", "        if (!id) {\n", "        if (false) {\n",
            "coordinator_core_test", "*IdMapperTest.ATargetThatTheDestinationDoesNotKnowIsAnError*"),
+    Mutant("a-snapshot-needs-the-right-to-write", "agent/source_snapshot.cc", "const absl::Status writable = MayWrite(context, open);", "const absl::Status writable = MayWrite(context, open).ok() ? absl::OkStatus() : absl::OkStatus();",
+           None, "integration_snapshot_test"),
+    Mutant("a-snapshot-holds-nothing-from-above-the-root", "engine/fs/tree_snapshot.cc", "if (limit != nullptr && SameObject(here, last))", "if (false)",
+           None, "integration_snapshot_test"),
+    Mutant("a-living-snapshot-is-not-removed", "engine/fs/tree_snapshot.cc", "if (sys::Flock(driver, fd.get(), LOCK_EX | LOCK_NB) != 0) return SnapshotFate::kLives;", "",
+           None, "integration_snapshot_test"),
+    Mutant("what-no-snapshot-holds-is-not-taken-for-deleted", "engine/fs/tree_snapshot.cc", "if (!nested) return absl::OkStatus();", "if (!nested || true) return absl::OkStatus();",
+           None, "integration_snapshot_test"),
 ]
 
 MUTANTS = CONTRACT + SECURITY

@@ -426,6 +426,7 @@ TEST(ConvertRefusalTest, OpenSession) {
        {"partial climb", [](M m) { OPEN->mutable_staging()->set_partial_climb(4097); }, "4097 levels"},
        {"append mode", [](M m) { OPEN->mutable_staging()->set_append(static_cast<v1::AppendMode>(3)); },
         "unknown mode 3"},
+       {"snapshot", [](M m) { OPEN->set_snapshot(static_cast<v1::Snapshot>(5)); }, "OpenSession.snapshot"},
        {"place of temporaries", [](M m) { OPEN->mutable_staging()->mutable_temporaries(); },
         "OpenSession.staging.temporaries"},
        {"delayed updates without a directory", [](M m) { OPEN->mutable_staging()->set_delay_updates(true); },

@@ -207,6 +207,7 @@ OpenSession MessageSamples::AnyOpenSession() {
   open.as_planned = Coin();
   open.readback = Coin();
   open.ride_out = std::chrono::milliseconds(Number(3) * 1000);
+  open.snapshot = static_cast<SnapshotMode>(Number(5));
   open.remove_sources = Coin();
   if (Coin()) open.backup = BackupSettings{"~", std::nullopt};
   if (open.backup && Coin()) open.backup = BackupSettings{Coin() ? "" : ".old", TreePlace{"data", Path(3)}};

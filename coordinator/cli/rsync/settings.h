@@ -141,6 +141,8 @@ struct Settings {
   bool write_devices = false;
   bool resume = true;
   std::string unstable;     // skip or copy; empty: as is usual for the program
+  bool snapshot = false;
+  std::string snapshot_mode;  // require, auto, tree or files, which ask for one; empty: require, if one is asked for
   uint32_t block_size = 0;  // that the delta engine takes; 0: its own
   bool preallocate = false;
   bool backup = false;

@@ -65,6 +65,13 @@ UnstableFiles UnstableOf(const Settings& settings) {
   return settings.unstable == "copy" ? UnstableFiles::kCopy : UnstableFiles::kSkip;
 }
 
+SnapshotMode SnapshotOf(const Settings& settings) {
+  if (settings.snapshot_mode.empty()) return settings.snapshot ? SnapshotMode::kRequire : SnapshotMode::kNone;
+  if (settings.snapshot_mode == "auto") return SnapshotMode::kAuto;
+  if (settings.snapshot_mode == "tree") return SnapshotMode::kTree;
+  return settings.snapshot_mode == "files" ? SnapshotMode::kFiles : SnapshotMode::kRequire;
+}
+
 }  // namespace
 
 absl::Status ApplyStagingSettings(const Settings& settings, SyncRequest* request, StagingPlaces* places) {
@@ -82,6 +89,7 @@ absl::Status ApplyStagingSettings(const Settings& settings, SyncRequest* request
   request->write_devices = settings.write_devices;
   request->delta_block_bytes = settings.block_size;
   request->unstable = UnstableOf(settings);
+  request->snapshot = SnapshotOf(settings);
   request->readback = settings.verify == "readback";
   request->resume = settings.resume;
   request->in_place = settings.inplace || staging.append != AppendMode::kNone;

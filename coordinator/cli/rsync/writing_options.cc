@@ -49,6 +49,12 @@ absl::Status AddBasis(Settings& settings, const std::string& value) {
   return absl::OkStatus();
 }
 
+absl::Status NoSnapshot(Settings& settings, const std::string&) {
+  settings.snapshot = false;
+  settings.snapshot_mode.clear();
+  return absl::OkStatus();
+}
+
 absl::Status PlanOut(Settings& settings, const std::string& value) {
   if (value.empty()) return absl::InvalidArgumentError("a file name belongs there");
   if (value == "-") return absl::InvalidArgumentError("a plan is a file that is read back; ./- is one of that name");
@@ -199,6 +205,16 @@ constexpr OptionRow kRows[] = {
      .programs = kForUrsync | kForSync,
      .on = OneOf<&S::unstable, "skip|copy">,
      .help = "A file that keeps changing while it is read: leave DST as it is and exit 23, or copy what was read"},
+    {.name = "snapshot",
+     .programs = kForUrsync | kForSync,
+     .on = Set<&S::snapshot, true>,
+     .off = NoSnapshot,
+     .help = "Read SRC as of one instant: a btrfs snapshot of the tree, else a clone of each file; fail without both"},
+    {.name = "snapshot-mode",
+     .argument = "MODE",
+     .programs = kForUrsync | kForSync,
+     .on = OneOf<&S::snapshot_mode, "require|auto|tree|files">,
+     .help = "--snapshot as said (require), of the whole tree or of each file alone, or as far as it goes (auto)"},
     {.name = "resume",
      .programs = kForUrsync | kForSync | kForApply,
      .on = Set<&S::resume, true>,

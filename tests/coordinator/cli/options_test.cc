@@ -202,6 +202,11 @@ TEST(OptionsTest, DeltaReflinkAndDirectIoAreSaidForBothAgents) {
   EXPECT_FALSE(RunOf({"sync", "--no-resume", "/a", "/b"}).request.resume);
   EXPECT_TRUE(RunOf({"sync", "--no-resume", "--resume", "/a", "/b"}).request.resume);
   EXPECT_EQ(RunOf({"sync", "--unstable=copy", "/a", "/b"}).request.unstable, UnstableFiles::kCopy);
+  EXPECT_EQ(usual.snapshot, SnapshotMode::kNone);
+  EXPECT_EQ(RunOf({"sync", "--snapshot", "/a", "/b"}).request.snapshot, SnapshotMode::kRequire);
+  EXPECT_EQ(RunOf({"sync", "--snapshot-mode=tree", "/a", "/b"}).request.snapshot, SnapshotMode::kTree);
+  EXPECT_EQ(RunOf({"sync", "--snapshot", "--snapshot-mode=auto", "/a", "/b"}).request.snapshot, SnapshotMode::kAuto);
+  EXPECT_EQ(RunOf({"sync", "--snapshot-mode=files", "--no-snapshot", "/a", "/b"}).request.snapshot, SnapshotMode::kNone);
   EXPECT_EQ(RunOf({"sync", "--reflink", "never", "/a", "/b"}).request.reflink, ReflinkMode::kNever);
   for (const auto& [text, mode] : {std::pair("--direct-io=auto", DirectIoMode::kAuto),
                                    {"--direct-io=on", DirectIoMode::kOn},

@@ -448,6 +448,21 @@ TEST(RunSyncTest, ReadingBackNeedsADestinationThatKnowsIt) {
   }
 }
 
+TEST(RunSyncTest, ASnapshotNeedsASourceThatKnowsItAndARunThatChangesSomething) {
+  for (const bool known : {false, true}) {
+    Fixture f;
+    f.request.snapshot = SnapshotMode::kFiles;
+    if (known) f.source.hello.features.emplace_back(kSnapshotFeature);
+    EXPECT_EQ(f.Run().exit_code, known ? ExitCode::kOk : ExitCode::kVersion);
+    if (known) EXPECT_EQ(f.source_agent->opens.at(0).snapshot, SnapshotMode::kFiles);
+  }
+  Fixture f;
+  f.request.snapshot = SnapshotMode::kRequire;
+  f.request.mode = SyncMode::kPlan;
+  EXPECT_EQ(f.Run().exit_code, ExitCode::kOk);
+  EXPECT_EQ(f.source_agent->opens.at(0).snapshot, SnapshotMode::kNone);
+}
+
 // A verify of two files "f" and "g" that differ; `now` is what both sides show at the second look.
 SyncOutcome VerifyTwice(Fixture* f, std::function<EntryReply(const EntryQuery&, Side)> now) {
   f->request.mode = SyncMode::kVerify;
