@@ -226,7 +226,7 @@ class Snapshots(shell_case.ShellCase):
         src = os.path.join(self.file_system("xfs", "xfs"), "tree")
         self.small_tree(src, 20)
         os.mkdir(src + "2")
-        result = self.cli("-av", "--snapshot", src + "2/", src + "/", self.dst, program=harness.URSYNC)
+        result = self.cli("-av", "--snapshot", src + "/", src + "2/", self.dst, program=harness.URSYNC)
         self.assertIn("one whole directory", result.stderr)
         self.assertEqualTrees(src, self.dst)
 
