@@ -28,7 +28,7 @@ std::string Shown(milliseconds time) {
 class ResumableSessions::Waiting final : public ConnectionSupply {
  public:
   Waiting(const ResumeOffer& offer, const ControlPeer& peer, milliseconds hold)
-      : names_(peer.Names()), who_(peer.Describe()), hold_(hold), token_(offer.token) {}
+      : names_(peer.Names()), who_(peer.Describe()), hold_(hold), token_(offer.token), certificate_(peer.certificate) {}
 
   absl::StatusOr<Connection> Next(const Loss& loss) override {
     const Clock::time_point lost_at = Clock::now();
@@ -37,13 +37,15 @@ class ResumableSessions::Waiting final : public ConnectionSupply {
       LogEvent(LogLevel::kInfo, "connection lost",
                {{"who", who_}, {"reason", std::string(ToStd(loss.why.message()))}, {"kept", Shown(hold_)}});
     }
-    arrived_.wait_until(lock, lost_at + hold_, [this] { return next_ || cancelled_ || stopping_; });
+    if (!loss.again) kept_since_ = lost_at;
+    arrived_.wait_until(lock, kept_since_ + hold_, [this] { return next_ || cancelled_ || stopping_; });
     if (cancelled_) return absl::UnavailableError("the session was closed at this end");
     if (!next_) return loss.why;
     LogEvent(LogLevel::kInfo, "connected again",
              {{"who", who_},
               {"address", address_},
               {"after", Shown(std::chrono::duration_cast<milliseconds>(Clock::now() - lost_at))}});
+    taken_ = delivered_;
     return *std::exchange(next_, std::nullopt);
   }
 
@@ -56,7 +58,14 @@ class ResumableSessions::Waiting final : public ConnectionSupply {
 
   void Proved() override {
     std::lock_guard lock(mutex_);
-    earlier_.reset();
+    // Said of the connection that was taken last; another may have been delivered by now, with a token of its own.
+    if (taken_ == delivered_) earlier_.reset();
+  }
+
+  // The peer's, as it has shown it last.
+  std::string certificate() {
+    std::lock_guard lock(mutex_);
+    return certificate_;
   }
 
   // Whether the token and the names are the stream's.
@@ -81,6 +90,8 @@ class ResumableSessions::Waiting final : public ConnectionSupply {
       earlier_ = request.token;
       token_ = fresh;
       address_ = peer.address;
+      certificate_ = peer.certificate;
+      ++delivered_;
       replaced = std::exchange(
           next_, Connection{.stream = std::move(call), .peer_received = request.received, .tell_token = fresh});
       arrived_.notify_all();
@@ -114,6 +125,10 @@ class ResumableSessions::Waiting final : public ConnectionSupply {
   std::optional<ResumeToken> earlier_;
   std::optional<Connection> next_;
   std::string address_;
+  std::string certificate_;
+  uint64_t delivered_ = 0;  // connections
+  uint64_t taken_ = 0;      // of which the last one that was used
+  Clock::time_point kept_since_{};
   bool cancelled_ = false;
   bool stopping_ = false;
 };
@@ -134,6 +149,7 @@ class ResumableSessions::Resumable final : public CodedStream<AgentMessage, Clie
     waiting_->SetEnd(nullptr);
     end_.Finish(kFarewell, /*half_close=*/false);
   }
+  std::optional<std::string> LatestCertificate() const override { return waiting_->certificate(); }
 
  protected:
   ResumableEnd* end() override { return &end_; }
@@ -149,8 +165,7 @@ ResumeGrant ResumableSessions::Grant(const ResumeOffer& offer) {
   return {.hold = std::min(offer.hold, longest_)};
 }
 
-absl::StatusOr<std::unique_ptr<AgentStream>> ResumableSessions::Begin(const ResumeOffer& offer,
-                                                                      const ControlPeer& peer,
+absl::StatusOr<std::unique_ptr<AgentStream>> ResumableSessions::Begin(const ResumeOffer& offer, const ControlPeer& peer,
                                                                       std::shared_ptr<ByteStream> call) {
   auto waiting = std::make_shared<Waiting>(offer, peer, Grant(offer).hold);
   {
@@ -176,9 +191,9 @@ absl::Status ResumableSessions::Resume(const ResumeRequest& request, const Contr
   if (resumed.ok()) {
     if (on_resumed_) on_resumed_(peer);
   } else {
-    refusals_.Tell("reconnection refused", {{"who", peer.Describe()},
-                                            {"address", peer.address},
-                                            {"reason", std::string(ToStd(resumed.message()))}});
+    refusals_.Tell(
+        "reconnection refused",
+        {{"who", peer.Describe()}, {"address", peer.address}, {"reason", std::string(ToStd(resumed.message()))}});
   }
   return resumed;
 }

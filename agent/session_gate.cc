@@ -32,7 +32,7 @@ void InterruptibleStream::Bar(std::string why) {
 }
 
 absl::StatusOr<std::unique_ptr<SessionGate::Pass>> SessionGate::Pass::Enter(SessionGate* gate, AgentStream* stream,
-                                                                         std::string certificate) {
+                                                                            std::string certificate) {
   std::lock_guard lock(gate->mutex_);
   if (gate->stopping_) return absl::UnavailableError("the agent is stopping");
   if (gate->passes_.size() >= gate->max_sessions_) {
@@ -73,7 +73,9 @@ size_t SessionGate::InterruptThose(const std::function<bool(const std::string& c
   size_t count = 0;
   for (Pass* pass : passes_) {
     const bool begun = pass->broken_at_ != std::chrono::steady_clock::time_point();
-    if (begun || pass->ending_ || pass->certificate_.empty() || !chosen(pass->certificate_)) continue;
+    if (begun || pass->ending_) continue;
+    const std::string certificate = pass->stream_.LatestCertificate().value_or(pass->certificate_);
+    if (certificate.empty() || !chosen(certificate)) continue;
     pass->broken_at_ = std::chrono::steady_clock::now();
     pass->cancel_.Cancel(MakeStatus(absl::StatusCode::kCancelled, error.message));
     // What else ends for the same reason must not get in first with less of it.

@@ -30,6 +30,7 @@ class InterruptibleStream final : public AgentStream {
   absl::StatusOr<ClientMessage> Receive() override;
   void Close() override { stream_->Close(); }
   std::optional<std::chrono::milliseconds> DetachedFor() const override { return stream_->DetachedFor(); }
+  std::optional<std::string> LatestCertificate() const override { return stream_->LatestCertificate(); }
   // Sends `error` as the stream's last message. May block as long as the peer does not read. Send and Receive end with
   // Cancelled and `why` from now on.
   void Interrupt(const SessionError& error, std::string why = "the agent is stopping");
@@ -53,7 +54,7 @@ class SessionGate {
   class Pass {
    public:
     // ResourceExhausted when the agent is full, Unavailable when it stops.
-    // `certificate`: the peer's, as PEM; empty where it shows none.
+    // `certificate`: the peer's, as PEM, until the stream knows a later one; empty where it shows none.
     static absl::StatusOr<std::unique_ptr<Pass>> Enter(SessionGate* gate, AgentStream* stream,
                                                        std::string certificate = {});
     ~Pass();
@@ -79,8 +80,8 @@ class SessionGate {
   // Lets nobody in any more, cancels every token and sends every peer `error`. May block as long as a peer does not
   // read, and must not run beside a second call.
   void InterruptAll(const SessionError& error);
-  // The same for those whose certificate `chosen` picks: it does not block, and the gate stays open. How many they were.
-  // CutOverdue, called now and then, cuts off those that do not end within kInterruptLimit.
+  // The same for those whose certificate `chosen` picks: it does not block, and the gate stays open. How many they
+  // were. CutOverdue, called now and then, cuts off those that do not end within kInterruptLimit.
   static constexpr std::chrono::seconds kInterruptLimit{5};
   void CutOverdue();
   size_t InterruptThose(const std::function<bool(const std::string& certificate)>& chosen, const SessionError& error);

@@ -1,6 +1,9 @@
 #include "agent/session_outbox.h"
 
 #include <utility>
+#include <variant>
+
+#include "proto/convert.h"
 
 namespace uringsync {
 
@@ -22,6 +25,10 @@ void SessionOutbox::SetPoll(Poll poll) {
 void SessionOutbox::Push(AgentMessage message) {
   std::lock_guard lock(mutex_);
   if (failing_ || closing_) return;
+  if (auto* notice = std::get_if<Notice>(&message)) {
+    if (++notices_ > kMaxNotices) return;
+    if (notices_ == kMaxNotices) notice->text = "further notices are left out";
+  }
   queue_.push_back({std::move(message), {}, false});
   changed_.notify_all();
 }

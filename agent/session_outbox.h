@@ -81,6 +81,7 @@ class SessionOutbox {
   Poll poll_;
   bool notified_ = false;
   bool failing_ = false;
+  size_t notices_ = 0;  // that were pushed
   absl::Status failure_;
   bool closing_ = false;
   bool signs_of_life_ = false;

@@ -37,8 +37,8 @@ std::string FullPath(const Root& root, const RelPath& path) {
 // trees.
 absl::Status CheckStillThere(Driver* driver, const Root& root) {
   const std::string what = "root '" + root.name + "' (" + EscapeName(root.path) + ")";
-  struct statx pinned{};
-  struct statx named{};
+  struct statx pinned {};
+  struct statx named {};
   US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &pinned), what));
   const int result = sys::Statx(driver, AT_FDCWD, root.path.c_str(), 0, STATX_INO, &named);
   const bool same = result == 0 && pinned.stx_ino == named.stx_ino && pinned.stx_dev_major == named.stx_dev_major &&
@@ -52,7 +52,7 @@ absl::Status CheckStillThere(Driver* driver, const Root& root) {
 // What is there instead of a directory, for the message.
 std::string WhatIsThere(Driver* driver, const Directory& base, const RelPath& path) {
   absl::StatusOr<DirectoryPtr> parent = OpenBeneath(driver, base, path.Parent(), DirectoryAccess::kPath);
-  struct statx found{};
+  struct statx found {};
   if (!parent.ok() || !StatAt(driver, (*parent)->fd(), LeafName(path), &found).ok()) return "not a directory";
   std::optional<FileType> type = FileTypeFromMode(found.stx_mode);
   return type.has_value() ? std::string("a ") + FileTypeName(*type) : "not a directory";
@@ -118,7 +118,7 @@ std::vector<FileId> AncestorsOf(Driver* driver, const Directory& root, FileId id
   while (ancestors.size() < kMaxAncestors) {
     UniqueFd above(static_cast<int>(
         driver->Call(CallCode::kOpenat, fd, reinterpret_cast<long>(".."), O_PATH | O_DIRECTORY | O_CLOEXEC)));
-    struct statx stat{};
+    struct statx stat {};
     Entry entry;
     if (!above.valid() || !StatDescriptor(driver, above.get(), &stat).ok() || !EntryFromStatx(stat, false, &entry))
       break;
@@ -219,11 +219,14 @@ absl::StatusOr<DirectoryPtr> OpenPlace(Driver* driver, const AgentContext& conte
   return WithContext(found.status(), FullPath(*root, place.path));
 }
 
-absl::StatusOr<FollowBase> FollowBaseOf(const AgentContext& context, const OpenSession& open, const SessionRoot& root) {
+absl::StatusOr<FollowBase> FollowBaseOf(Driver* driver, const AgentContext& context, const OpenSession& open,
+                                        const SessionRoot& root) {
   // An agent that a command started for its user reads what the user may read.
   if (context.host_paths) return FollowBase{.directory = root.directory};
   US_ASSIGN_OR_RETURN(const Root* const named, context.roots->Find(open.root));
-  return FollowBase{.directory = named->directory, .prefix = open.path.text(), .beneath = true};
+  // The session's own: what it learns of file systems ends with it.
+  US_ASSIGN_OR_RETURN(DirectoryPtr directory, OpenBeneath(driver, *named->directory, RelPath()));
+  return FollowBase{.directory = std::move(directory), .prefix = open.path.text(), .beneath = true};
 }
 
 std::shared_ptr<const TreeView> MakeView(Driver* driver, const OpenSession& open, const SessionRoot& root,
@@ -261,7 +264,7 @@ std::vector<FileId> TreeRootsOf(Driver* driver, const TreeView& view) {
     if (members[i].depth != ViewDepth::kTree) continue;
     std::string name;
     const absl::StatusOr<DirectoryPtr> parent = view.OpenParent(driver, {i, RelPath()}, &name);
-    struct statx stat{};
+    struct statx stat {};
     Entry entry;
     if (!parent.ok() || !StatAt(driver, (*parent)->fd(), name.c_str(), &stat).ok()) continue;
     if (EntryFromStatx(stat, false, &entry) && entry.type == FileType::kDirectory) roots.push_back(entry.id);
@@ -270,8 +273,8 @@ std::vector<FileId> TreeRootsOf(Driver* driver, const TreeView& view) {
 }
 
 void RemoveCreatedRoot(Driver* driver, const SessionRoot& root) {
-  struct statx ours{};
-  struct statx there{};
+  struct statx ours {};
+  struct statx there {};
   if (!root.created || !StatDescriptor(driver, root.directory->fd(), &ours).ok()) return;
   if (!StatAt(driver, root.parent->fd(), root.name.c_str(), &there).ok()) return;
   const bool same = ours.stx_ino == there.stx_ino && ours.stx_dev_major == there.stx_dev_major &&
@@ -312,7 +315,7 @@ absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSes
     opened->time_range = ProbeTimeRange(driver, *root.directory);
     opened->volume = LookAtVolume(driver, *root.directory, opened->file_system);
   }
-  struct statx stat{};
+  struct statx stat {};
   US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &stat), root.full_path));
   if (!EntryFromStatx(stat, open.selection.atime, &opened->root)) return absl::InternalError("no type for the root");
   opened->host_id = HostId();
@@ -329,7 +332,7 @@ absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSes
 }
 
 absl::Status LocateRoot(Driver* driver, const SessionRoot& root, FileId* id, std::vector<FileId>* above) {
-  struct statx stat{};
+  struct statx stat {};
   Entry entry;
   US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &stat), root.full_path));
   if (!EntryFromStatx(stat, false, &entry)) return absl::InternalError("no type for the root");

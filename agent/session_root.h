@@ -49,7 +49,8 @@ absl::StatusOr<DirectoryPtr> OpenWritablePlace(Driver* driver, const AgentContex
 
 // From where a source session's links are followed: by an agent that a command started for itself wherever they lead,
 // by any other never out of the named root.
-absl::StatusOr<FollowBase> FollowBaseOf(const AgentContext& context, const OpenSession& open, const SessionRoot& root);
+absl::StatusOr<FollowBase> FollowBaseOf(Driver* driver, const AgentContext& context, const OpenSession& open,
+                                        const SessionRoot& root);
 
 // The view that a session's operands make of its tree (SourceOperand in proto/messages.h); null for a session without
 // any. `links`: where its links are followed, if they are. A source's operands that the rules of `filter` leave out are

@@ -13,6 +13,7 @@
 #include "engine/fs/file.h"
 #include "engine/fs/state_name.h"
 #include "engine/fs/syscalls.h"
+#include "proto/convert.h"
 
 namespace uringsync {
 namespace {
@@ -21,7 +22,7 @@ namespace {
 constexpr uint32_t kOtherId = 65534;
 
 bool KeepsOwnersAndSyncs(std::string_view file_system) {
-  constexpr std::array<std::string_view, 9> kKnown = {"ext4", "xfs",      "btrfs", "tmpfs", "ramfs",
+  constexpr std::array<std::string_view, 9> kKnown = {"ext4", "xfs",      "btrfs", "tmpfs",  "ramfs",
                                                       "f2fs", "bcachefs", "zfs",   "overlay"};
   return std::ranges::find(kKnown, file_system) != kKnown.end();
 }
@@ -36,7 +37,7 @@ bool MayGiveAway(Driver* driver, int fd) {
 absl::StatusOr<bool> KeepsOwners(Driver* driver, const DirectoryPtr& directory, uint64_t session_tag) {
   const UniqueFd unnamed(sys::Openat(driver, directory->fd(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (unnamed.valid()) return MayGiveAway(driver, unnamed.get());
-  struct statx before{};
+  struct statx before {};
   const bool known = StatDescriptor(driver, directory->fd(), &before).ok();
   StateNamer namer(session_tag);
   bool may = true;
@@ -70,7 +71,7 @@ void SessionSystems::Tell(std::string text) {
   {
     std::lock_guard lock(mutex_);
     if (!open_) {
-      early_.push_back(std::move(text));
+      if (early_.size() < kMaxNotices) early_.push_back(std::move(text));
       return;
     }
   }

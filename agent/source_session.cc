@@ -10,6 +10,7 @@
 #include "agent/backoff.h"
 #include "agent/filter_gate.h"
 #include "agent/join_scope.h"
+#include "agent/logging.h"
 #include "agent/root_index.h"
 #include "agent/source_mounts.h"
 #include "agent/timed_dial.h"
@@ -78,11 +79,12 @@ Task<void> SourceSession::Open() {
   }
   opened.index_seed = IndexSeedFor(context_.indexes, open_);
   if (open_.follow_links.any()) {
-    absl::StatusOr<FollowBase> links = FollowBaseOf(context_, open_, root_);
+    absl::StatusOr<FollowBase> links = FollowBaseOf(driver, context_, open_, root_);
     if (!links.ok()) {
       outbox_->Fail(ErrorKind::kSelection, "source: " + std::string(ToStd(links.status().message())));
       co_return;
     }
+    systems_.Add(links->directory);
     links_ = *std::move(links);
   }
   view_ = MakeView(driver, open_, root_, context_.runtime->size(), links_, filter_);
@@ -113,21 +115,26 @@ bool SourceSession::TakeSnapshot(Driver* driver, SessionOpened* opened) {
     return false;
   }
   snapshot_ = *std::move(taken);
+  read_root_ = snapshot_.tree() != nullptr ? snapshot_.tree() : root_.directory;
   // The index is of the tree that goes on.
   if (snapshot_.tree() != nullptr) opened->index_seed = 0;
   return true;
 }
 
 Task<void> SourceSession::RemoveSnapshot() {
-  // What stays is removed by the next session here.
-  static_cast<void>(snapshot_.Remove(Shard::Current()->driver()));
+  const absl::Status removed = snapshot_.Remove(Shard::Current()->driver());
+  if (!removed.ok())
+    LogEvent(LogLevel::kWarn, "a snapshot stays until the next session there",
+             {{"directory", root_.full_path}, {"reason", std::string(ToStd(removed.message()))}});
   co_return;
 }
 
 void SourceSession::TellWithoutSnapshot(const absl::Status& why) {
   if (told_without_snapshot_.exchange(true)) return;
-  Tell("source: files below another file system, or of a kind that cannot be cloned, are read while others may write "
-       "to them (" + std::string(ToStd(why.message())) + ")");
+  Tell(
+      "source: files below another file system, or of a kind that cannot be cloned, are read while others may write "
+      "to them (" +
+      std::string(ToStd(why.message())) + ")");
 }
 
 std::optional<ScanLinks> SourceSession::links() const {
@@ -256,7 +263,7 @@ absl::StatusOr<SourceSession::Located> SourceSession::Find(Driver* driver, Direc
     if (view_->follow().any()) {
       US_ASSIGN_OR_RETURN(located.links, view_->FollowBaseOf(driver, place));
     }
-    struct statx stat{};
+    struct statx stat {};
     Entry found;
     const absl::Status looked = located.links ? StatThroughLink(driver, located.place(), &stat)
                                               : StatAt(driver, located.directory->fd(), located.name.c_str(), &stat);
@@ -267,7 +274,7 @@ absl::StatusOr<SourceSession::Located> SourceSession::Find(Driver* driver, Direc
 
 // A link that stands for the object goes in its place; what it leads to stays.
 absl::Status SourceSession::RemoveLocated(Driver* driver, const Located& located, const Entry& wanted) {
-  struct statx stat{};
+  struct statx stat {};
   const int dirfd = located.directory->fd();
   const char* const name = located.name.c_str();
   const bool link = located.links && wanted.type != FileType::kSymlink && StatAt(driver, dirfd, name, &stat).ok() &&

@@ -37,7 +37,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   // What the session's rules leave out. To be read after the opening.
   const ScanFilter& filter() const { return filter_; }
   // What is read: the session's directory, or what it was in a snapshot.
-  DirectoryPtr root() const { return snapshot_.tree() != nullptr ? snapshot_.tree() : root_.directory; }
+  DirectoryPtr root() const { return read_root_; }
   // Null: the session's tree is the root's.
   const std::shared_ptr<const TreeView>& view() const { return view_; }
 
@@ -91,6 +91,7 @@ class SourceSession final : public LiveSource, public std::enable_shared_from_th
   ScanFilter filter_;
   std::shared_ptr<const TreeView> view_;
   SourceSnapshot snapshot_;
+  DirectoryPtr read_root_;  // the snapshot's, or that of root_; set before anything is read
   std::atomic<bool> told_without_snapshot_{false};
   std::optional<FollowBase> links_;
   // Of all connections and readers of the session; null where nobody asked for it.

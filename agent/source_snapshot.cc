@@ -15,7 +15,7 @@ namespace uringsync {
 namespace {
 
 // Clones held between requests, all shards together.
-constexpr size_t kMaxClones = 512;
+constexpr size_t kMaxClones = 256;
 // Directories of operands that are tried before anything is changed; what lies in others is told file by file.
 constexpr size_t kMaxProbedOperands = 64;
 
@@ -24,7 +24,7 @@ std::string Words(const absl::Status& status) {
 }
 
 absl::StatusOr<uint64_t> DeviceOf(Driver* driver, const Directory& directory) {
-  struct statx stat{};
+  struct statx stat {};
   Entry entry;
   US_RETURN_IF_ERROR(StatDescriptor(driver, directory.fd(), &stat));
   if (!EntryFromStatx(stat, false, &entry)) return absl::InternalError("no type for a directory");
@@ -89,7 +89,7 @@ absl::Status SourceSnapshot::TakeFiles(Driver* driver, const SessionRoot& root, 
     }
   }
   const DescriptorBudget budget = DescriptorBudget::OfProcess(shards);
-  const size_t capacity = std::clamp<size_t>(budget.files * shards / 2, 4, kMaxClones);
+  const size_t capacity = std::clamp<size_t>(budget.files * shards / 4, 4, kMaxClones);
   files_ = std::make_unique<FileSnapshots>(view == nullptr ? root.directory : nullptr, capacity);
   return absl::OkStatus();
 }

@@ -27,8 +27,8 @@ using std::chrono::milliseconds;
 // Pauses between tries: half to all of it, doubled each time.
 constexpr milliseconds kFirstPause{100};
 constexpr milliseconds kLongestPause{2000};
-// One try: connection, TLS, and the agent's first word. The first ones are short: packets that were sent while the network
-// was away are repeated late.
+// One try: connection, TLS, and the agent's first word. The first ones are short: packets that were sent while the
+// network was away are repeated late.
 constexpr milliseconds kFirstTryLimit{2000};
 constexpr milliseconds kTryLimit{10'000};
 // An agent's host that refuses connections for so long has no agent, and so no session, any more.
@@ -41,10 +41,11 @@ constexpr milliseconds kSlice{50};
 // Closes a stream that does not do what it should in time. On a thread of its own.
 class TimeLimit {
  public:
-  TimeLimit(ByteStream* stream, milliseconds limit) : thread_([this, stream, limit] {
-    std::unique_lock lock(mutex_);
-    if (!changed_.wait_for(lock, limit, [this] { return over_; })) stream->Close();
-  }) {}
+  TimeLimit(ByteStream* stream, milliseconds limit)
+      : thread_([this, stream, limit] {
+          std::unique_lock lock(mutex_);
+          if (!changed_.wait_for(lock, limit, [this] { return over_; })) stream->Close();
+        }) {}
   ~TimeLimit() {
     {
       std::lock_guard lock(mutex_);
@@ -66,8 +67,8 @@ class TimeLimit {
 // One call.
 class CallStream final : public ByteStream {
  public:
-  CallStream(std::shared_ptr<grpc::Channel> channel, const std::string& name, const char* method,
-             const char* metadata, const std::string& value)
+  CallStream(std::shared_ptr<grpc::Channel> channel, const std::string& name, const char* method, const char* metadata,
+             const std::string& value)
       : channel_(std::move(channel)),
         name_(name),
         resumes_(method == kResumeMethod),
@@ -163,21 +164,23 @@ class Redialer final : public ConnectionSupply {
 
   absl::StatusOr<Connection> Next(const Loss& loss) override {
     const Clock::time_point lost_at = Clock::now();
-    const Clock::time_point deadline = loss.last_heard + channel_.reconnecting.limit;
-    const auto left = [deadline] { return std::chrono::duration_cast<milliseconds>(deadline - Clock::now()); };
+    if (!loss.again) {
+      deadline_ = loss.last_heard + channel_.reconnecting.limit;
+      pause_ = kFirstPause;
+    }
+    const auto left = [this] { return std::chrono::duration_cast<milliseconds>(deadline_ - Clock::now()); };
     Tell({.lost = true,
           .peer = channel_.name,
           .why = std::string(ToStd(loss.why.message())),
           .time = std::max(milliseconds(0), left())});
     absl::Status last = loss.why;
-    milliseconds pause = kFirstPause;
+    if (loss.again) LetPass(left());
     milliseconds limit = kFirstTryLimit;
     Clock::time_point refused_since = Clock::time_point::max();
     while (!cancelled_ && left() > milliseconds(0)) {
       absl::StatusOr<Connection> next = Try(loss, std::min(left(), limit));
       if (next.ok()) {
-        Tell({.peer = channel_.name,
-              .time = std::chrono::duration_cast<milliseconds>(Clock::now() - lost_at)});
+        Tell({.peer = channel_.name, .time = std::chrono::duration_cast<milliseconds>(Clock::now() - lost_at)});
         return next;
       }
       last = next.status();
@@ -188,16 +191,16 @@ class Redialer final : public ConnectionSupply {
       } else {
         refused_since = Clock::time_point::max();
       }
-      Pause(std::min(Scattered(pause), left()));
-      pause = std::min(pause * 2, kLongestPause);
+      LetPass(left());
       limit = std::min(limit * 2, kTryLimit);
     }
     if (cancelled_) return absl::UnavailableError("the session was closed at this end");
     const bool late = channel_.reconnecting.limit_is_asked && left() <= milliseconds(0);
-    return MakeStatus(late ? absl::StatusCode::kDeadlineExceeded : absl::StatusCode::kUnavailable,
-                      std::string(ToStd(loss.why.message())) + "; no other connection came about within " +
-                          std::to_string(std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - lost_at).count()) +
-                          " s: " + std::string(ToStd(last.message())));
+    return MakeStatus(
+        late ? absl::StatusCode::kDeadlineExceeded : absl::StatusCode::kUnavailable,
+        std::string(ToStd(loss.why.message())) + "; no other connection came about within " +
+            std::to_string(std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - lost_at).count()) +
+            " s: " + std::string(ToStd(last.message())));
   }
 
   void Cancel() override {
@@ -216,7 +219,10 @@ class Redialer final : public ConnectionSupply {
     if (told_ && !cancelled_) told_(change);
   }
 
-  void Pause(milliseconds time) {
+  // The pause before the next try, a longer one each time.
+  void LetPass(milliseconds most) {
+    const milliseconds time = std::min(Scattered(pause_), most);
+    pause_ = std::min(pause_ * 2, kLongestPause);
     std::unique_lock lock(mutex_);
     changed_.wait_for(lock, time, [this] { return cancelled_.load(); });
   }
@@ -252,8 +258,7 @@ class Redialer final : public ConnectionSupply {
     const Clock::time_point deadline = Clock::now() + limit;
     US_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, Dial(limit));
     const ResumeRequest request{.stream = stream_, .token = token_, .received = loss.received};
-    auto call =
-        std::make_shared<CallStream>(channel, channel_.name, kResumeMethod, kResumeMetadata, Encode(request));
+    auto call = std::make_shared<CallStream>(channel, channel_.name, kResumeMethod, kResumeMetadata, Encode(request));
     {
       std::lock_guard lock(mutex_);
       if (cancelled_) return absl::CancelledError("closed");
@@ -298,6 +303,8 @@ class Redialer final : public ConnectionSupply {
   }
 
   const ResumableChannel channel_;
+  Clock::time_point deadline_{};
+  milliseconds pause_ = kFirstPause;
   Told told_;
   StreamId stream_;
   ResumeToken token_;
@@ -341,7 +348,8 @@ absl::Status CallEnd(const grpc::Status& status, const std::string& name) {
       // gRPC's own refusal of an oversized message, in whichever direction, or the agent's limit of sessions.
       return MakeStatus(absl::StatusCode::kUnavailable, name + ": " + detail);
     case grpc::StatusCode::UNAUTHENTICATED:
-      return MakeStatus(absl::StatusCode::kUnauthenticated, name + " refused the certificate of this command: " + detail);
+      return MakeStatus(absl::StatusCode::kUnauthenticated,
+                        name + " refused the certificate of this command: " + detail);
     case grpc::StatusCode::NOT_FOUND: return MakeStatus(absl::StatusCode::kNotFound, name + ": " + detail);
     case grpc::StatusCode::CANCELLED:
       return MakeStatus(absl::StatusCode::kUnavailable, name + " gave the session up: " + detail);

@@ -2,7 +2,7 @@
 //
 // It dials again, with growing and scattered pauses, until the agent is there or the time is over, and shows the
 // stream's present token. A session that the agent never heard of, because the first connection broke too early, is
-// begun anew: nothing of it has happened.
+// begun anew: nothing that it told has arrived (a session that an agent keeps for no time may have been opened).
 //
 // Thread rule: as proto/transport.h.
 #pragma once

@@ -14,6 +14,8 @@ constexpr std::chrono::milliseconds kConfirmDelay{100};
 // How long Close tries to say good-bye over a connection that may be dead.
 constexpr std::chrono::milliseconds kGoodbye{200};
 constexpr std::chrono::milliseconds kGoodbyeGap{100};
+// A connection that has lasted so long was a good one, also where nobody had anything to say.
+constexpr std::chrono::seconds kLasting{10};
 
 absl::Status ClosedHere() {
   return absl::UnavailableError("the session was closed at this end");
@@ -110,7 +112,10 @@ absl::StatusOr<std::string> ResumableEnd::OnReceived(absl::StatusOr<std::string>
     } else {
       *lost = true;
       connection_.reset();
-      lost_at_ = Clock::now();
+      const uint64_t through = received_ + window_.acknowledged();
+      again_ = through_ == through && Clock::now() - connected_at_ < kLasting;
+      through_ = through;
+      if (!again_) lost_at_ = Clock::now();
       if (!dropped_why_.empty()) message = MakeStatus(absl::StatusCode::kUnavailable, dropped_why_);
       dropped_why_.clear();
       changed_.notify_all();
@@ -132,12 +137,13 @@ absl::Status ResumableEnd::TakeNote(const std::string& message) {
 }
 
 absl::Status ResumableEnd::Regain(absl::Status why) {
-  ConnectionSupply::Loss loss{.why = std::move(why), .last_heard = {}, .received = 0};
+  ConnectionSupply::Loss loss{.why = std::move(why), .last_heard = {}};
   {
     std::lock_guard lock(mutex_);
     // What came while nobody waited has not been seen.
     loss.last_heard = std::max(last_heard_, waiting_since_);
     loss.received = received_;
+    loss.again = again_;
   }
   absl::StatusOr<ConnectionSupply::Connection> next = supply_->Next(loss);
   std::lock_guard lock(mutex_);
@@ -157,7 +163,7 @@ absl::Status ResumableEnd::Regain(absl::Status why) {
   proved_ = false;
   tell_token_ = next->tell_token;
   note_now_ = true;
-  last_heard_ = last_note_ = Clock::now();
+  last_heard_ = last_note_ = connected_at_ = Clock::now();
   changed_.notify_all();
   return absl::OkStatus();
 }

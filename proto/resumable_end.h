@@ -45,6 +45,9 @@ class ConnectionSupply {
     absl::Status why;
     Clock::time_point last_heard;
     uint64_t received = 0;  // messages that have arrived, in order
+    // The connection was no good: since the loss before this one nothing has got through, either way. The time that
+    // this end waits for another goes on.
+    bool again = false;
   };
   virtual ~ConnectionSupply() = default;
   // Blocks until there is one, or none will be: the status then is the stream's end. Called by the thread that
@@ -119,7 +122,10 @@ class ResumableEnd {
   Peer peer_;
   bool proved_ = true;  // something came over the present connection
   std::string dropped_why_;
-  Clock::time_point lost_at_{};
+  Clock::time_point lost_at_{};       // for the first time without anything getting through since
+  Clock::time_point connected_at_{};  // since a loss
+  std::optional<uint64_t> through_;   // messages, both ways, when it was lost last
+  bool again_ = false;                // ConnectionSupply::Loss
   std::optional<ResumeToken> tell_token_;
 
   uint64_t received_ = 0;
@@ -132,8 +138,8 @@ class ResumableEnd {
   bool waiting_ = false;
 
   absl::Status end_;
-  bool ended_ = false;     // Receive and Send give end_
-  bool say_end_ = false;   // a last note is to be sent
+  bool ended_ = false;    // Receive and Send give end_
+  bool say_end_ = false;  // a last note is to be sent
   StreamNote::End last_word_ = StreamNote::End::kNone;
   bool finishing_ = false;
   bool writing_ = false;

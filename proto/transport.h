@@ -43,6 +43,9 @@ class MessageStream {
   // For how long a stream that outlives its connection has had none; nullopt: it has one, or is of another kind. Any
   // thread.
   virtual std::optional<std::chrono::milliseconds> DetachedFor() const { return std::nullopt; }
+  // The certificate (PEM, or empty) that the peer of such a stream has shown last; nullopt for streams of another kind.
+  // Any thread.
+  virtual std::optional<std::string> LatestCertificate() const { return std::nullopt; }
   // `told` hears of such losses, on the thread that receives; to be set before it does.
   virtual void OnConnection(std::function<void(const ConnectionChange&)> told) { static_cast<void>(told); }
 };

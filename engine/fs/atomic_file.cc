@@ -210,12 +210,23 @@ absl::Status StagedObject::PublishNew(const char* name) {
   const int from = parent_->fd();
   const int dirfd = target()->fd();
   FileSystemFacts& system = target()->file_system(driver_);
-  if (!system.Lacks(Lack::kNoReplace)) {
+  const bool asks = !system.Lacks(Lack::kNoReplace);
+  if (asks) {
     const int result = sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, RENAME_NOREPLACE);
     if (result != -EINVAL && result != -ENOSYS) return sys::SysStatus(result, "rename");
-    system.Remember(Lack::kNoReplace);
   }
-  // No RENAME_NOREPLACE here (NFS, some FUSE file systems): a hard link refuses an existing name just as well.
+  const absl::Status published = PublishWithoutFlag(name);
+  // FAT says EINVAL of a name that it does not take, with the flag and without.
+  if (asks && published.ok()) system.Remember(Lack::kNoReplace);
+  return published;
+}
+
+// Where there is no RENAME_NOREPLACE (NFS, some FUSE file systems).
+absl::Status StagedObject::PublishWithoutFlag(const char* name) {
+  const int from = parent_->fd();
+  const int dirfd = target()->fd();
+  FileSystemFacts& system = target()->file_system(driver_);
+  // A hard link refuses an existing name just as well.
   if (!system.Lacks(Lack::kHardLinks)) {
     const int result = sys::Linkat(driver_, from, name_.c_str(), dirfd, name, 0);
     if (result == 0) return sys::SysStatus(sys::Unlinkat(driver_, from, name_.c_str(), 0), "unlink");
@@ -225,10 +236,11 @@ absl::Status StagedObject::PublishNew(const char* name) {
   }
   // Nor hard links (FAT): look, then rename. What appears within these two calls is overwritten; nothing better exists
   // there.
-  system.Tell(Lack::kNewNames);
   struct statx stat;
   if (StatAt(driver_, dirfd, name, &stat).ok()) return ErrnoStatus(EEXIST, "rename");
-  return sys::SysStatus(sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, 0), "rename");
+  const absl::Status renamed = sys::SysStatus(sys::Renameat2(driver_, from, name_.c_str(), dirfd, name, 0), "rename");
+  if (renamed.ok()) system.Tell(Lack::kNewNames);
+  return renamed;
 }
 
 absl::Status StagedObject::ReplaceWhatIsLookedAt(const char* name, const Entry& existing) {

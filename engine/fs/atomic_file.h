@@ -90,6 +90,7 @@ class StagedObject {
  private:
   StagedObject(Driver* driver, DirectoryPtr parent, std::string name, UniqueFd fd);
   absl::Status PublishNew(const char* name);
+  absl::Status PublishWithoutFlag(const char* name);
   absl::Status PublishUnnamed(const char* name);
   absl::Status Replace(const char* name, const Entry& existing);
   // Where names cannot change places.

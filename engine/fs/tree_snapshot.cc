@@ -26,16 +26,16 @@ namespace {
 
 // The inode of every subvolume's root.
 constexpr uint64_t kSubvolumeRoot = 256;
-constexpr size_t kMaxDepth = 4096;      // of a directory below its subvolume
+constexpr size_t kMaxDepth = 4096;       // of a directory below its subvolume
 constexpr size_t kMaxNestedLists = 256;  // of up to 255 subvolumes each
-constexpr int kMaxTries = 3;            // of a new snapshot, which somebody may take for a dead one before it is locked
+constexpr int kMaxTries = 3;  // of a new snapshot, which somebody may take for a dead one before it is locked
 
 absl::Status Impossible(std::string why) {
   return absl::FailedPreconditionError(std::move(why));
 }
 
 bool IsBtrfs(Driver* driver, int fd) {
-  struct statfs stat{};
+  struct statfs stat {};
   return driver->Call(CallCode::kFstatfs, fd, sys::Arg(&stat)) == 0 && stat.f_type == BTRFS_SUPER_MAGIC;
 }
 
@@ -67,7 +67,7 @@ class KeptTime {
  private:
   Driver* const driver_;
   const int fd_;
-  struct statx before_{};
+  struct statx before_ {};
   const bool known_;
 };
 
@@ -89,8 +89,7 @@ absl::Status CheckRemovable(Driver* driver, int dirfd, StateNamer* namer) {
   const std::string name = namer->Next();
   const auto arguments = std::make_unique<btrfs_ioctl_vol_args>();
   const int made = NameIoctl(driver, dirfd, BTRFS_IOC_SUBVOL_CREATE, name, arguments.get());
-  if (made < 0)
-    return Impossible("a snapshot cannot be made in it (" + std::string(std::strerror(-made)) + ")");
+  if (made < 0) return Impossible("a snapshot cannot be made in it (" + std::string(std::strerror(-made)) + ")");
   const int destroyed = DestroySubvolume(driver, dirfd, name);
   // ENOENT: somebody took it for what a dead session left, and could remove it.
   if (destroyed == 0 || destroyed == -ENOENT) return absl::OkStatus();
@@ -108,8 +107,8 @@ struct Subvolume {
 };
 
 absl::StatusOr<Subvolume> FindSubvolume(Driver* driver, const Directory& directory, const Directory* limit) {
-  struct statx here{};
-  struct statx last{};
+  struct statx here {};
+  struct statx last {};
   US_RETURN_IF_ERROR(StatDescriptor(driver, directory.fd(), &here));
   if (limit != nullptr) US_RETURN_IF_ERROR(StatDescriptor(driver, limit->fd(), &last));
   UniqueFd above;
@@ -118,7 +117,7 @@ absl::StatusOr<Subvolume> FindSubvolume(Driver* driver, const Directory& directo
     if (limit != nullptr && SameObject(here, last))
       return Impossible("its btrfs subvolume begins above the agent's root, and a snapshot would hold what lies there");
     UniqueFd next(sys::Openat(driver, fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC));
-    struct statx stat{};
+    struct statx stat {};
     const bool climbs = depth < kMaxDepth && next.valid() && StatDescriptor(driver, next.get(), &stat).ok() &&
                         stat.stx_dev_major == here.stx_dev_major && stat.stx_dev_minor == here.stx_dev_minor &&
                         !SameObject(stat, here);
@@ -147,7 +146,8 @@ absl::StatusOr<std::optional<std::string>> NestedSubvolume(Driver* driver, const
       const auto looked_up = std::make_unique<btrfs_ioctl_ino_lookup_user_args>();
       looked_up->treeid = list.rootref[i].treeid;
       looked_up->dirid = list.rootref[i].dirid;
-      // EACCES: it lies elsewhere in the subvolume, or where nobody without a right to read it gets. ENOENT: it is gone.
+      // EACCES: it lies elsewhere in the subvolume, or where nobody without a right to read it gets. ENOENT: it is
+      // gone.
       const int found = sys::Ioctl(driver, directory.fd(), BTRFS_IOC_INO_LOOKUP_USER, sys::Arg(looked_up.get()));
       if (found == -EACCES || found == -ENOENT) continue;
       if (found < 0) return ErrnoStatus(-found, "look up a subvolume");
@@ -167,8 +167,7 @@ absl::Status CheckNothingBegins(Driver* driver, const Directory& directory, cons
       return Impossible("something is mounted below it, at " + EscapeName(mount.point) +
                         ", and no snapshot would hold that");
   }
-  US_ASSIGN_OR_RETURN(const std::optional<std::string> nested,
-                      NestedSubvolume(driver, directory, subvolume.top.get()));
+  US_ASSIGN_OR_RETURN(const std::optional<std::string> nested, NestedSubvolume(driver, directory, subvolume.top.get()));
   if (!nested) return absl::OkStatus();
   return Impossible("another subvolume begins below it, at " + EscapeName(*nested) +
                     ", and no snapshot would hold that");
@@ -188,8 +187,11 @@ absl::StatusOr<std::optional<TreeSnapshot>> TrySnapshot(Driver* driver, const Di
   US_RETURN_IF_ERROR(sys::SysStatus(made, "make a snapshot"));
   TreeSnapshot snapshot{.live = directory, .name = std::move(name), .top = nullptr, .directory = nullptr};
   absl::StatusOr<DirectoryPtr> top = OpenChild(driver, *directory, snapshot.name, DirectoryAccess::kRead);
-  const bool taken = !top.ok() ? StatusErrno(top.status()) == ENOENT
-                               : sys::Flock(driver, (*top)->fd(), LOCK_EX | LOCK_NB) == -EWOULDBLOCK;
+  bool taken = !top.ok() ? StatusErrno(top.status()) == ENOENT
+                         : sys::Flock(driver, (*top)->fd(), LOCK_EX | LOCK_NB) == -EWOULDBLOCK;
+  // Who had taken it may have removed it before it was locked here.
+  struct statx named {};
+  taken = taken || (top.ok() && StatusErrno(StatAt(driver, directory->fd(), snapshot.name.c_str(), &named)) == ENOENT);
   if (taken) return std::nullopt;
   absl::Status opened = top.status();
   if (opened.ok()) {
@@ -198,8 +200,8 @@ absl::StatusOr<std::optional<TreeSnapshot>> TrySnapshot(Driver* driver, const Di
     opened = found.status();
     if (found.ok()) snapshot.directory = *std::move(found);
   }
-  struct statx then{};
-  struct statx now{};
+  struct statx then {};
+  struct statx now {};
   if (opened.ok()) opened = StatDescriptor(driver, snapshot.directory->fd(), &then);
   if (opened.ok()) opened = StatDescriptor(driver, directory->fd(), &now);
   if (opened.ok() && then.stx_ino == now.stx_ino) return snapshot;
@@ -249,10 +251,9 @@ absl::Status RemoveTreeSnapshot(Driver* driver, TreeSnapshot snapshot) {
 }
 
 SnapshotFate RemoveDeadTreeSnapshot(Driver* driver, int dirfd, const std::string& name) {
-  const open_how how{
-      .flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, .mode = 0, .resolve = sys::kBeneath};
+  const open_how how{.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, .mode = 0, .resolve = sys::kBeneath};
   const UniqueFd fd(sys::Openat2(driver, dirfd, name.c_str(), how));
-  struct statx stat{};
+  struct statx stat {};
   const bool is_one = IsStateName(name) && fd.valid() && StatDescriptor(driver, fd.get(), &stat).ok() &&
                       stat.stx_ino == kSubvolumeRoot && IsBtrfs(driver, fd.get());
   if (!is_one) return SnapshotFate::kNone;

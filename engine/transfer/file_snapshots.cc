@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
-#include <ctime>
 #include <utility>
 
 #include "engine/base/errno_status.h"
@@ -18,8 +16,6 @@
 namespace uringsync {
 namespace {
 
-constexpr int64_t kNanoseconds = 1'000'000'000;
-
 bool SameTime(const statx_timestamp& a, const statx_timestamp& b) {
   return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
@@ -28,29 +24,12 @@ bool IsSame(const struct statx& a, const struct statx& b) {
   return a.stx_size == b.stx_size && SameTime(a.stx_mtime, b.stx_mtime) && SameTime(a.stx_ctime, b.stx_ctime);
 }
 
-// A write that comes now may leave this stamp as it is.
-bool IsFresh(const statx_timestamp& stamp) {
-  timespec now{};
-  ::clock_gettime(CLOCK_REALTIME, &now);
-  const int64_t seconds = now.tv_sec - stamp.tv_sec;
-  if (seconds < -1 || seconds > 1) return false;
-  const std::chrono::nanoseconds age(seconds * kNanoseconds + now.tv_nsec - int64_t{stamp.tv_nsec});
-  return age < RestCheck::kTicks;
-}
-
-Task<void> AwaitTicks(Driver* driver) {
-  Op pause;
-  pause.code = OpCode::kTimeout;
-  pause.timeout = RestCheck::kTicks;
-  co_await Await(driver, &pause);
-}
-
 void TakeBack(statx_timestamp* stamp) {
   if (stamp->tv_nsec > 0) {
     --stamp->tv_nsec;
   } else {
     --stamp->tv_sec;
-    stamp->tv_nsec = kNanoseconds - 1;
+    stamp->tv_nsec = 999'999'999;
   }
 }
 
@@ -124,11 +103,11 @@ Task<absl::StatusOr<FileSnapshotPtr>> FileSnapshots::Get(Driver* driver, int fd,
   auto snapshot = std::make_shared<FileSnapshot>();
   US_CO_RETURN_IF_ERROR(StatDescriptor(driver, fd, &snapshot->stat));
   // A file at rest gets the time that it has.
-  if (IsFresh(snapshot->stat.stx_ctime) || IsFresh(snapshot->stat.stx_mtime)) {
+  if (MayKeepItsTimes(snapshot->stat)) {
     co_await AwaitTicks(driver);
     US_CO_RETURN_IF_ERROR(StatDescriptor(driver, fd, &snapshot->stat));
   }
-  const bool fresh = IsFresh(snapshot->stat.stx_ctime) || IsFresh(snapshot->stat.stx_mtime);
+  const bool fresh = MayKeepItsTimes(snapshot->stat);
   absl::StatusOr<UniqueFd> clone = CloneInto(driver, *parent, fd);
   if (!clone.ok() && root_ != nullptr && root_ != parent) {
     absl::StatusOr<UniqueFd> elsewhere = CloneInto(driver, *root_, fd);
@@ -136,8 +115,8 @@ Task<absl::StatusOr<FileSnapshotPtr>> FileSnapshots::Get(Driver* driver, int fd,
   }
   if (!clone.ok()) co_return clone.status();
   snapshot->fd = *std::move(clone);
-  struct statx cloned{};
-  struct statx now{};
+  struct statx cloned {};
+  struct statx now {};
   US_CO_RETURN_IF_ERROR(StatDescriptor(driver, snapshot->fd.get(), &cloned));
   US_CO_RETURN_IF_ERROR(StatDescriptor(driver, fd, &now));
   const bool moved = !IsSame(now, snapshot->stat) || cloned.stx_size != snapshot->stat.stx_size;
@@ -147,6 +126,8 @@ Task<absl::StatusOr<FileSnapshotPtr>> FileSnapshots::Get(Driver* driver, int fd,
   if (fresh || moved) TakeBack(&snapshot->stat.stx_mtime);
   const bool as_expected = CompareIdentity(wanted.file, snapshot->stat) == IdentityMatch::kSame;
   if (as_expected && wanted.whole) co_return snapshot;
+  snapshot->original = UniqueFd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!snapshot->original.valid()) co_return ErrnoStatus(errno, "dup");
   co_return Keep(wanted.file.id, std::move(snapshot));
 }
 

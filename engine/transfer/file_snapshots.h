@@ -33,9 +33,11 @@ namespace uringsync {
 
 struct FileSnapshot {
   UniqueFd fd;  // the clone, open for reading
+  // The file itself, where the clone is kept: as long as it is open, no other file gets its inode number.
+  UniqueFd original;
   // The file as of the clone. Where a later write could show the same modification time, that is a nanosecond less: the
   // next comparison looks at the file again.
-  struct statx stat{};
+  struct statx stat {};
 };
 using FileSnapshotPtr = std::shared_ptr<const FileSnapshot>;
 
@@ -45,7 +47,7 @@ absl::Status ProbeFileSnapshots(Driver* driver, const Directory& directory);
 
 class FileSnapshots {
  public:
-  // `capacity`: descriptors held between requests, at least 1.
+  // `capacity`: clones held between requests, of two descriptors each, at least 1.
   FileSnapshots(DirectoryPtr root, size_t capacity) : root_(std::move(root)), capacity_(capacity) {}
 
   // The file as a request expects it, and whether that asks for all of it.

@@ -12,9 +12,19 @@
 namespace uringsync {
 namespace {
 
+constexpr int64_t kSecond = 1'000'000'000;
+
+// What lies in the future is of no tick of this clock.
+bool IsOfThisTick(const statx_timestamp& stamp) {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  const int64_t seconds = now.tv_sec - stamp.tv_sec;
+  if (seconds < -1 || seconds > 1) return false;
+  return std::chrono::nanoseconds(seconds * kSecond + now.tv_nsec - int64_t{stamp.tv_nsec}) < RestCheck::kTicks;
+}
+
 // Changed no longer than `age` before now; what lies in the future was not changed long ago. Stamps may be any number.
 bool ChangedWithin(const struct statx& stat, std::chrono::nanoseconds age) {
-  constexpr int64_t kSecond = 1'000'000'000;
   timespec now{};
   ::clock_gettime(CLOCK_REALTIME, &now);
   const auto within = [&](const statx_timestamp& stamp) {
@@ -26,6 +36,17 @@ bool ChangedWithin(const struct statx& stat, std::chrono::nanoseconds age) {
 }
 
 }  // namespace
+
+bool MayKeepItsTimes(const struct statx& stat) {
+  return IsOfThisTick(stat.stx_ctime) || IsOfThisTick(stat.stx_mtime);
+}
+
+Task<void> AwaitTicks(Driver* driver) {
+  Op pause;
+  pause.code = OpCode::kTimeout;
+  pause.timeout = RestCheck::kTicks;
+  co_await Await(driver, &pause);
+}
 
 void RestCheck::Begin(Driver* driver, int fd, const struct statx& stat, FileSystemFacts* system) {
   begun_ = true;

@@ -29,6 +29,11 @@
 
 namespace uringsync {
 
+// A write that comes now may leave the times of this file as they are: they are of this tick of the clock.
+bool MayKeepItsTimes(const struct statx& stat);
+// Ends when the clock that stamps files has moved on, 20 ms later.
+Task<void> AwaitTicks(Driver* driver);
+
 class RestCheck {
  public:
   // The step of file times on kernels that stamp by the timer: 10 ms at most, twice.

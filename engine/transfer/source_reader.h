@@ -110,7 +110,7 @@ class SourceReader {
     const FileRequest* request;
     ReplySink* sink;
     std::shared_ptr<OpenFile> file;
-    struct statx before{};  // the file when the request began to read
+    struct statx before {};  // the file when the request began to read
     RestCheck rest;
     ReplyItem next;  // the item to be sent next; starts with the xattrs
     bool ended = false;
@@ -141,7 +141,7 @@ class SourceReader {
   // Fills work->file->snapshot and ->before.
   Task<absl::Status> TakeSnapshot(Work* work);
   void KeepOpen(Work* work);
-  void BeginRest(Work* work);
+  Task<bool> BeginRest(Work* work);
   bool ReadAttributes(Work* work);
   // Fills work->before; a link that stands for what it leads to is pinned in `referent`.
   absl::Status LookAt(const Located& located, Work* work, UniqueFd* referent);

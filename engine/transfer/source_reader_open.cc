@@ -65,7 +65,7 @@ absl::StatusOr<SourceReader::Located> SourceReader::LocateInView(const FileReque
       US_ASSIGN_OR_RETURN(located.links, options_.view->FollowBaseOf(driver_, place));
     }
     if (places.size() == 1) return located;
-    struct statx stat{};
+    struct statx stat {};
     Entry entry;
     const absl::Status looked = located.links ? StatThroughLink(driver_, located.place(), &stat)
                                               : StatAt(driver_, located.directory->fd(), located.name.c_str(), &stat);
@@ -117,7 +117,7 @@ bool SourceReader::CheckIdentity(Work* work) {
 
 absl::StatusOr<SourceFile> SourceReader::OpenLocatedDevice(const Located& located) {
   if (!located.links) return OpenDevice(driver_, located.directory->fd(), located.name.c_str());
-  struct statx stat{};
+  struct statx stat {};
   US_ASSIGN_OR_RETURN(UniqueFd pinned, PinFollowed(driver_, located.place(), &stat));
   return OpenPinnedDevice(driver_, std::move(pinned), stat);
 }
@@ -146,10 +146,18 @@ absl::StatusOr<SourceFile> SourceReader::OpenLocated(const Located& located) {
 }
 
 // Nobody expects a device to rest, nor a file that may be as it is; a snapshot always does.
-void SourceReader::BeginRest(Work* work) {
-  if (work->request->accept_moving || !S_ISREG(work->file->source.stat.stx_mode)) return;
-  if (work->file->snapshot != nullptr) return;
-  work->rest.Begin(driver_, work->file->source.fd.get(), work->before, SystemOf(*work));
+Task<bool> SourceReader::BeginRest(Work* work) {
+  const OpenFile& file = *work->file;
+  if (work->request->accept_moving || !S_ISREG(file.source.stat.stx_mode) || file.snapshot != nullptr) co_return true;
+  if (MayKeepItsTimes(work->before)) {
+    // What is written after the read has to move the times, or no later run would look at the file.
+    co_await AwaitTicks(driver_);
+    const absl::Status stated = StatContents(file, *work->request, &work->before);
+    if (!stated.ok()) EndWithError(&work->next, stated, "stat");
+    if (!stated.ok() || !CheckIdentity(work)) co_return false;
+  }
+  work->rest.Begin(driver_, file.source.fd.get(), work->before, SystemOf(*work));
+  co_return true;
 }
 
 FileSystemFacts* SourceReader::SystemOf(const Work& work) {
@@ -169,7 +177,6 @@ bool SourceReader::OpenFor(Work* work) {
     if (stated.ok() && CheckIdentity(work)) {
       work->file = cached->file;
       open_files_.splice(open_files_.begin(), open_files_, cached);
-      BeginRest(work);
       return true;
     }
     // Another object may have the name by now: look again.
@@ -200,7 +207,6 @@ bool SourceReader::OpenFor(Work* work) {
     return true;
   }
   KeepOpen(work);
-  BeginRest(work);
   return true;
 }
 
@@ -222,8 +228,8 @@ void SourceReader::KeepOpen(Work* work) {
 Task<absl::Status> SourceReader::TakeSnapshot(Work* work) {
   OpenFile* const file = work->file.get();
   const FileRequest& request = *work->request;
-  const FileSnapshots::Wanted wanted{
-      {request.type, request.file, request.size_bytes, request.mtime}, request.length >= request.size_bytes};
+  const FileSnapshots::Wanted wanted{{request.type, request.file, request.size_bytes, request.mtime},
+                                     request.length >= request.size_bytes};
   absl::Status last;
   for (int tries = 0; tries <= kMaxDescriptorTries; ++tries) {
     absl::StatusOr<FileSnapshotPtr> taken =
@@ -245,7 +251,7 @@ Task<absl::Status> SourceReader::TakeSnapshot(Work* work) {
 Task<bool> SourceReader::Prepare(Work* work) {
   if (!co_await Patiently(work, &SourceReader::OpenFor)) co_return false;
   OpenFile* const file = work->file.get();
-  if (file->directory == nullptr || file->snapshot != nullptr) co_return true;
+  if (file->directory == nullptr || file->snapshot != nullptr) co_return co_await BeginRest(work);
   // The name may be another object's by now.
   const FileRequest& request = *work->request;
   const FileIdentity wanted{request.type, request.file, request.size_bytes, request.mtime};
@@ -261,8 +267,7 @@ Task<bool> SourceReader::Prepare(Work* work) {
   }
   if (!CheckIdentity(work)) co_return false;
   KeepOpen(work);
-  if (!taken.ok()) BeginRest(work);
-  co_return true;
+  co_return co_await BeginRest(work);
 }
 
 Task<bool> SourceReader::Patiently(Work* work, bool (SourceReader::*step)(Work*)) {

@@ -73,8 +73,8 @@ class Snapshots(shell_case.ShellCase):
         self.assertLessEqual(max(seen) - min(seen), 1, "pages of more than one round\n%s" % context)
 
     def snapshots_in(self, directory):
-        return [name for name in os.listdir(directory)
-                if name.startswith(".~uringsync~") and os.stat(os.path.join(directory, name)).st_ino == SUBVOLUME_ROOT]
+        with os.scandir(directory) as entries:
+            return [entry.name for entry in entries if entry.name.startswith(".~uringsync~") and entry.inode() == SUBVOLUME_ROOT]
 
     # Each file is cloned.
 

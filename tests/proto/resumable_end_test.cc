@@ -69,11 +69,13 @@ class Supply final : public ConnectionSupply {
   Supply(Exchange* exchange, int side) : exchange_(exchange), side_(side) {}
   absl::StatusOr<Connection> Next(const Loss& loss) override {
     last_why = loss.why;
+    again.push_back(loss.again);
     return exchange_->Next(side_, loss.received);
   }
   void Cancel() override { exchange_->Cancel(side_); }
   void Proved() override { ++proved; }
   absl::Status last_why;
+  std::vector<bool> again;  // of the losses
   std::atomic<int> proved{0};
 
  private:
@@ -265,6 +267,26 @@ TEST_F(ResumableEndTest, NotesThatBreakTheRulesEndTheStream) {
     EXPECT_THAT(end.Receive(), StatusIs(absl::StatusCode::kInvalidArgument));
     EXPECT_THAT(end.Send("more"), StatusIs(absl::StatusCode::kUnavailable));
   }
+}
+
+TEST_F(ResumableEndTest, ALossBeforeAnythingGotThroughIsTheSameLossAgain) {
+  int useless = 3;
+  exchange_.budget = [&] { return useless-- > 0 ? int64_t{0} : int64_t{-1}; };
+  Begin({}, /*first_budget=*/0);
+  std::thread other([this] { EXPECT_FALSE(a_->Receive().ok()); });
+  ASSERT_OK(a_->Send("at last"));
+  EXPECT_EQ(b_->Receive().value_or("nothing"), "at last");
+  const std::vector<bool> expected = {false, true, true, true};
+  EXPECT_EQ(supply_b_.again, expected);
+  // What came since counts.
+  exchange_.wire()->Break();
+  std::thread again([this] { EXPECT_EQ(b_->Receive().value_or("nothing"), "once more"); });
+  ASSERT_OK(a_->Send("once more"));
+  again.join();
+  EXPECT_EQ(supply_b_.again.size(), 5u);
+  EXPECT_FALSE(supply_b_.again.back());
+  a_->Close();
+  other.join();
 }
 
 TEST_F(ResumableEndTest, ANewConnectionIsProvedByWhatComesOverIt) {

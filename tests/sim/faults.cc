@@ -28,7 +28,6 @@ bool CanFail(CallCode code) {
 void Faults::Clear() {
   planned_.clear();
   failures_.clear();
-  listing_failures_.clear();
   listings_of_.clear();
   calls_ = 0;
   calls_of_.clear();
@@ -47,23 +46,13 @@ void Faults::FailCall(ProcessId process, uint64_t number, int error, uint64_t ti
 }
 
 void Faults::FailListing(ProcessId process, uint64_t number, int error) {
-  listing_failures_.push_back({process, number, error, 1});
+  failures_.push_back({process, number, error, 1, true});
 }
 
-int Faults::PassListing(ProcessId process) {
-  const uint64_t own = ++listings_of_[process];
-  for (const Failure& failure : listing_failures_) {
-    if (failure.process != process || failure.number != own) continue;
-    ++injected_;
-    scheduler_->Note("fail", failure.error);
-    return -failure.error;
-  }
-  return 0;
-}
-
-int Faults::Pass(ProcessId process, bool can_fail) {
+int Faults::Pass(ProcessId process, bool can_fail, bool is_listing) {
   ++calls_;
   const uint64_t own = ++calls_of_[process];
+  const uint64_t listing = is_listing ? ++listings_of_[process] : 0;
   for (size_t i = 0; i < planned_.size(); ++i) {
     const bool any = planned_[i].process < 0;
     if (any ? planned_[i].number > calls_ : planned_[i].process != process || planned_[i].number > own) continue;
@@ -79,7 +68,8 @@ int Faults::Pass(ProcessId process, bool can_fail) {
   }
   if (!can_fail) return 0;
   for (Failure& failure : failures_) {
-    if (failure.process != process || own < failure.number || failure.times == 0) continue;
+    const uint64_t reached = failure.of_listings ? listing : own;
+    if (failure.process != process || reached < failure.number || failure.times == 0) continue;
     --failure.times;
     ++injected_;
     scheduler_->Note("fail", failure.error);
@@ -89,8 +79,7 @@ int Faults::Pass(ProcessId process, bool can_fail) {
 }
 
 int Faults::BeforeCall(ProcessId process, CallCode code) {
-  int error = Pass(process, CanFail(code));
-  if (error == 0 && code == CallCode::kGetdents) error = PassListing(process);
+  const int error = Pass(process, CanFail(code), code == CallCode::kGetdents);
   // Planted: the end of a listing that has failed looks like any other.
   if (error < 0 && code == CallCode::kGetdents && kernel_->defects().hidden_errors) return kSilentEnd;
   return error;
@@ -99,7 +88,7 @@ int Faults::BeforeCall(ProcessId process, CallCode code) {
 int Faults::BeforeOp(ProcessId process, const Op& op) {
   const bool of_file = op.code == OpCode::kRead || op.code == OpCode::kWrite || op.code == OpCode::kFsync ||
                        op.code == OpCode::kFallocate;
-  return Pass(process, of_file);
+  return Pass(process, of_file, false);
 }
 
 }  // namespace uringsync::sim

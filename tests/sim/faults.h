@@ -58,16 +58,15 @@ class Faults final : public CallWatcher {
     uint64_t number = 0;
     int error = 0;
     uint64_t times = 0;
+    bool of_listings = false;  // they alone are counted
   };
-  int PassListing(ProcessId process);
-  // Counts; runs what is due. Whether this one is to fail.
-  int Pass(ProcessId process, bool can_fail);
+  // Counts; runs what is due. 0, or the negated error with which this one is to fail.
+  int Pass(ProcessId process, bool can_fail, bool is_listing);
 
   Scheduler* const scheduler_;
   Kernel* const kernel_;
   std::vector<Planned> planned_;
   std::vector<Failure> failures_;
-  std::vector<Failure> listing_failures_;
   uint64_t calls_ = 0;
   std::map<ProcessId, uint64_t> calls_of_;
   std::map<ProcessId, uint64_t> listings_of_;

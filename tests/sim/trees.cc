@@ -224,8 +224,6 @@ bool Gardener::RemoveAll(const std::string& path) {
 std::string Gardener::ChangeFile(const std::string& path) {
   const InodePtr inode = At(path);
   if (inode == nullptr || !inode->is_file()) return {};
-  // Twice within one tick of the clock: size and time may stay as they were, which docs/consistency.md says is not seen.
-  if (inode->now.times.modify == files_->Tick()) return {};
   const auto all_names = [&] {
     for (const auto& [other, shown] : Look(*files_, top_)) {
       if (shown.inode == inode->number) Remember(other);

@@ -30,13 +30,17 @@ class PoorMount:
         self.log = open(case.path(name + ".log"), "w+b")
         self.process = subprocess.Popen(command + [self.backing, self.point], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
         case.addCleanup(self.end)
-        self._control = os.path.join(self.point, ".poor_fs")
+        self._control = None
         harness.wait_until(lambda: self.process.poll() is not None or os.path.ismount(self.point), MOUNT_SECONDS, "a FUSE mount")
         if self.process.poll() is not None:
             self.log.seek(0)
             case.skipTest("FUSE cannot be mounted: " + self.log.read().decode("utf-8", "replace").strip())
+        # Kept open: rules may be that nothing can be opened, or looked at.
+        self._control = os.open(os.path.join(self.point, ".poor_fs"), os.O_RDWR | os.O_CLOEXEC)
 
     def end(self):
+        if self._control is not None:
+            os.close(self._control)
         harness.run(["umount", "-l", self.point])
         try:
             self.process.wait(MOUNT_SECONDS * harness.SLOWNESS)
@@ -50,12 +54,10 @@ class PoorMount:
 
     def rule(self, *lines):
         """Rules as in poor_fs/call_rules.h; "clear" forgets all of them and the counts."""
-        with open(self._control, "wb", buffering=0) as file:
-            file.write("".join(line + "\n" for line in lines).encode())
+        os.pwrite(self._control, "".join(line + "\n" for line in lines).encode(), 0)
 
     def _counts(self, kind):
-        with open(self._control, "rb", buffering=0) as file:
-            lines = file.read(1 << 16).decode().splitlines()
+        lines = os.pread(self._control, 1 << 16, 0).decode().splitlines()
         return {name: int(count) for which, name, count in (line.split() for line in lines) if which == kind}
 
     def refusals(self):

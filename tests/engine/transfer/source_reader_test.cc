@@ -155,6 +155,22 @@ TEST_P(SourceReaderTest, AStoreThroughAMappingWhileItIsReadIsAChangeThoughNoTime
   EXPECT_EQ(sink_.items.back().current->mtime, request.mtime);
 }
 
+TEST_P(SourceReaderTest, AFileOfThisTickIsReadWhenTheTickIsOver) {
+  WriteFile(dir_ / "f", "just now");
+  const FileRequest request = WholeFile("f", EntryOf(dir_ / "f"));
+  bool waited = false;
+  bool read_before = false;
+  plan_->FilterOps([&](const Op& op) {
+    waited = waited || (op.code == OpCode::kTimeout && op.timeout == RestCheck::kTicks);
+    read_before = read_before || (op.code == OpCode::kRead && !waited);
+    return 0;
+  });
+  ASSERT_OK(Serve(request));
+  EXPECT_TRUE(waited);
+  EXPECT_FALSE(read_before);
+  EXPECT_EQ(sink_.content, "just now");
+}
+
 TEST_P(SourceReaderTest, AFileThatIsMerelyOpenForWritingIsAtRest) {
   IgnoreLeaseSignals();
   const std::string path = dir_ / "f";
