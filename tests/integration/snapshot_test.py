@@ -73,8 +73,16 @@ class Snapshots(shell_case.ShellCase):
         self.assertLessEqual(max(seen) - min(seen), 1, "pages of more than one round\n%s" % context)
 
     def snapshots_in(self, directory):
-        with os.scandir(directory) as entries:
-            return [entry.name for entry in entries if entry.name.startswith(".~uringsync~") and entry.inode() == SUBVOLUME_ROOT]
+        found = []
+        for name in os.listdir(directory):
+            if not name.startswith(".~uringsync~"):
+                continue
+            try:
+                if os.stat(os.path.join(directory, name)).st_ino == SUBVOLUME_ROOT:
+                    found.append(name)
+            except FileNotFoundError:  # a file that got its own name since
+                pass
+        return found
 
     # Each file is cloned.
 
