@@ -246,7 +246,7 @@ void RsyncReporter::Finish(const SyncOutcome& outcome, const std::string& error)
   if (progress_shown_) console_->Text("\n");
   if (outcome.plan.skipped_deletes > 0) {
     const std::string line = std::string("Deletions stopped due to ") +
-                             (outcome.deletes_held ? "a missing mount of the source (" : "--max-delete limit (") +
+                             (outcome.deletes_held ? "the mounts of the source (" : "--max-delete limit (") +
                              std::to_string(outcome.plan.skipped_deletes) + " skipped)";
     console_->Error(PrintableText(line, print_));
     // rsync: said by the end that deletes, which is another process unless it is the one that was started.

@@ -316,7 +316,7 @@ int RunCommand(RunOptions options, const Program& program, const SettleRun& sett
     const auto tell = [reporter](const std::string& line) {
       if (!line.empty()) reporter->OnNotice(Side::kCoordinator, line);
     };
-    tell(memory.Recall(&options.request));
+    memory.Attach(&options.request);
     outcome = RunSync(options.request, (*links)->source(), (*links)->destination(), *reporter);
     tell(memory.Remember(outcome));
     error = DescribeError(outcome, links->get());

@@ -51,22 +51,26 @@ SourceMemory::SourceMemory(const RunOptions& options, const ReportFacts& facts, 
   record_.emplace(state_directory, SourceKeyOf(facts));
 }
 
-std::string SourceMemory::Recall(SyncRequest* request) {
-  if (!record_) return {};
-  request->recorded_mounts.emplace();
+void SourceMemory::Attach(SyncRequest* request) {
+  if (!record_) return;
+  request->recall_mounts = [this](const SessionOpened&, const SessionOpened&) { return Recall(); };
+}
+
+RecalledMounts SourceMemory::Recall() {
   absl::StatusOr<std::optional<std::vector<MountedPlace>>> found = record_->Load();
-  if (!found.ok()) return std::string(ToStd(found.status().message())) + "; this run goes without";
+  unusable_ = !found.ok();
+  if (unusable_) return {.mounts = {}, .unusable = std::string(ToStd(found.status().message()))};
   recorded_ = found->has_value();
-  if (recorded_) request->recorded_mounts = known_ = **std::move(found);
-  return {};
+  if (recorded_) known_ = **std::move(found);
+  return {.mounts = known_, .unusable = {}};
 }
 
 std::string SourceMemory::Remember(const SyncOutcome& outcome) const {
-  const bool held = outcome.deletes_held && outcome.plan.skipped_deletes > 0;
-  if (!record_ || !writes_ || !outcome.complete || held || outcome.mounts.empty()) return {};
+  // Not even where nothing was left to delete: a destination that is not mounted either looks like that.
+  if (!record_ || !writes_ || !outcome.complete || outcome.deletes_held) return {};
   // What lies on the host's own file system alone cannot be lost.
   const bool plain = outcome.mounts.size() == 1 && outcome.mounts.front().point == "/";
-  if (recorded_ ? outcome.mounts == known_ : plain) return {};
+  if (!unusable_ && (outcome.mounts.empty() || (recorded_ ? outcome.mounts == known_ : plain))) return {};
   const absl::Status saved = record_->Save(outcome.mounts);
   if (saved.ok()) return {};
   return "what the source is mounted from could not be recorded: " + std::string(ToStd(saved.message()));

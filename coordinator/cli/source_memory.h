@@ -3,7 +3,7 @@
 //
 // Thread rule: the command's thread. Use:
 //   SourceMemory memory(options, facts, program.state_directory);
-//   tell(memory.Recall(&options.request));   ... the run ...   tell(memory.Remember(outcome));
+//   memory.Attach(&options.request);   ... the run ...   tell(memory.Remember(outcome));
 #pragma once
 
 #include <optional>
@@ -20,16 +20,20 @@ class SourceMemory {
   // Does nothing for a run that deletes nothing by itself, and without a state directory.
   SourceMemory(const RunOptions& options, const ReportFacts& facts, const std::string& state_directory);
 
-  // What could not be read, a line for the user; empty: nothing. The run then goes on as a first one.
-  std::string Recall(SyncRequest* request);
+  // Lets the run of `request` ask for what is recorded; this object outlives it. A record that is there and cannot be
+  // used is no reason to take the run for a first one.
+  void Attach(SyncRequest* request);
   // After a run that wrote: records what its source was mounted from, but where it held deletes back. What could not be
-  // written, as above.
+  // written, a line for the user; empty: nothing.
   std::string Remember(const SyncOutcome& outcome) const;
 
  private:
+  RecalledMounts Recall();
+
   std::optional<SourceRecord> record_;
   bool writes_ = false;
   bool recorded_ = false;
+  bool unusable_ = false;
   std::vector<MountedPlace> known_;
 };
 

@@ -34,6 +34,14 @@ absl::Status Damaged(std::string_view how) {
   return absl::DataLossError("the record of the source's mounts is damaged (" + std::string(how) + ")");
 }
 
+// A file system that syncs no directories keeps the name in its own time.
+absl::Status SyncDirectory(const std::string& path) {
+  const UniqueFd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.valid()) return ErrnoStatus(errno, "open of its directory");
+  if (::fsync(directory.get()) != 0 && errno != EINVAL) return ErrnoStatus(errno, "fsync of its directory");
+  return absl::OkStatus();
+}
+
 absl::Status WriteAll(int fd, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t put = ::write(fd, bytes.data(), bytes.size());
@@ -100,15 +108,16 @@ absl::StatusOr<std::optional<std::vector<MountedPlace>>> SourceRecord::Load() co
     if (got == 0) break;
     filled += static_cast<size_t>(got);
   }
-  if (filled > kMaxRecordBytes) return Damaged("its size");
-  US_ASSIGN_OR_RETURN(std::vector<MountedPlace> mounts,
-                      DecodeSourceRecord(key_, std::string_view(bytes).substr(0, filled)));
-  return std::optional(std::move(mounts));
+  if (filled > kMaxRecordBytes) return WithContext(Damaged("its size"), EscapeName(path_));
+  absl::StatusOr<std::vector<MountedPlace>> mounts =
+      DecodeSourceRecord(key_, std::string_view(bytes).substr(0, filled));
+  if (!mounts.ok()) return WithContext(mounts.status(), EscapeName(path_));
+  return std::optional(*std::move(mounts));
 }
 
 absl::Status SourceRecord::Save(const std::vector<MountedPlace>& mounts) const {
   std::error_code error;
-  std::filesystem::create_directories(directory_, error);
+  const bool made = std::filesystem::create_directories(directory_, error);
   if (error) return WithContext(ErrnoStatus(error.value(), "mkdir"), EscapeName(directory_));
   std::string temporary = path_ + ".XXXXXX";
   const UniqueFd file(::mkostemp(temporary.data(), O_CLOEXEC));
@@ -117,6 +126,8 @@ absl::Status SourceRecord::Save(const std::vector<MountedPlace>& mounts) const {
   if (saved.ok() && ::fsync(file.get()) != 0) saved = ErrnoStatus(errno, "fsync");
   if (saved.ok() && ::rename(temporary.c_str(), path_.c_str()) != 0) saved = ErrnoStatus(errno, "rename");
   if (!saved.ok()) ::unlink(temporary.c_str());
+  if (saved.ok()) saved = SyncDirectory(directory_);
+  if (saved.ok() && made) saved = SyncDirectory(directory_ + "/..");
   return WithContext(saved, EscapeName(path_));
 }
 

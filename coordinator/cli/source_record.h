@@ -29,7 +29,8 @@ class SourceRecord {
  public:
   SourceRecord(const std::string& state_directory, SourceRecordKey key);
 
-  // nullopt: no earlier run is known. DataLoss: the file is none of ours or damaged; else the file system's errors.
+  // nullopt: no earlier run is known. DataLoss: the file is none of ours, cut or damaged; else the file system's errors.
+  // All with the path.
   absl::StatusOr<std::optional<std::vector<MountedPlace>>> Load() const;
   // Puts the record in its place, on disk; makes the directories. Errors of the file system, with the path.
   absl::Status Save(const std::vector<MountedPlace>& mounts) const;

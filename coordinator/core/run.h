@@ -83,6 +83,12 @@ struct BackupRequest {
   std::optional<RelPath> inside;
 };
 
+// What is known of the mounts of a source from an earlier run.
+struct RecalledMounts {
+  std::vector<MountedPlace> mounts;  // none: no earlier run is known
+  std::string unusable;              // why the record of them is of no use, with its path; empty: it is good, or none is
+};
+
 struct SyncRequest {
   SyncMode mode = SyncMode::kSync;
   SessionTarget source;
@@ -150,9 +156,10 @@ struct SyncRequest {
   // stands there, a destination inside the source is no reason to end the run.
   std::vector<RelPath> destination_in_transfer;
 
-  // Set: the mount points of the source that an earlier run was told (SyncOutcome::mounts). Where one of them is lost,
-  // nothing is deleted, but with `accept_lost_mounts`. An agent that cannot tell is not asked.
-  std::optional<std::vector<MountedPlace>> recorded_mounts;
+  // Set: what an earlier run between these places was told of the source's mounts (SyncOutcome::mounts); on the driving
+  // thread, once. Where one of them is lost, or what was recorded cannot be used, nothing is deleted, but with
+  // `accept_lost_mounts`. An agent that cannot tell is not asked.
+  std::function<RecalledMounts(const SessionOpened& source, const SessionOpened& destination)> recall_mounts;
   bool accept_lost_mounts = false;
 
   // What is no directory and reached the asked state is removed at the source, at the end.
@@ -229,8 +236,8 @@ struct SyncOutcome {
   ManifestEnd source_manifest;
   ManifestEnd destination_manifest;
   Durability durability = Durability::kNone;  // weakest state reached by everything published; sync only
-  std::vector<MountedPlace> mounts;  // of the source, where SyncRequest::recorded_mounts asked; empty: not told
-  bool deletes_held = false;         // nothing was deleted because the source has lost a mount
+  std::vector<MountedPlace> mounts;  // of the source, where SyncRequest::recall_mounts is set; empty: not told
+  bool deletes_held = false;         // nothing was deleted because the source may not be mounted as it was
 };
 
 // One for SyncRequest::digest_key, from the kernel's randomness.

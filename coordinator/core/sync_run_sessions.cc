@@ -178,8 +178,18 @@ absl::Status SyncRun::OpenSessions() {
 
 // A disk that is missing looks like a tree whose files were deleted.
 absl::Status SyncRun::CheckMounts() {
-  if (!request_.recorded_mounts || !HasFeature(source_hello_.features, kMountsFeature)) return absl::OkStatus();
-  US_ASSIGN_OR_RETURN(MountReply reply, source_.AskMounts({*request_.recorded_mounts}));
+  if (!request_.recall_mounts) return absl::OkStatus();
+  const RecalledMounts known = request_.recall_mounts(source_opened_, destination_opened_);
+  if (!known.unusable.empty() && !request_.accept_lost_mounts) {
+    deletes_held_ = true;
+    events_.Push(NoticeEvent{Side::kCoordinator,
+                             known.unusable +
+                                 "; whether the source is mounted as in the last run cannot be told, so nothing is "
+                                 "deleted (see that it is, then accept it with --allow-empty-source)",
+                             true});
+  }
+  if (!HasFeature(source_hello_.features, kMountsFeature)) return absl::OkStatus();
+  US_ASSIGN_OR_RETURN(MountReply reply, source_.AskMounts({known.mounts}));
   mounts_ = std::move(reply.mounts);
   if (request_.accept_lost_mounts) return absl::OkStatus();
   for (const LostMount& lost : reply.lost) {

@@ -23,8 +23,8 @@ class Mounts(harness.Case):
     def unmount(self, point):
         self.assertEqual(0, harness.run(["umount", point]).code)
 
-    def held(self, *arguments, program=None):
-        result = self.cli(*arguments, code=LIMIT, program=program)
+    def held(self, *arguments, **options):
+        result = self.cli(*arguments, code=LIMIT, **options)
         self.assertIn("--allow-empty-source", result.stderr)
         return result
 
@@ -92,6 +92,30 @@ class Mounts(harness.Case):
         self.write(self.dst, "file")
         self.sync(self.path("src"), self.dst, "--delete")
         self.assertEqual([], os.listdir(self.dst))
+
+    def test_a_record_that_is_damaged_cut_or_empty_deletes_nothing(self):
+        disk = self.tmpfs("8m", "disk")
+        self.write(disk, "file")
+        state = self.path("state")
+        env = {"URINGSYNC_STATE_DIR": state}
+        self.cli("sync", "--delete", disk, self.dst, env=env)
+        record, = (os.path.join(state, "sources", name) for name in os.listdir(os.path.join(state, "sources")))
+        with open(record, "rb") as file:
+            whole = file.read()
+        self.unmount(disk)
+        for bytes_now in (b"", whole[:-1], bytes([whole[0] ^ 1]) + whole[1:]):
+            with self.subTest(bytes=len(bytes_now)), open(record, "wb") as file:
+                file.write(bytes_now)
+                file.flush()
+                for program, arguments in ((None, ["sync", "--delete", disk, self.dst]), (None, ["plan", "--delete", disk, self.dst]),
+                                           (harness.URSYNC, ["-a", "--delete", disk + "/", self.dst])):
+                    self.assertIn(record, self.held(*arguments, program=program, env=env).stderr)
+                    self.assertEqual(["file"], os.listdir(self.dst))
+        self.cli("sync", "--delete", "--allow-empty-source", disk, self.dst, env=env)
+        self.assertEqual([], os.listdir(self.dst))
+        self.write(self.dst, "more")
+        self.cli("sync", "--delete", disk, self.dst, env=env)
+        self.assertEqual([], os.listdir(self.dst), "accepted once and for all")
 
     def test_a_listening_source_tells_as_much(self):
         disk = self.tmpfs("8m", "disk")

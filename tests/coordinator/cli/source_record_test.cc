@@ -16,6 +16,7 @@ namespace {
 using testing::ElementsAre;
 using testing::Eq;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Optional;
 
 const SourceRecordKey kKey{"/srv/data\n", "/backup"};
@@ -53,6 +54,12 @@ TEST(SourceRecordTest, WhatIsDamagedOrCannotBeWrittenIsSaid) {
   ASSERT_OK(record.Save(kMounts));
   std::ofstream(record.path(), std::ios::app) << "x";
   EXPECT_THAT(record.Load().status(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr("damaged")));
+  EXPECT_THAT(record.Load().status().message(), HasSubstr(record.path()));
+  std::filesystem::resize_file(record.path(), 0);
+  EXPECT_THAT(record.Load().status(), StatusIs(absl::StatusCode::kDataLoss, HasSubstr(record.path())));
+  std::filesystem::remove(record.path());
+  std::filesystem::create_directory(record.path());
+  EXPECT_THAT(record.Load().status().message(), HasSubstr(record.path()));
   std::ofstream(dir.path() + "/file") << "x";
   EXPECT_THAT(SourceRecord(dir.path() + "/file", kKey).Save(kMounts).message(), HasSubstr("mkdir"));
 }
@@ -89,15 +96,23 @@ class SourceMemoryRunTest : public testing::Test {
     outcome_.complete = true;
     outcome_.mounts = {{"/srv", "1"}};
   }
-  SourceMemory Recalled(SyncRequest* request) {
-    SourceMemory memory(options_, facts_, dir_.path());
-    EXPECT_EQ(memory.Recall(request), "");
-    return memory;
-  }
-  std::optional<std::vector<MountedPlace>> Next() {
+  // A run that ends with outcome_. What it was told of an earlier one; nullopt: it does not ask.
+  std::optional<RecalledMounts> Run() {
     SyncRequest request;
-    Recalled(&request);
-    return request.recorded_mounts;
+    SourceMemory memory(options_, facts_, dir_.path());
+    memory.Attach(&request);
+    std::optional<RecalledMounts> known;
+    if (request.recall_mounts) known = request.recall_mounts({}, {});
+    if (known && !known->unusable.empty()) outcome_.deletes_held = !options_.request.accept_lost_mounts;
+    EXPECT_EQ(memory.Remember(outcome_), "");
+    return known;
+  }
+  // What a dry run is told.
+  std::vector<MountedPlace> Next() {
+    options_.request.mode = SyncMode::kPlan;
+    std::vector<MountedPlace> known = Run()->mounts;
+    options_.request.mode = SyncMode::kSync;
+    return known;
   }
   TempDir dir_;
   RunOptions options_;
@@ -106,43 +121,46 @@ class SourceMemoryRunTest : public testing::Test {
 };
 
 TEST_F(SourceMemoryRunTest, ARunIsToldWhatTheLastOneSaw) {
-  SyncRequest first;
-  EXPECT_EQ(Recalled(&first).Remember(outcome_), "");
-  EXPECT_THAT(Next(), Optional(ElementsAre(MountedPlace{"/srv", "1"})));
+  EXPECT_THAT(Run()->mounts, IsEmpty());
+  EXPECT_THAT(Run()->mounts, ElementsAre(MountedPlace{"/srv", "1"}));
 }
 
 TEST_F(SourceMemoryRunTest, ARunThatHeldDeletesBackOrBrokeOffChangesNothing) {
-  SyncRequest request;
-  Recalled(&request).Remember(outcome_);
+  Run();
   outcome_.mounts = {{"/", "2"}};
   outcome_.deletes_held = true;
-  outcome_.plan.skipped_deletes = 1;
-  Recalled(&request).Remember(outcome_);
+  for (const uint64_t skipped : {1, 0}) {
+    outcome_.plan.skipped_deletes = skipped;
+    Run();
+    EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/srv", "1"}));
+  }
   outcome_.deletes_held = false;
   outcome_.complete = false;
-  Recalled(&request).Remember(outcome_);
-  EXPECT_THAT(Next(), Optional(ElementsAre(MountedPlace{"/srv", "1"})));
+  Run();
+  EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/srv", "1"}));
   outcome_.complete = true;
-  Recalled(&request).Remember(outcome_);
-  EXPECT_THAT(Next(), Optional(ElementsAre(MountedPlace{"/", "2"})));
+  Run();
+  EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/", "2"}));
 }
 
 TEST_F(SourceMemoryRunTest, NothingIsKeptOfAHostsOwnFileSystemOrOfRunsThatDeleteNothing) {
   outcome_.mounts = {{"/", "2"}};
-  SyncRequest request;
-  Recalled(&request).Remember(outcome_);
+  Run();
   EXPECT_TRUE(std::filesystem::is_empty(dir_.path()));
   options_.request.delete_extraneous = false;
-  EXPECT_EQ(Next(), std::nullopt);
+  EXPECT_FALSE(Run().has_value());
 }
 
-TEST_F(SourceMemoryRunTest, ADamagedRecordIsToldAndTheRunGoesOn) {
-  SyncRequest request;
-  Recalled(&request).Remember(outcome_);
-  std::ofstream(SourceRecord(dir_.path(), SourceKeyOf(facts_)).path()) << "nonsense";
-  SourceMemory memory(options_, facts_, dir_.path());
-  EXPECT_THAT(memory.Recall(&request), HasSubstr("damaged"));
-  EXPECT_TRUE(request.recorded_mounts->empty());
+TEST_F(SourceMemoryRunTest, ADamagedRecordStaysUntilTheSourceIsAccepted) {
+  Run();
+  const std::string path = SourceRecord(dir_.path(), SourceKeyOf(facts_)).path();
+  std::ofstream(path) << "nonsense";
+  outcome_.mounts = {{"/", "2"}};
+  for (int i = 0; i < 2; ++i) EXPECT_THAT(Run()->unusable, HasSubstr(path));
+  options_.request.accept_lost_mounts = true;
+  outcome_.deletes_held = false;
+  Run();
+  EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/", "2"}));
 }
 
 }  // namespace

@@ -258,7 +258,9 @@ void LoseDisk(Fixture& f) {
     return reply;
   };
   f.request.delete_extraneous = true;
-  f.request.recorded_mounts = {{{"/disk", "disk"}}};
+  f.request.recall_mounts = [](const SessionOpened&, const SessionOpened&) {
+    return RecalledMounts{.mounts = {{"/disk", "disk"}}, .unusable = {}};
+  };
 }
 
 TEST(RunSyncTest, NothingIsDeletedWhereTheSourceHasLostAMount) {
@@ -271,6 +273,28 @@ TEST(RunSyncTest, NothingIsDeletedWhereTheSourceHasLostAMount) {
   EXPECT_EQ(outcome.plan.skipped_deletes, 1u);
   EXPECT_EQ(outcome.plan.creates, 3u);
   EXPECT_THAT(f.observer.calls, testing::Contains(HasSubstr("notice source /disk: nothing is mounted there")));
+}
+
+TEST(RunSyncTest, NothingIsDeletedWhereTheRecordOfTheMountsIsOfNoUse) {
+  for (const bool accepted : {false, true}) {
+    Fixture f;
+    LoseDisk(f);
+    f.request.accept_lost_mounts = accepted;
+    f.request.recall_mounts = [](const SessionOpened&, const SessionOpened&) {
+      return RecalledMounts{.mounts = {}, .unusable = "/state/record: damaged"};
+    };
+    const SyncOutcome outcome = f.Run();
+    EXPECT_EQ(outcome.exit_code, accepted ? ExitCode::kOk : ExitCode::kDeleteLimit) << outcome.error;
+    EXPECT_EQ(outcome.deletes_held, !accepted);
+    EXPECT_EQ(outcome.plan.deletes, accepted ? 1u : 0u);
+    const auto told = testing::Contains(
+        testing::AllOf(HasSubstr("notice /state/record: damaged"), HasSubstr("--allow-empty-source")));
+    if (accepted) {
+      EXPECT_THAT(f.observer.calls, testing::Not(told));
+    } else {
+      EXPECT_THAT(f.observer.calls, told);
+    }
+  }
 }
 
 TEST(RunSyncTest, ALostMountThatIsAcceptedOrThatNobodyCanTellOfHoldsNothingBack) {
