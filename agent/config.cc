@@ -208,7 +208,31 @@ absl::Status ReadShells(const Settings& settings, AgentConfig* config) {
   return absl::OkStatus();
 }
 
+constexpr char kLoopback[] = "127.0.0.1";
+
+// Whoever calls is taken for kInsecurePeer then.
+absl::Status CheckInsecure(const AgentConfig& config) {
+  if (config.private_fd >= 0 || config.stdio)
+    return absl::InvalidArgumentError("--insecure is of an agent that listens");
+  const ControlTlsFiles& tls = config.tls;
+  if (!tls.cert.empty() || !tls.key.empty() || !tls.ca.empty() || !tls.crl.empty())
+    return absl::InvalidArgumentError(
+        "--insecure does without certificates: leave out it, or --cert, --key, --ca, --crl");
+  for (const auto& [where, option] : {std::pair{&config.listen, "--listen"}, {&config.data_listen, "--data-listen"}}) {
+    US_ASSIGN_OR_RETURN(const std::vector<SocketAddress> addresses,
+                        ResolveBlocking(where->host, where->port, ResolvePurpose::kListen));
+    for (const SocketAddress& address : addresses) {
+      if (address.IsLoopback()) continue;
+      return MakeStatus(absl::StatusCode::kInvalidArgument, "an agent without TLS listens on the loopback alone, and " +
+                                                                std::string(option) + " is " + address.ToString() +
+                                                                "; leave out --insecure, or write 127.0.0.1");
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckTls(const AgentConfig& config) {
+  if (config.tls.insecure) return CheckInsecure(config);
   std::string missing;
   for (const auto& [file, flag] :
        {std::pair{&config.tls.cert, "--cert"}, {&config.tls.key, "--key"}, {&config.tls.ca, "--ca"}}) {
@@ -231,6 +255,8 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
   US_RETURN_IF_ERROR(ReadShells(settings, &config));
   const bool is_private = config.private_fd >= 0 || config.stdio;
   if (is_private) config.log = {.format = LogFormat::kPlain, .level = LogLevel::kWarn};
+  US_RETURN_IF_ERROR(ReadSwitch(settings, "insecure", &config.tls.insecure));
+  if (config.tls.insecure) config.listen.host = config.data_listen.host = kLoopback;
   US_RETURN_IF_ERROR(ReadParsed(settings, "listen", &config.listen,
                                 [](const std::string& text) { return ParseHostPort(text, kDefaultControlPort); }));
   US_RETURN_IF_ERROR(ReadParsed(settings, "data-listen", &config.data_listen,
@@ -253,8 +279,7 @@ absl::StatusOr<AgentConfig> MakeAgentConfig(const Settings& settings) {
   US_RETURN_IF_ERROR(ReadSwitch(settings, "fake-super", &config.fake_super));
   US_RETURN_IF_ERROR(ReadSwitch(settings, "device-data", &config.device_data));
   US_RETURN_IF_ERROR(ReadNumber(settings, "index-memory", kMaxIndexMemoryMib, &config.index_memory_mib));
-  US_RETURN_IF_ERROR(
-      ReadNumber(settings, "session-hold", kMaxSessionHoldSeconds, &config.session_hold_seconds));
+  US_RETURN_IF_ERROR(ReadNumber(settings, "session-hold", kMaxSessionHoldSeconds, &config.session_hold_seconds));
   US_RETURN_IF_ERROR(ReadNumber(settings, "index-max-age", kMaxIndexAgeSeconds, &config.index_max_age_seconds));
   US_RETURN_IF_ERROR(ReadParsed(settings, "confinement", &config.confinement,
                                 [](const std::string& text) { return ParseConfinementMode(text); }));

@@ -36,7 +36,9 @@ constexpr uint32_t kMaxIndexAgeSeconds = 366 * 24 * 3600;
 struct AgentConfig {
   HostPort listen{"0.0.0.0", kDefaultControlPort};
   HostPort data_listen{"0.0.0.0", kDefaultDataPort};
-  ControlTlsFiles tls;          // all three or none; none only in a private agent and with stdio
+  // All three files or none; none only in a private agent, with stdio, and with `insecure`, which keeps `listen` and
+  // `data_listen` on the loopback.
+  ControlTlsFiles tls;
   std::vector<RootSpec> roots;  // at least one, unless private or stdio
   std::vector<Grant> grants;    // likewise
   IoBackend io_backend = IoBackend::kAuto;
@@ -46,8 +48,8 @@ struct AgentConfig {
   uint32_t index_memory_mib = 100;
   uint32_t index_max_age_seconds = 86400;
   uint32_t session_hold_seconds = 600;  // for a session whose command has lost its connection; 0: it ends at once
-  bool fake_super = false;   // privileged attributes are kept in user.rsync.* (fake_super.h)
-  bool device_data = false;  // sessions may read and write what devices hold
+  bool fake_super = false;              // privileged attributes are kept in user.rsync.* (fake_super.h)
+  bool device_data = false;             // sessions may read and write what devices hold
   ConfinementMode confinement = ConfinementMode::kAuto;
   bool health = false;            // gRPC health service
   bool reflection = false;        // gRPC server reflection

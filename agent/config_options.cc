@@ -29,8 +29,9 @@ std::span<const OptionRow> AgentOptions() {
       OptionRow{"index-memory", OptionKind::kNumber, "MIB", "largest index of a root; beyond it there is none (100)"},
       OptionRow{"index-max-age", OptionKind::kNumber, "SECONDS",
                 "read everything anew for the index after so long (86400)"},
-      OptionRow{"session-hold", OptionKind::kNumber, "SECONDS",
-                "keep a session for a command that has lost its connection for so long at most; 0: end it at once (600)"},
+      OptionRow{
+          "session-hold", OptionKind::kNumber, "SECONDS",
+          "keep a session for a command that has lost its connection for so long at most; 0: end it at once (600)"},
       OptionRow{"fake-super", OptionKind::kSwitch, "",
                 "keep owners, devices, ACLs and the like in extended attributes, as rsync's --fake-super does"},
       OptionRow{"device-data", OptionKind::kSwitch, "",
@@ -38,6 +39,10 @@ std::span<const OptionRow> AgentOptions() {
       OptionRow{"confinement", OptionKind::kText, "auto|off|require",
                 "give up what the agent has no use for: files outside of its roots, capabilities, system calls (auto: "
                 "as far as the kernel goes)"},
+      OptionRow{"insecure", OptionKind::kSwitch, "",
+                "do without TLS and certificates, for tests: everybody on this host gets what --allow gives the name "
+                "'insecure'. Listens on the loopback alone",
+                false},
       OptionRow{"health", OptionKind::kSwitch, "", "offer the gRPC health service"},
       OptionRow{"reflection", OptionKind::kSwitch, "", "offer gRPC server reflection"},
       OptionRow{"ready-fd", OptionKind::kNumber, "N", "write 'control=PORT data=PORT' to this descriptor when ready",

@@ -33,9 +33,10 @@ struct ControlServer::State {
   State(SessionHandler* session_handler, size_t max_sessions, bool is_private, std::chrono::milliseconds session_hold)
       : handler(session_handler),
         gate(max_sessions),
-        resumable(session_hold, [this](const ControlPeer& peer) {
-          if (listener) listener->Proved(peer.address);
-        }),
+        resumable(session_hold,
+                  [this](const ControlPeer& peer) {
+                    if (listener) listener->Proved(peer.address);
+                  }),
         service([this](AgentStream* stream, const ControlPeer& peer) { return Serve(stream, peer); }, is_private,
                 is_private ? nullptr : &resumable) {}
 
@@ -80,9 +81,11 @@ absl::Status ControlServer::State::StartOnSocket(UniqueFd socket, grpc::ServerBu
 
 absl::Status ControlServer::State::StartListening(const ControlServerOptions& options, grpc::ServerBuilder* builder) {
   const std::shared_ptr<grpc::ServerCredentials> credentials =
-      MakeControlServerCredentials(options.tls, [told = std::make_shared<RefusalLog>()](const absl::Status& why) {
-        told->Tell("caller refused", {{"reason", std::string(ToStd(why.message()))}});
-      });
+      options.tls == nullptr
+          ? grpc::InsecureServerCredentials()
+          : MakeControlServerCredentials(options.tls, [told = std::make_shared<RefusalLog>()](const absl::Status& why) {
+              told->Tell("caller refused", {{"reason", std::string(ToStd(why.message()))}});
+            });
   US_ASSIGN_OR_RETURN(listener, ControlListener::Open(options.host, options.port));
   std::shared_ptr<grpc::experimental::ExternalConnectionAcceptor> acceptor =
       builder->experimental().AddExternalConnectionAcceptor(

@@ -160,36 +160,40 @@ absl::Status StartServers(const AgentConfig& config, UniqueFd private_socket, Da
   // Nobody would greet gRPC on the socket, and it hangs up on those who do not.
   if (config.carry_only) return absl::OkStatus();
   daemon->runner = std::make_unique<SessionRunner>(ContextOf(config, daemon));
-  US_ASSIGN_OR_RETURN(daemon->control, ControlServer::Start({.handler = daemon->runner.get(),
-                                                             .host = config.listen.host,
-                                                             .port = config.listen.port,
-                                                             .tls = daemon->tls,
-                                                             .private_socket = std::move(private_socket),
-                                                             .health = config.health,
-                                                             .reflection = config.reflection,
-                                                             .session_hold =
-                                                                 std::chrono::seconds(config.session_hold_seconds)}));
+  US_ASSIGN_OR_RETURN(daemon->control,
+                      ControlServer::Start({.handler = daemon->runner.get(),
+                                            .host = config.listen.host,
+                                            .port = config.listen.port,
+                                            .tls = daemon->tls,
+                                            .private_socket = std::move(private_socket),
+                                            .health = config.health,
+                                            .reflection = config.reflection,
+                                            .session_hold = std::chrono::seconds(config.session_hold_seconds)}));
   return absl::OkStatus();
 }
 
 // Certificates and revocation lists as their files become.
 void WatchIdentity(Daemon* daemon) {
   if (daemon->tls == nullptr) return;
-  daemon->identity_watch =
-      std::make_unique<IdentityWatch>(daemon->tls, [daemon](const TlsContext& now, bool renewed) {
-        size_t broken = 0;
-        if (renewed) {
-          const auto revoked = [&now](const std::string& certificate) { return now.Revokes(certificate); };
-          broken = (daemon->control ? daemon->control->BreakRevoked(now) : 0) + daemon->table.BreakRevoked(revoked);
-        }
-        if (broken > 0) LogEvent(LogLevel::kWarn, "revoked peers", {{"sessions", std::to_string(broken)}});
-        if (daemon->control) daemon->control->CutOverdue();
-      });
+  daemon->identity_watch = std::make_unique<IdentityWatch>(daemon->tls, [daemon](const TlsContext& now, bool renewed) {
+    size_t broken = 0;
+    if (renewed) {
+      const auto revoked = [&now](const std::string& certificate) { return now.Revokes(certificate); };
+      broken = (daemon->control ? daemon->control->BreakRevoked(now) : 0) + daemon->table.BreakRevoked(revoked);
+    }
+    if (broken > 0) LogEvent(LogLevel::kWarn, "revoked peers", {{"sessions", std::to_string(broken)}});
+    if (daemon->control) daemon->control->CutOverdue();
+  });
 }
 
 absl::Status TellReady(const AgentConfig& config, const Daemon& daemon) {
   const std::string control = std::to_string(daemon.control ? daemon.control->port() : 0);
   const std::string data = std::to_string(daemon.data ? daemon.data->port() : 0);
+  if (config.tls.insecure) {
+    LogEvent(LogLevel::kWarn, "INSECURE: no TLS, no certificates. Everybody on this host is '" +
+                                  std::string(kInsecurePeer) +
+                                  "' and may do what --allow gives to that name. For tests alone");
+  }
   LogEvent(LogLevel::kInfo, "listening",
            {{"control", control},
             {"data", data},

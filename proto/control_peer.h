@@ -11,11 +11,15 @@ namespace uringsync {
 constexpr std::string_view kFarHostRoot = "host";
 constexpr std::string_view kFarHomeRoot = "home";
 
+// The name of every peer of an agent that does without TLS (--insecure).
+constexpr std::string_view kInsecurePeer = "insecure";
+
 struct ControlPeer {
   // Transport address, e.g. "ipv4:10.0.0.7:51234"; "private" for an inherited socket.
   std::string address;
   // DNS, URI and IP names of the verified client certificate, in the certificate's order; its common name when it has
-  // no such name; empty for a private agent. Bytes of the peer: escape before printing.
+  // no such name; kInsecurePeer where there is no TLS; empty for a private agent. Bytes of the peer: escape before
+  // printing.
   std::vector<std::string> identities;
   // That certificate as PEM; empty for a private agent.
   std::string certificate{};

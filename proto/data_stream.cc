@@ -9,6 +9,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/coro/semaphore.h"
+#include "engine/net/address.h"
 #include "engine/net/cancel_watch.h"
 #include "engine/net/connect.h"
 #include "engine/net/frame.h"
@@ -218,6 +219,17 @@ Task<absl::StatusOr<DataHello>> AnswerHello(DataLink* link, DataAdmission admit,
   co_return hello;
 }
 
+// Contents cross no network without TLS, whoever names the address.
+absl::Status RequireLoopback(const Stream& stream) {
+  const std::string& peer = stream.peer_address();
+  if (peer.starts_with("unix:")) return absl::OkStatus();
+  US_ASSIGN_OR_RETURN(const HostPort where, ParseHostPort(peer, 0));
+  US_ASSIGN_OR_RETURN(const std::vector<SocketAddress> literal, ResolveBlocking(where.host, where.port));
+  if (literal.front().IsLoopback()) return absl::OkStatus();
+  return MakeStatus(absl::StatusCode::kFailedPrecondition,
+                    "without a certificate contents are carried over the loopback alone, and not to " + peer);
+}
+
 // `watch` watches the stream that is returned.
 Task<absl::StatusOr<std::unique_ptr<Stream>>> Dial(Driver* driver, const DataDial& dial, CancelWatch* watch) {
   if (dial.open) {
@@ -232,7 +244,10 @@ Task<absl::StatusOr<std::unique_ptr<Stream>>> Dial(Driver* driver, const DataDia
   US_CO_ASSIGN_OR_RETURN(std::unique_ptr<Stream> stream, co_await Connect(driver, std::move(options)));
   // The socket's stream lives as long as the TLS stream that owns it.
   watch->Watch(stream.get());
-  if (!dial.tls) co_return std::move(stream);
+  if (!dial.tls) {
+    US_CO_RETURN_IF_ERROR(RequireLoopback(*stream));
+    co_return std::move(stream);
+  }
   const std::string& name = dial.tls_host.empty() ? dial.host : dial.tls_host;
   absl::StatusOr<std::unique_ptr<Stream>> secured =
       co_await TlsConnect(std::move(stream), dial.tls, name, dial.timeouts.handshake);

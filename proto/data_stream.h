@@ -36,8 +36,8 @@ struct DataTimeouts {
   // Of a RequestChannel, before the next answer: one that brings none for so long, asked or not, is of no use any more.
   // A dead network is found by keepalive.
   Timeout idle = kNoTimeout;
-  Timeout message = std::chrono::seconds(120);   // from the first byte of a message to its last
-  Timeout send = std::chrono::seconds(300);      // one message into a peer that may be slow to take it
+  Timeout message = std::chrono::seconds(120);  // from the first byte of a message to its last
+  Timeout send = std::chrono::seconds(300);     // one message into a peer that may be slow to take it
 };
 
 // For DataTimeouts::idle where a connection is made again when it is lost: whatever stands between two hosts and takes
@@ -64,7 +64,7 @@ struct DataDial {
   std::function<absl::StatusOr<std::unique_ptr<Stream>>()> open;
   std::string host;
   uint16_t port = 0;
-  std::shared_ptr<const TlsContext> tls;  // nullptr: plain TCP or unix (loopback and tests)
+  std::shared_ptr<const TlsContext> tls;  // nullptr: plain; over the loopback and unix sockets alone
   std::string tls_host;                   // name that the certificate must have; empty: `host`
   DataHello hello;
   DataTimeouts timeouts;

@@ -26,9 +26,9 @@
 #include "engine/base/escape.h"
 #include "engine/base/exhaustion.h"
 #include "engine/net/address.h"
+#include "proto/address_probe.h"
 #include "proto/grpc_bytes.h"
 #include "proto/grpc_resumable.h"
-#include "proto/address_probe.h"
 #include "proto/tls_files.h"
 
 namespace uringsync {
@@ -90,7 +90,8 @@ class GrpcClientStream final : public ClientStream {
     if (!call_->Read(&buffer)) {
       const grpc::Status status = call_->Finish();
       finished_ = true;
-      receive_end_ = closed_ ? absl::UnavailableError("the session was closed at this end") : grpc_internal::CallEnd(status, name_);
+      receive_end_ = closed_ ? absl::UnavailableError("the session was closed at this end")
+                             : grpc_internal::CallEnd(status, name_);
       return receive_end_;
     }
     absl::StatusOr<AgentMessage> message = DecodeBuffer(&buffer, &decoder_);
@@ -182,7 +183,7 @@ struct Way {
   std::string host;    // whose name the agent's certificate must have
   uint16_t port = 0;
   Reconnecting reconnecting;
-  std::shared_ptr<TlsIdentity> identity;
+  std::shared_ptr<TlsIdentity> identity;  // null: without TLS
 };
 
 enum class Sharing : uint8_t {
@@ -190,12 +191,14 @@ enum class Sharing : uint8_t {
   kAlone,  // with a connection of its own, that no other channel has tried for
 };
 
+// `context` null: without TLS.
 std::shared_ptr<grpc::Channel> MakeChannel(const Way& way, const std::shared_ptr<const TlsContext>& context,
                                            Sharing sharing = Sharing::kShared) {
   grpc::ChannelArguments arguments = MakeArguments();
   arguments.SetSslTargetNameOverride(way.host);
   if (sharing == Sharing::kAlone) arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(way.target, CredentialsFor(context, way.host), arguments);
+  return grpc::CreateCustomChannel(
+      way.target, context ? CredentialsFor(context, way.host) : grpc::InsecureChannelCredentials(), arguments);
 }
 
 class GrpcControlChannel final : public ControlChannel {
@@ -213,13 +216,12 @@ class GrpcControlChannel final : public ControlChannel {
         {.first = Current(),
          .fresh =
              [way = way_] {
+               if (way.identity == nullptr) return MakeChannel(way, nullptr, Sharing::kAlone);
                way.identity->Refresh();
                return MakeChannel(way, way.identity->current(), Sharing::kAlone);
              },
-         .diagnose =
-             [host = way_.host, port = way_.port](std::chrono::milliseconds limit) {
-               return ProbeAddress(host, port, limit);
-             },
+         .diagnose = [host = way_.host,
+                      port = way_.port](std::chrono::milliseconds limit) { return ProbeAddress(host, port, limit); },
          .name = name_,
          .reconnecting = way_.reconnecting});
   }
@@ -289,6 +291,11 @@ absl::StatusOr<std::string> TargetOf(const ChannelSpec& spec) {
   std::string target;
   for (const SocketAddress& address : *addresses) {
     const std::string text = address.ToString();
+    if (spec.tls.insecure && !address.IsLoopback()) {
+      return MakeStatus(absl::StatusCode::kInvalidArgument,
+                        "without TLS an agent is spoken to over the loopback alone, and " + EscapeName(spec.host) +
+                            " is " + text + "; leave out --insecure");
+    }
     if (address.family() != AF_INET && address.family() != AF_INET6) continue;
     const std::string port = ":" + std::to_string(spec.port);
     target += target.empty() ? "ipv6:" : ",";
@@ -304,9 +311,12 @@ absl::StatusOr<std::unique_ptr<ControlChannel>> ConnectOverNetwork(const Channel
   way.host = spec.host;
   way.port = spec.port;
   way.reconnecting = spec.reconnecting;
-  US_ASSIGN_OR_RETURN(way.identity, LoadIdentity(spec.tls));
+  std::shared_ptr<const TlsContext> context;
+  if (!spec.tls.insecure) {
+    US_ASSIGN_OR_RETURN(way.identity, LoadIdentity(spec.tls));
+    context = way.identity->current();
+  }
   US_ASSIGN_OR_RETURN(way.target, TargetOf(spec));
-  const std::shared_ptr<const TlsContext> context = way.identity->current();
   const std::string name = "agent " + EscapeName(HostPort{spec.host, spec.port}.ToString());
   std::shared_ptr<grpc::Channel> channel = MakeChannel(way, context);
   const auto made = [&] {
@@ -319,12 +329,16 @@ absl::StatusOr<std::unique_ptr<ControlChannel>> ConnectOverNetwork(const Channel
   const auto patience = absl::IsDeadlineExceeded(ready)
                             ? std::min(spec.connect_timeout, std::chrono::milliseconds(1000))
                             : spec.connect_timeout;
-  US_RETURN_IF_ERROR(DiagnoseConnection(spec.host, spec.port, spec.tls, *context, patience));
+  const absl::Status found = context ? DiagnoseConnection(spec.host, spec.port, spec.tls, *context, patience)
+                                     : ProbeAddress(spec.host, spec.port, patience);
+  if (!found.ok()) return found;
   if (absl::IsUnavailable(ready)) {
     const std::chrono::milliseconds rest = std::min(spec.connect_timeout, kSecondPatience);
     ready = WaitUntilReady(channel.get(), system_clock::now() + rest, OnFailure::kTryAgain);
     if (ready.ok()) return made();
   }
+  if (spec.tls.insecure && absl::IsUnavailable(ready))
+    ready = absl::UnavailableError("it accepts no gRPC connection without TLS; was it started with --insecure?");
   return WithContext(ready, name);
 }
 

@@ -24,10 +24,12 @@ constexpr uint16_t kDefaultDataPort = 7441;
 
 // PEM files of this side of a mutual TLS connection.
 struct ControlTlsFiles {
-  std::string cert;  // own certificate, with intermediates
-  std::string key;   // its private key
-  std::string ca;    // certificates that vouch for the peer
+  std::string cert;   // own certificate, with intermediates
+  std::string key;    // its private key
+  std::string ca;     // certificates that vouch for the peer
   std::string crl{};  // who of them is revoked; empty: nobody
+  // No TLS, no certificates, and so no file above: for tests over the loopback, which is the only way there is then.
+  bool insecure = false;
 };
 
 // Whether and how streams over the network survive the loss of their connection.
@@ -55,14 +57,16 @@ class ControlChannel {
  public:
   // Connects, TLS handshake included. Errors, each with what to do in the text:
   //   InvalidArgument    a TLS file is missing, unreadable or no PEM, the key does not belong to the certificate;
+  //                      tls.insecure, and the host is not this one;
   //   Unauthenticated    a certificate was refused: of this side or of the agent, unknown CA, expired, name mismatch;
   //   Unavailable        nothing answers: refused, unreachable, unknown host;
   //   DeadlineExceeded   no answer within connect_timeout.
   static absl::StatusOr<std::unique_ptr<ControlChannel>> Connect(ChannelSpec spec);
   virtual ~ControlChannel() = default;
 
-  // A new Agent.Session call; over a new connection where the TLS files were replaced since the last one. Failures of the call itself show in Send and Receive. The stream's Close() cancels the
-  // call at once; its destructor half-closes, gives the agent up to two seconds to end its side, then cancels.
+  // A new Agent.Session call; over a new connection where the TLS files were replaced since the last one. Failures of
+  // the call itself show in Send and Receive. The stream's Close() cancels the call at once; its destructor
+  // half-closes, gives the agent up to two seconds to end its side, then cancels.
   virtual absl::StatusOr<std::unique_ptr<ClientStream>> OpenStream() = 0;
   // "backup1:7440", or "private agent".
   virtual const std::string& name() const = 0;

@@ -146,7 +146,11 @@ ControlPeer PeerOf(const grpc::ServerContext& context, bool is_private) {
   peer.address = is_private ? "private" : context.peer();
   if (is_private) return peer;
   const std::shared_ptr<const grpc::AuthContext> auth = context.auth_context();
-  if (auth == nullptr || !auth->IsPeerAuthenticated()) return peer;
+  // Only a server without TLS has such callers.
+  if (auth == nullptr || !auth->IsPeerAuthenticated()) {
+    peer.identities.emplace_back(kInsecurePeer);
+    return peer;
+  }
   const auto add = [&](const char* property) {
     for (const grpc::string_ref& value : auth->FindPropertyValues(property)) {
       peer.identities.emplace_back(value.data(), value.size());
@@ -166,17 +170,17 @@ ControlService::ControlService(Handler handler, bool is_private, ResumeHost* res
   using grpc::internal::BidiStreamingHandler;
   using grpc::internal::RpcMethod;
   using Serving = BidiStreamingHandler<ControlService, grpc::ByteBuffer, grpc::ByteBuffer>;
-  AddMethod(new grpc::internal::RpcServiceMethod(
-      grpc_internal::kSessionMethod, RpcMethod::BIDI_STREAMING,
-      new Serving([](ControlService* service, grpc::ServerContext* context,
-                     Call* call) { return service->ServeSession(context, call); },
-                  this)));
+  AddMethod(
+      new grpc::internal::RpcServiceMethod(grpc_internal::kSessionMethod, RpcMethod::BIDI_STREAMING,
+                                           new Serving([](ControlService* service, grpc::ServerContext* context,
+                                                          Call* call) { return service->ServeSession(context, call); },
+                                                       this)));
   if (resume_host_ == nullptr) return;
-  AddMethod(new grpc::internal::RpcServiceMethod(
-      grpc_internal::kResumeMethod, RpcMethod::BIDI_STREAMING,
-      new Serving([](ControlService* service, grpc::ServerContext* context,
-                     Call* call) { return service->ServeResume(context, call); },
-                  this)));
+  AddMethod(
+      new grpc::internal::RpcServiceMethod(grpc_internal::kResumeMethod, RpcMethod::BIDI_STREAMING,
+                                           new Serving([](ControlService* service, grpc::ServerContext* context,
+                                                          Call* call) { return service->ServeResume(context, call); },
+                                                       this)));
 }
 
 grpc::Status ControlService::ServeSession(grpc::ServerContext* context, void* opaque) {
@@ -207,8 +211,8 @@ grpc::Status ControlService::ServeResume(grpc::ServerContext* context, void* opa
       asked ? DecodeResumeRequest(*asked) : absl::InvalidArgumentError("a call of Resume without a ResumeRequest");
   if (!request.ok()) return ToGrpc(request.status());
   Loan loan;
-  const absl::Status resumed = resume_host_->Resume(*request, PeerOf(*context, is_private_),
-                                                    loan.Make(context, static_cast<Call*>(opaque)));
+  const absl::Status resumed =
+      resume_host_->Resume(*request, PeerOf(*context, is_private_), loan.Make(context, static_cast<Call*>(opaque)));
   loan.AwaitReturn();
   return ToGrpc(resumed);
 }

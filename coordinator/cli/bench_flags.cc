@@ -71,6 +71,11 @@ void AddBenchFlags(CLI::App* command, BenchFlags* flags) {
       ->envname("URINGSYNC_CRL")
       ->type_name("FILE")
       ->group(tls);
+  command
+      ->add_flag(
+          "--insecure", run->insecure,
+          "No TLS, no certificates, for tests: to agents that were started with --insecure, over the loopback alone")
+      ->group(tls);
   command->add_flag("--json", run->json, "One JSON object (docs/json.md)")->group("Output");
 }
 

@@ -23,6 +23,7 @@ constexpr std::chrono::milliseconds kEndingPatience{1000};
 constexpr std::chrono::milliseconds kShellPatience{300};
 
 absl::Status RequireTls(const Endpoint& endpoint, const ControlTlsFiles& tls) {
+  if (tls.insecure) return absl::OkStatus();
   std::string missing;
   const auto need = [&missing](const std::string& file, const char* option) {
     if (file.empty()) missing += std::string(missing.empty() ? "" : ", ") + option;
@@ -79,9 +80,8 @@ absl::Status Links::ResolveBackup(const std::string& directory) {
   if (destination.root.empty()) return absl::OkStatus();
   std::string here = destination.path.text();
   std::string there;
-  const std::optional<RelPath> inside = destination.endpoint.is_local()
-                                            ? InsideOf(destination.local.Canonical(), directory)
-                                            : std::optional<RelPath>();
+  const std::optional<RelPath> inside =
+      destination.endpoint.is_local() ? InsideOf(destination.local.Canonical(), directory) : std::optional<RelPath>();
   if (inside) {
     // Whoever may write to the destination must not lead backups out of it by a link there.
     const std::string above = destination.path.text() + (destination.path.is_root() ? "" : "/");
@@ -223,11 +223,11 @@ absl::Status Links::StartPrivateAgent(LinkOptions* options) {
   if (backup_ && !backup_->private_root.empty())
     start.arguments.insert(start.arguments.end(),
                            {"--root", backup_->place.root + "=" + backup_->private_root + ":rw"});
-  if (targets_.source.endpoint.is_agent() || targets_.destination.endpoint.is_agent()) {
+  const bool calls_agents = targets_.source.endpoint.is_agent() || targets_.destination.endpoint.is_agent();
+  if (calls_agents && !options->tls.insecure) {
     start.arguments.insert(start.arguments.end(),
                            {"--cert", options->tls.cert, "--key", options->tls.key, "--ca", options->tls.ca});
-    if (!options->tls.crl.empty())
-      start.arguments.insert(start.arguments.end(), {"--crl", options->tls.crl});
+    if (!options->tls.crl.empty()) start.arguments.insert(start.arguments.end(), {"--crl", options->tls.crl});
   }
   if (!targets_.source.endpoint.is_local() && !targets_.destination.endpoint.is_local())
     start.arguments.push_back("--carry-only");
@@ -303,6 +303,11 @@ absl::StatusOr<std::unique_ptr<Links>> Links::Open(const Endpoint& source, const
                                                    LinkOptions options) {
   for (const Endpoint* endpoint : {&source, &destination}) {
     if (endpoint->is_agent()) US_RETURN_IF_ERROR(RequireTls(*endpoint, options.tls));
+  }
+  if (options.tls.insecure && options.on_agent_warning && (source.is_agent() || destination.is_agent())) {
+    options.on_agent_warning(
+        "INSECURE: no TLS, no certificates. Whoever is on this host can pose as the agent, and read and change what is "
+        "transferred. For tests alone");
   }
   if ((source.is_shell() && destination.is_agent()) || (source.is_agent() && destination.is_shell())) {
     return LinkError(

@@ -197,6 +197,16 @@ uint16_t SocketAddress::port() const {
   return 0;
 }
 
+bool SocketAddress::IsLoopback() const {
+  constexpr uint32_t kNetwork = 127;
+  if (family() == AF_UNIX) return true;
+  if (family() == AF_INET)
+    return ntohl(reinterpret_cast<const sockaddr_in*>(&storage_)->sin_addr.s_addr) >> 24 == kNetwork;
+  if (family() != AF_INET6) return false;
+  const in6_addr& address = reinterpret_cast<const sockaddr_in6*>(&storage_)->sin6_addr;
+  return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == kNetwork);
+}
+
 std::string SocketAddress::ToString() const {
   char text[INET6_ADDRSTRLEN] = "";
   if (family() == AF_INET) {

@@ -49,6 +49,8 @@ class SocketAddress {
   uint16_t port() const;
   // "10.0.0.1:7441", "[::1]:7441", "unix:/run/agent.sock", "unix:" for an unnamed one.
   std::string ToString() const;
+  // Whether nobody but this host is there: 127.0.0.0/8, ::1, the former in its mapped form, a unix socket.
+  bool IsLoopback() const;
 
  private:
   sockaddr_storage storage_{};

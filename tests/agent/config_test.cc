@@ -151,6 +151,28 @@ TEST_F(ConfigTest, ListeningWithoutCertificatesIsRefusedWithTheWayOut) {
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--key, --ca are missing; 'uringsync certs init")));
 }
 
+TEST_F(ConfigTest, AnAgentWithoutTlsListensOnTheLoopbackAlone) {
+  const std::vector<std::string> insecure = {"--insecure", "--root", "data=/srv", "--allow", "insecure=data:read"};
+  const auto with = [&](std::vector<std::string> further) {
+    further.insert(further.begin(), insecure.begin(), insecure.end());
+    return Load(further);
+  };
+  const absl::StatusOr<ConfigOutcome> outcome = with({});
+  ASSERT_TRUE(outcome.ok()) << outcome.status();
+  EXPECT_EQ("127.0.0.1:7440", outcome->config->listen.ToString());
+  EXPECT_EQ("127.0.0.1:7441", outcome->config->data_listen.ToString());
+  EXPECT_TRUE(with({"--listen", "[::1]:0", "--data-listen", "localhost:0"}).ok());
+  for (const char* option : {"--listen", "--data-listen"}) {
+    for (const char* wide : {"0.0.0.0:0", ":0", "192.0.2.1:7440"}) {
+      const absl::Status refused = with({option, wide}).status();
+      EXPECT_EQ(absl::StatusCode::kInvalidArgument, refused.code()) << wide;
+      EXPECT_THAT(std::string(refused.message()), HasSubstr(std::string("loopback alone, and ") + option));
+    }
+  }
+  EXPECT_THAT(std::string(with({"--cert", "a.crt"}).status().message()), HasSubstr("--insecure"));
+  EXPECT_FALSE(Load({"--root", "data=/srv", "--insecure"}).ok()) << "nobody was let in";
+}
+
 TEST_F(ConfigTest, NothingToServeIsRefused) {
   EXPECT_THAT(Load({"--cert", "c", "--key", "k", "--ca", "a"}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("give --root NAME=PATH")));

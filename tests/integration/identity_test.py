@@ -22,6 +22,10 @@ def replace(source, target):
     os.rename(target + ".new", target)
 
 
+class NoCertificates:
+    server = ()
+
+
 class Identity(harness.Case):
     def setUp(self):
         super().setUp()
@@ -199,6 +203,49 @@ class Identity(harness.Case):
             refused = harness.run(command + ["--crl", path], timeout=30 * harness.SLOWNESS)
             self.assertNotEqual(0, refused.code)
             self.assertIn(os.path.basename(path), refused.stderr)
+
+    def insecure(self, roots, *allow):
+        """An agent without TLS."""
+        return self.agent(roots, "--insecure", *(allow or ("--allow", "insecure=*:all")), certificates=NoCertificates)
+
+    def test_agents_without_tls_are_for_the_loopback_and_say_so(self):
+        one = self.insecure({"src": self.path("src"), "pool": self.path("pool")})
+        os.mkdir(self.path("other"))
+        two = self.insecure({"pool": self.path("other")})
+        source = one.endpoint("src")
+        for destination, directory in ((one.endpoint("pool"), "pool"), (two.endpoint("pool"), "other"), (self.path("live", "x"), "live/x")):
+            result = self.cli("sync", "--insecure", source, destination, tls=False)
+            self.assertIn("INSECURE", result.stderr)
+            with open(os.path.join(self.path(directory), "file")) as file:
+                self.assertEqual("content", file.read())
+        os.remove(self.path("other", "file"))
+        self.cli("sync", "--insecure", self.path("src"), two.endpoint("pool"), tls=False)
+        self.assertEqual(["file"], os.listdir(self.path("other")))
+        self.cli("verify", "--insecure", source, two.endpoint("pool"), tls=False)
+        self.told(one, "INSECURE")
+
+    def test_without_tls_too_nobody_gets_what_was_not_granted(self):
+        agent = self.insecure({"src": self.path("src"), "pool": self.path("pool")}, "--allow", "insecure=src:read")
+        self.cli("sync", "--insecure", agent.endpoint("src"), self.path("live", "x"), tls=False)
+        result = self.cli("sync", "--insecure", self.path("src"), agent.endpoint("pool"), tls=False, code=None)
+        self.assertNotIn(result.code, (0, 23), result)
+        self.assertEqual([], os.listdir(self.path("pool")))
+
+    def test_agents_with_and_without_tls_do_not_speak_to_each_other(self):
+        plain = self.insecure({"pool": self.path("pool")})
+        secure = self.agent({"src": self.path("src")})
+        self.cli("sync", self.path("src"), plain.endpoint("pool"), code=(10, 12))
+        result = self.cli("sync", "--insecure", secure.endpoint("src"), self.path("pool"), tls=False, code=(10, 12))
+        self.assertIn("was it started with --insecure?", result.stderr)
+        self.assertEqual([], os.listdir(self.path("pool")))
+
+    def test_without_tls_nothing_leaves_the_host(self):
+        for option in ("--listen", "--data-listen"):
+            result = harness.run([harness.AGENT, "--insecure", "--root", "src=" + self.path("src"), "--allow", "*=*:all", option, "0.0.0.0:0"])
+            self.assertEqual(1, result.code, result)
+            self.assertIn("loopback alone", result.stderr)
+        result = self.cli("sync", "--insecure", self.path("src"), "agent://192.0.2.1/pool", tls=False, code=1)
+        self.assertIn("loopback alone", result.stderr)
 
     def test_both_ports_speak_tls_1_3_and_nothing_older(self):
         agent = self.agent({"pool": self.path("pool")})

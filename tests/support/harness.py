@@ -133,7 +133,7 @@ class Agent:
         command += ["--listen", "%s:%d" % (listen, port), "--data-listen", listen + ":0", "--ready-fd", str(report)]
         if not any(str(argument).startswith("--allow") for argument in arguments):
             command += ["--allow", "*=*:all"]
-        command += certificates.server + list(arguments)
+        command += list(certificates.server) + list(arguments)
         self.command = command
         self.log = log or tempfile.TemporaryFile(mode="w+b")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, pass_fds=[report])

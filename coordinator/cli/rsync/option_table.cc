@@ -6,10 +6,10 @@
 namespace uringsync {
 
 bool OptionRow::IsForProof() const {
-  constexpr std::string_view kOfVerify[] = {"perms",      "owner", "group", "times",           "acls", "xattrs",
-                                            "selinux",    "xattr", "rsh",   "one-file-system", "ipv4", "ipv6",
-                                            "rsync-path", "jobs",  "cert",  "io-backend",      "key",  "ca",
-                                            "timeout",    "quiet", "json",  "contimeout",      "help", "background"};
+  constexpr std::string_view kOfVerify[] = {
+      "perms", "owner", "group",      "times", "acls",      "xattrs",   "selinux",    "xattr", "rsh", "one-file-system",
+      "ipv4",  "ipv6",  "rsync-path", "jobs",  "cert",      "insecure", "io-backend", "key",   "ca",  "timeout",
+      "quiet", "json",  "contimeout", "help",  "background"};
   // Which trees are compared by, and not verified with.
   constexpr std::string_view kOfPlan[] = {"filter", "exclude", "include", "exclude-from", "include-from", "from0"};
   const auto is_one_of = [this](std::span<const std::string_view> names) {

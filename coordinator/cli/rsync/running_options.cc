@@ -180,6 +180,11 @@ constexpr OptionRow kRows[] = {
      .programs = kForCarrying,
      .on = Store<&S::ca>,
      .help = "Authority that vouches for the agents (PEM) ($URINGSYNC_CA)"},
+    {.name = "insecure",
+     .programs = kForCarrying,
+     .on = Set<&S::insecure, true>,
+     .help =
+         "No TLS, no certificates, for tests: to agents that were started with --insecure, over the loopback alone"},
     {.name = "crl",
      .argument = "FILE",
      .programs = kForCarrying,

@@ -140,10 +140,10 @@ struct Settings {
   bool copy_devices = false;
   bool write_devices = false;
   bool resume = true;
-  std::string unstable;     // skip or copy; empty: as is usual for the program
+  std::string unstable;  // skip or copy; empty: as is usual for the program
   bool snapshot = false;
   std::string snapshot_mode;  // require, auto, tree or files, which ask for one; empty: require, if one is asked for
-  uint32_t block_size = 0;  // that the delta engine takes; 0: its own
+  uint32_t block_size = 0;    // that the delta engine takes; 0: its own
   bool preallocate = false;
   bool backup = false;
   std::optional<std::string> backup_dir;  // as written
@@ -175,6 +175,7 @@ struct Settings {
   unsigned contimeout = 0;    // seconds; 0: the usual
   unsigned stop_minutes = 0;  // after the start; 0: no end
   std::optional<std::time_t> stop_at;
+  bool insecure = false;
   std::string cert;
   std::string key;
   std::string ca;

@@ -296,7 +296,10 @@ absl::StatusOr<RunOptions> ToRunOptions(const Settings& settings, const Endpoint
   if (settings.munge_links) {
     run.request.link_munging = run.source.is_local() ? LinkMunging::kUnmunge : LinkMunging::kMunge;
   }
-  run.tls = {.cert = settings.cert, .key = settings.key, .ca = settings.ca, .crl = settings.crl};
+  // Certificates of the environment are for other agents then.
+  run.tls = settings.insecure
+                ? ControlTlsFiles{.insecure = true}
+                : ControlTlsFiles{.cert = settings.cert, .key = settings.key, .ca = settings.ca, .crl = settings.crl};
   run.shell = ToShell(settings);
   run.direct = settings.direct;
   run.direct_port = static_cast<uint16_t>(settings.direct_port);

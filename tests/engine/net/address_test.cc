@@ -45,6 +45,14 @@ TEST(AddressTest, UnixPathsHaveABound) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("107")));
 }
 
+TEST(AddressTest, TheLoopbackIsKnownInEveryForm) {
+  const auto is_loopback = [](const char* literal) { return ResolveBlocking(literal, 1)->front().IsLoopback(); };
+  for (const char* here : {"127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1", "unix:/run/x"})
+    EXPECT_TRUE(is_loopback(here)) << here;
+  for (const char* elsewhere : {"0.0.0.0", "126.0.0.1", "128.0.0.1", "::", "::2", "::ffff:10.0.0.1", "fe80::1"})
+    EXPECT_FALSE(is_loopback(elsewhere)) << elsewhere;
+}
+
 TEST(ResolveTest, LiteralsNeedNoNameService) {
   ASSERT_OK_AND_ASSIGN(std::vector<SocketAddress> four, ResolveBlocking("127.0.0.1", 80));
   ASSERT_EQ(four.size(), 1u);
