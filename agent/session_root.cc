@@ -10,6 +10,7 @@
 
 #include "agent/path_query.h"
 #include "agent/roots.h"
+#include "agent/session_place.h"
 #include "engine/base/digest.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
@@ -319,6 +320,7 @@ absl::Status DescribeRoot(Driver* driver, const SessionRoot& root, const OpenSes
   US_RETURN_IF_ERROR(WithContext(StatDescriptor(driver, root.directory->fd(), &stat), root.full_path));
   if (!EntryFromStatx(stat, open.selection.atime, &opened->root)) return absl::InternalError("no type for the root");
   opened->host_id = HostId();
+  opened->place = PlaceOf(driver, *root.directory);
   opened->ancestors = AncestorsOf(driver, *root.directory, opened->root.id);
   XattrAccess xattrs(driver);
   XattrDigests digests;

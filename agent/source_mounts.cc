@@ -1,5 +1,7 @@
 #include "agent/source_mounts.h"
 
+#include <linux/btrfs.h>
+#include <sys/ioctl.h>
 #include <sys/statfs.h>
 
 #include <algorithm>
@@ -11,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/fs/file_system.h"
 #include "engine/fs/mount_table.h"
 #include "engine/fs/syscalls.h"
 #include "engine/tree/files_above.h"
@@ -25,16 +28,83 @@ struct Top {
   std::string path;  // on this host
 };
 
-// Type and number of a file system; empty where it does not tell. Some change the number with every boot, so another
-// one alone says little.
+constexpr uint64_t kExtMagic = 0xEF53;
+constexpr uint64_t kXfsMagic = 0x58465342;
+constexpr uint64_t kBtrfsMagic = 0x9123683E;
+// Before an id that lasts; " part " comes behind that of a file system with subvolumes.
+constexpr std::string_view kId = " id ";
+constexpr std::string_view kUuid = " uuid ";
+constexpr std::string_view kPart = " part ";
+
+// linux/fs.h, from 6.9 on; not in the headers of Debian 12.
+struct FileSystemUuid {
+  uint8_t bytes;
+  uint8_t uuid[16];
+};
+constexpr unsigned long kGetFileSystemUuid = _IOR(0x15, 0, FileSystemUuid);
+
+std::string UuidText(const uint8_t (&uuid)[16]) {
+  std::array<char, 3> digits{};
+  std::string text;
+  for (size_t i = 0; i < sizeof(uuid); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) text += '-';
+    std::snprintf(digits.data(), digits.size(), "%02x", uuid[i]);
+    text += digits.data();
+  }
+  return text;
+}
+
+std::string XfsUuid(Driver* driver, int fd) {
+  FileSystemUuid told{};
+  const bool known = sys::Ioctl(driver, fd, kGetFileSystemUuid, sys::Arg(&told)) == 0 && told.bytes == 16;
+  return known ? UuidText(told.uuid) : std::string();
+}
+
+std::string BtrfsUuid(Driver* driver, int fd) {
+  btrfs_ioctl_fs_info_args told{};
+  return sys::Ioctl(driver, fd, BTRFS_IOC_FS_INFO, sys::Arg(&told)) == 0 ? UuidText(told.fsid) : std::string();
+}
+
+// Type and id of a file system, as AreOthers compares them; empty where it does not tell.
 std::string IdentityOf(Driver* driver, const Directory& directory) {
   struct statfs stat{};
-  if (driver->Call(CallCode::kFstatfs, directory.fd(), sys::Arg(&stat)) != 0) return {};
-  std::array<char, 64> text{};
-  const int* const number = reinterpret_cast<const int*>(&stat.f_fsid);
-  std::snprintf(text.data(), text.size(), "%lx:%x:%x", static_cast<unsigned long>(stat.f_type),
-                static_cast<unsigned>(number[0]), static_cast<unsigned>(number[1]));
-  return text.data();
+  const absl::StatusOr<std::string> type = FileSystemTypeName(driver, directory.fd());
+  if (!type.ok() || driver->Call(CallCode::kFstatfs, directory.fd(), sys::Arg(&stat)) != 0) return {};
+  const auto* const number = reinterpret_cast<const unsigned*>(&stat.f_fsid);
+  std::array<char, 32> text{};
+  // From the UUID in its superblock.
+  if (uint64_t(stat.f_type) == kExtMagic) {
+    std::snprintf(text.data(), text.size(), "%08x%08x", number[0], number[1]);
+    return *type + std::string(kId) + text.data();
+  }
+  // Of a descriptor that is good for nothing but paths it would not tell.
+  const absl::StatusOr<DirectoryPtr> opened = OpenBeneath(driver, directory, RelPath(), DirectoryAccess::kReadIfPermitted);
+  const int fd = opened.ok() ? (*opened)->fd() : directory.fd();
+  const bool btrfs = uint64_t(stat.f_type) == kBtrfsMagic;
+  const bool xfs = uint64_t(stat.f_type) == kXfsMagic;
+  const std::string uuid = btrfs ? BtrfsUuid(driver, fd) : xfs ? XfsUuid(driver, fd) : std::string();
+  if (uuid.empty()) {
+    std::snprintf(text.data(), text.size(), " number %x:%x", number[0], number[1]);
+    return *type + text.data();
+  }
+  if (!btrfs) return *type + std::string(kUuid) + uuid;
+  std::snprintf(text.data(), text.size(), "%x", number[1]);
+  return *type + std::string(kUuid) + uuid + std::string(kPart) + text.data();
+}
+
+std::string_view TypeIn(std::string_view identity) {
+  return identity.substr(0, identity.find(' '));
+}
+
+// Empty: none that lasts.
+std::string_view LastingId(std::string_view identity) {
+  for (const std::string_view word : {kId, kUuid}) {
+    const size_t at = identity.find(word);
+    if (at == std::string_view::npos) continue;
+    identity = identity.substr(at);
+    return identity.substr(0, identity.find(kPart));
+  }
+  return {};
 }
 
 bool IsEmpty(Driver* driver, const Directory& directory) {
@@ -78,7 +148,7 @@ class SourceMounts {
   void Compare(const std::vector<MountedPlace>& recorded, std::vector<LostMount>* lost) {
     for (const MountedPlace& mount : recorded) {
       for (const Top& top : tops_) {
-        const std::optional<bool> loss = LossOf(top, mount);
+        const std::optional<MountLoss> loss = LossOf(top, mount);
         if (!loss) continue;
         lost->push_back({mount.point, *loss});
         break;
@@ -123,16 +193,18 @@ class SourceMounts {
     mounts->push_back({point, IdentityOf(driver_, directory)});
   }
 
-  // As LostMount::emptied; nullopt: no loss of this top.
-  std::optional<bool> LossOf(const Top& top, const MountedPlace& recorded) const {
+  // nullopt: no loss of this top.
+  std::optional<MountLoss> LossOf(const Top& top, const MountedPlace& recorded) const {
     const bool above = LiesWithin(top.path, recorded.point);
     const DirectoryPtr there = above ? top.directory : Below(top, recorded.point);
     if (there == nullptr) return std::nullopt;
-    if (!IsMounted(recorded.point)) return false;
+    if (!IsMounted(recorded.point)) return MountLoss::kUnmounted;
     // Of what is mounted above, the tree's own file system alone says something.
     if (above && HomeOf(top) != recorded.point) return std::nullopt;
-    const bool other = IdentityOf(driver_, *there) != recorded.file_system;
-    return other && IsEmpty(driver_, *there) ? std::optional(true) : std::nullopt;
+    const std::string now = IdentityOf(driver_, *there);
+    if (now == recorded.file_system) return std::nullopt;
+    if (IsEmpty(driver_, *there)) return MountLoss::kEmptied;
+    return AreOthers(recorded.file_system, now) ? std::optional(MountLoss::kReplaced) : std::nullopt;
   }
 
   Driver* const driver_;
@@ -143,6 +215,12 @@ class SourceMounts {
 };
 
 }  // namespace
+
+bool AreOthers(std::string_view one, std::string_view another) {
+  if (one.empty() || another.empty()) return false;
+  if (TypeIn(one) != TypeIn(another)) return true;
+  return !LastingId(one).empty() && !LastingId(another).empty() && LastingId(one) != LastingId(another);
+}
 
 MountReply AnswerMounts(Driver* driver, const SourceMountOptions& options, const MountQuery& query) {
   SourceMounts mounts(driver, options);

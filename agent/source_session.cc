@@ -12,6 +12,7 @@
 #include "agent/join_scope.h"
 #include "agent/logging.h"
 #include "agent/root_index.h"
+#include "agent/session_place.h"
 #include "agent/source_mounts.h"
 #include "agent/timed_dial.h"
 #include "engine/base/errno_status.h"
@@ -94,6 +95,7 @@ Task<void> SourceSession::Open() {
     opened.root.type = FileType::kDirectory;
     opened.ancestors.clear();
     opened.tree_roots = TreeRootsOf(driver, *view_);
+    opened.place = PlaceOf(driver, *view_);
   }
   if (!TakeSnapshot(driver, &opened)) co_return;
   absl::Status added = context_.table->AddSource(open_.session, shared_from_this());

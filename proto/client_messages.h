@@ -243,7 +243,7 @@ constexpr size_t kMaxOneTimeKeyBytes = 4096;  // each of the two
 // A mount point of the agent's host.
 struct MountedPlace {
   std::string point;        // absolute, at most 4096 bytes
-  std::string file_system;  // which one, at most 64 bytes; only its agent understands it
+  std::string file_system;  // which one, for people, at most 64 bytes; only its agent compares it
   friend bool operator==(const MountedPlace&, const MountedPlace&) = default;
 };
 constexpr size_t kMaxMounts = 1024;

@@ -79,6 +79,7 @@ absl::Status Encode(const SessionOpened& opened, v1::SessionOpened* wire) {
   wire->set_index_seed(opened.index_seed);
   wire->set_name_domain(std::string(Clip(opened.name_domain, kMaxShortTextBytes)));
   wire->set_host_id(std::string(Clip(opened.host_id, kMaxShortTextBytes)));
+  wire->set_place(std::string(Clip(opened.place, kMaxShortTextBytes)));
   US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "ancestors"}, opened.ancestors.size(), kMaxAncestors, "directories"));
   for (const FileId& ancestor : opened.ancestors) {
     wire->add_ancestor_devices(ancestor.device);
@@ -204,6 +205,7 @@ absl::StatusOr<AgentMessage> Decode(const v1::SessionOpened& wire) {
   US_ASSIGN_OR_RETURN(opened.name_domain,
                       DecodeText({"SessionOpened", "name_domain"}, wire.name_domain(), kMaxShortTextBytes));
   US_ASSIGN_OR_RETURN(opened.host_id, DecodeText({"SessionOpened", "host_id"}, wire.host_id(), kMaxShortTextBytes));
+  US_ASSIGN_OR_RETURN(opened.place, DecodeText({"SessionOpened", "place"}, wire.place(), kMaxShortTextBytes));
   const auto ancestors = static_cast<size_t>(wire.ancestor_devices_size());
   US_RETURN_IF_ERROR(CheckBound({"SessionOpened", "ancestors"}, ancestors, kMaxAncestors, "directories"));
   if (wire.ancestor_inodes_size() != wire.ancestor_devices_size()) {

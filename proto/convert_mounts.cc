@@ -61,7 +61,8 @@ absl::Status EncodeMountReply(const MountReply& reply, v1::MountReply* wire) {
   std::vector<std::string> lost;
   for (size_t row = 0; row < reply.lost.size(); ++row) {
     lost.push_back(reply.lost[row].point);
-    if (reply.lost[row].emptied) wire->add_emptied_rows(static_cast<uint32_t>(row));
+    if (reply.lost[row].loss == MountLoss::kEmptied) wire->add_emptied_rows(static_cast<uint32_t>(row));
+    if (reply.lost[row].loss == MountLoss::kReplaced) wire->add_replaced_rows(static_cast<uint32_t>(row));
   }
   US_RETURN_IF_ERROR(EncodeList({"MountReply", "lost"}, lost, kMaxMounts, kMaxHostPathBytes, wire->mutable_lost()));
   return EncodeMounts({"MountReply", "mounts"}, reply.mounts, wire->mutable_mounts());
@@ -79,7 +80,12 @@ absl::StatusOr<MountReply> DecodeMountReply(const v1::MountReply& wire) {
     reply.lost.push_back({std::move(lost[row])});
   }
   US_RETURN_IF_ERROR(CheckRows(wire.emptied_rows(), reply.lost.size(), {"MountReply", "emptied_rows"}));
-  for (const uint32_t row : wire.emptied_rows()) reply.lost[row].emptied = true;
+  for (const uint32_t row : wire.emptied_rows()) reply.lost[row].loss = MountLoss::kEmptied;
+  US_RETURN_IF_ERROR(CheckRows(wire.replaced_rows(), reply.lost.size(), {"MountReply", "replaced_rows"}));
+  for (const uint32_t row : wire.replaced_rows()) {
+    if (reply.lost[row].loss == MountLoss::kEmptied) return Bad({"MountReply", "replaced_rows"}, row, "emptied as well");
+    reply.lost[row].loss = MountLoss::kReplaced;
+  }
   return reply;
 }
 

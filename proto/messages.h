@@ -55,6 +55,9 @@ struct SessionOpened {
   std::vector<FileId> ancestors;
   // Agents that tell the same name_domain give the same names to ids. Empty: unknown.
   std::string name_domain;
+  // Which directories of which host the session is about: those that are in the transfer with all below them. The same
+  // however their paths are written and after a boot. Empty: unknown.
+  std::string place;
   // Source with operands: the directories that are in the transfer with all below them, the first kMaxTreeRoots.
   std::vector<FileId> tree_roots;
   std::optional<VolumeFacts> volume;  // of the destination's file system; an older agent tells none
@@ -98,9 +101,14 @@ struct DirectReply {
 };
 
 // Answer to a MountQuery.
+enum class MountLoss : uint8_t {
+  kUnmounted = 1,  // nothing is mounted there
+  kEmptied,        // another file system is, an empty one
+  kReplaced,       // another file system is, one with something in it
+};
 struct LostMount {
   std::string point;
-  bool emptied = false;  // something is mounted there, another file system and an empty one; else nothing is
+  MountLoss loss = MountLoss::kUnmounted;
   friend bool operator==(const LostMount&, const LostMount&) = default;
 };
 struct MountReply {

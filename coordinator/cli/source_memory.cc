@@ -43,20 +43,28 @@ SourceRecordKey SourceKeyOf(const ReportFacts& facts) {
   return key;
 }
 
-SourceMemory::SourceMemory(const RunOptions& options, const ReportFacts& facts, const std::string& state_directory) {
+SourceMemory::SourceMemory(const RunOptions& options, const ReportFacts& facts, const std::string& state_directory)
+    : state_directory_(state_directory), written_(SourceKeyOf(facts)) {
   const SyncRequest& request = options.request;
   if (state_directory.empty() || !request.delete_extraneous || request.mode == SyncMode::kVerify || request.plan)
     return;
   writes_ = request.mode == SyncMode::kSync;
-  record_.emplace(state_directory, SourceKeyOf(facts));
+  records_ = true;
 }
 
 void SourceMemory::Attach(SyncRequest* request) {
-  if (!record_) return;
-  request->recall_mounts = [this](const SessionOpened&, const SessionOpened&) { return Recall(); };
+  if (!records_) return;
+  request->recall_mounts = [this](const SessionOpened& source, const SessionOpened& destination) {
+    return Recall(source, destination);
+  };
 }
 
-RecalledMounts SourceMemory::Recall() {
+RecalledMounts SourceMemory::Recall(const SessionOpened& source, const SessionOpened& destination) {
+  const auto key = [](const SessionOpened& opened, const std::string& written) {
+    return opened.place.empty() ? written : "place " + opened.place;
+  };
+  record_.emplace(state_directory_,
+                  SourceRecordKey{key(source, written_.source), key(destination, written_.destination)});
   absl::StatusOr<std::optional<std::vector<MountedPlace>>> found = record_->Load();
   unusable_ = !found.ok();
   if (unusable_) return {.mounts = {}, .unusable = std::string(ToStd(found.status().message()))};
@@ -66,8 +74,9 @@ RecalledMounts SourceMemory::Recall() {
 }
 
 std::string SourceMemory::Remember(const SyncOutcome& outcome) const {
-  // Not even where nothing was left to delete: a destination that is not mounted either looks like that.
-  if (!record_ || !writes_ || !outcome.complete || outcome.deletes_held) return {};
+  // In doubt not even where nothing was left to delete: a destination that is not mounted either looks like that.
+  const bool held = outcome.source_in_doubt || (outcome.deletes_held && outcome.plan.skipped_deletes > 0);
+  if (!record_ || !writes_ || !outcome.complete || held) return {};
   // What lies on the host's own file system alone cannot be lost.
   const bool plain = outcome.mounts.size() == 1 && outcome.mounts.front().point == "/";
   if (!unusable_ && (outcome.mounts.empty() || (recorded_ ? outcome.mounts == known_ : plain))) return {};

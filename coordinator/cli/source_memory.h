@@ -28,17 +28,21 @@ class SourceMemory {
   std::string Remember(const SyncOutcome& outcome) const;
 
  private:
-  RecalledMounts Recall();
+  RecalledMounts Recall(const SessionOpened& source, const SessionOpened& destination);
 
+  const std::string state_directory_;
+  const SourceRecordKey written_;
   std::optional<SourceRecord> record_;
+  bool records_ = false;
   bool writes_ = false;
   bool recorded_ = false;
   bool unusable_ = false;
   std::vector<MountedPlace> known_;
 };
 
-// What tells a run's source and destination from those of others: absolute places, and which directories of the source
-// are in the transfer, of many only where they lie.
+// What tells a run's source and destination from those of others, as they are written: for agents that do not tell their
+// places (SessionOpened::place). Absolute places, and which directories of the source are in the transfer, of many only
+// where they lie.
 SourceRecordKey SourceKeyOf(const ReportFacts& facts);
 
 }  // namespace uringsync

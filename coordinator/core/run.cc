@@ -131,6 +131,7 @@ SyncOutcome SyncRun::Summarize() const {
   outcome.complete = complete_;
   outcome.mounts = mounts_;
   outcome.deletes_held = deletes_held_;
+  outcome.source_in_doubt = source_in_doubt_;
   const std::optional<RunFailure> failure = events_.failure();
   if (failure && !complete_) {
     outcome.exit_code = failure->code;

@@ -238,6 +238,8 @@ struct SyncOutcome {
   Durability durability = Durability::kNone;  // weakest state reached by everything published; sync only
   std::vector<MountedPlace> mounts;  // of the source, where SyncRequest::recall_mounts is set; empty: not told
   bool deletes_held = false;         // nothing was deleted because the source may not be mounted as it was
+  // The same, where that is sure but for what is mounted now: nothing may be mounted, or the record is of no use.
+  bool source_in_doubt = false;
 };
 
 // One for SyncRequest::digest_key, from the kernel's randomness.

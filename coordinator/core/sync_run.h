@@ -74,6 +74,7 @@ class SyncRun final : public PlanSink {
   std::optional<FoldRules> ChooseFolding(const SourceView& view) const;
   absl::Status PrepareView(SourceView* view);
   absl::Status CheckMounts();
+  void TellLoss(const LostMount& lost, const std::vector<MountedPlace>& recorded);
   absl::StatusOr<IndexDifference> CompareIndexes(bool folds);
   absl::Status NothingToDo(const TreeTotals& below);
   absl::Status Conclude();
@@ -114,6 +115,7 @@ class SyncRun final : public PlanSink {
   SessionOpened destination_opened_;
   std::vector<MountedPlace> mounts_;
   bool deletes_held_ = false;
+  bool source_in_doubt_ = false;
   std::optional<DigestKey> digest_key_;
   const PlanCounters* planned_ = nullptr;  // of what plans now
   PlanCounters plan_counters_;

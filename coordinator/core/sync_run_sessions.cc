@@ -1,4 +1,5 @@
 // SyncRun, on its driving thread: greetings, features, and the sessions.
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <utility>
@@ -181,7 +182,7 @@ absl::Status SyncRun::CheckMounts() {
   if (!request_.recall_mounts) return absl::OkStatus();
   const RecalledMounts known = request_.recall_mounts(source_opened_, destination_opened_);
   if (!known.unusable.empty() && !request_.accept_lost_mounts) {
-    deletes_held_ = true;
+    deletes_held_ = source_in_doubt_ = true;
     events_.Push(NoticeEvent{Side::kCoordinator,
                              known.unusable +
                                  "; whether the source is mounted as in the last run cannot be told, so nothing is "
@@ -192,16 +193,32 @@ absl::Status SyncRun::CheckMounts() {
   US_ASSIGN_OR_RETURN(MountReply reply, source_.AskMounts({known.mounts}));
   mounts_ = std::move(reply.mounts);
   if (request_.accept_lost_mounts) return absl::OkStatus();
-  for (const LostMount& lost : reply.lost) {
-    deletes_held_ = true;
-    const char* const what = lost.emptied ? ": another file system is mounted there than in the last run, an empty one"
-                                          : ": nothing is mounted there, unlike in the last run";
-    events_.Push(NoticeEvent{Side::kSource,
-                             "source " + lost.point + what +
-                                 "; so nothing is deleted (mount it, or accept the source with --allow-empty-source)",
-                             true});
-  }
+  for (const LostMount& lost : reply.lost) TellLoss(lost, known.mounts);
   return absl::OkStatus();
+}
+
+void SyncRun::TellLoss(const LostMount& lost, const std::vector<MountedPlace>& recorded) {
+  const auto there = [&lost](const std::vector<MountedPlace>& mounts) -> std::string {
+    const auto found = std::ranges::find(mounts, lost.point, &MountedPlace::point);
+    return found == mounts.end() || found->file_system.empty() ? "unknown" : found->file_system;
+  };
+  const std::string was = there(recorded);
+  const std::string both = " (" + was + " then, " + there(mounts_) + " now)";
+  std::string what;
+  switch (lost.loss) {
+    case MountLoss::kUnmounted: what = "nothing is mounted there, unlike in the last run (" + was + ")"; break;
+    case MountLoss::kEmptied:
+      what = "another file system is mounted there than in the last run, an empty one" + both;
+      break;
+    case MountLoss::kReplaced: what = "another file system is mounted there than in the last run" + both; break;
+  }
+  deletes_held_ = true;
+  source_in_doubt_ = source_in_doubt_ || lost.loss != MountLoss::kReplaced;
+  events_.Push(NoticeEvent{
+      Side::kSource,
+      "source " + lost.point + ": " + what +
+          "; so nothing is deleted (mount what belongs there, or accept the source with --allow-empty-source)",
+      true});
 }
 
 }  // namespace uringsync

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "agent/session_place.h"
 #include "tests/agent/session_fixture.h"
 
 namespace uringsync {
@@ -46,7 +47,7 @@ TEST_F(SourceMountsTest, TheFileSystemOfTheTreeIsToldWithItsIdentity) {
 TEST_F(SourceMountsTest, ADirectoryOfTheTreeThatWasAMountPointIsALossAndOneThatIsGoneIsNone) {
   std::filesystem::create_directories(At("a/disk"));
   EXPECT_THAT(Ask({{At("a/disk"), "fs"}, {At("a/gone"), "fs"}, {"/elsewhere", "fs"}}).lost,
-              ElementsAre(LostMount{At("a/disk"), false}));
+              ElementsAre(LostMount{At("a/disk"), MountLoss::kUnmounted}));
   // What the rules hide is not in the tree.
   EXPECT_THAT(Ask({{At("a/disk"), "fs"}}, {"- /a/disk/"}).lost, IsEmpty());
 }
@@ -56,13 +57,38 @@ TEST_F(SourceMountsTest, TheTreeItselfIsLostWhereItsMountPointIsNoneAnyMore) {
   EXPECT_THAT(Ask({{root, "fs"}}).lost, ElementsAre(Field(&LostMount::point, root)));
 }
 
-TEST_F(SourceMountsTest, AnotherFileSystemThatIsEmptyIsALossAndOneThatHoldsSomethingIsNone) {
-  const std::string home = Ask({}).mounts.at(0).point;
-  EXPECT_THAT(Ask({{home, "another"}}).lost, ElementsAre(LostMount{home, true}));
+TEST_F(SourceMountsTest, AnotherFileSystemIsALossWhereItIsEmptyOrKnownToBeAnother) {
+  const MountedPlace now = Ask({}).mounts.at(0);
+  const std::string home = now.point;
+  EXPECT_THAT(Ask({{home, "another"}}).lost, ElementsAre(LostMount{home, MountLoss::kEmptied}));
   std::filesystem::create_directories(At("lost+found"));
   EXPECT_THAT(Ask({{home, "another"}}).lost, SizeIs(1));
   std::filesystem::create_directories(At("something"));
-  EXPECT_THAT(Ask({{home, "another"}}).lost, IsEmpty());
+  EXPECT_THAT(Ask({{home, "another"}}).lost, ElementsAre(LostMount{home, MountLoss::kReplaced}));
+  // Of the same type, with a number that says nothing.
+  EXPECT_THAT(Ask({{home, now.file_system.substr(0, now.file_system.find(' ')) + " number 0:1"}}).lost, IsEmpty());
+}
+
+TEST(AreOthersTest, TypesAndIdsThatLastDecideAndNothingElse) {
+  EXPECT_TRUE(AreOthers("ext4 id 11", "ext4 id 12"));
+  EXPECT_FALSE(AreOthers("ext4 id 11", "ext4 id 11"));
+  EXPECT_TRUE(AreOthers("ext4 id 11", "xfs uuid 11"));
+  EXPECT_TRUE(AreOthers("ext4 id 11", "nfs number 1:2"));
+  EXPECT_TRUE(AreOthers("btrfs uuid 1-1 part 5", "btrfs uuid 1-2 part 5"));
+  EXPECT_FALSE(AreOthers("btrfs uuid 1-1 part 5", "btrfs uuid 1-1 part 101")) << "another subvolume";
+  EXPECT_FALSE(AreOthers("tmpfs number 1:2", "tmpfs number 1:3"));
+  EXPECT_FALSE(AreOthers("xfs number 1:2", "xfs uuid 1-1")) << "an older kernel told it";
+  EXPECT_FALSE(AreOthers("", "ext4 id 11"));
+}
+
+TEST(PlaceTest, OneTextForOneSetOfDirectoriesOfOneHost) {
+  const std::string place = PlaceOfPaths("one", {"/a", "/b"});
+  EXPECT_THAT(place, SizeIs(32));
+  EXPECT_EQ(PlaceOfPaths("one", {"/b", "/a", "/b"}), place);
+  EXPECT_NE(PlaceOfPaths("other", {"/a", "/b"}), place);
+  EXPECT_NE(PlaceOfPaths("one", {"/a/b"}), place);
+  EXPECT_NE(PlaceOfPaths("one", {"/a"}), place);
+  EXPECT_THAT(PlaceOfPaths("one", {}), IsEmpty());
 }
 
 }  // namespace

@@ -75,7 +75,7 @@ class Mounts(harness.Case):
         self.sync(src, self.dst, "--delete")
         self.assertEqual([], os.listdir(self.dst))
 
-    def test_another_file_system_that_is_empty_deletes_nothing_and_one_with_files_does(self):
+    def test_another_file_system_deletes_nothing_until_it_is_accepted(self):
         disk = self.tmpfs("8m", "disk")
         self.write(disk, "file")
         self.sync(disk, self.dst, "--delete")
@@ -84,8 +84,89 @@ class Mounts(harness.Case):
         self.assertIn("an empty one", self.held("sync", "--delete", disk, self.dst).stderr)
         self.assertEqual(["file"], os.listdir(self.dst))
         self.write(disk, "other")
+        told = self.held("sync", "--delete", disk, self.dst).stderr
+        self.assertRegex(told, "tmpfs number .* then, ramfs number .* now")
+        self.assertEqual(["file", "other"], sorted(os.listdir(self.dst)))
+        self.sync(disk, self.dst, "--delete", "--allow-empty-source")
+        self.assertEqual(["other"], os.listdir(self.dst))
+        self.write(self.dst, "more")
+        self.sync(disk, self.dst, "--delete")
+        self.assertEqual(["other"], os.listdir(self.dst), "accepted once and for all")
+
+    def test_a_tmpfs_that_is_mounted_anew_with_files_is_no_surprise(self):
+        disk = self.tmpfs("8m", "disk")
+        self.write(disk, "file")
+        self.sync(disk, self.dst, "--delete")
+        self.unmount(disk)
+        self.assertEqual(0, harness.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk]).code)
+        self.write(disk, "other")
         self.sync(disk, self.dst, "--delete")
         self.assertEqual(["other"], os.listdir(self.dst))
+
+    def test_a_disk_is_known_again_and_another_of_its_kind_is_not_taken_for_it(self):
+        for kind, megabytes in (("ext4", 8), ("btrfs", 120), ("xfs", 300)):
+            with self.subTest(kind=kind):
+                dst = self.path("dst." + kind)
+                disk = self.loop_mount(kind, megabytes, "disk." + kind)
+                self.write(disk, "file")
+                other = self.loop_mount(kind, megabytes, "other." + kind)
+                self.write(other, "another")
+                self.sync(disk, dst, "--delete")
+                # Through another loop device, as after a boot.
+                self.unmount(disk)
+                self.assertEqual(0, harness.run(["mount", "-o", "loop", self.path("disk.%s.img" % kind), disk]).code)
+                self.write(disk, "more")
+                os.unlink(os.path.join(disk, "file"))
+                self.sync(disk, dst, "--delete")
+                self.assertNotIn("file", os.listdir(dst))
+                self.unmount(disk)
+                self.unmount(other)
+                self.assertEqual(0, harness.run(["mount", "-o", "loop", self.path("other.%s.img" % kind), disk]).code)
+                told = self.held("sync", "--delete", disk, dst).stderr
+                self.assertRegex(told, r"\(%s (id|uuid) \S+.* then, %s (id|uuid) \S+.* now\)" % (kind, kind))
+                self.assertIn("more", os.listdir(dst))
+                # What was accepted is the source from then on.
+                self.sync(disk, dst, "--delete", "--allow-empty-source")
+                self.assertNotIn("more", os.listdir(dst))
+                self.write(dst, "stray")
+                self.sync(disk, dst, "--delete")
+                self.assertNotIn("stray", os.listdir(dst))
+
+    def test_a_restored_disk_is_taken_over_where_nothing_had_to_be_deleted(self):
+        disk = self.loop_mount("ext4", 8, "disk")
+        other = self.loop_mount("ext4", 8, "other")
+        self.write(disk, "file")
+        self.write(other, "file")
+        self.sync(disk, self.dst, "--delete", "--exclude=lost+found")
+        self.unmount(disk)
+        self.unmount(other)
+        self.assertEqual(0, harness.run(["mount", "-o", "loop", self.path("other.img"), disk]).code)
+        self.assertIn("another file system", self.sync(disk, self.dst, "--delete", "--exclude=lost+found").stderr)
+        self.write(self.dst, "stray")
+        self.sync(disk, self.dst, "--delete", "--exclude=lost+found")
+        self.assertEqual(["file"], os.listdir(self.dst))
+
+    def test_another_way_to_the_same_directories_is_no_way_round(self):
+        disk = self.tmpfs("8m", "disk")
+        self.write(disk, "sub", "file")
+        source_link, parent_link = self.path("source_link"), self.path("parent_link")
+        os.symlink(disk, source_link)
+        os.symlink(os.path.dirname(self.dst), parent_link)
+        agents = [self.agent({"data": disk + ":ro"}), self.agent({"pool": disk + ":ro"})]
+        name = os.path.basename(self.dst)
+        self.sync(agents[0].endpoint("data"), os.path.join(parent_link, name), "--delete")
+        for agent in agents:
+            agent.stop()
+        self.unmount(disk)
+        os.makedirs(os.path.join(disk, "sub"))
+        again = [self.agent({"data": disk + ":ro"}), self.agent({"pool": disk + ":ro"})]
+        for source in (again[0].endpoint("data"), again[0].endpoint("data").replace("127.0.0.1", "localhost"), again[1].endpoint("pool"),
+                       disk, source_link, os.path.join(disk, "..", os.path.basename(disk))):
+            for destination in (self.dst, os.path.join(parent_link, name)):
+                with self.subTest(source=source, destination=destination):
+                    self.held("sync", "--delete", source, destination)
+                    self.assertEqual(["file"], os.listdir(os.path.join(self.dst, "sub")))
+        self.assertIn("nothing is mounted there", self.held("-a", "--delete", source_link + "/", self.dst, program=harness.URSYNC).stderr)
 
     def test_an_empty_source_that_was_never_a_mount_empties_the_destination(self):
         os.makedirs(self.path("src"))

@@ -72,6 +72,17 @@ TEST(MountsConvertTest, WhatIsTooMuchOrNoPointIsRefused) {
                 r->add_emptied_rows(1);
               }),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("emptied_rows")));
+  EXPECT_THAT(DecodedReply([](v1::MountReply* r) {
+                AddText(r->mutable_lost(), "/a");
+                r->add_replaced_rows(1);
+              }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("replaced_rows")));
+  EXPECT_THAT(DecodedReply([](v1::MountReply* r) {
+                AddText(r->mutable_lost(), "/a");
+                r->add_emptied_rows(0);
+                r->add_replaced_rows(0);
+              }),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("replaced_rows")));
 }
 
 }  // namespace

@@ -268,7 +268,7 @@ MountQuery MessageSamples::AnyMountQuery() {
 
 MountReply MessageSamples::AnyMountReply() {
   MountReply reply{.mounts = AnyMountQuery().recorded};
-  for (uint64_t rows = Number(5); rows > 0; --rows) reply.lost.push_back({"/" + Name(), Coin()});
+  for (uint64_t rows = Number(5); rows > 0; --rows) reply.lost.push_back({"/" + Name(), MountLoss(1 + Number(3))});
   return reply;
 }
 
@@ -424,6 +424,7 @@ AgentMessage MessageSamples::AnyAgentMessage() {
                            .host_id = "5c2d",
                            .ancestors = {{1, Number(99)}, {random_(), 2}}};
       if (Coin()) opened.name_domain = "5c2d";
+      if (Coin()) opened.place = "77aa";
       if (Coin()) opened.index_seed = random_();
       if (Coin()) {
         opened.volume = VolumeFacts{.bytes_total = random_(),

@@ -102,8 +102,9 @@ class SourceMemoryRunTest : public testing::Test {
     SourceMemory memory(options_, facts_, dir_.path());
     memory.Attach(&request);
     std::optional<RecalledMounts> known;
-    if (request.recall_mounts) known = request.recall_mounts({}, {});
-    if (known && !known->unusable.empty()) outcome_.deletes_held = !options_.request.accept_lost_mounts;
+    if (request.recall_mounts) known = request.recall_mounts(source_, destination_);
+    if (known && !known->unusable.empty())
+      outcome_.deletes_held = outcome_.source_in_doubt = !options_.request.accept_lost_mounts;
     EXPECT_EQ(memory.Remember(outcome_), "");
     return known;
   }
@@ -117,6 +118,8 @@ class SourceMemoryRunTest : public testing::Test {
   TempDir dir_;
   RunOptions options_;
   ReportFacts facts_;
+  SessionOpened source_;
+  SessionOpened destination_;
   SyncOutcome outcome_;
 };
 
@@ -128,19 +131,45 @@ TEST_F(SourceMemoryRunTest, ARunIsToldWhatTheLastOneSaw) {
 TEST_F(SourceMemoryRunTest, ARunThatHeldDeletesBackOrBrokeOffChangesNothing) {
   Run();
   outcome_.mounts = {{"/", "2"}};
-  outcome_.deletes_held = true;
+  outcome_.deletes_held = outcome_.source_in_doubt = true;
   for (const uint64_t skipped : {1, 0}) {
     outcome_.plan.skipped_deletes = skipped;
     Run();
     EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/srv", "1"}));
   }
-  outcome_.deletes_held = false;
+  outcome_.deletes_held = outcome_.source_in_doubt = false;
   outcome_.complete = false;
   Run();
   EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/srv", "1"}));
   outcome_.complete = true;
   Run();
   EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/", "2"}));
+}
+
+TEST_F(SourceMemoryRunTest, AnotherFileSystemIsRecordedOnceNothingHasToBeDeletedBecauseOfIt) {
+  Run();
+  outcome_.mounts = {{"/srv", "2"}};
+  outcome_.deletes_held = true;
+  outcome_.plan.skipped_deletes = 1;
+  Run();
+  EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/srv", "1"}));
+  outcome_.plan.skipped_deletes = 0;
+  Run();
+  EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/srv", "2"}));
+}
+
+TEST_F(SourceMemoryRunTest, PlacesThatAgentsTellCountAndNotHowTheyAreWritten) {
+  source_.place = "aa";
+  destination_.place = "bb";
+  Run();
+  facts_.source_absolute = "/link";
+  facts_.destination_absolute = "/other";
+  EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/srv", "1"}));
+  destination_.place = "cc";
+  EXPECT_THAT(Next(), IsEmpty());
+  destination_.place = "bb";
+  source_.place = "cc";
+  EXPECT_THAT(Next(), IsEmpty());
 }
 
 TEST_F(SourceMemoryRunTest, NothingIsKeptOfAHostsOwnFileSystemOrOfRunsThatDeleteNothing) {
@@ -158,7 +187,7 @@ TEST_F(SourceMemoryRunTest, ADamagedRecordStaysUntilTheSourceIsAccepted) {
   outcome_.mounts = {{"/", "2"}};
   for (int i = 0; i < 2; ++i) EXPECT_THAT(Run()->unusable, HasSubstr(path));
   options_.request.accept_lost_mounts = true;
-  outcome_.deletes_held = false;
+  outcome_.deletes_held = outcome_.source_in_doubt = false;
   Run();
   EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/", "2"}));
 }

@@ -275,6 +275,21 @@ TEST(RunSyncTest, NothingIsDeletedWhereTheSourceHasLostAMount) {
   EXPECT_THAT(f.observer.calls, testing::Contains(HasSubstr("notice source /disk: nothing is mounted there")));
 }
 
+TEST(RunSyncTest, NothingIsDeletedWhereAnotherFileSystemIsMountedAndBothAreNamed) {
+  Fixture f;
+  LoseDisk(f);
+  f.source.mounts = [](const MountQuery&) {
+    return MountReply{.mounts = {{"/disk", "xfs uuid 2"}}, .lost = {{"/disk", MountLoss::kReplaced}}};
+  };
+  const SyncOutcome outcome = f.Run();
+  EXPECT_EQ(outcome.exit_code, ExitCode::kDeleteLimit) << outcome.error;
+  EXPECT_TRUE(outcome.deletes_held);
+  EXPECT_FALSE(outcome.source_in_doubt);
+  EXPECT_EQ(outcome.plan.deletes, 0u);
+  EXPECT_THAT(f.observer.calls, testing::Contains(testing::AllOf(HasSubstr("(disk then, xfs uuid 2 now)"),
+                                                                 HasSubstr("--allow-empty-source"))));
+}
+
 TEST(RunSyncTest, NothingIsDeletedWhereTheRecordOfTheMountsIsOfNoUse) {
   for (const bool accepted : {false, true}) {
     Fixture f;
