@@ -30,6 +30,7 @@ absl::StatusOr<OpenedPlan> OpenPlan(const PlanFileOptions& options) {
   US_ASSIGN_OR_RETURN(plan.decoder, plan.file->Read());
   US_ASSIGN_OR_RETURN(plan.run, ToRunOptionsOfPlan(plan.decoder->header(), plan.decoder->operands(), options.settings));
   plan.run.request.digest_key = plan.decoder->header().digest_key;
+  plan.run.plan_mounts = plan.decoder->mounts();
   if (plan.run.source.is_local()) plan.run.request.plan_directory = plan.file->directory();
   return plan;
 }

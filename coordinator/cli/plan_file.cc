@@ -35,6 +35,12 @@ absl::StatusOr<std::unique_ptr<PlanFileWriter>> PlanFileWriter::Create(const std
   return writer;
 }
 
+absl::Status PlanFileWriter::SetMounts(const std::vector<MountedPlace>& mounts) {
+  if (mounts.empty()) return absl::OkStatus();
+  US_ASSIGN_OR_RETURN(const std::string record, encoder_.Mounts(mounts));
+  return file_->Write(record);
+}
+
 absl::Status PlanFileWriter::Add(const PlannedAction& planned) {
   const size_t bytes = WireBytesBound(planned.action);
   const bool full = pending_.size() >= kActionsPerRecord || pending_bytes_ + bytes > kTargetBatchBytes;

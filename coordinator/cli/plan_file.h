@@ -26,6 +26,8 @@ class PlanFileWriter {
   // LinkError(kUsage): something that is no plan is there; LinkError(kFileIo): the file system's errors.
   static absl::StatusOr<std::unique_ptr<PlanFileWriter>> Create(const std::string& path, PlanHeader header,
                                                                 const std::vector<SourceOperand>& operands);
+  // Before the first action: what the source is mounted from.
+  absl::Status SetMounts(const std::vector<MountedPlace>& mounts);
   absl::Status Add(const PlannedAction& planned);
   // On disk under its name, readable by its owner alone. Errors as of Create.
   absl::Status Commit(const PlanCounters& counters);

@@ -146,6 +146,9 @@ absl::StatusOr<std::unique_ptr<PlanFileWriter>> OpenPlan(RunOptions* options) {
   US_ASSIGN_OR_RETURN(std::unique_ptr<PlanFileWriter> writer,
                       PlanFileWriter::Create(output.file, output.header, output.operands));
   options->request.record = [plan = writer.get()](const PlannedAction& planned) { return plan->Add(planned); };
+  options->request.record_mounts = [plan = writer.get()](const std::vector<MountedPlace>& mounts) {
+    return plan->SetMounts(mounts);
+  };
   return writer;
 }
 

@@ -46,10 +46,12 @@ SourceRecordKey SourceKeyOf(const ReportFacts& facts) {
 SourceMemory::SourceMemory(const RunOptions& options, const ReportFacts& facts, const std::string& state_directory)
     : state_directory_(state_directory), written_(SourceKeyOf(facts)) {
   const SyncRequest& request = options.request;
-  if (state_directory.empty() || !request.delete_extraneous || request.mode == SyncMode::kVerify || request.plan)
-    return;
+  const bool plans = request.plan != nullptr || options.plan_output.has_value();
+  if (state_directory.empty() && !plans) return;
+  if (!request.delete_extraneous || request.mode == SyncMode::kVerify) return;
   writes_ = request.mode == SyncMode::kSync;
   records_ = true;
+  of_plan_ = options.plan_mounts;
 }
 
 void SourceMemory::Attach(SyncRequest* request) {
@@ -63,14 +65,17 @@ RecalledMounts SourceMemory::Recall(const SessionOpened& source, const SessionOp
   const auto key = [](const SessionOpened& opened, const std::string& written) {
     return opened.place.empty() ? written : "place " + opened.place;
   };
+  if (state_directory_.empty()) return {.mounts = of_plan_, .unusable = {}};
   record_.emplace(state_directory_,
                   SourceRecordKey{key(source, written_.source), key(destination, written_.destination)});
   absl::StatusOr<std::optional<std::vector<MountedPlace>>> found = record_->Load();
   unusable_ = !found.ok();
-  if (unusable_) return {.mounts = {}, .unusable = std::string(ToStd(found.status().message()))};
+  if (unusable_ && of_plan_.empty())
+    return {.mounts = {}, .unusable = std::string(ToStd(found.status().message()))};
+  if (unusable_) return {.mounts = of_plan_, .unusable = {}};
   recorded_ = found->has_value();
   if (recorded_) known_ = **std::move(found);
-  return {.mounts = known_, .unusable = {}};
+  return {.mounts = of_plan_.empty() ? known_ : of_plan_, .unusable = {}};
 }
 
 std::string SourceMemory::Remember(const SyncOutcome& outcome) const {

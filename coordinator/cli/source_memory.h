@@ -17,7 +17,8 @@ namespace uringsync {
 
 class SourceMemory {
  public:
-  // Does nothing for a run that deletes nothing by itself, and without a state directory.
+  // Does nothing for a run that deletes nothing by itself. Without a state directory nothing is recorded; a plan knows
+  // by itself what its source was mounted from.
   SourceMemory(const RunOptions& options, const ReportFacts& facts, const std::string& state_directory);
 
   // Lets the run of `request` ask for what is recorded; this object outlives it. A record that is there and cannot be
@@ -38,6 +39,7 @@ class SourceMemory {
   bool recorded_ = false;
   bool unusable_ = false;
   std::vector<MountedPlace> known_;
+  std::vector<MountedPlace> of_plan_;
 };
 
 // What tells a run's source and destination from those of others, as they are written: for agents that do not tell their

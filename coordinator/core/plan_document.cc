@@ -14,6 +14,7 @@ namespace uringsync {
 namespace {
 
 constexpr char kOperands = 'o';
+constexpr char kMounts = 'm';
 constexpr char kActions = 'a';
 constexpr char kEnd = 'e';
 constexpr size_t kLengthBytes = 4;
@@ -21,7 +22,7 @@ constexpr size_t kDigestBytes = 16;
 constexpr size_t kReadBytes = size_t{256} << 10;
 
 // What the end of a document tells, in this order; further ones may follow in a later version.
-constexpr std::array<uint64_t PlanCounters::*, 26> kCounters = {&PlanCounters::source_entries,
+constexpr std::array<uint64_t PlanCounters::*, 27> kCounters = {&PlanCounters::source_entries,
                                                                 &PlanCounters::source_files,
                                                                 &PlanCounters::source_bytes,
                                                                 &PlanCounters::source_directories,
@@ -46,7 +47,8 @@ constexpr std::array<uint64_t PlanCounters::*, 26> kCounters = {&PlanCounters::s
                                                                 &PlanCounters::skipped_options,
                                                                 &PlanCounters::skipped_by_rule,
                                                                 &PlanCounters::renames,
-                                                                &PlanCounters::rename_bytes};
+                                                                &PlanCounters::rename_bytes,
+                                                                &PlanCounters::skipped_deletes};
 
 absl::Status Damaged(std::string_view what) {
   return absl::DataLossError("the plan is damaged: " + std::string(what));
@@ -86,6 +88,11 @@ absl::StatusOr<std::string> PlanEncoder::Operands(const std::vector<SourceOperan
   return Record(kOperands, bytes);
 }
 
+absl::StatusOr<std::string> PlanEncoder::Mounts(const std::vector<MountedPlace>& mounts) {
+  US_ASSIGN_OR_RETURN(const std::string bytes, MessageBytes(MountQuery{.recorded = mounts}));
+  return Record(kMounts, bytes);
+}
+
 absl::StatusOr<std::string> PlanEncoder::Actions(Phase phase, std::span<const PlannedAction> actions) {
   ActionBatch batch{.phase = phase, .sequence = ++batches_, .actions = {}};
   RecordWriter payload;
@@ -111,6 +118,7 @@ absl::StatusOr<std::unique_ptr<PlanDecoder>> PlanDecoder::Open(Read read) {
   std::unique_ptr<PlanDecoder> decoder(new PlanDecoder(std::move(read)));
   US_RETURN_IF_ERROR(decoder->ReadHeader());
   US_RETURN_IF_ERROR(decoder->ReadOperands());
+  US_RETURN_IF_ERROR(decoder->ReadMounts());
   return decoder;
 }
 
@@ -195,6 +203,19 @@ absl::Status PlanDecoder::ReadOperands() {
     if (operands_.size() + batch->operands.size() > kMaxOperands) return Damaged("too many operands");
     std::move(batch->operands.begin(), batch->operands.end(), std::back_inserter(operands_));
   }
+}
+
+absl::Status PlanDecoder::ReadMounts() {
+  US_ASSIGN_OR_RETURN(const char type, ReadRecord());
+  if (type != kMounts) {
+    peeked_ = type;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<ClientMessage> message = MessageOfBytes(record_);
+  auto* query = message.ok() ? std::get_if<MountQuery>(&*message) : nullptr;
+  if (query == nullptr) return Damaged("mounts that are none");
+  mounts_ = std::move(query->recorded);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<PlannedBatch> PlanDecoder::DecodeActions() {

@@ -54,6 +54,8 @@ class PlanEncoder {
   std::string Begin();
   // Records. InvalidArgument: more than one record holds.
   absl::StatusOr<std::string> Operands(const std::vector<SourceOperand>& operands);
+  // Once at most, before the first actions.
+  absl::StatusOr<std::string> Mounts(const std::vector<MountedPlace>& mounts);
   absl::StatusOr<std::string> Actions(Phase phase, std::span<const PlannedAction> actions);
   // Once, last.
   std::string End(const PlanCounters& counters);
@@ -79,6 +81,8 @@ class PlanDecoder final : public PlannedActions {
   const PlanHeader& header() const { return header_; }
   // Empty: the whole source.
   const std::vector<SourceOperand>& operands() const { return operands_; }
+  // What the source was mounted from when the plan was made; empty: not known.
+  const std::vector<MountedPlace>& mounts() const { return mounts_; }
   // The next actions; nullopt at the end. DataLoss, and what `read` fails with.
   absl::StatusOr<std::optional<PlannedBatch>> Next() override;
   // Of the whole plan; valid at the end.
@@ -88,6 +92,7 @@ class PlanDecoder final : public PlannedActions {
   explicit PlanDecoder(Read read) : read_(std::move(read)) {}
   absl::Status ReadHeader();
   absl::Status ReadOperands();
+  absl::Status ReadMounts();
   // The next record's type and its payload in record_.
   absl::StatusOr<char> ReadRecord();
   absl::StatusOr<PlannedBatch> DecodeActions();
@@ -99,6 +104,7 @@ class PlanDecoder final : public PlannedActions {
   const Read read_;
   PlanHeader header_;
   std::vector<SourceOperand> operands_;
+  std::vector<MountedPlace> mounts_;
   PlanCounters counters_;
   std::string buffer_;  // read and not used from position_ on
   size_t position_ = 0;

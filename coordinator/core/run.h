@@ -161,6 +161,8 @@ struct SyncRequest {
   // `accept_lost_mounts`. An agent that cannot tell is not asked.
   std::function<RecalledMounts(const SessionOpened& source, const SessionOpened& destination)> recall_mounts;
   bool accept_lost_mounts = false;
+  // What the agent then told, before anything is planned; on the driving thread. What it fails with ends the run.
+  std::function<absl::Status(const std::vector<MountedPlace>&)> record_mounts;
 
   // What is no directory and reached the asked state is removed at the source, at the end.
   bool remove_source_files = false;

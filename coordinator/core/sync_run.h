@@ -74,6 +74,7 @@ class SyncRun final : public PlanSink {
   std::optional<FoldRules> ChooseFolding(const SourceView& view) const;
   absl::Status PrepareView(SourceView* view);
   absl::Status CheckMounts();
+  absl::Status LookForMounts();
   void TellLoss(const LostMount& lost, const std::vector<MountedPlace>& recorded);
   absl::StatusOr<IndexDifference> CompareIndexes(bool folds);
   absl::Status NothingToDo(const TreeTotals& below);

@@ -180,6 +180,15 @@ absl::Status SyncRun::OpenSessions() {
 // A disk that is missing looks like a tree whose files were deleted.
 absl::Status SyncRun::CheckMounts() {
   if (!request_.recall_mounts) return absl::OkStatus();
+  US_RETURN_IF_ERROR(LookForMounts());
+  if (!deletes_held_ || request_.plan == nullptr) return absl::OkStatus();
+  // What is left of a plan without its deletes is no plan that anybody made.
+  events_.Fail({ExitCode::kDeleteLimit, Side::kSource,
+                "nothing of the plan is carried out: its source is not mounted as it was when the plan was made"});
+  return absl::CancelledError("not the source of the plan");
+}
+
+absl::Status SyncRun::LookForMounts() {
   const RecalledMounts known = request_.recall_mounts(source_opened_, destination_opened_);
   if (!known.unusable.empty() && !request_.accept_lost_mounts) {
     deletes_held_ = source_in_doubt_ = true;
@@ -192,6 +201,7 @@ absl::Status SyncRun::CheckMounts() {
   if (!HasFeature(source_hello_.features, kMountsFeature)) return absl::OkStatus();
   US_ASSIGN_OR_RETURN(MountReply reply, source_.AskMounts({known.mounts}));
   mounts_ = std::move(reply.mounts);
+  if (request_.record_mounts) US_RETURN_IF_ERROR(request_.record_mounts(mounts_));
   if (request_.accept_lost_mounts) return absl::OkStatus();
   for (const LostMount& lost : reply.lost) TellLoss(lost, known.mounts);
   return absl::OkStatus();

@@ -198,6 +198,27 @@ class Mounts(harness.Case):
         self.cli("sync", "--delete", disk, self.dst, env=env)
         self.assertEqual([], os.listdir(self.dst), "accepted once and for all")
 
+    def test_a_plan_whose_source_is_unmounted_meanwhile_deletes_nothing(self):
+        disk, plan = self.tmpfs("8m", "disk"), self.path("a.plan")
+        self.write(disk, "file")
+        for name in ("one", "two"):
+            self.write(self.dst, name)
+        for state in (self.path("state"), ""):
+            env = {"URINGSYNC_STATE_DIR": state}
+            with self.subTest(state=state):
+                self.cli("plan", "--delete", "--plan-out", plan, disk, self.dst, env=env)
+                self.unmount(disk)
+                for more in ((), ("-n",)):
+                    told = self.held("apply", *more, plan, env=env).stderr
+                    self.assertIn("nothing of the plan is carried out", told)
+                    self.assertEqual(["one", "two"], sorted(os.listdir(self.dst)))
+                self.assertEqual(0, harness.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", disk]).code)
+                self.write(disk, "file")
+        self.cli("plan", "--delete", "--plan-out", plan, disk, self.dst)
+        self.unmount(disk)
+        self.cli("apply", "--allow-empty-source", plan, code=harness.PARTIAL)
+        self.assertEqual([], os.listdir(self.dst))
+
     def test_a_listening_source_tells_as_much(self):
         disk = self.tmpfs("8m", "disk")
         self.write(disk, "sub", "file")

@@ -86,6 +86,8 @@ void TakeRunning(const Settings& given, Settings* settings) {
   settings->stop_minutes = given.stop_minutes;
   settings->stop_at = given.stop_at;
   settings->preflight = given.preflight;
+  // What was accepted when the plan was made stands in it.
+  settings->allow_empty_source = given.allow_empty_source;
 }
 
 // What is told is told as the command line says.

@@ -99,6 +99,7 @@ struct RunOptions {
   std::vector<std::string> agent_arguments;
   OutputOptions output;
   std::optional<PlanOutput> plan_output;
+  std::vector<MountedPlace> plan_mounts;  // of apply: what the source was mounted from when the plan was made
   std::vector<ExpandedRule> placed_filters;  // of explain: request.filters, each with the place where it stands
 };
 

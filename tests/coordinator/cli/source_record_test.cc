@@ -172,6 +172,17 @@ TEST_F(SourceMemoryRunTest, PlacesThatAgentsTellCountAndNotHowTheyAreWritten) {
   EXPECT_THAT(Next(), IsEmpty());
 }
 
+TEST_F(SourceMemoryRunTest, AnAppliedPlanIsHeldToItsOwnMountsWhateverIsRecorded) {
+  options_.plan_mounts = {{"/mnt", "9"}};
+  EXPECT_THAT(Run()->mounts, ElementsAre(MountedPlace{"/mnt", "9"}));
+  std::ofstream(SourceRecord(dir_.path(), SourceKeyOf(facts_)).path()) << "nonsense";
+  const std::optional<RecalledMounts> known = Run();
+  EXPECT_THAT(known->mounts, ElementsAre(MountedPlace{"/mnt", "9"}));
+  EXPECT_EQ(known->unusable, "");
+  options_.plan_mounts.clear();
+  EXPECT_THAT(Next(), ElementsAre(MountedPlace{"/srv", "1"})) << "as it was found";
+}
+
 TEST_F(SourceMemoryRunTest, NothingIsKeptOfAHostsOwnFileSystemOrOfRunsThatDeleteNothing) {
   outcome_.mounts = {{"/", "2"}};
   Run();

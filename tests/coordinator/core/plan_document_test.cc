@@ -42,6 +42,7 @@ std::string SomeDocument(std::vector<PlannedAction>* actions = nullptr) {
   PlanEncoder encoder(SomeHeader());
   std::string text = encoder.Begin();
   text += *encoder.Operands(samples.Operands(3));
+  text += *encoder.Mounts({{"/mnt", "ext4 id 11"}});
   uint64_t id = 0;
   for (const Phase phase : {Phase::kCreate, Phase::kDelete}) {
     const std::vector<PlannedAction> batch = SomeActions(&samples, phase, 20, &id);
@@ -78,6 +79,7 @@ TEST(PlanDocumentTest, WhatIsWrittenIsRead) {
   absl::StatusOr<std::unique_ptr<PlanDecoder>> decoder = PlanDecoder::Open(Reading(SomeDocument(&written)));
   ASSERT_OK(decoder);
   EXPECT_EQ((*decoder)->header(), SomeHeader());
+  EXPECT_EQ((*decoder)->mounts(), (std::vector<MountedPlace>{{"/mnt", "ext4 id 11"}}));
   EXPECT_EQ((*decoder)->operands().size(), 3u);
   std::vector<PlannedAction> read;
   while (true) {
