@@ -13,6 +13,7 @@
 #include "coordinator/cli/interrupts.h"
 #include "coordinator/cli/json_reporter.h"
 #include "coordinator/cli/run_command.h"
+#include "coordinator/cli/source_memory.h"
 #include "coordinator/core/explanation.h"
 #include "coordinator/core/run.h"
 #include "coordinator/link/link_error.h"
@@ -49,6 +50,9 @@ class Listener final : public Observer {
   }
   void OnProgress(const SyncProgress&) override {}
   void OnNotice(Side, std::string_view) override {}
+  void OnShortfall(Side, std::string_view text) override { shortfalls_.push_back(EscapeName(text)); }
+  // What the run in question would go without, a line each.
+  const std::vector<std::string>& shortfalls() const { return shortfalls_; }
   void OnSkipped(SkipReason reason, const RelPath& path, FileType type) override {
     for (auto& [asked, seen] : seen_) {
       if (asked == path) seen.skipped = reason;
@@ -70,6 +74,7 @@ class Listener final : public Observer {
 
  private:
   std::map<RelPath, SeenOfPath> seen_;
+  std::vector<std::string> shortfalls_;
 };
 
 // Reads files of the side's host; null where nobody answers for its paths.
@@ -177,7 +182,11 @@ std::string Plan(ExplainOptions* options, const PathFilter& filter, const Progra
   }
   request.cancel = cancellation->source.token();
   cancellation->running = true;
+  SourceMemory memory(options->run, FactsOf(options->run, program), program.state_directory);
+  memory.Attach(&request);
   *outcome = RunSync(request, (*links)->source(), (*links)->destination(), *listener);
+  request.recall_mounts = nullptr;
+  for (const RelPath& path : options->paths) listener->Of(path)->deletes_held = outcome->deletes_held;
   std::string error = outcome->error;
   if (outcome->error_side)
     error = (*links)->Explain(*outcome->error_side, outcome->error, outcome->exit_code == ExitCode::kProtocol);
@@ -202,6 +211,7 @@ int ExplainCommand(ExplainOptions options, const Program& program) {
     if (!error.empty()) program.console->Error("uringsync: " + error);
     return static_cast<int>(outcome.exit_code);
   }
+  for (const std::string& line : listener.shortfalls()) program.console->Error("uringsync: " + line);
   bool missing = false;
   for (const RelPath& path : options.paths) {
     const Explanation why = Explain(*listener.Of(path));

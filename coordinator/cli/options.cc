@@ -29,7 +29,7 @@ constexpr char kEndpoints[] =
 constexpr char kExitCodes[] =
     "Exit codes: 0 all as asked, 1 usage, 2 protocol version, 3 wrong source or destination, 11 file I/O or locked,\n"
     "12 agent or connection lost, 20 interrupted, 23 some objects failed (verify: differ), 24 some vanished,\n"
-    "30 time-out.\n";
+    "25 deletes left out (--max-delete, or SRC is not mounted as before), 30 time-out.\n";
 
 // Help that shows of an option its names, its value and the variable that sets it; what excludes what is told when it
 // happens.

@@ -264,7 +264,10 @@ void RsyncReporter::Finish(const SyncOutcome& outcome, const std::string& error)
   }
   if (outcome.complete) Log(LogLine(totals));
   if (!error.empty()) TellError("ursync: " + error);
-  if (const std::string line = ExitLine("ursync", static_cast<int>(outcome.exit_code)); !line.empty()) TellError(line);
+  const bool held = outcome.deletes_held && outcome.exit_code == ExitCode::kDeleteLimit;
+  const char* const reason = held ? "the source is not mounted as in the last run; nothing was deleted" : "";
+  if (const std::string line = ExitLine("ursync", static_cast<int>(outcome.exit_code), reason); !line.empty())
+    TellError(line);
 }
 
 }  // namespace uringsync

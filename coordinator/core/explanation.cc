@@ -190,6 +190,10 @@ Explanation Explain(const SeenOfPath& seen) {
   if (const PlannedAction* planned = MainAction(seen)) return OfAction(seen, *planned);
   if (seen.problem) return Plain(seen, "problem", ProblemText(*seen.problem));
   if (seen.in_basis) return OfBasis(seen);
+  if (seen.skipped == SkipReason::kDeleteLimit && seen.deletes_held) {
+    return Plain(seen, "skip",
+                 "nothing is deleted, because SRC is not mounted as in the last run (--allow-empty-source accepts it)");
+  }
   if (seen.skipped) return Plain(seen, "skip", WordsOf(*seen.skipped));
   if (seen.skipped_above) {
     return Plain(seen, "skip", "the directory " + EscapeName(seen.skipped_above->text()) + "/ above it is left out");

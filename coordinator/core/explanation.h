@@ -41,6 +41,7 @@ struct SeenOfPath {
   bool unchanged = false;                  // the plan had it and found nothing to do; never of directories
   bool per_directory_rules = false;        // the run has rules in files of the trees
   bool deletes = false;                    // --delete
+  bool deletes_held = false;               // nothing is deleted: SyncOutcome::deletes_held
 };
 
 // One field that differs, ready to print.

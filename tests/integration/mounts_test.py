@@ -168,6 +168,20 @@ class Mounts(harness.Case):
                     self.assertEqual(["file"], os.listdir(os.path.join(self.dst, "sub")))
         self.assertIn("nothing is mounted there", self.held("-a", "--delete", source_link + "/", self.dst, program=harness.URSYNC).stderr)
 
+    def test_what_is_told_names_the_mount_and_no_limit(self):
+        disk = self.tmpfs("8m", "disk")
+        self.write(disk, "file")
+        self.sync(disk, self.dst, "--delete")
+        self.unmount(disk)
+        told = self.held("-a", "--delete", disk + "/", self.dst, program=harness.URSYNC).stderr
+        self.assertIn("ursync error: the source is not mounted as in the last run; nothing was deleted (code 25)", told)
+        self.assertNotIn("--max-delete", told)
+        why = self.cli("explain", "--delete", disk, self.dst, "file")
+        self.assertIn("file: skip: nothing is deleted, because SRC is not mounted as in the last run", why.stdout)
+        self.assertIn("nothing is mounted there", why.stderr)
+        why = self.cli("explain", "--delete", "--allow-empty-source", disk, self.dst, "file")
+        self.assertIn("file: delete", why.stdout)
+
     def test_an_empty_source_that_was_never_a_mount_empties_the_destination(self):
         os.makedirs(self.path("src"))
         self.write(self.dst, "file")

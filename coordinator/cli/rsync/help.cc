@@ -25,7 +25,7 @@ constexpr char kEndpoints[] =
 constexpr char kExitCodes[] =
     "\nExit codes: 0 all as asked, 1 usage, 2 protocol version, 3 wrong source or destination, 11 file I/O or locked,\n"
     "12 agent or connection lost, 20 interrupted, 23 some objects failed (verify: differ), 24 some vanished,\n"
-    "30 time-out.\n";
+    "25 deletes left out (--max-delete, or SRC is not mounted as before), 30 time-out.\n";
 
 std::string Usage(Command command) {
   switch (command) {

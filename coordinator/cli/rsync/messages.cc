@@ -94,10 +94,12 @@ std::string ExitReason(int code) {
   return std::string(reason) + " (code " + std::to_string(code) + ")";
 }
 
-std::string ExitLine(std::string_view program, int code) {
+std::string ExitLine(std::string_view program, int code, std::string_view reason) {
   if (code == 0) return {};
   const bool vanished = code == static_cast<int>(ExitCode::kVanished);
-  return std::string(program) + (vanished ? " warning: " : " error: ") + ExitReason(code);
+  const std::string why =
+      reason.empty() ? ExitReason(code) : std::string(reason) + " (code " + std::to_string(code) + ")";
+  return std::string(program) + (vanished ? " warning: " : " error: ") + why;
 }
 
 }  // namespace uringsync

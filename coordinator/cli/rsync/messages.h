@@ -30,7 +30,8 @@ ListLine ListLineOf(const std::string& text, bool source_is_local, bool counts, 
 // "some files/attrs were not transferred (see previous errors) (code 23)": the reason of an exit code and its number.
 // Empty for 0.
 std::string ExitReason(int code);
-// "ursync error: <reason>", or "ursync warning: ..." where only something vanished.
-std::string ExitLine(std::string_view program, int code);
+// "ursync error: <reason>", or "ursync warning: ..." where only something vanished. `reason`: instead of rsync's own;
+// empty: that.
+std::string ExitLine(std::string_view program, int code, std::string_view reason = {});
 
 }  // namespace uringsync

@@ -195,6 +195,8 @@ TEST(MessagesTest, ErrorsAreRsyncs) {
             "ursync error: some files/attrs were not transferred (see previous errors) (code 23)");
   EXPECT_EQ(ExitLine("ursync", 24), "ursync warning: some files vanished before they could be transferred (code 24)");
   EXPECT_EQ(ExitLine("ursync", 0), "");
+  EXPECT_EQ(ExitLine("ursync", 25), "ursync error: the --max-delete limit stopped deletions (code 25)");
+  EXPECT_EQ(ExitLine("ursync", 25, "no disk"), "ursync error: no disk (code 25)");
 }
 
 TEST(MessagesTest, AListIsMadeHereOrReceivedAndCountedWhereThatIsKnown) {
