@@ -293,6 +293,7 @@ void JsonReporter::OnProgress(const SyncProgress& progress) {
 }
 
 void JsonReporter::Finish(const SyncOutcome& outcome, const std::string& error) {
+  if (const std::string kept = DeletesLeftOut(outcome); !kept.empty()) ShowWarning(kept);
   const RunResult result = Result(outcome);
   Json event = Event("summary");
   event["exit_code"] = static_cast<int>(outcome.exit_code);
@@ -317,7 +318,8 @@ void JsonReporter::Finish(const SyncOutcome& outcome, const std::string& error) 
   event["left_out"] = Json{{"by_option", outcome.plan.skipped_options},
                            {"owner", outcome.plan.skipped_owner},
                            {"devices", outcome.plan.skipped_devices},
-                           {"xattrs", outcome.plan.skipped_xattrs}};
+                           {"xattrs", outcome.plan.skipped_xattrs},
+                           {"deletes", outcome.plan.skipped_deletes}};
   event["strays_removed"] = outcome.destination_manifest.strays_removed;
   if (facts_.mode == SyncMode::kSync) {
     event["state"] = std::string(WeakestState(outcome));

@@ -44,6 +44,8 @@ std::string Troubles(const RunResult& result) {
   if (problems.failed > 0) parts.push_back(Count(problems.failed, "problem"));
   if (problems.vanished > 0) parts.push_back(std::to_string(problems.vanished) + " vanished");
   if (problems.unstable > 0) parts.push_back(std::to_string(problems.unstable) + " copied while changing");
+  if (result.outcome.plan.skipped_deletes > 0)
+    parts.push_back(Count(result.outcome.plan.skipped_deletes, "delete") + " left out");
   if (!result.outcome.complete) parts.push_back("NOT COMPLETE");
   return parts.empty() ? "" : "; " + Join(parts, ", ");
 }
@@ -105,13 +107,15 @@ std::string SummaryLine(const RunResult& result) {
   if (result.mode == SyncMode::kVerify) return VerifyLine(result);
   const std::string objects = Count(result.outcome.plan.source_entries, "object");
   const std::string changes = Changes(result.tally);
+  const bool keeps = result.outcome.plan.skipped_deletes > 0;
   if (result.mode == SyncMode::kPlan) {
     const std::string looked = " (planned in " + FormatDuration(result.duration) + ")";
-    if (changes.empty()) return objects + ", nothing to do" + looked + Troubles(result);
+    const char* const nothing = keeps ? ", nothing would be done" : ", nothing to do";
+    if (changes.empty()) return objects + nothing + looked + Troubles(result);
     return objects + ", would be " + changes + "; " + FormatBytes(result.tally.transfer_bytes) + " to move" + looked +
            Troubles(result);
   }
-  if (changes.empty() && result.outcome.actions_failed == 0 && result.outcome.complete) {
+  if (changes.empty() && !keeps && result.outcome.actions_failed == 0 && result.outcome.complete) {
     return objects + ", nothing to do: " + Moved(result) + Troubles(result);
   }
   // What an agent that broke off had done without having told it is not counted.
@@ -140,6 +144,13 @@ std::string SkippedLine(const PlanCounters& plan) {
   if (parts.empty()) return {};
   return "left out, the destination's agent may not set it: " + Join(parts, ", ") + " (" + Join(options, ", ") +
          (options.size() == 1 ? " makes that an error)" : " make that an error)");
+}
+
+std::string DeletesLeftOut(const SyncOutcome& outcome) {
+  const uint64_t count = outcome.plan.skipped_deletes;
+  if (count == 0) return {};
+  const char* const why = outcome.deletes_held ? ": the source is not mounted as in the last run" : " (--max-delete)";
+  return Count(count, "object") + " that only the destination has " + (count == 1 ? "is" : "are") + " kept" + why;
 }
 
 std::vector<std::string> StatsTable(const RunResult& result) {
@@ -189,6 +200,7 @@ std::vector<std::string> StatsTable(const RunResult& result) {
   number("left out: ownership", plan.skipped_owner);
   number("left out: devices", plan.skipped_devices);
   number("left out: privileged xattrs", plan.skipped_xattrs);
+  number("left out: deletes", plan.skipped_deletes);
   number("problems", result.outcome.problems.failed);
   number("vanished", result.outcome.problems.vanished);
   number("copied while changing", result.outcome.problems.unstable);

@@ -28,6 +28,8 @@ std::string SummaryLine(const RunResult& result);
 
 // One line about attributes that this process may not set and nobody named; empty when there are none.
 std::string SkippedLine(const PlanCounters& plan);
+// "3 objects that only the destination has are kept (--max-delete)", or why else; empty: no delete was left out.
+std::string DeletesLeftOut(const SyncOutcome& outcome);
 
 // The --stats table, a row a line.
 std::vector<std::string> StatsTable(const RunResult& result);

@@ -98,6 +98,7 @@ void TextReporter::Finish(const SyncOutcome& outcome, const std::string& error) 
     for (const std::string& line : causes_.Hidden())
       console_->Error("uringsync: " + line + " (-v or --json lists them all)");
   }
+  if (const std::string kept = DeletesLeftOut(outcome); !kept.empty()) console_->Error("uringsync: " + kept);
   const RunResult result = Result(outcome);
   const bool began = outcome.complete || outcome.plan.source_entries > 0;
   if (!facts_.output.quiet && began) {

@@ -176,6 +176,8 @@ class Mounts(harness.Case):
         told = self.held("-a", "--delete", disk + "/", self.dst, program=harness.URSYNC).stderr
         self.assertIn("ursync error: the source is not mounted as in the last run; nothing was deleted (code 25)", told)
         self.assertNotIn("--max-delete", told)
+        self.assertIn("1 object that only the destination has is kept: the source is not mounted as in the last run",
+                      self.held("sync", "--delete", disk, self.dst).stderr)
         why = self.cli("explain", "--delete", disk, self.dst, "file")
         self.assertIn("file: skip: nothing is deleted, because SRC is not mounted as in the last run", why.stdout)
         self.assertIn("nothing is mounted there", why.stderr)
@@ -245,6 +247,27 @@ class Mounts(harness.Case):
         again = self.agent({"data": disk + ":ro"}, port=agent.port)
         self.held("sync", "--delete", again.endpoint("data", "sub"), self.dst)
         self.assertEqual(["file"], os.listdir(self.dst))
+
+    def test_a_limit_of_deletes_is_told_and_counted(self):
+        src = self.path("src")
+        self.write(src, "same")
+        self.sync(src, self.dst)
+        for name in ("one", "two", "three"):
+            self.write(self.dst, name)
+        line = "3 objects that only the destination has are kept (--max-delete)"
+        for command in ("plan", "sync"):
+            with self.subTest(command=command):
+                result = self.cli(command, "--delete", "--max-delete=0", src, self.dst, code=LIMIT)
+                self.assertIn("uringsync: " + line, result.stderr)
+                self.assertNotIn("nothing to do", result.stdout)
+                self.assertIn("3 deletes left out", result.stdout)
+                result = self.cli(command, "--delete", "--max-delete=0", "--json", src, self.dst, code=LIMIT)
+                self.assertEqual(3, result.summary["left_out"]["deletes"])
+                self.assertEqual([line], [event["message"] for event in result.events if event["event"] == "notice"])
+        result = self.sync(src, self.dst, "--delete", "--max-delete=1", "--stats", code=LIMIT)
+        self.assertRegex(result.stdout, r"left out: deletes +2\n")
+        self.assertRegex(result.stdout, r"1 deleted; .*; 2 deletes left out")
+        self.assertEqual("", self.sync(src, self.dst, "--delete", "--max-delete=2").stderr)
 
 
 if __name__ == "__main__":
