@@ -118,7 +118,11 @@ StrayFate RecoverStray(Driver* driver, const Directory& directory, const std::st
   const SnapshotFate snapshot = mark ? SnapshotFate::kNone : RemoveDeadTreeSnapshot(driver, dirfd, name);
   if (snapshot != SnapshotFate::kNone)
     return snapshot == SnapshotFate::kRemoved ? StrayFate::kRemoved : StrayFate::kFailed;
-  if (!mark) return RemoveStateTree(driver, dirfd, name).ok() ? StrayFate::kRemoved : StrayFate::kFailed;
+  if (!mark) {
+    const absl::Status removed = RemoveDeadState(driver, dirfd, name);
+    if (StatusErrno(removed) == ENOTEMPTY) return StrayFate::kForeign;
+    return removed.ok() ? StrayFate::kRemoved : StrayFate::kFailed;
+  }
   struct statx stat;
   const absl::Status looked = StatAt(driver, dirfd, name.c_str(), &stat);
   if (absl::IsNotFound(looked)) return StrayFate::kRemoved;

@@ -32,4 +32,9 @@ constexpr int kMaxScratchDepth = 4;
 // those are ours.
 absl::Status RemoveStateTree(Driver* driver, int dirfd, const std::string& name);
 
+// As RemoveStateTree, for an object that a session left which is dead: a directory goes only when it is empty, or when
+// it is a scratch tree by its mode and everything in it (directories shard-<number> that hold regular files and nothing
+// else). ENOTEMPTY: it is another one, and nothing of it was touched.
+absl::Status RemoveDeadState(Driver* driver, int dirfd, const std::string& name);
+
 }  // namespace uringsync

@@ -147,6 +147,17 @@ class Selection(harness.Case):
         self.assertEqual(1, summary["strays_removed"])
         self.assertNoTemporaries(self.dst)
 
+    def test_a_directory_of_somebody_else_under_the_name_of_a_temporary_stays(self):
+        self.write(os.path.join(self.src, "sub", "file"))
+        kept = os.path.join(self.dst, "sub", ".~uringsync~0123456789abcdef.7.tmp", "below", "precious")
+        empty = os.path.join(self.dst, "sub", ".~uringsync~0123456789abcdef.8.tmp")
+        self.write(kept, "precious")
+        os.mkdir(empty)
+        summary = self.sync(self.src, self.dst, "--json").summary
+        self.assertEqual(1, summary["strays_removed"])
+        self.assertFalse(os.path.exists(empty))
+        self.assertTrue(os.path.exists(kept))
+
 
 if __name__ == "__main__":
     harness.main()

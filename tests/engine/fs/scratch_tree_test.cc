@@ -68,5 +68,33 @@ TEST_F(ScratchTreeTest, ATreeDeeperThanOursStays) {
   EXPECT_TRUE(Exists(path));
 }
 
+TEST_F(ScratchTreeTest, OfADeadSessionItGoesWithEverythingInIt) {
+  ASSERT_OK_AND_ASSIGN(const ScratchTree tree, MakeScratchTree(driver_.get(), *root_, &namer_));
+  WriteFile(dir_ / (tree.name + "/shard-0/file-1"), "x");
+  WriteFile(dir_ / (tree.name + "/shard-12/large"), "x");
+  EXPECT_OK(RemoveDeadState(driver_.get(), root_->fd(), tree.name));
+  EXPECT_FALSE(Exists(dir_ / tree.name));
+  EXPECT_OK(RemoveDeadState(driver_.get(), root_->fd(), tree.name));
+  MakeDirectories(dir_ / tree.name);
+  EXPECT_OK(RemoveDeadState(driver_.get(), root_->fd(), tree.name));
+  EXPECT_FALSE(Exists(dir_ / tree.name));
+}
+
+TEST_F(ScratchTreeTest, ADirectoryOfSomebodyElseUnderTheNameStaysAsItIs) {
+  for (const char* held : {"precious", "shard-x/file", "shard-0/below/file", "shard-0x/file"}) {
+    ASSERT_OK_AND_ASSIGN(const ScratchTree tree, MakeScratchTree(driver_.get(), *root_, &namer_));
+    WriteFile(dir_ / (tree.name + "/shard-1/file"), "x");
+    WriteFile(dir_ / (tree.name + "/" + held), "x");
+    EXPECT_EQ(StatusErrno(RemoveDeadState(driver_.get(), root_->fd(), tree.name)), ENOTEMPTY) << held;
+    EXPECT_TRUE(Exists(dir_ / (tree.name + "/" + held)));
+    EXPECT_TRUE(Exists(dir_ / (tree.name + "/shard-1/file")));
+  }
+  ASSERT_OK_AND_ASSIGN(const ScratchTree open, MakeScratchTree(driver_.get(), *root_, &namer_));
+  WriteFile(dir_ / (open.name + "/shard-0/file"), "x");
+  ASSERT_EQ(::chmod((dir_ / open.name).c_str(), 0755), 0);
+  EXPECT_EQ(StatusErrno(RemoveDeadState(driver_.get(), root_->fd(), open.name)), ENOTEMPTY);
+  EXPECT_TRUE(Exists(dir_ / (open.name + "/shard-0/file")));
+}
+
 }  // namespace
 }  // namespace uringsync
