@@ -44,7 +44,8 @@ int CertsCommand(const CertsOptions& options, Console* console) {
   for (const CertificateFiles& files : result->issued) show("made certificate   ", files);
   const std::string directory = EscapeName(options.directory);
   console->Line("");
-  console->Line("Each agent:    uringsync-agent --cert HOST.crt --key HOST.key --ca ca.crt --root NAME=DIRECTORY");
+  console->Line("Each agent:    uringsync-agent --cert HOST.crt --key HOST.key --ca ca.crt --root NAME=DIRECTORY "
+                "--allow WHO=NAME:VERBS");
   console->Line("This command:  uringsync sync --cert " + directory + "/cli.crt --key " + directory + "/cli.key --ca " +
                 directory + "/ca.crt SRC agent://HOST/NAME");
   console->Line("Keep ca.key away from the agents: who has it can make certificates that every agent trusts.");

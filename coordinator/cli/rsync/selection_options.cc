@@ -126,7 +126,7 @@ constexpr OptionRow kRows[] = {
      .letter = 'c',
      .on = Set<&S::checksum, true>,
      .off = Set<&S::checksum, false>,
-     .help = "Compare files by content (XXH3-128), not by size and mtime"},
+     .help = "Compare files by content (digests under a key of the run), not by size and mtime"},
     {.name = "checksum-choice",
      .aliases = "cc",
      .argument = "STR",
@@ -135,7 +135,7 @@ constexpr OptionRow kRows[] = {
            if (value == "auto" || value == "xxh128") return absl::OkStatus();
            return absl::UnimplementedError("contents are compared by xxh128 alone");
          },
-     .help = "xxh128 or auto: contents are compared by XXH3-128"},
+     .help = "xxh128 or auto, and nothing else: what --checksum compares by"},
     {.name = "checksum-seed", .argument = "NUM", .on = AlreadyNumber},
     {.name = "update", .letter = 'u', .on = Set<&S::update, true>, .help = "Leave files alone that are newer at DST"},
     {.name = "existing",
