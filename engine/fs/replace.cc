@@ -116,6 +116,7 @@ StrayFate RecoverStray(Driver* driver, const Directory& directory, const std::st
   const std::optional<ReplaceMark> mark = ReplaceMarkOf(name);
   const int dirfd = directory.fd();
   const SnapshotFate snapshot = mark ? SnapshotFate::kNone : RemoveDeadTreeSnapshot(driver, dirfd, name);
+  if (snapshot == SnapshotFate::kForeign) return StrayFate::kForeign;
   if (snapshot != SnapshotFate::kNone)
     return snapshot == SnapshotFate::kRemoved ? StrayFate::kRemoved : StrayFate::kFailed;
   if (!mark) {

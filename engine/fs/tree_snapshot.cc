@@ -210,6 +210,19 @@ absl::StatusOr<std::optional<TreeSnapshot>> TrySnapshot(Driver* driver, const Di
   return opened;
 }
 
+// A read-only snapshot of the subvolume that `dirfd` lies in, which is what TrySnapshot makes. A name proves nothing.
+bool IsSnapshotOfHere(Driver* driver, int dirfd, int fd) {
+  uint64_t flags = 0;
+  if (sys::Ioctl(driver, fd, BTRFS_IOC_SUBVOL_GETFLAGS, sys::Arg(&flags)) != 0) return false;
+  if ((flags & BTRFS_SUBVOL_RDONLY) == 0) return false;
+  const auto here = std::make_unique<btrfs_ioctl_get_subvol_info_args>();
+  const auto found = std::make_unique<btrfs_ioctl_get_subvol_info_args>();
+  // Some kernels return 1 with what was asked for.
+  return sys::Ioctl(driver, dirfd, BTRFS_IOC_GET_SUBVOL_INFO, sys::Arg(here.get())) >= 0 &&
+         sys::Ioctl(driver, fd, BTRFS_IOC_GET_SUBVOL_INFO, sys::Arg(found.get())) >= 0 &&
+         std::memcmp(here->uuid, found->parent_uuid, sizeof(here->uuid)) == 0;
+}
+
 }  // namespace
 
 absl::StatusOr<TreeSnapshot> MakeTreeSnapshot(Driver* driver, const DirectoryPtr& directory, const Directory* limit,
@@ -257,6 +270,11 @@ SnapshotFate RemoveDeadTreeSnapshot(Driver* driver, int dirfd, const std::string
   const bool is_one = IsStateName(name) && fd.valid() && StatDescriptor(driver, fd.get(), &stat).ok() &&
                       stat.stx_ino == kSubvolumeRoot && IsBtrfs(driver, fd.get());
   if (!is_one) return SnapshotFate::kNone;
+  if (!IsSnapshotOfHere(driver, dirfd, fd.get())) {
+    // Ours may be the empty one of CheckRemovable.
+    const int removed = sys::Unlinkat(driver, dirfd, name.c_str(), AT_REMOVEDIR);
+    return removed == 0 || removed == -ENOENT ? SnapshotFate::kRemoved : SnapshotFate::kForeign;
+  }
   if (sys::Flock(driver, fd.get(), LOCK_EX | LOCK_NB) != 0) return SnapshotFate::kLives;
   return DestroySubvolume(driver, dirfd, name) == 0 ? SnapshotFate::kRemoved : SnapshotFate::kStays;
 }

@@ -43,7 +43,8 @@ enum class SnapshotFate : uint8_t {
   kNone,     // the object is no snapshot
   kLives,    // its session does
   kRemoved,  // it was dead
-  kStays     // it is dead, and this process may not remove it
+  kStays,    // it is dead, and this process may not remove it
+  kForeign   // a subvolume that is neither empty nor a read-only snapshot of the one it lies in: not ours, and it stays
 };
 // Of the object `name` of `dirfd`, a state name.
 SnapshotFate RemoveDeadTreeSnapshot(Driver* driver, int dirfd, const std::string& name);

@@ -293,6 +293,21 @@ class Snapshots(shell_case.ShellCase):
         harness.wait_until(lambda: self.cli("sync", other, src) and not self.snapshots_in(src), 20, "the removal")
         self.assertNoTemporaries(src)
 
+    def test_subvolumes_of_somebody_else_under_such_names_stay(self):
+        src, _ = self.tree()
+        names = [os.path.join(src, ".~uringsync~0123456789abcdef.%d.tmp" % number) for number in range(3)]
+        other = self.subvolume(os.path.join(os.path.dirname(src), "other"))
+        self.write(os.path.join(other, "precious"), b"precious")
+        self.write(os.path.join(self.subvolume(names[0]), "precious"), b"precious")
+        self.assertEqual(0, harness.run(["btrfs", "subvolume", "snapshot", "-r", other, names[1]]).code)
+        self.subvolume(names[2])  # what a run leaves that is killed while it finds out whether it may make snapshots
+        self.cli("sync", "--snapshot-mode=tree", src, self.dst)
+        self.assertFalse(os.path.exists(names[2]))
+        self.cli("sync", other, src)
+        for name in names[:2]:
+            with open(os.path.join(name, "precious"), "rb") as file:
+                self.assertEqual(b"precious", file.read())
+
     def test_an_interrupted_run_removes_its_own(self):
         src, _ = self.tree()
         self.write(os.path.join(src, "big"), os.urandom(1 << 20))
