@@ -2,12 +2,15 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <system_error>
 #include <utility>
+#include <variant>
 
 #include "coordinator/cli/cancellation.h"
 #include "coordinator/cli/console.h"
@@ -178,6 +181,27 @@ absl::Status CheckWhole(int fd, const std::string& path) {
   }
 }
 
+// A proof that lies in its own tree is an object more than it holds, or changes its directory's time: it would fail at
+// once. Where rules are given they may leave it out.
+absl::Status CheckOutside(const ProofOptions& options) {
+  const Endpoint& source = options.run.source;
+  if (!source.is_local() || !options.run.request.filters.empty()) return absl::OkStatus();
+  std::error_code error;
+  const std::filesystem::path tree =
+      std::filesystem::canonical(std::get<LocalEndpoint>(source.where).path, error);
+  const std::filesystem::path file = std::filesystem::path(options.file);
+  const std::filesystem::path parent =
+      error ? file : std::filesystem::canonical(file.has_parent_path() ? file.parent_path() : ".", error);
+  // What is not there is told by who opens it.
+  if (error) return absl::OkStatus();
+  const auto ends = std::mismatch(tree.begin(), tree.end(), parent.begin(), parent.end());
+  if (ends.first != tree.end()) return absl::OkStatus();
+  return LinkError(ErrorKind::kUsage,
+                   EscapeName(options.file) +
+                       " lies in the tree that is to be proven, which would not be the same any more once it is there; "
+                       "give --out a place outside, or leave it out by a rule (--exclude)");
+}
+
 absl::StatusOr<ExitCode> Prove(const ProofOptions& options, ProofTree* tree, Teller* teller) {
   ProofEncoder encoder(HeaderOf(options.run));
   US_ASSIGN_OR_RETURN(const std::unique_ptr<ReplacedFile> file, ReplacedFile::Create(options.file, kProofKind));
@@ -241,6 +265,8 @@ int ProofCommand(ProofOptions options, const Program& program) {
     static_cast<void>(program.console->Flush());
     return static_cast<int>(code);
   };
+  const absl::Status outside = options.check ? absl::OkStatus() : CheckOutside(options);
+  if (!outside.ok()) return fail(outside);
   absl::StatusOr<OpenedProof> proof = OpenProof(&options);
   if (!proof.ok()) return fail(proof.status());
   RunOptions& run = options.run;

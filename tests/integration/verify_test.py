@@ -135,6 +135,9 @@ class Proofs(harness.Case):
         self.assertIn("--allow-extra", self.check("--allow-extra", code=harness.USAGE).stderr)
         self.assertIn("--out", self.cli("prove", self.tree, code=harness.USAGE).stderr)
         self.assertIn("DIR", self.cli("prove", "--out", self.proof, code=harness.USAGE).stderr)
+        inside = os.path.join(self.tree, "proof")
+        self.assertIn("outside", self.cli("prove", self.tree, "--out", inside, code=harness.USAGE).stderr)
+        self.assertFalse(os.path.exists(inside))
         self.assertIn("unexpected", self.check(self.tree, code=harness.USAGE).stderr)
         self.assertIn("--no-xattrs", self.check("--no-xattrs", code=harness.USAGE).stderr)
 
