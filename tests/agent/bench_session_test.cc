@@ -1,6 +1,7 @@
 // Sessions that measure: what they report, what they leave behind, what they refuse.
 #include <dirent.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <set>
@@ -115,6 +116,7 @@ TEST_F(BenchSessionTest, AStepThatIsCutOffLeavesNothing) {
 TEST_F(BenchSessionTest, WhatAKilledAgentLeftGoesAtTheNextContact) {
   const std::string stray = ".~uringsync~00000000000000aa.1.tmp";
   WriteFile(dir_ / ("dst/" + stray + "/shard-0/file-1"), "x");
+  ASSERT_EQ(::chmod((dir_ / ("dst/" + stray)).c_str(), 0700), 0);
   ASSERT_TRUE(IsStateName(stray));
   auto source = Open(Role::kSource);
   auto session = Open(Role::kDestination);

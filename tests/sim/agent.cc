@@ -41,7 +41,7 @@ void SimulatedAgent::Main(std::shared_ptr<State> state) {
     DataServerOptions data;
     data.runtime = runtime.get();
     data.table = &table;
-    data.host = "10.0.0." + std::to_string(host_);
+    data.host = "127.0.0." + std::to_string(host_);
     data.port = kDataPort;
     const std::unique_ptr<DataServer> server = Need(DataServer::Start(std::move(data)), "data server");
     AgentContext context;

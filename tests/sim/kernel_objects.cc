@@ -25,12 +25,12 @@ T* At(long address) {
   return reinterpret_cast<T*>(address);
 }
 
-// 10.0.0.HOST
+// 127.0.0.HOST: the agents speak without TLS, and carry contents over the loopback alone then.
 void FillAddress(HostId host, uint16_t port, long address, long length) {
   sockaddr_in filled{};
   filled.sin_family = AF_INET;
   filled.sin_port = htons(port);
-  filled.sin_addr.s_addr = htonl(0x0a000000U + static_cast<uint32_t>(host));
+  filled.sin_addr.s_addr = htonl(0x7f000000U + static_cast<uint32_t>(host));
   std::memcpy(At<void>(address), &filled, sizeof(filled));
   *At<socklen_t>(length) = sizeof(filled);
 }

@@ -101,7 +101,7 @@ void SyncProcess::Main(const SyncHabits& habits, SimulatedAgent* source, Simulat
       RouteChoice choice;
       choice.route.kind = habits.route;
       choice.route.peer_session = request.source.session;
-      const auto address = [](const SimulatedAgent* agent) { return "10.0.0." + std::to_string(agent->host()); };
+      const auto address = [](const SimulatedAgent* agent) { return "127.0.0." + std::to_string(agent->host()); };
       if (habits.route == DataRoute::Kind::kConnect) {
         choice.route.host = address(source);
         choice.route.port = kDataPort;
