@@ -24,8 +24,9 @@ namespace {
 
 // Threads of gRPC's own beside those that run sessions.
 constexpr int kSpareThreads = 16;
-// The one that runs it, and one that lends it the connection over which its coordinator has come back.
-constexpr int kThreadsPerSession = 2;
+// The one that runs it, one that lends it the connection over which its coordinator has come back, and one that brings
+// the next.
+constexpr int kThreadsPerSession = 3;
 
 }  // namespace
 

@@ -81,21 +81,26 @@ class ResumableSessions::Waiting final : public ConnectionSupply {
     std::lock_guard ending(ending_);
     if (end_ == nullptr) return absl::NotFoundError("the session has ended");
     US_RETURN_IF_ERROR(end_->CanRewind(request.received));
+    std::lock_guard lock(mutex_);
+    if (cancelled_ || stopping_) return absl::UnavailableError("the agent is stopping");
+    // Until the coordinator has shown that it has the new one, it may have to come with the old one again.
+    earlier_ = request.token;
+    token_ = fresh;
+    address_ = peer.address;
+    certificate_ = peer.certificate;
+    ++delivered_;
+    replaced = std::exchange(next_, std::nullopt);
+    Connection next{.stream = std::move(call), .peer_received = request.received, .tell_token = fresh};
+    // A session that works for long asks for no connection meanwhile; its coordinator would wait for an answer in vain.
+    if (end_->Adopt(&next)) {
+      taken_ = delivered_;
+      LogEvent(LogLevel::kInfo, "connected again", {{"who", who_}, {"address", address_}});
+      return absl::OkStatus();
+    }
     // Before the new one is there to be taken for it.
     end_->DropConnection("its coordinator has connected again");
-    {
-      std::lock_guard lock(mutex_);
-      if (cancelled_ || stopping_) return absl::UnavailableError("the agent is stopping");
-      // Until the coordinator has shown that it has the new one, it may have to come with the old one again.
-      earlier_ = request.token;
-      token_ = fresh;
-      address_ = peer.address;
-      certificate_ = peer.certificate;
-      ++delivered_;
-      replaced = std::exchange(
-          next_, Connection{.stream = std::move(call), .peer_received = request.received, .tell_token = fresh});
-      arrived_.notify_all();
-    }
+    next_ = std::move(next);
+    arrived_.notify_all();
     return absl::OkStatus();
   }
 
@@ -116,7 +121,7 @@ class ResumableSessions::Waiting final : public ConnectionSupply {
   const std::string names_;
   const std::string who_;
   const milliseconds hold_;
-  std::mutex ending_;  // before mutex_
+  std::mutex ending_;  // before mutex_, and both before the end's own
   ResumableEnd* end_ = nullptr;
 
   std::mutex mutex_;

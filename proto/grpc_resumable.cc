@@ -110,6 +110,8 @@ class CallStream final : public ByteStream {
       case grpc::StatusCode::DEADLINE_EXCEEDED:
       case grpc::StatusCode::ABORTED:
       case grpc::StatusCode::DATA_LOSS: lost_ = true; break;
+      // No thread was free for it at this moment; the session is there all the same.
+      case grpc::StatusCode::RESOURCE_EXHAUSTED: lost_ = resumes_; break;
       default: break;
     }
     unimplemented_ = status.error_code() == grpc::StatusCode::UNIMPLEMENTED;

@@ -110,7 +110,7 @@ absl::StatusOr<std::string> ResumableEnd::OnReceived(absl::StatusOr<std::string>
       EndWith(message.status());
       return end_;
     } else {
-      *lost = true;
+      *lost = regaining_ = true;
       connection_.reset();
       const uint64_t through = received_ + window_.acknowledged();
       again_ = through_ == through && Clock::now() - connected_at_ < kLasting;
@@ -147,6 +147,7 @@ absl::Status ResumableEnd::Regain(absl::Status why) {
   }
   absl::StatusOr<ConnectionSupply::Connection> next = supply_->Next(loss);
   std::lock_guard lock(mutex_);
+  regaining_ = false;
   if (ended_) {
     if (next.ok()) next->stream->Close();
     return end_;
@@ -157,15 +158,36 @@ absl::Status ResumableEnd::Regain(absl::Status why) {
     EndWith(usable);
     return end_;
   }
-  connection_ = std::move(next->stream);
-  peer_ = next->kept ? Peer::kKeeps : Peer::kUnknown;
+  Install(*std::move(next));
+  return absl::OkStatus();
+}
+
+// Under the lock.
+void ResumableEnd::Install(ConnectionSupply::Connection next) {
+  connection_ = std::move(next.stream);
+  peer_ = next.kept ? Peer::kKeeps : Peer::kUnknown;
   ++generation_;
   proved_ = false;
-  tell_token_ = next->tell_token;
+  tell_token_ = next.tell_token;
   note_now_ = true;
   last_heard_ = last_note_ = connected_at_ = Clock::now();
   changed_.notify_all();
-  return absl::OkStatus();
+}
+
+bool ResumableEnd::Adopt(ConnectionSupply::Connection* next) {
+  std::shared_ptr<ByteStream> old;
+  {
+    std::lock_guard lock(mutex_);
+    if (ended_ || waiting_ || regaining_ || connection_ == nullptr) return false;
+    if (!window_.Rewind(next->peer_received).ok()) return false;
+    old = connection_;
+    dropped_why_.clear();
+    // The supply was not asked, and so has not begun to count.
+    through_.reset();
+    Install(std::move(*next));
+  }
+  old->Close();
+  return true;
 }
 
 // Under the lock.

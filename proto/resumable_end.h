@@ -93,6 +93,10 @@ class ResumableEnd {
   std::optional<std::chrono::milliseconds> detached_for() const;
   // As ReplayWindow::CanRewind.
   absl::Status CanRewind(uint64_t received) const;
+  // A connection that the other end has brought on its own takes the place of the present one, which is closed: while
+  // nobody receives, because the receiving thread is busy with what came, nobody would ask the supply for it. False:
+  // somebody receives or is in Next, or the stream has ended, and `*next` is untouched.
+  bool Adopt(ConnectionSupply::Connection* next);
   // The present connection, if there is one, counts as lost from now on.
   void DropConnection(const std::string& why);
 
@@ -102,6 +106,7 @@ class ResumableEnd {
 
   absl::Status TakeNote(const std::string& message);
   absl::Status Regain(absl::Status why);
+  void Install(ConnectionSupply::Connection next);
   absl::StatusOr<std::string> OnReceived(absl::StatusOr<std::string> message, const ByteStream& from, bool* lost);
   void EndWith(absl::Status end);
   void WriteLoop();
@@ -136,6 +141,7 @@ class ResumableEnd {
   Clock::time_point last_heard_{};
   Clock::time_point waiting_since_{};  // of Receive, in the connection
   bool waiting_ = false;
+  bool regaining_ = false;  // the receiving thread is about to ask for a connection, or asks
 
   absl::Status end_;
   bool ended_ = false;    // Receive and Send give end_

@@ -179,6 +179,34 @@ TEST_F(ResumableSessionsTest, AConnectionThatOnlyTheCoordinatorHasGivenUpIsRepla
   EXPECT_TRUE(FirstNote().token);
 }
 
+// What a session does may take longer than its coordinator waits for an answer.
+TEST_F(ResumableSessionsTest, ASessionThatWorksAndDoesNotReceiveAnswersAllTheSame) {
+  absl::StatusOr<std::unique_ptr<AgentStream>> begun =
+      sessions_.Begin(offer_, peer_, std::make_shared<WireEnd>(wire_, 0));
+  ASSERT_OK(begun);
+  stream_ = *std::move(begun);
+  ASSERT_OK(stream_->Send(SessionError{.message = "sent before the cut"}));
+  wire_->Break();
+  ASSERT_OK(Resume(offer_.token));
+  const StreamNote first = FirstNote();
+  ASSERT_TRUE(first.token);
+  EXPECT_OK(far_->Receive());
+  // Once more, for the network is bad; the coordinator has what was sent by now.
+  wire_->Break();
+  ASSERT_OK(Resume(*first.token, 1));
+  const StreamNote second = FirstNote();
+  ASSERT_TRUE(second.token);
+  EXPECT_NE(*second.token, *first.token);
+  // The work is done.
+  receiver_ = std::thread([this] {
+    while (stream_->Receive().ok()) ++received_;
+  });
+  Say();
+  EXPECT_EQ(received_, 1);
+  // The coordinator has shown that it has the last token: no earlier one is worth anything.
+  EXPECT_THAT(Resume(*first.token), StatusIs(absl::StatusCode::kNotFound));
+}
+
 TEST_F(ResumableSessionsTest, NobodyComesInTimeAndTheSessionEnds) {
   offer_.hold = milliseconds(50);
   Begin();

@@ -289,6 +289,35 @@ TEST_F(ResumableEndTest, ALossBeforeAnythingGotThroughIsTheSameLossAgain) {
   other.join();
 }
 
+TEST_F(ResumableEndTest, AConnectionIsAdoptedWhereItCanBeGoneOnWith) {
+  Begin();
+  ASSERT_OK(b_->Send("first"));
+  ASSERT_OK(a_->Receive());
+  auto wire = std::make_shared<Wire>();
+  WireEnd far(wire, 0);
+  ConnectionSupply::Connection next{.stream = std::make_shared<WireEnd>(wire, 1), .peer_received = 1};
+  std::thread receiver([this] { EXPECT_EQ(b_->Receive().value_or(""), "to b"); });
+  // What cannot be gone on with is not taken, whoever receives.
+  next.peer_received = 9;
+  EXPECT_FALSE(b_->Adopt(&next));
+  next.peer_received = 1;
+  ASSERT_OK(a_->Send("to b"));
+  receiver.join();
+  EXPECT_TRUE(b_->Adopt(&next));
+  const absl::StatusOr<std::string> note = far.Receive();
+  ASSERT_OK(note);
+  EXPECT_EQ(DecodeStreamNote(*note).value_or(StreamNote{}).received, 1u);
+  // The old one is closed.
+  {
+    std::lock_guard lock(wire_->mutex);
+    EXPECT_TRUE(wire_->broken);
+  }
+  b_->Close();
+  ConnectionSupply::Connection late{.stream = std::make_shared<WireEnd>(std::make_shared<Wire>(), 1), .peer_received = 1};
+  EXPECT_FALSE(b_->Adopt(&late));
+  EXPECT_NE(late.stream, nullptr);
+}
+
 TEST_F(ResumableEndTest, ANewConnectionIsProvedByWhatComesOverIt) {
   Begin();
   ASSERT_OK(b_->Send("first"));
