@@ -9,6 +9,7 @@
 #include "engine/base/time_range.h"
 #include "engine/fs/file.h"
 #include "engine/fs/syscalls.h"
+#include "engine/transfer/rest_check.h"
 #include "engine/transfer/same_contents.h"
 
 namespace uringsync {
@@ -18,10 +19,6 @@ using Fate = ActionOrigin::Fate;
 
 bool HasAttributes(const Entry& entry) {
   return !entry.xattr_digest.is_zero() || !entry.capability_digest.is_zero() || !entry.trusted_digest.is_zero();
-}
-
-bool SameMoment(const struct statx_timestamp& a, const struct statx_timestamp& b) {
-  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
 }  // namespace
@@ -121,9 +118,7 @@ Task<bool> ApplyWorker::TakeOver(const Action* action, IncomingFile* file, Stage
   const bool same = co_await compare.Run();
   if (!same) co_return false;
   struct statx after{};
-  const bool untouched = StatDescriptor(context_.driver, basis->fd.get(), &after).ok() &&
-                         SameMoment(before.stx_ctime, after.stx_ctime) &&
-                         SameMoment(before.stx_mtime, after.stx_mtime) && before.stx_size == after.stx_size;
+  const bool untouched = StatDescriptor(context_.driver, basis->fd.get(), &after).ok() && LooksUntouched(before, after);
   if (!untouched) co_return false;
   StagedObject linked;
   if (StageLinkOf(context_, *action, **from, LeafName(origin.path), &linked).has_value() || !linked.valid())

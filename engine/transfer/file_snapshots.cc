@@ -16,14 +16,6 @@
 namespace uringsync {
 namespace {
 
-bool SameTime(const statx_timestamp& a, const statx_timestamp& b) {
-  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
-bool IsSame(const struct statx& a, const struct statx& b) {
-  return a.stx_size == b.stx_size && SameTime(a.stx_mtime, b.stx_mtime) && SameTime(a.stx_ctime, b.stx_ctime);
-}
-
 void TakeBack(statx_timestamp* stamp) {
   if (stamp->tv_nsec > 0) {
     --stamp->tv_nsec;
@@ -119,7 +111,7 @@ Task<absl::StatusOr<FileSnapshotPtr>> FileSnapshots::Get(Driver* driver, int fd,
   struct statx now {};
   US_CO_RETURN_IF_ERROR(StatDescriptor(driver, snapshot->fd.get(), &cloned));
   US_CO_RETURN_IF_ERROR(StatDescriptor(driver, fd, &now));
-  const bool moved = !IsSame(now, snapshot->stat) || cloned.stx_size != snapshot->stat.stx_size;
+  const bool moved = !LooksUntouched(snapshot->stat, now) || cloned.stx_size != snapshot->stat.stx_size;
   snapshot->stat.stx_size = cloned.stx_size;
   snapshot->stat.stx_blocks = cloned.stx_blocks;
   // What came between the look and the clone is in the clone, and may have left the time.

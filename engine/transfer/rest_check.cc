@@ -35,7 +35,16 @@ bool ChangedWithin(const struct statx& stat, std::chrono::nanoseconds age) {
   return within(stat.stx_ctime) || within(stat.stx_mtime);
 }
 
+bool IsSameMoment(const statx_timestamp& a, const statx_timestamp& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
 }  // namespace
+
+bool LooksUntouched(const struct statx& before, const struct statx& now) {
+  return now.stx_size == before.stx_size && IsSameMoment(now.stx_mtime, before.stx_mtime) &&
+         IsSameMoment(now.stx_ctime, before.stx_ctime);
+}
 
 bool MayKeepItsTimes(const struct statx& stat) {
   return IsOfThisTick(stat.stx_ctime) || IsOfThisTick(stat.stx_mtime);

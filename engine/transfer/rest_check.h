@@ -29,6 +29,8 @@
 
 namespace uringsync {
 
+// Whether the times and the size tell of no change between two looks at one file.
+bool LooksUntouched(const struct statx& before, const struct statx& now);
 // A write that comes now may leave the times of this file as they are: they are of this tick of the clock.
 bool MayKeepItsTimes(const struct statx& stat);
 // Ends when the clock that stamps files has moved on, 20 ms later.

@@ -19,10 +19,6 @@
 namespace uringsync {
 namespace {
 
-bool SameTime(const statx_timestamp& a, const statx_timestamp& b) {
-  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 // Whether the file may hold a hole: fewer blocks than bytes. Compressed files seem to; SEEK_HOLE tells.
 bool MayHaveHoles(const struct statx& stat) {
   return stat.stx_blocks * 512 < stat.stx_size;
@@ -50,9 +46,7 @@ bool SourceReader::EndUnlessMoved(Work* work) {
     EndWithError(&work->next, stated, "stat");
     return false;
   }
-  const bool same = now.stx_size == work->before.stx_size && SameTime(now.stx_mtime, work->before.stx_mtime) &&
-                    SameTime(now.stx_ctime, work->before.stx_ctime);
-  if (same || IsEnough(*work->request, now)) {
+  if (LooksUntouched(work->before, now) || IsEnough(*work->request, now)) {
     work->before = now;
     return true;
   }
