@@ -16,6 +16,9 @@ uint64_t RaiseFileLimit();
 
 // A directory of this process below $TMPDIR or /tmp, which becomes $TMPDIR; removed at the end, when it is empty by
 // itself: what is made in it has no name. Before the first thread.
+//
+// It is locked while the process lives; one that was killed leaves it, and the next one that makes its own there
+// removes those that are this user's, locked by nobody and empty. Links are not followed.
 class ScratchDirectory {
  public:
   // Empty where none can be made.
@@ -27,6 +30,7 @@ class ScratchDirectory {
 
  private:
   std::string path_;
+  UniqueFd lock_;  // on the directory; invalid where there are no locks
 };
 
 // Ignores SIGPIPE and blocks SIGTERM and SIGINT in this thread and those it starts.
