@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "agent/backoff.h"
@@ -35,6 +37,11 @@ Task<absl::Status> DestinationSession::Lock() {
     AskForWay();
     return SleepOnShard(time, token);
   };
+  std::optional<std::chrono::steady_clock::time_point> waited_since;
+  options.on_wait = [this, &waited_since](const absl::Status& refusal) {
+    waited_since = std::chrono::steady_clock::now();
+    outbox_->Push(Notice{"destination: " + std::string(ToStd(refusal.message())) + "; waiting for it to end"});
+  };
   Driver* const driver = Shard::Current()->driver();
   absl::StatusOr<SubtreeLock> lock = co_await SubtreeLock::Acquire(driver, root_.directory, options);
   const auto begun = std::chrono::steady_clock::now();
@@ -49,6 +56,10 @@ Task<absl::Status> DestinationSession::Lock() {
     lock = co_await SubtreeLock::Acquire(driver, root_.directory, options);
   }
   if (!lock.ok()) co_return lock.status();
+  if (waited_since) {
+    const auto waited = std::chrono::ceil<std::chrono::seconds>(std::chrono::steady_clock::now() - *waited_since);
+    outbox_->Push(Notice{"destination: free after " + std::to_string(waited.count()) + " s; the run goes on"});
+  }
   lock_ = *std::move(lock);
   co_return absl::OkStatus();
 }

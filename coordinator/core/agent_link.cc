@@ -124,10 +124,11 @@ bool AgentLink::Handle(AgentMessage message) {
   if (IsSignOfLife(message)) return true;
   if (auto* notice = std::get_if<Notice>(&message)) {
     const bool allowed = notices_++ < kMaxLateNotices;
-    if (allowed) events_->Push(NoticeEvent{side_, std::move(notice->text)});
+    if (allowed) events_->Push(NoticeEvent{side_, std::move(notice->text), awaits_lock_.load()});
     if (!allowed) FailProtocol("sent more notices than it may");
     return allowed;
   }
+  if (std::holds_alternative<SessionOpened>(message)) awaits_lock_ = false;
   if (std::holds_alternative<ApplyProgress>(message) || std::holds_alternative<ApplyDone>(message)) {
     const absl::Status handled =
         on_apply_ ? on_apply_(std::move(message)) : absl::InvalidArgumentError("an apply report from a source");
@@ -186,6 +187,7 @@ absl::StatusOr<HelloReply> AgentLink::AwaitHello() {
 }
 absl::Status AgentLink::Open(OpenSession open) {
   asked_to_open_ = true;
+  awaits_lock_ = open.wait_for_lock && open.role == Role::kDestination;
   events_->Expect(side_);
   if (open.operands.empty()) return Send(open);
   // A long list goes in several messages.

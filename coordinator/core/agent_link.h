@@ -8,6 +8,7 @@
 // thread.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -103,7 +104,8 @@ class AgentLink final : public ManifestStream, public FoldingLink {
   std::function<void()> on_arrival_ = [] {};
   std::function<absl::Status()> before_waiting_;
   std::thread thread_;
-  size_t notices_ = 0;  // of the receiving thread
+  size_t notices_ = 0;                    // of the receiving thread
+  std::atomic<bool> awaits_lock_{false};  // what it has to say until the session is open is why the run does not begin
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -3,11 +3,16 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
+#include <string_view>
+#include <utility>
 
+#include "absl/time/time.h"
 #include "engine/base/errno_status.h"
 #include "engine/base/escape.h"
 #include "engine/fs/file.h"
@@ -64,6 +69,39 @@ int64_t HolderPid(Driver* driver, const struct statx& directory) {
   return by_inode;
 }
 
+// The number that follows `word` and blanks in `text`; 0 where there is none.
+uint64_t NumberAfter(std::string_view text, std::string_view word) {
+  const size_t at = text.find(word);
+  if (at == std::string_view::npos) return 0;
+  text.remove_prefix(at + word.size());
+  text.remove_prefix(std::min(text.find_first_not_of(' '), text.size()));
+  uint64_t number = 0;
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+// When the process began, e.g. "2026-11-24 10:31:02 UTC": boot time and its field 22 of /proc/PID/stat, in ticks since.
+// Empty where the kernel does not tell.
+std::string StartOf(Driver* driver, int64_t pid) {
+  constexpr int kFieldsAfterName = 19;  // before the one that is looked for
+  const uint64_t booted = NumberAfter(ReadProcFile(driver, "/proc/stat"), "\nbtime");
+  const std::string stat = ReadProcFile(driver, "/proc/" + std::to_string(pid) + "/stat");
+  size_t at = stat.rfind(')');  // the name may hold anything
+  if (booted == 0 || at == std::string::npos) return {};
+  for (int i = 0; i <= kFieldsAfterName && at != std::string::npos; ++i) at = stat.find(' ', at + 1);
+  if (at == std::string::npos) return {};
+  const uint64_t ticks = NumberAfter(std::string_view(stat).substr(at), " ");
+  const uint64_t ticks_per_second = static_cast<uint64_t>(std::max(1L, ::sysconf(_SC_CLK_TCK)));
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC",
+                          absl::FromUnixSeconds(static_cast<int64_t>(booted + ticks / ticks_per_second)),
+                          absl::UTCTimeZone());
+}
+
+std::string HostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof(name) - 1) == 0 ? EscapeName(name) : std::string();
+}
+
 absl::Status Locked(Driver* driver, int fd) {
   std::string message = EscapeName(DescriptorPath(driver, fd)) + " is in use by another session";
   struct statx stat;
@@ -73,6 +111,8 @@ absl::Status Locked(Driver* driver, int fd) {
     std::string program = ReadProcFile(driver, "/proc/" + std::to_string(pid) + "/comm");
     if (!program.empty() && program.back() == '\n') program.pop_back();
     if (!program.empty()) message += ", " + EscapeName(program);
+    if (const std::string host = HostName(); !host.empty()) message += ", on " + host;
+    if (const std::string start = StartOf(driver, pid); !start.empty()) message += ", started " + start;
     message += ")";
   }
   const absl::Status carrier = ErrnoStatus(EWOULDBLOCK, "");
@@ -180,6 +220,7 @@ Task<absl::StatusOr<SubtreeLock>> SubtreeLock::Acquire(Driver* driver, Directory
     }
     if (StatusErrno(attempt.status()) != EWOULDBLOCK || !options.wait || !options.sleep) co_return attempt.status();
     US_CO_RETURN_IF_ERROR(options.cancel.status());
+    if (options.on_wait) std::exchange(options.on_wait, nullptr)(attempt.status());
     Task<void> pause = options.sleep(options.poll_interval);
     co_await std::move(pause);
     US_CO_RETURN_IF_ERROR(options.cancel.status());

@@ -32,6 +32,8 @@ struct SubtreeLockOptions {
   PinnedAncestors* ancestors = nullptr;
   // Required with `wait`: sleeps without blocking the shard (a kTimeout operation; tests inject a clock).
   std::function<Task<void>(std::chrono::nanoseconds)> sleep;
+  // With `wait`: called once, with the refusal, where there is something to wait for.
+  std::function<void(const absl::Status&)> on_wait;
   CancelToken cancel;
 };
 
@@ -43,7 +45,7 @@ class SubtreeLock {
   const std::vector<std::string>& notices() const { return notices_; }
 
   // FailedPrecondition (errno EWOULDBLOCK) when somebody else holds it; the message names the directory and, where the
-  // kernel tells, the holder's pid and program. Cancelled when the token fires while waiting.
+  // kernel tells, the host, and the holder's pid, program and start. Cancelled when the token fires while waiting.
   static Task<absl::StatusOr<SubtreeLock>> Acquire(Driver* driver, DirectoryPtr root, SubtreeLockOptions options);
 
  private:

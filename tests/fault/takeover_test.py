@@ -72,10 +72,11 @@ class TakeOver(harness.Case):
         self.assertIsNone(waiting.poll())
         strike()
         began = time.monotonic()
-        seconds = []
+        seconds, told = [], []
 
         def read():
             for line in waiting.stdout:
+                told.append(line.decode("utf-8", "replace"))
                 if b'"opened"' in line:
                     seconds.append(time.monotonic() - began)
                     break
@@ -85,6 +86,10 @@ class TakeOver(harness.Case):
         reader.join(TAKEN_OVER_S * 2)
         if not seconds:
             waiting.kill()
+        waits = [line for line in told if "waiting for it to end" in line]
+        self.assertEqual(1, len(waits), told)
+        self.assertIn("is in use by another session (process ", waits[0])
+        self.assertTrue(any("the run goes on" in line for line in told), told)
         self.assertTrue(seconds, "never taken over: %s" % waiting.stderr.read().decode("utf-8", "replace"))
         code = waiting.wait(TAKEN_OVER_S * harness.SLOWNESS)
         self.assertEqual(harness.OK, code, waiting.stderr.read().decode("utf-8", "replace"))

@@ -81,8 +81,25 @@ TEST_F(SubtreeLockTest, WaitingEndsWhenTheHolderIsGone) {
   options.wait = true;
   const FreeOnSecondSleep state{&held, &sleeps};
   options.sleep = [state](std::chrono::nanoseconds) { return SleepAndFree(state); };
+  std::vector<std::string> told;
+  options.on_wait = [&told](const absl::Status& refusal) { told.emplace_back(refusal.message()); };
   EXPECT_OK(Try(dir_ / "a", options));
   EXPECT_EQ(sleeps, 2);
+  // Once, however often it was tried, and by whom it is held as far as the kernel tells.
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_THAT(told[0], testing::HasSubstr("in use by another session"));
+  if (told[0].find("process") == std::string::npos) GTEST_SKIP() << "no locks in /proc here";
+  EXPECT_THAT(told[0], testing::AllOf(testing::HasSubstr("process " + std::to_string(::getpid()) + ", "),
+                                      testing::HasSubstr(", on "),
+                                      testing::ContainsRegex(", started 20..-..-.. ..:..:.. UTC\\)")));
+}
+
+TEST_F(SubtreeLockTest, WhoDoesNotWaitIsToldOfNoWait) {
+  ASSERT_OK_AND_ASSIGN(const SubtreeLock held, Try(dir_ / "a"));
+  SubtreeLockOptions options;
+  options.on_wait = [](const absl::Status&) { FAIL(); };
+  EXPECT_FALSE(Try(dir_ / "a", options).ok());
+  EXPECT_OK(Try(dir_ / "other", options));
 }
 
 Task<void> CancelInsteadOfSleeping(CancelSource* source) {
