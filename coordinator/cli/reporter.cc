@@ -13,11 +13,17 @@
 namespace uringsync {
 namespace {
 
+// Of what --remove-source-files was to remove.
+constexpr char kRemoveOperation[] = "remove";
+
 // What to do about a problem, empty where the reason says it.
 std::string_view WayOut(const Problem& problem) {
   switch (problem.kind) {
     case ProblemKind::kVanished: return "it was removed while the run went on";
     case ProblemKind::kChanged:
+      if (problem.operation == kRemoveOperation)
+        return "it was written to while or after it was copied, so it stays at the source; the next run copies it "
+               "again, and removes it once it is quiet (--snapshot copies it as of one instant)";
       return problem.error == 0
                  ? "the file kept changing and was not copied; run again when it is quiet, or --unstable=copy"
                  : "it holds less than its size says";

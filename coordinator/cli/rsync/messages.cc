@@ -70,8 +70,10 @@ std::string ProblemText(const Problem& problem, std::string_view path) {
   }
   switch (problem.kind) {
     case ProblemKind::kChanged:
-      return line + (problem.operation == kRemoveOperation ? "it changed after it was copied; it stays"
-                                                           : "the file kept changing; it was not copied");
+      return line + (problem.operation == kRemoveOperation
+                         ? "it was written to while or after it was copied; it stays, and the "
+                           "next run copies it again"
+                         : "the file kept changing; it was not copied");
     case ProblemKind::kIntegrity: return line + "contents arrived damaged again and again";
     default: return line + (problem.detail.empty() ? "it was changed by somebody else meanwhile" : problem.detail);
   }

@@ -269,6 +269,16 @@ Problem FullDisk(int number) {
   problem.error = ENOSPC;
   return problem;
 }
+  Problem moving;
+  moving.kind = ProblemKind::kChanged;
+  moving.detail = "was modified since it was planned";
+  moving.operation = "read";
+  EXPECT_THAT(ProblemLine("source /s", moving), testing::HasSubstr("was not copied"));
+  // What is to be removed at the source was copied.
+  moving.operation = "remove";
+  EXPECT_THAT(ProblemLine("source /s", moving),
+              testing::AllOf(testing::HasSubstr("it stays at the source; the next run copies it again"),
+                             testing::Not(testing::HasSubstr("not copied"))));
 
 TEST_F(ReporterTest, ProblemsOfOneCauseAreShownUpToABoundAndThenCounted) {
   RunReporter& reporter = Make({});

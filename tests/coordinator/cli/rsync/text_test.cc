@@ -187,6 +187,11 @@ TEST(MessagesTest, ErrorsAreRsyncs) {
   moving.operation = "read";
   EXPECT_EQ(ProblemText(moving, "/s/log"),
             "ursync: [sender] read \"/s/log\" failed: the file kept changing; it was not copied");
+  moving.operation = "remove";
+  EXPECT_EQ(
+      ProblemText(moving, "/s/log"),
+      "ursync: [sender] remove \"/s/log\" failed: it was written to while or after it was copied; it stays, and the "
+      "next run copies it again");
   Problem made;
   made.operation = "mkdir";
   made.error = ENOSPC;
