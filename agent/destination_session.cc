@@ -100,6 +100,7 @@ Task<void> DestinationSession::Open() {
         root_.directory, SessionTag(open_.session),
         ResumeJournal::Options{.links = links_, .start_writeback = durable, .may_loosen_root = may_loosen_root});
     resume_->TakeOver(driver, open_.resume);
+    strays_removed_ = resume_->strays_removed();
   }
   if (described.ok() && writes) described = OpenBasisDirectories(driver);
   if (described.ok() && writes) described = OpenBackup(driver);

@@ -50,6 +50,8 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   // without a view.
   std::optional<ScanLinks> links() const;
   bool owns_tree() const { return !shares_root_; }
+  // Temporaries of dead sessions that went before the tree is scanned. To be read after the opening.
+  uint64_t strays_removed() const { return strays_removed_; }
 
   absl::Status Submit(ActionBatch batch);
   absl::Status Finish();
@@ -113,6 +115,7 @@ class DestinationSession final : public LiveDestination, public std::enable_shar
   StagingTarget staging_;               // likewise
   std::shared_ptr<const TreeView> view_;
   bool shares_root_ = false;  // written before opened_
+  uint64_t strays_removed_ = 0;  // likewise
   SubtreeLock lock_;
   LockHolders::Hold way_;  // for those who come after this session
   std::unique_ptr<ResumeJournal> resume_;  // of a session that writes

@@ -131,7 +131,8 @@ Task<void> ManifestSender::Send(ManifestProducer* scanner) {
   co_await Flush();
   PassKillPoint(KillPoint::kScanEnd);
   const ScanTotals& totals = scanner->totals();
-  outbox_->Push(ManifestEnd{totals.directories, totals.entries, totals.errors, totals.strays_removed});
+  outbox_->Push(
+      ManifestEnd{totals.directories, totals.entries, totals.errors, strays_removed_ + totals.strays_removed});
 }
 
 void ManifestSender::NoteDirectories(const RelPath& directory, std::vector<Entry>* entries) {
@@ -160,7 +161,8 @@ Task<void> ManifestSender::SendOnly() {
   }
   co_await Flush();
   if (options_.cancel.cancelled()) co_return;
-  outbox_->Push(ManifestEnd{totals_.directories, totals_.entries, totals_.errors, lister.strays_removed()});
+  outbox_->Push(
+      ManifestEnd{totals_.directories, totals_.entries, totals_.errors, strays_removed_ + lister.strays_removed()});
 }
 
 Task<void> ManifestSender::SendOne(DirectoryLister* lister, size_t place) {

@@ -42,6 +42,8 @@ class ManifestSender {
 
   // Before Start: the manifest is the view's.
   void UseView(std::shared_ptr<const TreeView> view) { view_ = std::move(view); }
+  // Before Start: temporaries of dead sessions that went without a scan; told with those that the scan removes.
+  void CountStrays(uint64_t removed) { strays_removed_ = removed; }
 
   // FailedPrecondition when it was started before. With `start.fold` listings travel as digests where they can, with
   // `start.only` come just those directories.
@@ -90,6 +92,7 @@ class ManifestSender {
   std::optional<std::vector<RelPath>> only_;
   std::vector<bool> listed_;  // which of `only` are directories, as the listing of the one above says
   ScanTotals totals_;
+  uint64_t strays_removed_ = 0;  // before the scan
   FoldedGroup group_;  // kept in the window already
   size_t group_bytes_ = 0;
   std::chrono::steady_clock::time_point group_since_;

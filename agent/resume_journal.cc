@@ -123,11 +123,11 @@ std::optional<ResumeJournal::Dead> ResumeJournal::LockDead(Driver* driver, const
   return dead;
 }
 
-void ResumeJournal::RemoveAs(Driver* driver, const ResumeEntry& entry) {
+bool ResumeJournal::RemoveAs(Driver* driver, const ResumeEntry& entry) {
   DirectoryCache directories(driver, root_, nullptr, 1, options_.links);
   struct statx found{};
   const DirectoryPtr directory = HolderOf(driver, &directories, entry, &found);
-  if (directory != nullptr) sys::Unlinkat(driver, directory->fd(), entry.temporary.c_str(), 0);
+  return directory != nullptr && sys::Unlinkat(driver, directory->fd(), entry.temporary.c_str(), 0) == 0;
 }
 
 int ResumeJournal::RemoveName(Driver* driver, const std::string& name) const {
@@ -156,7 +156,7 @@ std::vector<ResumeEntry> ResumeJournal::Candidates(Driver* driver, DirectoryCach
           other.entry.temporary.empty() || std::pair(entry.whole, blocks) > std::pair(other.entry.whole, other.blocks);
       const ResumeEntry worse = better ? std::exchange(other.entry, entry) : entry;
       if (better) other.blocks = blocks;
-      if (!worse.temporary.empty()) RemoveAs(driver, worse);
+      if (!worse.temporary.empty()) removed_ += RemoveAs(driver, worse);
     }
   }
   std::vector<ResumeEntry> found;
@@ -185,7 +185,7 @@ void ResumeJournal::TakeOver(Driver* driver, bool keep) {
   for (const ResumeEntry& entry : found) kept_[entry.temporary].entry = entry;
   if (keep && !found.empty()) Rename(driver, &directories, found);
   if (name_.empty()) {
-    for (const ResumeEntry& entry : found) RemoveAs(driver, entry);
+    for (const ResumeEntry& entry : found) removed_ += RemoveAs(driver, entry);
     kept_.clear();
   }
   for (const Dead& journal : dead) {
@@ -214,7 +214,7 @@ void ResumeJournal::Rename(Driver* driver, DirectoryCache* directories, const st
     PassKillPoint(KillPoint::kJournalRenamed);
     if (renamed) continue;
     kept_.erase(names[i]);
-    RemoveAs(driver, found[i]);
+    removed_ += RemoveAs(driver, found[i]);
   }
 }
 

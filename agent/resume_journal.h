@@ -64,6 +64,8 @@ class ResumeJournal {
   // Makes the temporaries of dead sessions this one's, or removes them where `keep` is false. What does not fit what
   // their journals say stays. Root also removes what other users' journals are when they describe nothing any more.
   void TakeOver(Driver* driver, bool keep);
+  // How many temporaries of dead sessions TakeOver removed. To be read after it, on its thread.
+  uint64_t strays_removed() const { return removed_; }
 
   // What is left of the file, where it was for the source's file as `wanted` says; what was for another one is removed.
   std::optional<LeftTemporary> Take(Driver* driver, const RelPath& path, const Entry& wanted);
@@ -101,7 +103,8 @@ class ResumeJournal {
   // Those of `dead` that are there, the best one of each file; the others are removed.
   std::vector<ResumeEntry> Candidates(Driver* driver, DirectoryCache* directories, const std::vector<Dead>& dead);
   void Rename(Driver* driver, DirectoryCache* directories, const std::vector<ResumeEntry>& found);
-  void RemoveAs(Driver* driver, const ResumeEntry& entry);
+  // Whether it was there, and is gone.
+  bool RemoveAs(Driver* driver, const ResumeEntry& entry);
   // Of a journal, also one that is not there any more.
   int RemoveName(Driver* driver, const std::string& name) const;
   size_t DropIf(Driver* driver, const RelPath* directory);
@@ -127,6 +130,7 @@ class ResumeJournal {
   std::string name_;                  // of the journal; empty: there is none
   UniqueFd fd_;                       // locked
   size_t size_bytes_ = 0;
+  uint64_t removed_ = 0;    // by TakeOver
   bool failed_ = false;     // it cannot be written
   timespec time_before_{};  // of the directory, without the journal and with it
   timespec time_after_{};

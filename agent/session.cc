@@ -219,6 +219,7 @@ class StreamSession {
     manifest_ = std::make_unique<ManifestSender>(context_.runtime, std::move(root), std::move(options), &outbox_);
     manifest_->UseView(source_ != nullptr ? source_->view() : destination_->view());
     US_RETURN_IF_ERROR(manifest_->Start(start));
+    if (destination_ != nullptr) manifest_->CountStrays(destination_->strays_removed());
     US_RETURN_IF_ERROR(manifest_->AddCredit(std::exchange(early_credit_, 0)));
     if (destination_ != nullptr) destination_->ExpectActions();
     return absl::OkStatus();

@@ -62,6 +62,7 @@ class Broken:
         # A session that broke off may still be ending.
         result = self.cli("sync", "--json", "--wait", "--reflink=never", *options, *endpoints, program=program)
         apply = result.summary["apply"]
+        self.strays_removed = result.summary["strays_removed"]
         self.assertEqual(SIZE, apply["bytes_moved"] + apply["bytes_matched"], apply)
         self.assertGreaterEqual(apply["bytes_matched"], least)
         if least == 0:
@@ -134,7 +135,10 @@ class Agents(Broken, harness.Case):
     def test_no_resume_starts_over(self):
         self.break_off(self.endpoints(), lambda process: self.destination.kill())
         self.destination = self.agent({"store": self.path("b")})
+        left = len([name for name in harness.temporaries(self.path("b")) if ".~uringsync~0000000000000000." not in name])
+        self.assertGreater(left, 0)
         self.check_next(self.endpoints(), "--no-resume", least=0)
+        self.assertEqual(left, self.strays_removed)
 
     def test_what_is_not_wanted_any_more_goes(self):
         self.break_off(self.endpoints(), lambda process: self.destination.kill())
