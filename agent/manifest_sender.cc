@@ -13,6 +13,16 @@
 #include "engine/tree/view_scanner.h"
 
 namespace uringsync {
+namespace {
+
+std::string LeftOutTemporaries(uint64_t count, const RelPath& first) {
+  return std::to_string(count) + (count == 1 ? " object has the name" : " objects have names") +
+         " of uringsync's temporaries and " + (count == 1 ? "is" : "are") + " left out (" +
+         (count == 1 ? "" : "first: ") + first.text() + "); rename what is your own, or leave such names out by a rule";
+}
+
+}  // namespace
+
 ManifestSender::ManifestSender(Runtime* runtime, DirectoryPtr root, ScanOptions options, SessionOutbox* outbox)
     : runtime_(runtime), root_(std::move(root)), options_(std::move(options)), outbox_(outbox) {
   options_.cancel = cancel_.token();
@@ -130,9 +140,8 @@ Task<void> ManifestSender::Send(ManifestProducer* scanner) {
   }
   co_await Flush();
   PassKillPoint(KillPoint::kScanEnd);
-  const ScanTotals& totals = scanner->totals();
-  outbox_->Push(
-      ManifestEnd{totals.directories, totals.entries, totals.errors, strays_removed_ + totals.strays_removed});
+  totals_ = scanner->totals();
+  SendEnd();
 }
 
 void ManifestSender::NoteDirectories(const RelPath& directory, std::vector<Entry>* entries) {
@@ -153,6 +162,7 @@ void ManifestSender::NoteDirectories(const RelPath& directory, std::vector<Entry
 Task<void> ManifestSender::SendOnly() {
   DirectoryLister lister(Shard::Current()->driver(), {.selection = options_.selection,
                                                       .remove_strays_but = options_.remove_strays_but,
+                                                      .tell_temporaries = options_.tell_temporaries,
                                                       .spool_directory = options_.spool_directory});
   listed_.assign(only_->size(), false);
   for (size_t i = 0; i < only_->size() && !options_.cancel.cancelled(); ++i) {
@@ -161,8 +171,22 @@ Task<void> ManifestSender::SendOnly() {
   }
   co_await Flush();
   if (options_.cancel.cancelled()) co_return;
-  outbox_->Push(
-      ManifestEnd{totals_.directories, totals_.entries, totals_.errors, strays_removed_ + lister.strays_removed()});
+  totals_.strays_removed = lister.strays_removed();
+  SendEnd();
+}
+
+// What is left out for its name is told before the end, so that nobody takes such a file for replicated.
+void ManifestSender::SendEnd() {
+  if (totals_.temporaries > 0)
+    outbox_->Push(Notice{"source: " + LeftOutTemporaries(totals_.temporaries, totals_.first_temporary)});
+  const uint64_t strays = options_.tell_temporaries ? totals_.temporaries : strays_removed_ + totals_.strays_removed;
+  outbox_->Push(ManifestEnd{totals_.directories, totals_.entries, totals_.errors, strays});
+}
+
+void ManifestSender::NoteTemporaries(const RelPath& directory, const std::vector<std::string>& names) {
+  if (names.empty()) return;
+  if (totals_.temporaries == 0) totals_.first_temporary = directory.Child(*std::ranges::min_element(names));
+  totals_.temporaries += names.size();
 }
 
 Task<void> ManifestSender::SendOne(DirectoryLister* lister, size_t place) {
@@ -183,6 +207,7 @@ Task<void> ManifestSender::SendOne(DirectoryLister* lister, size_t place) {
     co_await SendListing(std::move(batch));
     co_return;
   }
+  NoteTemporaries(path, lister->temporaries());
   // One batch is held back, to be told as the last one.
   const Entry self = batch.self;
   std::vector<Entry> entries;

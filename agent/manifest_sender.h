@@ -72,6 +72,8 @@ class ManifestSender {
   Task<void> SendOnly();
   Task<void> SendOne(DirectoryLister* lister, size_t place);
   void NoteDirectories(const RelPath& directory, std::vector<Entry>* entries);
+  void SendEnd();
+  void NoteTemporaries(const RelPath& directory, const std::vector<std::string>& names);
   Task<void> SendListing(DirectoryBatch batch);
   Task<void> SendPlain(DirectoryBatch batch);
   Task<void> PushInSlot(AgentMessage message);

@@ -203,6 +203,7 @@ class StreamSession {
     options.selection.digest_key = start.digest_key;
     options.checksum = open_.checksum;
     options.prove = start.prove;
+    options.tell_temporaries = source_ != nullptr;
     const bool views = source_ == nullptr || source_->view() != nullptr || open_.follow_links.any() || start.only;
     if (start.prove && views) return absl::InvalidArgumentError("a proof is of one whole tree of a source");
     options.one_file_system = open_.one_file_system;
@@ -218,8 +219,8 @@ class StreamSession {
     DirectoryPtr root = source_ != nullptr ? source_->root() : destination_->root();
     manifest_ = std::make_unique<ManifestSender>(context_.runtime, std::move(root), std::move(options), &outbox_);
     manifest_->UseView(source_ != nullptr ? source_->view() : destination_->view());
-    US_RETURN_IF_ERROR(manifest_->Start(start));
     if (destination_ != nullptr) manifest_->CountStrays(destination_->strays_removed());
+    US_RETURN_IF_ERROR(manifest_->Start(start));
     US_RETURN_IF_ERROR(manifest_->AddCredit(std::exchange(early_credit_, 0)));
     if (destination_ != nullptr) destination_->ExpectActions();
     return absl::OkStatus();

@@ -195,7 +195,7 @@ struct ManifestEnd {
   uint64_t directories = 0;
   uint64_t entries = 0;
   uint64_t errors = 0;
-  uint64_t strays_removed = 0;  // destination: temporaries of dead sessions
+  uint64_t strays_removed = 0;  // destination: temporaries of dead sessions; source: objects with such names, left out
 };
 
 // One object that did not reach the asked state. The run goes on; exit 23 (24 when all are kVanished).

@@ -315,11 +315,10 @@ void JsonReporter::Finish(const SyncOutcome& outcome, const std::string& error) 
     event["problems"]["changing"] = outcome.problems.changing;
     event["problems"]["settled"] = outcome.problems.settled;
   }
-  event["left_out"] = Json{{"by_option", outcome.plan.skipped_options},
-                           {"owner", outcome.plan.skipped_owner},
-                           {"devices", outcome.plan.skipped_devices},
-                           {"xattrs", outcome.plan.skipped_xattrs},
-                           {"deletes", outcome.plan.skipped_deletes}};
+  event["left_out"] =
+      Json{{"by_option", outcome.plan.skipped_options}, {"owner", outcome.plan.skipped_owner},
+           {"devices", outcome.plan.skipped_devices},   {"xattrs", outcome.plan.skipped_xattrs},
+           {"deletes", outcome.plan.skipped_deletes},   {"temporaries", outcome.source_manifest.strays_removed}};
   event["strays_removed"] = outcome.destination_manifest.strays_removed;
   if (facts_.mode == SyncMode::kSync) {
     event["state"] = std::string(WeakestState(outcome));

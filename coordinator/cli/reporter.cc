@@ -46,6 +46,8 @@ std::string_view WayOut(const Problem& problem) {
     case ENFILE: return "raise the limit of open files (ulimit -n)";
     case EOPNOTSUPP: return "the file system cannot hold this; switch that part off (--no-xattrs, --no-acls, ...)";
     case EIO: return "the device reports an error; look into the kernel log";
+    case EUCLEAN:
+      return "its name is that of a temporary of uringsync, and it is none: rename it, or leave it out by a rule";
     case E2BIG: return "--no-xattrs copies it without them";
     case ENOTEMPTY: return "--delete or --force removes what is in the way";
     default: return "";

@@ -252,6 +252,10 @@ void RsyncReporter::Finish(const SyncOutcome& outcome, const std::string& error)
     // rsync: said by the end that deletes, which is another process unless it is the one that was started.
     if (outcome.deletes_held || !facts_.source_is_local) Log(line);
   }
+  if (const uint64_t count = outcome.source_manifest.strays_removed; count > 0 && Told(Info::kMisc) == 0) {
+    console_->Error("ursync: " + std::to_string(count) + " of the source's names are those of temporaries and " +
+                    (count == 1 ? "was" : "were") + " left out (-v names the first)");
+  }
   const bool began = outcome.complete || outcome.plan.source_entries > 0;
   const RsyncTotals totals = Totals(outcome);
   if (began && Told(Info::kStats) > 1) {

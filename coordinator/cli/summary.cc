@@ -201,6 +201,7 @@ std::vector<std::string> StatsTable(const RunResult& result) {
   number("left out: devices", plan.skipped_devices);
   number("left out: privileged xattrs", plan.skipped_xattrs);
   number("left out: deletes", plan.skipped_deletes);
+  number("left out: temporaries' names", result.outcome.source_manifest.strays_removed);
   number("problems", result.outcome.problems.failed);
   number("vanished", result.outcome.problems.vanished);
   number("copied while changing", result.outcome.problems.unstable);

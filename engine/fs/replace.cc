@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <xxhash.h>
 
 #include <array>
@@ -137,6 +138,16 @@ StrayFate RecoverStray(Driver* driver, const Directory& directory, const std::st
   if (!place || Exchange(driver, dirfd, name, place->c_str()) < 0) return StrayFate::kForeign;
   if (!StatAt(driver, dirfd, name.c_str(), &stat).ok()) return StrayFate::kRemoved;
   return stat.stx_ino == mark->own_inode ? remove() : StrayFate::kForeign;
+}
+
+bool IsForeignState(Driver* driver, const Directory& directory, const std::string& name) {
+  const int dirfd = directory.fd();
+  struct statx stat;
+  if (!StatAt(driver, dirfd, name.c_str(), &stat).ok()) return false;
+  if (const std::optional<ReplaceMark> mark = ReplaceMarkOf(name))
+    return stat.stx_ino != mark->own_inode && DigestOf(stat) != mark->replaced;
+  if (!S_ISDIR(stat.stx_mode) || IsTreeSnapshot(driver, dirfd, name)) return false;
+  return IsForeignDirectory(driver, dirfd, name);
 }
 
 }  // namespace uringsync

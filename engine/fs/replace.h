@@ -53,5 +53,8 @@ enum class StrayFate : uint8_t {
 // What becomes of `name` in `directory`, a temporary of a session that is dead. Reads the directory where that is
 // needed, from its beginning.
 StrayFate RecoverStray(Driver* driver, const Directory& directory, const std::string& name);
+// Whether `name` in `directory`, a temporary by its name, is somebody else's for sure, as far as looking tells: a
+// directory that is none of ours, or an object that a process which died has displaced. Nothing is changed.
+bool IsForeignState(Driver* driver, const Directory& directory, const std::string& name);
 
 }  // namespace uringsync

@@ -66,7 +66,10 @@ bool HoldsOnlyFiles(Driver* driver, int fd) {
   struct statx stat;
   int more = 0;
   while ((more = reader.Next(&item)) > 0) {
-    if (!StatAt(driver, fd, std::string(item.name).c_str(), &stat).ok() || !S_ISREG(stat.stx_mode)) return false;
+    const absl::Status looked = StatAt(driver, fd, std::string(item.name).c_str(), &stat);
+    // Its own session may be removing it.
+    if (absl::IsNotFound(looked)) continue;
+    if (!looked.ok() || !S_ISREG(stat.stx_mode)) return false;
   }
   return more == 0;
 }
@@ -122,6 +125,14 @@ absl::Status RemoveDeadState(Driver* driver, int dirfd, const std::string& name)
   if (removed != -ENOTEMPTY && removed != -EEXIST) return ErrnoStatus(-removed, "rmdir");
   if (!IsScratchTree(driver, dirfd, name)) return ErrnoStatus(ENOTEMPTY, "rmdir");
   return RemoveStateTree(driver, dirfd, name);
+}
+
+bool IsForeignDirectory(Driver* driver, int dirfd, const std::string& name) {
+  const UniqueFd fd = OpenList(driver, dirfd, name);
+  if (!fd.valid()) return false;
+  DirectoryReader reader(driver, fd.get());
+  DirectoryItem item;
+  return reader.Next(&item) > 0 && !IsScratchTree(driver, dirfd, name);
 }
 
 }  // namespace uringsync

@@ -36,5 +36,8 @@ absl::Status RemoveStateTree(Driver* driver, int dirfd, const std::string& name)
 // it is a scratch tree by its mode and everything in it (directories shard-<number> that hold regular files and nothing
 // else). ENOTEMPTY: it is another one, and nothing of it was touched.
 absl::Status RemoveDeadState(Driver* driver, int dirfd, const std::string& name);
+// The same judgement without removing anything: `name` is a directory, and neither empty nor a scratch tree. One that
+// may not be read is nobody's for sure: false.
+bool IsForeignDirectory(Driver* driver, int dirfd, const std::string& name);
 
 }  // namespace uringsync

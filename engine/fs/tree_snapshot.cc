@@ -223,6 +223,16 @@ bool IsSnapshotOfHere(Driver* driver, int dirfd, int fd) {
          std::memcmp(here->uuid, found->parent_uuid, sizeof(here->uuid)) == 0;
 }
 
+// A subvolume under a temporary's name; invalid where it is none.
+UniqueFd OpenNamedSubvolume(Driver* driver, int dirfd, const std::string& name) {
+  const open_how how{.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, .mode = 0, .resolve = sys::kBeneath};
+  UniqueFd fd(sys::Openat2(driver, dirfd, name.c_str(), how));
+  struct statx stat {};
+  const bool is_one = IsStateName(name) && fd.valid() && StatDescriptor(driver, fd.get(), &stat).ok() &&
+                      stat.stx_ino == kSubvolumeRoot && IsBtrfs(driver, fd.get());
+  return is_one ? std::move(fd) : UniqueFd();
+}
+
 }  // namespace
 
 absl::StatusOr<TreeSnapshot> MakeTreeSnapshot(Driver* driver, const DirectoryPtr& directory, const Directory* limit,
@@ -263,13 +273,14 @@ absl::Status RemoveTreeSnapshot(Driver* driver, TreeSnapshot snapshot) {
   return sys::SysStatus(removed == -ENOENT ? 0 : removed, "remove the snapshot");
 }
 
+bool IsTreeSnapshot(Driver* driver, int dirfd, const std::string& name) {
+  const UniqueFd fd = OpenNamedSubvolume(driver, dirfd, name);
+  return fd.valid() && IsSnapshotOfHere(driver, dirfd, fd.get());
+}
+
 SnapshotFate RemoveDeadTreeSnapshot(Driver* driver, int dirfd, const std::string& name) {
-  const open_how how{.flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, .mode = 0, .resolve = sys::kBeneath};
-  const UniqueFd fd(sys::Openat2(driver, dirfd, name.c_str(), how));
-  struct statx stat {};
-  const bool is_one = IsStateName(name) && fd.valid() && StatDescriptor(driver, fd.get(), &stat).ok() &&
-                      stat.stx_ino == kSubvolumeRoot && IsBtrfs(driver, fd.get());
-  if (!is_one) return SnapshotFate::kNone;
+  const UniqueFd fd = OpenNamedSubvolume(driver, dirfd, name);
+  if (!fd.valid()) return SnapshotFate::kNone;
   if (!IsSnapshotOfHere(driver, dirfd, fd.get())) {
     // Ours may be the empty one of CheckRemovable.
     const int removed = sys::Unlinkat(driver, dirfd, name.c_str(), AT_REMOVEDIR);

@@ -46,6 +46,8 @@ enum class SnapshotFate : uint8_t {
   kStays,    // it is dead, and this process may not remove it
   kForeign   // a subvolume that is neither empty nor a read-only snapshot of the one it lies in: not ours, and it stays
 };
+// Whether the object `name` of `dirfd`, a state name, is a read-only snapshot of the subvolume that it lies in.
+bool IsTreeSnapshot(Driver* driver, int dirfd, const std::string& name);
 // Of the object `name` of `dirfd`, a state name.
 SnapshotFate RemoveDeadTreeSnapshot(Driver* driver, int dirfd, const std::string& name);
 // Of all that lie in `directory`. One pass over its names on btrfs, nothing elsewhere; what goes wrong is left for the

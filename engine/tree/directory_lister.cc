@@ -6,11 +6,18 @@
 
 #include "engine/base/errno_status.h"
 #include "engine/fs/replace.h"
+#include "engine/fs/state_name.h"
 #include "engine/tree/name_kind.h"
 
 namespace uringsync {
 
 bool DirectoryLister::Hidden(const DirectoryItem& item, const struct statx& stat, std::vector<std::string>* strays) {
+  if (options_.tell_temporaries && IsStateName(item.name)) {
+    holds_temporaries_ = true;
+    const bool foreign = IsForeignState(driver_, *directory_, std::string(item.name));
+    if (!foreign) temporaries_.emplace_back(item.name);
+    return !foreign;
+  }
   const NameKind kind = KindOfName(driver_, *directory_, item, stat, options_.remove_strays_but, at_root_);
   if (kind == NameKind::kStray) strays->emplace_back(item.name);
   holds_temporaries_ = holds_temporaries_ || kind == NameKind::kStray || kind == NameKind::kTemporary;
@@ -20,6 +27,7 @@ bool DirectoryLister::Hidden(const DirectoryItem& item, const struct statx& stat
 absl::Status DirectoryLister::Begin(const Directory& directory, Entry* self) {
   directory_ = &directory;
   holds_temporaries_ = false;
+  temporaries_.clear();
   names_.emplace(driver_, options_.spool_directory, options_.names_in_memory);
   struct statx stat = {};
   reader_.ReadDirectory(directory, &stat, self);

@@ -27,6 +27,7 @@ struct DirectoryListerOptions {
   // Destination: remove temporaries whose session is not this one (the caller holds the subtree lock), and resume
   // journals below the root.
   std::optional<uint64_t> remove_strays_but;
+  bool tell_temporaries = false;  // as in ScanOptions, but that no rules are asked
   std::string spool_directory;  // of the names of huge directories; empty: $TMPDIR, else /tmp
   size_t names_in_memory = 32768;
 };
@@ -49,6 +50,8 @@ class DirectoryLister {
   // Of the directory begun last: it holds temporaries (which are not shown).
   bool holds_temporaries() const { return holds_temporaries_; }
   uint64_t strays_removed() const { return strays_removed_; }
+  // Of the directory begun last: names of temporaries that are left out, where these are told.
+  const std::vector<std::string>& temporaries() const { return temporaries_; }
 
  private:
   bool Hidden(const DirectoryItem& item, const struct statx& stat, std::vector<std::string>* strays);
@@ -63,6 +66,7 @@ class DirectoryLister {
   bool holds_temporaries_ = false;
   bool at_root_ = false;
   uint64_t strays_removed_ = 0;
+  std::vector<std::string> temporaries_;
 };
 
 }  // namespace uringsync

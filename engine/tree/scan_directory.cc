@@ -8,6 +8,7 @@
 #include "engine/base/errno_status.h"
 #include "engine/base/kill_point.h"
 #include "engine/fs/replace.h"
+#include "engine/fs/state_name.h"
 #include "engine/fs/syscalls.h"
 #include "engine/tree/content_digests.h"
 #include "engine/tree/name_kind.h"
@@ -84,6 +85,13 @@ bool ManifestScanner::Impl::Hidden(Job* job, const DirectoryItem& item, const st
   return kind != NameKind::kShown;
 }
 
+bool ManifestScanner::Impl::LeavesTemporaryOut(Job* job, Tools* tools, const DirectoryItem& item) {
+  if (LeftOut(job, &tools->entries, item)) return true;
+  if (IsForeignState(job->shard->driver(), *job->directory, std::string(item.name))) return false;
+  if (job->temporaries++ == 0 || item.name < job->first_temporary) job->first_temporary = item.name;
+  return true;
+}
+
 // The directory keeps the time that it is listed with: nobody sets it again where that is the source's.
 absl::Status ManifestScanner::Impl::RemoveStrays(const Job& job, const std::vector<std::string>& strays,
                                                  bool empty_stray, const struct statx& stat, SortedNames* names) {
@@ -115,12 +123,16 @@ absl::StatusOr<bool> ManifestScanner::Impl::ReadNames(Job* job, Tools* tools, co
   DirectoryItem item;
   std::vector<std::string> strays;  // removed after the reading: a file system may skip entries otherwise
   bool empty_stray = false;
+  job->temporaries = 0;
   while (true) {
     const int more = reader->Next(&item);
     if (more < 0) return ErrnoStatus(-more, "getdents");
     if (more == 0) break;
     empty_stray = empty_stray || (options_.remove_strays_but.has_value() && item.name == options_.empty_stray);
-    if (Hidden(job, item, stat, &strays) || LeftOut(job, &tools->entries, item)) continue;
+    const bool hidden = options_.tell_temporaries && IsStateName(item.name)
+                            ? LeavesTemporaryOut(job, tools, item)
+                            : Hidden(job, item, stat, &strays) || LeftOut(job, &tools->entries, item);
+    if (hidden) continue;
     // The spool's failure is the scan's, not this directory's.
     const absl::Status added = names->Add(item.name, item.type);
     if (!added.ok()) {
@@ -224,6 +236,8 @@ void ManifestScanner::Impl::Finish(Job* job) {
   std::lock_guard lock(mutex_);
   if (!failure_.ok() || job->node->abandoned) return;
   ScanNode& node = *job->node;
+  node.temporaries = job->temporaries;
+  node.first_temporary = std::move(job->first_temporary);
   if (!job->streaming) {
     size_t entries = 1;
     for (const DirectoryBatch& batch : job->batches) entries += batch.entries.size();

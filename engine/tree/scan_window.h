@@ -39,6 +39,8 @@ struct ScanNode {
   bool abandoned = false;              // left the window while it was running: its result is not wanted
   size_t charged = 0;                  // entries of it that count against the read-ahead budget
   std::deque<DirectoryBatch> batches;  // ready to be taken, in order
+  uint64_t temporaries = 0;            // that are left out (ScanTotals)
+  std::string first_temporary;         // least of their names
   std::list<std::shared_ptr<ScanNode>>::iterator place;
 };
 using ScanNodePtr = std::shared_ptr<ScanNode>;

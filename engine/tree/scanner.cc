@@ -52,6 +52,7 @@ Task<absl::StatusOr<std::optional<DirectoryBatch>>> ManifestScanner::Impl::Next(
     co_await WaitAwaiter{this, /*consumer=*/true};
     std::optional<DirectoryBatch> batch;
     PathNodePtr node;
+    ScanNodePtr ended;
     {
       std::lock_guard lock(mutex_);
       if (!failure_.ok()) co_return failure_;
@@ -63,12 +64,17 @@ Task<absl::StatusOr<std::optional<DirectoryBatch>>> ManifestScanner::Impl::Next(
       head->batches.pop_front();
       producer_.Wake();
       if (head->batches.empty() && head->state == ScanNode::State::kComplete) {
+        ended = head;
         // Shard::Current() and not the scanning shard: the stack works with the driver of whoever calls.
         StopLocked(window_.PopHead(Shard::Current()->driver()));
         StartLoops();
       }
     }
     batch->directory = PathOf(node);
+    if (ended != nullptr && ended->temporaries > 0) {
+      if (totals_.temporaries == 0) totals_.first_temporary = batch->directory.Child(ended->first_temporary);
+      totals_.temporaries += ended->temporaries;
+    }
     totals_.entries += batch->entries.size();
     totals_.directories += batch->last ? 1 : 0;
     totals_.errors += batch->error != 0 ? 1 : 0;

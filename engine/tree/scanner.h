@@ -45,6 +45,9 @@ struct ScanOptions {
   // With that: a directory of this name is one, too, where nothing is in it (a run that delayed its updates ended while
   // it removed such); empty: none is.
   std::string empty_stray;
+  // Source: names of temporaries that no rule leaves out are counted, and what is somebody else's for sure
+  // (IsForeignState) is told, with EUCLEAN.
+  bool tell_temporaries = false;
   ScanFilter filter;
   // Links that are followed; `base` and `depth` are those of the scan's root.
   std::optional<ScanLinks> links;
@@ -62,6 +65,8 @@ struct ScanTotals {
   uint64_t entries = 0;
   uint64_t errors = 0;
   uint64_t strays_removed = 0;
+  uint64_t temporaries = 0;  // that are left out, where these are told
+  RelPath first_temporary;   // one of those
 };
 
 // An ordered manifest, whatever it is made of. Thread rule and use as ManifestScanner's.

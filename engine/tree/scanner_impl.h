@@ -84,6 +84,8 @@ class ManifestScanner::Impl {
     std::vector<std::string> children;    // of a node ahead
     std::unique_ptr<Spool> child_spool;   // of the head
     bool has_children = false;
+    uint64_t temporaries = 0;  // as in ScanNode
+    std::string first_temporary;
   };
 
   // Kept by a loop from directory to directory, for its buffers.
@@ -156,6 +158,8 @@ class ManifestScanner::Impl {
   absl::Status EnterFilter(Job* job);
   bool LeftOut(Job* job, EntryReader* reader, const DirectoryItem& item);
   bool Hidden(Job* job, const DirectoryItem& item, const struct statx& stat, std::vector<std::string>* strays);
+  // Of a temporary by its name, at a source: whether it is left out, which is counted.
+  bool LeavesTemporaryOut(Job* job, Tools* tools, const DirectoryItem& item);
   Task<void> ReadChunk(Job* job, Tools* tools, std::vector<Entry>* entries);
   absl::Status NoteChild(Job* job, Entry* entry);
   Task<void> Emit(Job* job, DirectoryBatch batch);

@@ -85,6 +85,11 @@ Task<absl::StatusOr<std::optional<DirectoryBatch>>> ViewScanner::NextOfNested() 
   totals_.strays_removed = nested_strays_ + nested_->totals().strays_removed;
   if (!batch->has_value()) {
     nested_strays_ = totals_.strays_removed;
+    if (const ScanTotals& totals = nested_->totals(); totals.temporaries > 0) {
+      const std::string above = nested_at_.is_root() ? "" : nested_at_.text() + "/";
+      if (totals_.temporaries == 0) totals_.first_temporary = *RelPath::Parse(above + totals.first_temporary.text());
+      totals_.temporaries += totals.temporaries;
+    }
     co_await nested_->Close();
     nested_ = nullptr;
     co_return batch;
@@ -226,6 +231,7 @@ absl::Status ViewScanner::BeginListing(Child child, RelPath path, const FilterSc
       reading.lister = std::make_unique<DirectoryLister>(
           driver, DirectoryListerOptions{.selection = options_.selection,
                                          .remove_strays_but = std::nullopt,
+                                         .tell_temporaries = options_.tell_temporaries,
                                          .spool_directory = options_.spool_directory});
       US_ASSIGN_OR_RETURN(reading.links, LinksOf(reading.layer.place, listing_->path.depth()));
       reading.lister->FollowLinks(reading.links);
@@ -242,7 +248,20 @@ absl::Status ViewScanner::BeginListing(Child child, RelPath path, const FilterSc
     if (!begun.ok() && listing_->error == 0) listing_->error = ErrorOf(begun);
     listing_->readings.push_back(std::move(reading));
   }
-  return EnterFilter();
+  US_RETURN_IF_ERROR(EnterFilter());
+  NoteTemporaries();
+  return absl::OkStatus();
+}
+
+void ViewScanner::NoteTemporaries() {
+  Driver* const driver = Shard::Current()->driver();
+  for (const Reading& reading : listing_->readings) {
+    if (reading.lister == nullptr) continue;
+    for (const std::string& name : reading.lister->temporaries()) {
+      if (listing_->filter && rules_->LeavesOut(driver, listing_->path, &*listing_->filter, name, false)) continue;
+      if (totals_.temporaries++ == 0) totals_.first_temporary = listing_->path.Child(name);
+    }
+  }
 }
 
 // Makes the reading's next entry known; false at its end.

@@ -110,6 +110,8 @@ class ViewScanner final : public ManifestProducer {
   // The rules' view of what is listed now; listing_->scope is that of the directory above.
   absl::Status EnterFilter();
   bool LeavesOut(Entry* entry);
+  // Counts those of the directories that are listed now.
+  void NoteTemporaries();
   absl::StatusOr<bool> Fill(Reading* reading);
   Task<absl::StatusOr<DirectoryBatch>> List();
   Task<absl::StatusOr<std::optional<DirectoryBatch>>> NextOfNested();

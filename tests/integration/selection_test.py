@@ -158,6 +158,37 @@ class Selection(harness.Case):
         self.assertFalse(os.path.exists(empty))
         self.assertTrue(os.path.exists(kept))
 
+    def test_what_is_left_out_for_its_name_is_told_and_counted(self):
+        temporary = ".~uringsync~0123456789abcdef."
+        self.write(os.path.join(self.src, "file"))
+        for serial in ("7", "8"):
+            self.write(os.path.join(self.src, "sub", temporary + serial + ".tmp"), "mine")
+        ran = self.sync(self.src, self.dst)
+        line = [line for line in ran.stderr.splitlines() if temporary in line]
+        self.assertEqual(1, len(line), str(ran))
+        self.assertIn("2 objects have names of uringsync's temporaries", line[0])
+        self.assertIn("sub/" + temporary + "7.tmp", line[0])
+        self.assertEqual(2, self.sync(self.src, self.dst, "--json").summary["left_out"]["temporaries"])
+        self.assertIn("sub/" + temporary + "7.tmp", self.cli("verify", self.src, self.dst).stderr)
+        self.assertIn("sub/" + temporary + "7.tmp", self.cli("prove", self.src, "--out", os.path.join(self.dir, "proof")).stderr)
+        told = self.cli("-a", self.src + "/", self.dst + "/", program=harness.URSYNC)
+        self.assertIn("2 of the source's names are those of temporaries and were left out", told.stderr)
+        # What rules leave out is nobody's surprise.
+        ruled = self.sync(self.src, self.dst, "--json", "--exclude=.~uringsync~*")
+        self.assertEqual(0, ruled.summary["left_out"]["temporaries"])
+        self.assertNotIn(temporary, ruled.stderr)
+
+    def test_a_sources_directory_of_somebody_else_under_such_a_name_is_a_problem(self):
+        name = ".~uringsync~0123456789abcdef.7.tmp"
+        self.write(os.path.join(self.src, name, "below", "precious"), "precious")
+        for command in (("sync",), ("sync", "--delete"), ("verify",)):
+            ran = self.cli(*command, self.src, self.dst, code=harness.PARTIAL)
+            self.assertIn(name, ran.stderr, str(ran))
+            self.assertIn("rename it", ran.stderr)
+        proof = os.path.join(self.dir, "proof")
+        self.cli("prove", self.src, "--out", proof, code=harness.PARTIAL)
+        self.assertFalse(os.path.exists(proof))
+
 
 if __name__ == "__main__":
     harness.main()

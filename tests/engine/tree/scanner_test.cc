@@ -167,6 +167,34 @@ TEST_P(ScannerTest, OurTemporariesAreHiddenAndThoseOfDeadSessionsRemoved) {
   EXPECT_FALSE(Exists(dir_ / ("d/" + dead)));
 }
 
+TEST_P(ScannerTest, WhatASourceLeavesOutForItsNameIsCountedAndWhatIsSomebodyElsesIsTold) {
+  const std::string temporary = ".~uringsync~00000000000000aa.";
+  for (const char* place : {"d/", "d/b/"}) {
+    WriteFile(dir_ / (place + temporary + "12.tmp"), "x");
+    WriteFile(dir_ / (place + temporary + "3.tmp"), "x");
+    WriteFile(dir_ / (place + temporary + "4.tmp/precious"), "x");
+    MakeDirectories(dir_ / (place + temporary + "5.tmp"));
+    // An object that a dead process has displaced: neither its own nor the one that it meant.
+    WriteFile(dir_ / (place + temporary + "6.x00000000000000010000000000000002.tmp"), "x");
+  }
+  EXPECT_EQ(Scan().totals.temporaries, 0u);
+  ScanOptions options;
+  options.tell_temporaries = true;
+  const ScanResult scan = Scan(options);
+  EXPECT_EQ(scan.totals.temporaries, 6u);
+  EXPECT_EQ(scan.totals.first_temporary.text(), "d/" + temporary + "12.tmp");
+  EXPECT_EQ(scan.totals.strays_removed, 0u);
+  EXPECT_EQ(scan.totals.errors, 4u);
+  for (const char* place : {"d/", "d/b/"}) {
+    for (const char* rest : {"4.tmp", "6.x00000000000000010000000000000002.tmp"}) {
+      ASSERT_NE(scan.Find(place + temporary + rest), nullptr) << place << rest;
+      EXPECT_EQ(scan.Find(place + temporary + rest)->error, EUCLEAN);
+    }
+    EXPECT_TRUE(Exists(dir_ / (place + temporary + "4.tmp/precious")));
+    EXPECT_TRUE(Exists(dir_ / (place + temporary + "5.tmp")));
+  }
+}
+
 TEST_P(ScannerTest, EmptyStraysGoAndADirectoryKeepsTheTimeThatItIsListedWith) {
   WriteFile(dir_ / "d/.~uringsync~00000000000000aa.12.tmp", "");
   MakeDirectories(dir_ / "d/.~tmp~");
