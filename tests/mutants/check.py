@@ -12,7 +12,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 TEST = re.compile(r"^\s*TEST(?:_P|_F)?\(\s*(\w+)\s*,\s*(\w+)", re.M)
 # Where the sources of a test program lie.
 PLACES = {"base_test": "engine/base", "fs_test": "engine/fs", "transfer_test": "engine/transfer", "tree_test": "engine/tree", "net_test": "engine/net",
-          "ring_test": "engine/ring", "agent_test": "agent", "coordinator_core_test": "coordinator/core", "proto_test": "proto"}
+          "ring_test": "engine/ring", "agent_test": "agent", "coordinator_core_test": "coordinator/core", "coordinator_cli_test": "coordinator/cli", "proto_test": "proto"}
 LEAST = 40
 # What states the promises to users.
 PAGES = ("docs/consistency.md", "docs/security.md")

@@ -177,6 +177,19 @@ TEST_F(ReporterTest, WhatIsNotPermittedTakesOneLine) {
             "make that an error)");
 }
 
+TEST_F(ReporterTest, DeletesLeftOutAreToldAndNeverNothingToDo) {
+  RunReporter& reporter = Make({});
+  SyncOutcome outcome = Complete(3);
+  outcome.plan.skipped_deletes = 2;
+  outcome.exit_code = ExitCode::kDeleteLimit;
+  reporter.Finish(outcome, "");
+  EXPECT_THAT(Lines(err_), ElementsAre("uringsync: 2 objects that only the destination has are kept (--max-delete)"));
+  ASSERT_EQ(Lines(out_).size(), 1u);
+  EXPECT_THAT(Lines(out_)[0],
+              testing::AllOf(testing::HasSubstr("nothing done"), testing::HasSubstr("2 deletes left out"),
+                             testing::Not(testing::HasSubstr("nothing to do"))));
+}
+
 TEST_F(ReporterTest, VerboseListsChangesAndLeavesHousekeepingOut) {
   RunReporter& reporter = Make({.verbose = true});
   reporter.OnAction(FileAction("a\nb", 1), Differing({Attribute::kExistence}), ActionOutcome::kDone);
@@ -256,6 +269,16 @@ TEST_F(ReporterTest, ProblemsNameSideObjectOperationReasonAndWayOut) {
   uncloned.operation = "clone";
   uncloned.error = EOPNOTSUPP;
   EXPECT_THAT(ProblemLine("destination /d", uncloned), testing::HasSubstr("--reflink=auto"));
+  Problem moving;
+  moving.kind = ProblemKind::kChanged;
+  moving.detail = "was modified since it was planned";
+  moving.operation = "read";
+  EXPECT_THAT(ProblemLine("source /s", moving), testing::HasSubstr("was not copied"));
+  // What is to be removed at the source was copied.
+  moving.operation = "remove";
+  EXPECT_THAT(ProblemLine("source /s", moving),
+              testing::AllOf(testing::HasSubstr("it stays at the source; the next run copies it again"),
+                             testing::Not(testing::HasSubstr("not copied"))));
   Problem vague;
   EXPECT_EQ(ProblemLine("source /s", vague), "source /s: failed");
 }
@@ -269,16 +292,6 @@ Problem FullDisk(int number) {
   problem.error = ENOSPC;
   return problem;
 }
-  Problem moving;
-  moving.kind = ProblemKind::kChanged;
-  moving.detail = "was modified since it was planned";
-  moving.operation = "read";
-  EXPECT_THAT(ProblemLine("source /s", moving), testing::HasSubstr("was not copied"));
-  // What is to be removed at the source was copied.
-  moving.operation = "remove";
-  EXPECT_THAT(ProblemLine("source /s", moving),
-              testing::AllOf(testing::HasSubstr("it stays at the source; the next run copies it again"),
-                             testing::Not(testing::HasSubstr("not copied"))));
 
 TEST_F(ReporterTest, ProblemsOfOneCauseAreShownUpToABoundAndThenCounted) {
   RunReporter& reporter = Make({});
