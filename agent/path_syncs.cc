@@ -66,7 +66,7 @@ Task<absl::Status> PathSyncs::SyncFileAt(const RelPath* path, Outcome* outcome) 
   const absl::StatusOr<DirectoryPtr> directory = Open(path->Parent());
   const absl::StatusOr<SourceFile> file = directory.ok() ? OpenSourceFile(driver_, (*directory)->fd(), LeafName(*path))
                                                          : absl::StatusOr<SourceFile>(directory.status());
-  if (file.ok()) co_return co_await SyncFile(driver_, file->fd.get());
+  if (file.ok()) co_return co_await SyncInPlace(driver_, file->fd.get());
   const int error = StatusErrno(file.status());
   if (IsOutOfDescriptors(error)) co_return file.status();
   *outcome = error == ENOENT || error == ENOTDIR ? Outcome::kGone : Outcome::kRefused;

@@ -34,6 +34,9 @@ Task<absl::Status> WriteAtFull(Driver* driver, int fd, const void* buffer, size_
 void AllowInlineWrites(Driver* driver, int fd);
 // fsync; after an error the pages count as clean: stage the file again, never retry the fsync.
 Task<absl::Status> SyncFile(Driver* driver, int fd);
+// The same for what has its name already, so that no later call would fail if the file system was shut down meanwhile:
+// an fsync alone may succeed there and have written nothing (xfs).
+Task<absl::Status> SyncInPlace(Driver* driver, int fd);
 // fsync of a directory that is open for reading. Unimplemented, with errno: its file system does that for none, which
 // was told, and nothing in it counts as durable.
 Task<absl::Status> SyncDirectory(Driver* driver, const Directory& directory);
@@ -72,7 +75,7 @@ absl::Status StatAt(Driver* driver, int dirfd, const char* name, struct statx* o
 
 struct SourceFile {
   UniqueFd fd;
-  struct statx stat{};
+  struct statx stat {};
 };
 // Opens `name` in `dirfd` for reading with O_NOFOLLOW|O_NONBLOCK|O_NOCTTY, O_NOATIME where it is permitted, and stats
 // it. A FIFO, device or socket in its place never blocks and is refused: FailedPrecondition without errno. Compare the

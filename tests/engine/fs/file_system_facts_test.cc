@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include <atomic>
 #include <cerrno>
 #include <functional>
 #include <string>
@@ -260,6 +261,26 @@ TEST_F(FileSystemFactsTest, AFailedSyncIsNoFact) {
   EXPECT_EQ(RunOn((*runtime)->shard(0), SyncTwice(a_, b_)), 0);
   EXPECT_FALSE(a_->file_system(driver_.get()).Lacks(Lack::kDirectorySync));
   EXPECT_TRUE(told_.empty());
+}
+
+// As xfs does it when its log could not be written: an fsync of a directory finds nothing to write, everything else
+// fails.
+TEST_F(FileSystemFactsTest, ASyncOfAFileSystemThatWasShutDownMeanwhileIsNone) {
+  RuntimeOptions options;
+  options.shards = 1;
+  options.wrap_driver = plan_->Wrapper();
+  absl::StatusOr<std::unique_ptr<Runtime>> runtime = Runtime::Start(std::move(options));
+  ASSERT_OK(runtime);
+  Shard& shard = (*runtime)->shard(0);
+  EXPECT_OK(RunOn(shard, SyncDirectory(shard.driver(), *a_)));
+  std::atomic<bool> down = false;
+  plan_->FilterOps([&down](const Op& op) {
+    if (op.code == OpCode::kFsync) down = true;
+    return 0;
+  });
+  plan_->FilterCalls([&down](CallCode code, const long(&)[6]) { return down && code == CallCode::kStatx ? EIO : 0; });
+  EXPECT_EQ(StatusErrno(RunOn(shard, SyncDirectory(shard.driver(), *a_))), EIO);
+  EXPECT_FALSE(a_->file_system(driver_.get()).Lacks(Lack::kDirectorySync));
 }
 
 }  // namespace
